@@ -1,0 +1,17 @@
+"""Named errors.  Each message says the place, the value, the bound and the way out, in that order."""
+
+from __future__ import annotations
+
+
+class GflowError(Exception):
+    """A foreseen refusal.  The command line prints its message alone and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ScenarioError(GflowError):
+    """The scenario file, an override, or a data or initialisation file it names is not usable."""
+
+
+class TrajectoryError(GflowError):
+    """A trajectory file cannot be created, opened or read."""
