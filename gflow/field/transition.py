@@ -1,0 +1,111 @@
+"""From a located instant to the mode after it: which neurons are at a kink, and what each of them does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.dual import DualBranch
+from gflow.field.guards import Guards
+from gflow.field.hull import cells, independent, sides_after
+from gflow.field.kink import Kink
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Sides = NDArray[np.int8]
+
+
+class EventKind(IntEnum):
+    """What a pair (neuron, surface) did; the codes are those of the trajectory file."""
+
+    CROSS_UP = 1
+    CROSS_DOWN = 2
+    SLIDE = 3
+    LEAVE_UP = 4
+    LEAVE_DOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Neuron `neuron` has sides (H,) from now on; `zero` are the surfaces it lies on at this instant."""
+
+    neuron: int
+    zero: Index
+    before: Sides
+    after: Sides
+    exact: bool
+
+    def events(self) -> list[tuple[int, EventKind]]:
+        """(surface, kind) of every side that changed, by surface."""
+        return [(int(h), _kind(int(self.before[h]), int(self.after[h]))) for h in np.flatnonzero(self.before != self.after)]
+
+
+def _kind(before: int, after: int) -> EventKind:
+    if after == 0:
+        return EventKind.SLIDE
+    if before == 0:
+        return EventKind.LEAVE_UP if after > 0 else EventKind.LEAVE_DOWN
+    return EventKind.CROSS_UP if after > 0 else EventKind.CROSS_DOWN
+
+
+def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
+    """Classify every neuron of `near` with a guard at zero at the state y, in the order of their numbers.
+
+    Neurons are independent given q, so simultaneous events of several neurons need no order; all surfaces one neuron
+    lies on are decided together.
+    """
+    branch = guards.branch
+    now = guards.values(y, near)
+    level = max(now.lowest(), 0.0)
+    at_zero = (now.off <= level + 2.0 * guards.off_band[near]).any(axis=1)
+    at_zero |= (now.share <= level + 2.0 * guards.share_band[near][..., None]).any(axis=(1, 2))
+    at_zero |= np.isin(near, list(branch.mode.dependent))
+    q, q_rate = branch.dual(y), branch.dual_rate(y)
+    turns = []
+    for k in np.flatnonzero(at_zero):  # a handful of neurons an event
+        j = int(near[k])
+        share = now.share[k] - guards.share_shift[j]
+        slop = float(np.abs(share[now.share[k] <= level + 2.0 * guards.share_band[j][:, None]]).max(initial=0.0))
+        off = now.off[k] <= level + 2.0 * guards.off_band[j]
+        zero = np.flatnonzero(off | (branch.mode.side[j] == 0))
+        turns.append(_turn(guards, j, zero, q, q_rate, slop))
+    return [t for t in turns if (t.before != t.after).any() or not t.exact]
+
+
+def _turn(guards: Guards, j: int, zero: Index, q: Array, q_rate: Array, slop: float) -> Turn:
+    mode = guards.branch.mode
+    side = mode.side[j, zero]
+    own = np.array([j])
+    velocity = mode.project(guards.branch.drift(q, own), own)[0]
+    rate = guards.branch.problem.surfaces.normals[zero] @ velocity
+    onward = np.where(side * rate <= 0.0, -side, side).astype(np.int8)
+    kink = guards.kink(j, zero, q, q_rate, onward, slop)
+    sides, exact = sides_after(kink, _patterns(guards, j, zero, kink))
+    after = mode.side[j].copy()
+    after[zero] = sides
+    return Turn(j, zero, mode.side[j].copy(), after, exact)
+
+
+def _patterns(guards: Guards, j: int, zero: Index, kink: Kink) -> Sides | None:
+    """Cells around dependent kinks, kept from the mode while the neuron lies on the same ones."""
+    mode = guards.branch.mode
+    if j in mode.dependent and zero.size == int((mode.side[j] == 0).sum()):
+        return mode.dependent[j]
+    return None if independent(kink.normals) else cells(kink.normals)
+
+
+def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list[Turn]:
+    """Classify the pairs (m, H) that start on their kink; they have no past, so the minimum-norm element decides."""
+    q, q_rate = guards.branch.dual(y), guards.branch.dual_rate(y)
+    turns = []
+    for j in np.flatnonzero(on_kink.any(axis=1)):
+        zero = np.flatnonzero(on_kink[j])
+        kink = guards.kink(int(j), zero, q, q_rate)
+        sides, exact = sides_after(kink, _patterns(guards, int(j), zero, kink))
+        after = guards.branch.mode.side[j].copy()
+        after[zero] = sides
+        turns.append(Turn(int(j), zero, guards.branch.mode.side[j].copy(), after, exact))
+    return turns

@@ -1,0 +1,176 @@
+"""The loop: integrate one mode until a guard or a target is reached, decide what is next, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.flow.choice import PATIENCE, Choice
+from gflow.flow.dual import DualEngine, Segment
+from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
+from gflow.flow.stopping import Until
+from gflow.ode.locate import root
+from gflow.ode.step import DenseStep, StepError, Stepper
+
+Array = NDArray[np.float64]
+
+# Events in a row without progress of tau (relative) after which a run ends with an explanation.
+STALLED, MOST_STALLED = 1e-13, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function of the state that is positive until the target is reached: a record time or an end."""
+
+    value: Callable[[Array], float]
+    end: Outcome | None = None
+    v: float | None = None  # log(1 + t) of a target on the clock
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a segment ends: `elapsed` in tau, the state y there and the step the integrator would try next.
+
+    near: neurons among which a guard is at zero; reached: targets met; stiff: the method has to change.
+    """
+
+    elapsed: float
+    y: Array
+    h: float
+    steps: int
+    near: NDArray[np.intp] | None = None
+    reached: Sequence[Target] = ()
+    stiff: bool = False
+    failure: str = ""
+
+
+def simulate(
+    engine: DualEngine, until: Until, rows: Iterator[float], choice: Choice
+) -> Iterator[Event | Progress | Row | Finish]:
+    """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
+
+    rows: record times as v = log(1 + t), increasing, after the start.
+    """
+    state, exact = engine.start()
+    yield Row(state, steps := 0)
+    due, stiff, stalled = next(rows, None), False, 0
+    while True:
+        segment = engine.segment(state)
+        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due))
+        steps, stiff = steps + cut.steps, cut.stiff
+        events: list[Event] = []
+        if cut.near is None:
+            state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
+            # The root is at rounding distance from the target; the clock shows the target itself.
+            state = replace(state, v=next((t.v for t in cut.reached if t.v is not None), state.v))
+        else:
+            state, events = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
+            stalled = stalled + 1 if cut.elapsed <= STALLED * state.tau else 0
+            yield from events
+        outcome = _outcome(cut, stalled)
+        if cut.reached or outcome:
+            engine.refresh()
+            yield Row(state, steps)
+            due = next(rows, None)
+        if outcome:
+            yield Finish(outcome, _sentence(outcome, cut, state, events), state, steps)
+            return
+
+
+def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
+    targets = []
+    if due is not None and (until.v_end is None or due < until.v_end):
+        targets.append(Target(lambda y: due - float(y[-1]), v=due))
+    if until.v_end is not None:
+        v_end = until.v_end
+        targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end))
+    if until.log_loss is not None:
+        level = until.log_loss
+        targets.append(Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS))
+    return targets
+
+
+def _integrate(
+    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target]
+) -> Generator[Progress, None, Cut]:
+    """Step through one mode until something happens."""
+    branch = segment.branch
+    h = choice.first_step(branch, segment.state.h, stiff)
+    stepper = choice.method(stiff)(branch.system, branch.y0, h)
+    sliding = int((segment.state.side == 0).sum())
+    elapsed, y, steps, held_back = 0.0, branch.y0, 0, 0
+    while True:
+        try:
+            step = stepper.step()
+            cut = _first_cut(segment, stepper, step, targets, steps + 1)
+        except StepError as error:
+            return Cut(elapsed, y, segment.state.h, steps, failure=str(error))
+        elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
+        if cut is not None:
+            return Cut(cut.elapsed, cut.y, cut.h, steps, cut.near, cut.reached, stiff and cut.near is None)
+        yield Progress(float(y[-1]), branch.log_loss(y), sliding, steps)
+        held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
+        if held_back > PATIENCE:
+            return Cut(elapsed, y, stepper.proposed, steps, stiff=True)
+
+
+def _first_cut(
+    segment: Segment, stepper: Stepper, step: DenseStep, targets: Sequence[Target], steps: int
+) -> Cut | None:
+    """The first guard or target in the step, at a state the method itself delivers."""
+    elapsed, y, near = step.end, step.coefficients[-1], None
+    bracket = segment.guards.brackets(step)
+    if bracket is not None:
+        found = _first_guard(segment, stepper, step, *bracket)
+        if found is not None:
+            (elapsed, y), near = found, bracket[0]
+    reached = [target for target in targets if target.value(y) <= 0.0]
+    if not reached:
+        return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
+    theta = (elapsed - step.start) / (step.end - step.start)
+    hits = [hit for target in reached if (hit := root(stepper, step, target.value, 0.0, theta)) is not None]
+    elapsed, y = min(hits, key=lambda hit: hit[0])
+    met = [t for t, hit in zip(reached, hits, strict=True) if hit[0] <= elapsed]
+    return Cut(elapsed, y, stepper.proposed, steps, reached=met)
+
+
+def _first_guard(
+    segment: Segment, stepper: Stepper, step: DenseStep, near: NDArray[np.intp], low: float, high: float
+) -> tuple[float, Array] | None:
+    """The first instant at which some guard of the neurons `near` is zero.
+
+    Seen from there every other guard must still be at rounding level or above; else that one was first.
+    """
+    guards = segment.guards
+
+    def lowest(y: Array) -> float:
+        return guards.lowest(y, near)
+
+    return root(stepper, step, lowest, low, high)
+
+
+def _outcome(cut: Cut, stalled: int) -> Outcome | None:
+    if cut.failure:
+        return Outcome.STEP_UNDERFLOW
+    if stalled > MOST_STALLED:
+        return Outcome.EVENTS_ACCUMULATE
+    return next((target.end for target in cut.reached if target.end), None)
+
+
+def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event]) -> str:
+    log_t = state.v + float(np.log(-np.expm1(-state.v))) if state.v > 0.0 else -np.inf
+    match outcome:
+        case Outcome.TIME:
+            return f"reached t = {np.exp(log_t):.6g}"
+        case Outcome.LOG_TIME:
+            return f"reached log t = {log_t:.6g}"
+        case Outcome.LOG_LOSS:
+            return f"reached log loss = {state.log_loss:.6g}"
+        case Outcome.STEP_UNDERFLOW:
+            return f"stopped at log t = {log_t:.6g}: {cut.failure}; try a larger flow.rtol or another flow.method"
+        case Outcome.EVENTS_ACCUMULATE:
+            pairs = ", ".join(f"neuron {e.neuron} surface {e.surface}" for e in events[:3])
+            return f"stopped at log t = {log_t:.6g}: {MOST_STALLED} events without progress of time, last at {pairs}"

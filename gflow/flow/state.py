@@ -1,0 +1,82 @@
+"""What a flow is at one instant, and what it hands over while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.transition import EventKind
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """tau: rescaled time; v = log(1 + t); U (m, r) span coordinates; side (m, H); p (n,) margins; log L.
+
+    h: the step in tau the integrator would try next.
+    """
+
+    tau: float
+    v: float
+    U: Array
+    side: NDArray[np.int8]
+    p: Array
+    log_loss: float
+    h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One side change: neuron, surface and what happened, at log(1 + t) = v."""
+
+    v: float
+    neuron: int
+    surface: int
+    kind: EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the flow is, cheap enough for every accepted step."""
+
+    v: float
+    log_loss: float
+    sliding: int
+    steps: int
+
+
+class Outcome(Enum):
+    """Foreseen ends of a run, each with the code stored in the file."""
+
+    TIME = "time"
+    LOG_TIME = "log_time"
+    LOG_LOSS = "log_loss"
+    STEP_UNDERFLOW = "step_underflow"
+    EVENTS_ACCUMULATE = "events_accumulate"
+
+    @property
+    def is_limit(self) -> bool:
+        """Was the run stopped short of what was asked (exit code 3)?"""
+        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The flow at a record time; `final` on the last one."""
+
+    state: FlowState
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How the run ended, in a sentence for people."""
+
+    outcome: Outcome
+    sentence: str
+    state: FlowState
+    steps: int

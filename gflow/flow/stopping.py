@@ -1,0 +1,65 @@
+"""Targets on the clock and on the loss: record times and ends, located like any other event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from gflow.flow.state import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Ends of a run; the first to come counts.  v_end = log(1 + t_end), or None; log_loss likewise."""
+
+    v_end: float | None
+    outcome: Outcome
+    log_loss: float | None
+
+    def share(self, v: float, log_loss: float, first_log_loss: float) -> float:
+        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts."""
+        shares = [0.0]
+        if self.v_end is not None:
+            shares.append(v / self.v_end if self.v_end > 0.0 else 1.0)
+        if self.log_loss is not None:
+            way = self.log_loss - first_log_loss
+            shares.append((log_loss - first_log_loss) / way if way < 0.0 else 1.0)
+        return float(np.clip(max(shares), 0.0, 1.0))
+
+
+def log1p_of_time(t: float) -> float:
+    """v = log(1 + t)."""
+    return float(np.log1p(t))
+
+
+def log1p_of_log_time(log_t: float) -> float:
+    """v = log(1 + t) from log t; exact for any log t."""
+    return float(np.logaddexp(0.0, log_t))
+
+
+def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
+    """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless if need be.
+
+    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows go on until it is reached.
+    """
+    if until.v_end is None:
+        assert until.log_loss is not None
+        gap = max(abs(until.log_loss), 1.0) / (number - 1)
+        return (gap * k for k in count(1))
+    grid = np.linspace(0.0, 1.0, number)[1:]
+    if spacing == "linear":
+        # log(1 + s t) without forming t = e^v - 1, which overflows beyond v = 709.
+        values = [float(np.logaddexp(0.0, np.log(s) + _log_expm1(until.v_end))) for s in grid]
+    elif spacing == "loglog":
+        values = [float(np.expm1(s * np.log1p(until.v_end))) for s in grid]
+    else:
+        values = [float(s * until.v_end) for s in grid]
+    return iter([*values[:-1], until.v_end])
+
+
+def _log_expm1(v: float) -> float:
+    """log(e^v - 1) for v > 0."""
+    return v + float(np.log(-np.expm1(-v)))

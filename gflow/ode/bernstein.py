@@ -1,0 +1,94 @@
+"""Polynomials on [0, 1] in Bernstein form: a rigorous test for roots, and the first root that goes down.
+
+A polynomial whose Bernstein coefficients share one sign has no root; in general the number of roots is at most the
+number of sign changes (Descartes), so two crossings inside one step cannot hide.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Halvings of [0, 1] after which a bracket is handed to the caller, who polishes it on the exact guard.
+DEPTH = 14
+
+
+@cache
+def nodes(degree: int) -> Array:
+    """Chebyshev-Lobatto points of [0, 1], (degree + 1,), ends included exactly."""
+    points = 0.5 - 0.5 * np.cos(np.pi * np.arange(degree + 1) / degree)
+    points[0], points[-1] = 0.0, 1.0
+    points.setflags(write=False)
+    return points
+
+
+def basis(degree: int, theta: Array) -> Array:
+    """B_b(theta), (len(theta), degree + 1)."""
+    b = np.arange(degree + 1)
+    binomial = np.array([comb(degree, k) for k in range(degree + 1)], dtype=float)
+    t = np.asarray(theta, dtype=float)[:, None]
+    return np.asarray(binomial * t**b * (1.0 - t) ** (degree - b))
+
+
+@cache
+def from_nodes(degree: int) -> Array:
+    """Matrix that turns values at `nodes(degree)` into Bernstein coefficients, (degree + 1, degree + 1)."""
+    matrix = np.linalg.inv(basis(degree, nodes(degree)))
+    matrix.setflags(write=False)
+    return matrix
+
+
+@cache
+def _halving(degree: int) -> tuple[Array, Array]:
+    """De Casteljau at 1/2: matrices that give the coefficients on the left and on the right half."""
+    left = np.zeros((degree + 1, degree + 1))
+    for row in range(degree + 1):
+        left[row, : row + 1] = [comb(row, k) / 2.0**row for k in range(row + 1)]
+    return left, np.ascontiguousarray(left[::-1, ::-1])
+
+
+def sign_changes(coefficients: Array) -> NDArray[np.intp]:
+    """Sign changes along the last axis, zeros skipped, (..., p + 1) -> (...)."""
+    signs = np.sign(coefficients)
+    for k in range(1, signs.shape[-1]):  # a zero takes the sign before it
+        signs[..., k] = np.where(signs[..., k] == 0, signs[..., k - 1], signs[..., k])
+    return np.asarray(np.sum(signs[..., 1:] * signs[..., :-1] < 0, axis=-1))
+
+
+def first_descents(coefficients: Array) -> tuple[Array, Array]:
+    """Brackets [low, high] of the first root of each polynomial that is positive at 0; inf where there is none.
+
+    coefficients (k, p + 1) -> two (k,) arrays.  A pair of roots closer than 2**-DEPTH is a touch, not a crossing.
+    """
+    count, degree = coefficients.shape[0], coefficients.shape[1] - 1
+    low, high = np.full(count, np.inf), np.full(count, np.inf)
+    owner = np.flatnonzero((coefficients < 0.0).any(axis=1))
+    piece, start, width = coefficients[owner], np.zeros(owner.size), 1.0
+    left, right = _halving(degree)
+    for _ in range(DEPTH):
+        if owner.size == 0:
+            return low, high
+        width *= 0.5
+        owner = np.repeat(owner, 2)
+        start = np.repeat(start, 2) + np.tile([0.0, width], piece.shape[0])
+        piece = np.stack([piece @ left.T, piece @ right.T], axis=1).reshape(-1, degree + 1)
+        keep = _may_hold_first(owner, piece)
+        owner, start, piece = owner[keep], start[keep], piece[keep]
+    falls = (piece[:, 0] > 0.0) & (piece[:, -1] <= 0.0)
+    for j, s in zip(owner[falls][::-1], start[falls][::-1], strict=True):  # the earliest one is written last
+        low[j], high[j] = s, s + width
+    return low, high
+
+
+def _may_hold_first(owner: NDArray[np.intp], piece: Array) -> NDArray[np.bool_]:
+    """Pieces that may hold the first descent of their polynomial; pieces stand in the order of owner, then start."""
+    alive = (piece < 0.0).any(axis=1) & (piece > 0.0).any(axis=1)
+    certain = (piece[:, 0] > 0.0) & (piece[:, -1] < 0.0)
+    before = np.cumsum(certain) - certain  # certain descents in earlier pieces, all polynomials together
+    first_of_owner = np.searchsorted(owner, owner, side="left")
+    return np.asarray(alive & (before == before[first_of_owner]))

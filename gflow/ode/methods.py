@@ -1,0 +1,17 @@
+"""Names to methods.  torch is loaded only when one of its methods is asked for."""
+
+from __future__ import annotations
+
+from gflow.ode.scipy_methods import SCIPY_METHODS
+from gflow.ode.step import Method
+
+TORCH_NAMES = ("dopri5",)
+
+
+def method_named(name: str) -> Method:
+    """`DOP853`, `RK45`, `Radau` (scipy) or `dopri5` (torchdiffeq).  Raises KeyError for another name."""
+    if name in TORCH_NAMES:
+        from gflow.ode.torchdiffeq_methods import TORCHDIFFEQ_METHODS
+
+        return {m.name: m for m in TORCHDIFFEQ_METHODS}[name]
+    return {m.name: m for m in SCIPY_METHODS}[name]

@@ -1,0 +1,91 @@
+"""scipy's one-step methods behind our protocol; only the public face of its solver classes is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import DOP853, RK45, Radau
+
+from gflow.ode.bernstein import from_nodes, nodes
+from gflow.ode.step import DenseStep, StepError, System
+
+Array = NDArray[np.float64]
+
+# The error is judged by System.scale alone; scipy insists on a positive rtol of at least 100 machine epsilons.
+SMALLEST_RTOL = 2.3e-14
+
+
+@dataclass(frozen=True, slots=True)
+class ScipyMethod:
+    """One of scipy's methods.  `degree` of its dense output; `exact_output`: is that as accurate as the steps?"""
+
+    name: str
+    solver: Any  # scipy ships no types
+    degree: int
+    implicit: bool
+    exact_output: bool
+
+    def __call__(self, system: System, y0: Array, h: float) -> ScipyStepper:
+        return ScipyStepper(self, system, y0, h)
+
+
+class ScipyStepper:
+    """A scipy solver advanced by hand from t = 0, its tolerances reset to System.scale before every step."""
+
+    def __init__(self, method: ScipyMethod, system: System, y0: Array, h: float) -> None:
+        self._method, self._system = method, system
+        self._solver = self._start(0.0, y0, np.inf, h)
+        self._dense: Any = None
+
+    def _start(self, t: float, y: Array, bound: float, h: float) -> Any:
+        options = {"jac": self._system.jacobian} if self._method.implicit else {}
+        atol = self._system.scale(y)
+        solver = self._method.solver(
+            self._system.field, t, y, bound, rtol=SMALLEST_RTOL, atol=atol, first_step=h, **options
+        )
+        if self._method.implicit:
+            solver.newton_tol = 1e-3  # of the scale; scipy would derive it from the rtol that we do not use
+        return solver
+
+    def step(self) -> DenseStep:
+        solver = self._solver
+        solver.atol = self._system.scale(solver.y)
+        solver.step()
+        if solver.status == "failed":
+            raise StepError(f"the step size fell below 10 ulp at t = {solver.t:.17g}")
+        self._dense = solver.dense_output()
+        start, end = float(solver.t_old), float(solver.t)
+        values = self._dense(start + (end - start) * nodes(self._method.degree)).T
+        coefficients = from_nodes(self._method.degree) @ values
+        coefficients[0], coefficients[-1] = self._dense.y_old, solver.y
+        return DenseStep(start, end, coefficients)
+
+    def state_at(self, t: float) -> Array:
+        solver = self._solver
+        if t >= solver.t:
+            return np.array(solver.y)
+        if self._method.exact_output:
+            return np.asarray(self._dense(t))
+        start = float(solver.t_old)
+        if t <= start:
+            return np.array(self._dense.y_old)
+        again = self._start(start, np.array(self._dense.y_old), t, t - start)
+        while again.status == "running":
+            again.step()
+        if again.status == "failed":
+            raise StepError(f"the step size fell below 10 ulp at t = {again.t:.17g}")
+        return np.asarray(again.y)
+
+    @property
+    def proposed(self) -> float:
+        return float(self._solver.h_abs)
+
+
+SCIPY_METHODS = (
+    ScipyMethod("DOP853", DOP853, degree=7, implicit=False, exact_output=True),
+    ScipyMethod("RK45", RK45, degree=4, implicit=False, exact_output=False),
+    ScipyMethod("Radau", Radau, degree=3, implicit=True, exact_output=False),
+)

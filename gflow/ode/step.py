@@ -1,0 +1,72 @@
+"""What an integrator hands over: one accepted step with its dense output, and the protocol all steppers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.ode.bernstein import basis
+
+Array = NDArray[np.float64]
+Field = Callable[[float, Array], Array]
+
+
+class StepError(Exception):
+    """The step fell below what floats can resolve: the message says where and at which size."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """y' = field(t, y) with its Jacobian (p, p); `scale` (p,) is the local error that counts as 1 (RMS over p)."""
+
+    field: Field
+    jacobian: Field
+    scale: Callable[[Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class DenseStep:
+    """One accepted step [start, end] as a polynomial in theta = (t - start) / (end - start).
+
+    coefficients (degree + 1, p) are of Bernstein's form; the first and the last are the states at the ends.
+    """
+
+    start: float
+    end: float
+    coefficients: Array
+
+    @property
+    def degree(self) -> int:
+        return self.coefficients.shape[0] - 1
+
+    def at(self, theta: Array) -> Array:
+        """Interpolated states, (k,) -> (k, p)."""
+        return np.asarray(basis(self.degree, theta) @ self.coefficients)
+
+
+class Stepper(Protocol):
+    """An adaptive one-step method at a state; it advances by `step` and never looks back behind the last one."""
+
+    def step(self) -> DenseStep:
+        """Advance by one accepted step.  Raises StepError when the step size underflows."""
+
+    def state_at(self, t: float) -> Array:
+        """The state at t inside the last step, with the accuracy of the method (not of its interpolant)."""
+
+    @property
+    def proposed(self) -> float:
+        """The step size the error control would try next."""
+
+
+class Method(Protocol):
+    """A way to make steppers: `method(system, y0, h)` starts one at t = 0."""
+
+    name: str
+    implicit: bool
+
+    def __call__(self, system: System, y0: Array, h: float) -> Stepper:
+        """A stepper at (0, y0) whose first trial step is h > 0."""

@@ -1,0 +1,84 @@
+"""Logistic and exponential loss in log-stable form: nothing here overflows, underflows or divides by a loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Loss(Protocol):
+    """l(p) of a margin p, with g = -l'(p) > 0 handled through log g only."""
+
+    name: str
+
+    @abstractmethod
+    def log_value(self, p: Array) -> Array:
+        """log l(p), elementwise."""
+
+    @abstractmethod
+    def log_slope(self, p: Array) -> Array:
+        """log g(p) = log(-l'(p)), elementwise."""
+
+    @abstractmethod
+    def log_slope_rate(self, p: Array) -> Array:
+        """d log g / dp in [-1, 0], elementwise."""
+
+    @abstractmethod
+    def smoothed_margin(self, p: Array) -> float:
+        """l^{-1}(sum_i l(p_i)) (Lyu and Li; Telgarsky), p (n,)."""
+
+
+class Exponential:
+    """l(p) = exp(-p)."""
+
+    name = "exponential"
+
+    def log_value(self, p: Array) -> Array:
+        return -p
+
+    def log_slope(self, p: Array) -> Array:
+        return -p
+
+    def log_slope_rate(self, p: Array) -> Array:
+        return np.full_like(p, -1.0)
+
+    def smoothed_margin(self, p: Array) -> float:
+        return -float(np.logaddexp.reduce(-p))
+
+
+class Logistic:
+    """l(p) = log(1 + exp(-p))."""
+
+    name = "logistic"
+
+    def log_value(self, p: Array) -> Array:
+        small = np.exp(-np.maximum(p, 0.0))
+        near = np.log(np.logaddexp(0.0, -np.minimum(p, 30.0)))
+        # log(log1p(x)) = log x - x/2 + 5x^2/24 - ... with x = exp(-p); beyond p = 30 two terms are exact.
+        return np.where(p > 30.0, -p - 0.5 * small, near)
+
+    def log_slope(self, p: Array) -> Array:
+        return -np.logaddexp(0.0, p)
+
+    def log_slope_rate(self, p: Array) -> Array:
+        return -np.exp(-np.logaddexp(0.0, -p))
+
+    def smoothed_margin(self, p: Array) -> float:
+        log_sum = float(np.logaddexp.reduce(self.log_value(p)))
+        if log_sum < -30.0:  # -log(expm1(s)) = -log s - s/2 + ...
+            return -log_sum - 0.5 * float(np.exp(log_sum))
+        total = float(np.exp(min(log_sum, 700.0)))
+        return -total - float(np.log1p(-np.exp(-total))) if total > 30.0 else -float(np.log(np.expm1(total)))
+
+
+LOSSES: dict[str, Loss] = {"logistic": Logistic(), "exponential": Exponential()}
+
+
+def log_mean(log_values: Array) -> float:
+    """log of the mean of exp(log_values), (n,) -> float."""
+    return float(np.logaddexp.reduce(log_values)) - float(np.log(log_values.size))

@@ -1,0 +1,52 @@
+"""Switching surfaces: parallel samples (repeated, scaled, antipodal) share one, since they switch together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.problem.span import row_norms
+
+Array = NDArray[np.float64]
+
+# Two unit vectors closer than this are one direction: far above rounding, far below anything a data set means.
+PARALLEL = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """c_i = alpha_i u_{of_sample[i]}: H surfaces with unit normals u (H, r) in span coordinates.
+
+    The normal points along the first sample of the surface, so its alpha is positive.
+    """
+
+    normals: Array  # (H, r)
+    of_sample: NDArray[np.intp]  # (n,)
+    alpha: Array  # (n,)
+    first_sample: NDArray[np.intp]  # (H,)
+
+    @property
+    def count(self) -> int:
+        return self.normals.shape[0]
+
+
+def group_surfaces(C: Array) -> Surfaces:
+    """C (n, r) without zero rows -> the surfaces in the order of their first samples."""
+    norms = row_norms(C)
+    units = C / norms[:, None]
+    of_sample = np.full(C.shape[0], -1, dtype=np.intp)
+    signs = np.ones(C.shape[0])
+    first: list[int] = []
+    for i in range(C.shape[0]):  # once per run, vectorised over the samples that follow
+        if of_sample[i] >= 0:
+            continue
+        same = np.linalg.norm(units[i:] - units[i], axis=1) < PARALLEL
+        opposite = np.linalg.norm(units[i:] + units[i], axis=1) < PARALLEL
+        members = i + np.flatnonzero((same | opposite) & (of_sample[i:] < 0))
+        of_sample[members] = len(first)
+        signs[i:][opposite] = -1.0
+        first.append(i)
+    index = np.array(first, dtype=np.intp)
+    return Surfaces(units[index], of_sample, signs * norms, index)
