@@ -1,0 +1,213 @@
+"""The data sets of the papers' experiments, and two bundled real ones; plain arguments, one seeded generator.
+
+Every function draws from the `rng` it is given and from nothing else, so a seed fixes the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gflow.errors import ScenarioError
+from gflow.problem.data_files import read_dataset
+from gflow.problem.dataset import Array, Dataset, check_entries, checked_dataset
+
+__all__ = [
+    "Array",
+    "Dataset",
+    "balanced_labels",
+    "breast_cancer",
+    "digits",
+    "gaussian",
+    "gaussian_mean",
+    "gaussian_mixture",
+    "gram",
+    "gram_matrix",
+    "ones_mean",
+    "orthogonal",
+    "read_file",
+]
+
+Labels = Literal["rademacher", "balanced"]
+Rng = np.random.Generator
+
+
+def read_file(path: str | Path) -> Dataset:
+    """The data set of a .npz file (arrays X, y) or a .csv file (label last).  Raises ScenarioError."""
+    return read_dataset(Path(path))
+
+
+def gaussian(n: int, d: int, std: float, labels: Labels, rng: Rng) -> Dataset:
+    """x_i ~ N(0, std^2 I_d), labels independent of them."""
+    check_entries(n, d, "data.n x data.d")
+    y = _labels(n, labels, rng)
+    return checked_dataset(std * rng.standard_normal((n, d)), y, "data (gaussian)")
+
+
+def ones_mean(d: int, norm: float) -> Array:
+    """The vector (d,) of this norm with all entries equal and positive (Frei et al., Appendix F.1)."""
+    return np.full(d, norm / np.sqrt(d))
+
+
+def gaussian_mean(d: int, std: float, rng: Rng) -> Array:
+    """A vector (d,) drawn from N(0, std^2 I_d) (Kou et al., Section 6)."""
+    return std * rng.standard_normal(d)
+
+
+def gaussian_mixture(n: int, mean: Array, std: float, label_noise: float, labels: Labels, rng: Rng) -> Dataset:
+    """x_i = y_i mu + N(0, std^2 I_d) with mu = mean (d,); then flipped labels in each cluster.
+
+    In the cluster of each sign, of s samples, round(label_noise s) labels drawn without replacement are
+    flipped (Frei et al., Appendix F.1; label_noise in [0, 0.5), halves rounded to even).
+    """
+    check_entries(n, mean.size, "data.n x data.d")
+    y = _labels(n, labels, rng)
+    X = y[:, None] * mean + std * rng.standard_normal((n, mean.size))
+    return checked_dataset(X, _flipped(y, label_noise, rng), "data (gaussian_mixture)")
+
+
+def orthogonal(n: int, d: int, replacement: bool, norm: float, labels: Labels, rng: Rng) -> Dataset:
+    """x_i = norm e_k(i), k(i) drawn from 0..d-1 (Kou et al., Figure 5, with norm 1).
+
+    Without replacement the inputs are orthogonal.  Raises ScenarioError then for n > d.
+    """
+    check_entries(n, d, "data.n x data.d")
+    if not replacement and n > d:
+        raise ScenarioError(f"data.n = {n}: {n} orthogonal inputs need d >= n, not d = {d}")
+    y = _labels(n, labels, rng)
+    X = np.zeros((n, d))
+    X[np.arange(n), rng.choice(d, size=n, replace=replacement)] = norm
+    return checked_dataset(X, y, "data (orthogonal)")
+
+
+def gram(n: int, d: int, norms: float | Sequence[float], coherence: float, labels: Labels, rng: Rng) -> Dataset:
+    """Inputs whose Gram matrix is `gram_matrix` of these norms and coherence: its Cholesky factor (n, d).
+
+    `norms` is one number, n numbers, or (for n != 2) two numbers [low, high] between which norms are drawn
+    uniformly; d >= n, columns beyond n are zero.  Raises ScenarioError where the matrix is not positive
+    definite.
+    """
+    check_entries(n, d, "data.n x data.d")
+    if d < n:
+        raise ScenarioError(f"data.d = {d}: a positive definite Gram matrix of n = {n} samples needs d >= {n}")
+    y = _labels(n, labels, rng)
+    sizes = _norms(n, norms, rng)
+    X = np.zeros((n, d))
+    X[:, :n] = _cholesky(gram_matrix(sizes, coherence, rng), sizes, coherence)
+    return checked_dataset(X, y, "data (gram)")
+
+
+def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
+    """G (n, n) with diagonal norms^2 and random off-diagonal entries, the largest of size coherence."""
+    n = norms.size
+    G = np.diag(norms**2)
+    if n > 1 and coherence > 0:
+        upper = np.triu_indices(n, k=1)
+        entries = rng.uniform(-1.0, 1.0, size=upper[0].size)
+        G[upper] = coherence * (entries / np.abs(entries).max())
+        G.T[upper] = G[upper]
+    return G
+
+
+def digits(classes: Sequence[int], n: int | None, scaling: Literal["pixels", "unit", "standard"], rng: Rng) -> Dataset:
+    """Two of the 8 x 8 handwritten digits of scikit-learn, d = 64: the first class is +1, the second -1.
+
+    n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
+    """
+    inputs, targets = _bundled("load_digits")
+    wanted = np.isin(targets, classes)
+    X, y = inputs[wanted] / 16.0, np.where(targets[wanted] == classes[0], 1.0, -1.0)
+    return _prepared(X, y, n, scaling, "data (digits)", rng)
+
+
+def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], rng: Rng) -> Dataset:
+    """The breast cancer data of scikit-learn (569 samples, d = 30): benign is +1, malignant -1.
+
+    n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
+    """
+    X, targets = _bundled("load_breast_cancer")
+    return _prepared(X, np.where(targets == 1, 1.0, -1.0), n, scaling, "data (breast_cancer)", rng)
+
+
+def balanced_labels(n: int, rng: Rng) -> Array:
+    """ceil(n/2) times +1 and floor(n/2) times -1 (n,), in random order."""
+    y = np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
+    return rng.permutation(y)
+
+
+def _labels(n: int, labels: Labels, rng: Rng) -> Array:
+    if labels == "balanced":
+        return balanced_labels(n, rng)
+    return np.where(rng.integers(0, 2, size=n) == 1, 1.0, -1.0)
+
+
+def _flipped(y: Array, fraction: float, rng: Rng) -> Array:
+    """The labels (n,) with round(fraction * size) of each sign flipped."""
+    flipped = y.copy()
+    for sign in (1.0, -1.0):
+        cluster = np.flatnonzero(y == sign)
+        chosen = rng.choice(cluster, size=round(fraction * cluster.size), replace=False)
+        flipped[chosen] = -sign
+    return flipped
+
+
+def _norms(n: int, norms: float | Sequence[float], rng: Rng) -> Array:
+    if isinstance(norms, int | float):
+        return np.full(n, float(norms))
+    if len(norms) == n:
+        return np.asarray(norms, dtype=np.float64)
+    low, high = norms
+    return rng.uniform(low, high, size=n)
+
+
+def _cholesky(G: Array, norms: Array, coherence: float) -> Array:
+    """L (n, n) with L L^T = G.  Raises ScenarioError with a coherence that is always small enough."""
+    try:
+        return np.asarray(np.linalg.cholesky(G), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        bound = norms.min() ** 2 / (norms.size - 1)
+        raise ScenarioError(
+            f"data.coherence = {coherence:g}: the Gram matrix drawn is not positive definite (smallest "
+            f"eigenvalue {np.linalg.eigvalsh(G)[0]:.3g}); below (smallest norm)^2 / (n - 1) = {bound:.6g} it "
+            "always is, or draw with another seed"
+        ) from None
+
+
+def _bundled(loader: str) -> tuple[Array, Array]:
+    """Inputs (N, d) and targets (N,) of a data set inside scikit-learn; nothing is downloaded."""
+    try:
+        from sklearn import datasets  # optional, and slow to import
+    except ImportError:
+        raise ScenarioError(
+            "data.kind: the bundled real data sets need scikit-learn, which is not installed; "
+            "install it with pip install 'gflow[data]'"
+        ) from None
+    # Any: scikit-learn is not typed.
+    bunch: Any = getattr(datasets, loader)()
+    return np.asarray(bunch.data, dtype=np.float64), np.asarray(bunch.target, dtype=np.float64)
+
+
+def _prepared(X: Array, y: Array, n: int | None, scaling: str, source: str, rng: Rng) -> Dataset:
+    """The chosen samples, scaled with their own statistics."""
+    if n is not None:
+        chosen = _balanced_subset(y, n, rng)
+        X, y = X[chosen], y[chosen]
+    if scaling == "unit":
+        X = X / np.linalg.norm(X, axis=1, keepdims=True)
+    if scaling == "standard":
+        spread = X.std(axis=0)
+        X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # a constant input becomes 0
+    return checked_dataset(X, y, source)
+
+
+def _balanced_subset(y: Array, n: int, rng: Rng) -> np.ndarray:
+    """Indices (n,), sorted, of n samples drawn without replacement with class sizes as equal as y allows."""
+    plus, minus = np.flatnonzero(y > 0), np.flatnonzero(y < 0)
+    if n > y.size:
+        raise ScenarioError(f"data.n = {n}: only {y.size} samples are there; use n <= {y.size}")
+    k = min(max((n + 1) // 2, n - minus.size), plus.size)
+    chosen = (rng.choice(plus, size=k, replace=False), rng.choice(minus, size=n - k, replace=False))
+    return np.sort(np.concatenate(chosen))

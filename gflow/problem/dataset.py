@@ -1,0 +1,88 @@
+"""A labelled data set, and the checks that every data set passes wherever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.errors import ScenarioError
+
+Array = NDArray[np.float64]
+Where = Callable[[int], str]
+"""Sample index -> the words that name it in a message, for example `data.csv:7` or `data.npz: sample 6`."""
+
+# Squares of inputs and their sums over d stay inside float64 (1e-308 .. 1e308).
+SMALLEST_SIZE, LARGEST_SIZE = 1e-150, 1e150
+MAX_ENTRIES = 2**31  # of a matrix: 16 GiB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """X (n, d) and y (n,) in {-1, +1}, both float64 and C-contiguous; no sample is the zero vector."""
+
+    X: Array
+    y: Array
+
+
+def checked_dataset(X: Array, y: Array, source: str, where: Where | None = None) -> Dataset:
+    """The data set of X (n, d) and y (n,), both float64.
+
+    `source` names the data in messages, `where` one sample of it.  Raises ScenarioError for shapes that do
+    not fit, NaN or inf, labels other than -1 and +1, samples that are zero, and samples whose squared norm
+    would leave float64 (largest entry outside [1e-150, 1e150]).
+    """
+    where = where or (lambda i: f"{source}: sample {i}")
+    _check_shapes(X, y, source)
+    _check_finite(X, where)
+    _check_labels(y, where)
+    _check_sizes(X, where)
+    return Dataset(np.ascontiguousarray(X), np.ascontiguousarray(y))
+
+
+def check_entries(rows: int, columns: int, what: str) -> None:
+    """Raise ScenarioError before a matrix that does not fit into memory is allocated."""
+    if rows * columns > MAX_ENTRIES:
+        raise ScenarioError(f"{what}: {rows} x {columns} numbers are more than {MAX_ENTRIES}; use fewer")
+
+
+def _check_shapes(X: Array, y: Array, source: str) -> None:
+    if X.ndim != 2:
+        raise ScenarioError(f"{source}: X has shape {X.shape}; it must be a matrix (n, d), one sample a row")
+    if y.ndim != 1:
+        raise ScenarioError(f"{source}: y has shape {y.shape}; it must be a vector (n,), use y.ravel()")
+    if 0 in X.shape:
+        raise ScenarioError(f"{source}: X has shape {X.shape}; it needs at least one sample and one input")
+    if X.shape[0] != y.shape[0]:
+        raise ScenarioError(f"{source}: X has {X.shape[0]} samples and y has {y.shape[0]} labels; match them")
+
+
+def _check_finite(X: Array, where: Where) -> None:
+    bad = np.argwhere(~np.isfinite(X))
+    if bad.size:
+        i, k = bad[0]
+        raise ScenarioError(f"{where(int(i))}: input {k} is {X[i, k]}; every input must be a finite number")
+
+
+def _check_labels(y: Array, where: Where) -> None:
+    bad = np.flatnonzero(np.abs(y) != 1)
+    if bad.size:
+        hint = "; turn labels 0 and 1 into -1 and +1 by 2 y - 1" if set(np.unique(y)) <= {0.0, 1.0} else ""
+        raise ScenarioError(f"{where(int(bad[0]))}: the label is {y[bad[0]]:g}; it must be -1 or +1{hint}")
+
+
+def _check_sizes(X: Array, where: Where) -> None:
+    size = np.abs(X).max(axis=1)
+    zero = np.flatnonzero(size == 0)
+    if zero.size:
+        raise ScenarioError(
+            f"{where(int(zero[0]))}: the sample is the zero vector, so its margin is 0 for ever; remove it"
+        )
+    bad = np.flatnonzero((size < SMALLEST_SIZE) | (size > LARGEST_SIZE))
+    if bad.size:
+        raise ScenarioError(
+            f"{where(int(bad[0]))}: the largest input is {size[bad[0]]:.3g} in size; it must lie in "
+            f"[{SMALLEST_SIZE:g}, {LARGEST_SIZE:g}], where squares fit float64; rescale the data"
+        )

@@ -1,0 +1,117 @@
+"""How the flow is integrated, where it ends, what is recorded, and what is compared with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gflow.scenario.schema.base import Positive, PositiveList, Spec, refuse
+
+
+class Until(Spec):
+    """Where a run ends; of several limits the first to come decides."""
+
+    time: Positive | None = None
+    """the end time t, > 0"""
+    log_time: Positive | None = None
+    """the natural logarithm of the end time (t = e^v), > 0"""
+    log_loss: float | None = None
+    """the natural logarithm of the loss at which the run ends, a finite number"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_certificate(cls, value: Any) -> Any:  # Any: not yet validated
+        if isinstance(value, dict) and "certified" in value:
+            refuse("is not available in this version; use `time`, `log_time` or `log_loss`", "certified")
+        return value
+
+    @model_validator(mode="after")
+    def _some_end(self) -> Self:
+        if self.time is None and self.log_time is None and self.log_loss is None:
+            refuse("names no end of the run; give at least one of `time`, `log_time` and `log_loss`")
+        return self
+
+
+class Flow(Spec):
+    """The engine, the integrator with its tolerances, and the end of the run."""
+
+    engine: Literal["auto", "dual"] = "auto"
+    """the coordinates of the flow: `auto` or `dual`"""
+    method: Literal["auto", "DOP853", "RK45", "Radau", "dopri5"] = "auto"
+    """the integrator: `auto`, `DOP853`, `RK45` or `Radau` (scipy), or `dopri5` (torchdiffeq)"""
+    rtol: float = Field(default=1e-8, ge=1e-13, le=1e-2)
+    """the relative tolerance of a step, from 1e-13 (100 machine eps are 2.2e-14) to 1e-2"""
+    atol: float = Field(default=1e-10, gt=0, le=1e-2)
+    """the absolute tolerance of a step, > 0 and at most 1e-2"""
+    until: Until
+    """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, or several of them"""
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _no_primal(cls, value: Any) -> Any:  # Any: not yet validated
+        if value == "primal":
+            refuse("the primal engine is not available in this version; use auto or dual")
+        return value
+
+
+class SpacedTimes(Spec):
+    """Row times spread over the run; the start and the end are always rows."""
+
+    spacing: Literal["log", "loglog", "linear"] = "log"
+    """how the rows are spread: evenly in log(1 + t) (`log`), in log(1 + log(1 + t)) (`loglog`) or in t
+    (`linear`)"""
+    count: int = Field(default=200, ge=2, le=100_000)
+    """the number of rows, from 2 to 100000"""
+
+
+class GivenTimes(Spec):
+    """Row times t that are given; the start and the end are always rows."""
+
+    at: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)]
+    """the times t of the rows: finite numbers >= 0, strictly increasing, at least one"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_spaced(cls, value: Any) -> Any:  # Any: not yet validated
+        for key in ("spacing", "count"):
+            if isinstance(value, dict) and "at" in value and key in value:
+                refuse("excludes `at`; keep one of them", key)
+        return value
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Self:
+        for k in range(1, len(self.at)):
+            if self.at[k] <= self.at[k - 1]:
+                refuse(f"is not above the entry before it ({self.at[k - 1]!r}); sort the times", "at", k)
+        return self
+
+
+def times_shape(value: Any) -> str | None:  # Any: not yet validated
+    """The tag of the two ways to give row times; `at` decides."""
+    if isinstance(value, GivenTimes) or (isinstance(value, dict) and "at" in value):
+        return "given"
+    return "spaced" if isinstance(value, dict | SpacedTimes) else None
+
+
+class DescentUntil(Spec):
+    """Where gradient descent ends."""
+
+    time: Positive
+    """the end time t = (step size) * (number of steps), > 0"""
+
+
+class Descent(Spec):
+    """Gradient descent to set beside the flow."""
+
+    eta: PositiveList
+    """the step sizes: a list of numbers > 0, all different, for example [0.1, 0.01]"""
+    until: DescentUntil | None = None
+    """the end of gradient descent: {time: t}; by default that of the flow"""
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        for k, eta in enumerate(self.eta):
+            if eta in self.eta[:k]:
+                refuse("is listed twice; remove one of them", "eta", k)
+        return self

@@ -1,0 +1,195 @@
+"""The generated data sets have the statistics of the papers they come from, and follow from their seed."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gflow.errors import ScenarioError
+from gflow.problem import data
+from gflow.problem.data import Dataset
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+GENERATORS: dict[str, Callable[[np.random.Generator], Dataset]] = {
+    "gaussian": lambda g: data.gaussian(9, 5, 2.0, "rademacher", g),
+    "gaussian balanced": lambda g: data.gaussian(9, 5, 2.0, "balanced", g),
+    "mixture": lambda g: data.gaussian_mixture(9, data.gaussian_mean(5, 0.01, g), 1.0, 0.2, "rademacher", g),
+    "orthogonal": lambda g: data.orthogonal(5, 9, False, 1.0, "rademacher", g),
+    "repeated": lambda g: data.orthogonal(9, 5, True, 1.0, "rademacher", g),
+    "gram": lambda g: data.gram(5, 7, [1.0, 2.0], 0.1, "rademacher", g),
+    "digits": lambda g: data.digits([3, 5], 20, "pixels", g),
+    "breast cancer": lambda g: data.breast_cancer(20, "standard", g),
+}
+
+
+@pytest.mark.parametrize("generate", GENERATORS.values(), ids=GENERATORS)
+def test_a_seed_fixes_the_data(generate: Callable[[np.random.Generator], Dataset]) -> None:
+    first, again, other = generate(rng(1)), generate(rng(1)), generate(rng(2))
+    assert np.array_equal(first.X, again.X) and np.array_equal(first.y, again.y)
+    assert not (np.array_equal(first.X, other.X) and np.array_equal(first.y, other.y))
+    for array in (first.X, first.y):
+        assert array.dtype == np.float64 and array.flags.c_contiguous
+    assert first.y.shape == (first.X.shape[0],) and set(np.unique(first.y)) <= {-1.0, 1.0}
+
+
+def test_gaussian_inputs_and_labels() -> None:
+    sample = data.gaussian(4000, 10, 3.0, "rademacher", rng())
+    assert abs(sample.X.std() - 3.0) < 3 * 3.0 / np.sqrt(2 * 40_000)
+    assert abs(sample.X.mean()) < 3 * 3.0 / np.sqrt(40_000)
+    assert abs(sample.y.mean()) < 3 / np.sqrt(4000)
+    assert np.abs(sample.y @ sample.X / 4000).max() < 4 * 3.0 / np.sqrt(4000)  # independent of the labels
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 10])
+def test_balanced_labels(n: int) -> None:
+    labels = [data.gaussian(n, 1, 1.0, "balanced", rng(seed)).y for seed in range(20)]
+    assert all(y.sum() == n % 2 for y in labels)
+    assert n == 1 or len({tuple(y) for y in labels}) > 1  # in random order
+
+
+def test_the_mean_of_frei_has_norm_d_to_the_power() -> None:
+    for d in (1, 100, 10_000):
+        mean = data.ones_mean(d, d**0.26)
+        assert np.linalg.norm(mean) == pytest.approx(d**0.26, rel=1e-12)
+        assert np.all(mean == mean[0]) and mean[0] > 0
+
+
+def test_the_mean_of_kou() -> None:
+    mean = data.gaussian_mean(10_000, 0.01, rng())
+    assert abs(mean.std() - 0.01) < 4 * 0.01 / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize("n", [100, 101, 7])
+@pytest.mark.parametrize("labels", ["rademacher", "balanced"])
+def test_exactly_a_share_of_each_cluster_is_flipped(n: int, labels: data.Labels) -> None:
+    mean = data.ones_mean(50, 100.0)  # so far from 0 that each input shows its cluster
+    sample = data.gaussian_mixture(n, mean, 1.0, 0.15, labels, rng())
+    cluster = np.sign(sample.X @ mean)
+    for sign in (1.0, -1.0):
+        size = int(np.sum(cluster == sign))
+        assert np.sum(sample.y[cluster == sign] != sign) == round(0.15 * size)
+    assert np.allclose((sample.X * cluster[:, None]).mean(axis=0), mean, atol=4 / np.sqrt(n))
+
+
+def test_label_noise_changes_labels_only() -> None:
+    mean = data.ones_mean(5, 1.0)
+    clean = data.gaussian_mixture(50, mean, 1.0, 0.0, "rademacher", rng())
+    noisy = data.gaussian_mixture(50, mean, 1.0, 0.3, "rademacher", rng())
+    assert np.array_equal(clean.X, noisy.X) and not np.array_equal(clean.y, noisy.y)
+
+
+def test_orthogonal_inputs() -> None:
+    sample = data.orthogonal(20, 40, False, 2.0, "rademacher", rng())
+    assert np.array_equal(sample.X @ sample.X.T, 4.0 * np.eye(20))
+    assert np.array_equal(np.sum(sample.X != 0, axis=1), np.ones(20))
+    repeated = data.orthogonal(20, 5, True, 1.0, "rademacher", rng())
+    assert np.linalg.matrix_rank(repeated.X) <= 5
+    with pytest.raises(ScenarioError, match=r"data.n = 6: .* d >= n"):
+        data.orthogonal(6, 5, False, 1.0, "rademacher", rng())
+
+
+@pytest.mark.parametrize("norms", [1.0, [0.5, 2.0], [1.0, 2.0, 3.0, 1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("d", [6, 11])
+def test_the_gram_matrix_is_the_prescribed_one(norms: float | list[float], d: int) -> None:
+    sample = data.gram(6, d, norms, 0.04, "rademacher", rng())
+    G = sample.X @ sample.X.T
+    off = np.abs(G - np.diag(np.diag(G)))
+    assert sample.X.shape == (6, d)
+    assert off.max() == pytest.approx(0.04, abs=1e-12)
+    sizes = np.sqrt(np.diag(G))
+    if isinstance(norms, float):
+        assert np.allclose(sizes, norms, rtol=1e-12)
+    elif len(norms) == 6:
+        assert np.allclose(sizes, norms, rtol=1e-12)
+    else:
+        assert norms[0] <= sizes.min() < sizes.max() <= norms[1]
+
+
+def test_the_cholesky_factor_reproduces_its_matrix() -> None:
+    sizes = np.array([1.0, 2.0, 3.0])
+    generator = rng(5)
+    data.balanced_labels(3, generator)  # labels are drawn first
+    G = data.gram_matrix(sizes, 0.3, generator)
+    assert np.array_equal(G, G.T) and np.array_equal(np.diag(G), sizes**2)
+    assert np.abs(G - np.diag(np.diag(G))).max() == 0.3
+    rebuilt = data.gram(3, 3, list(sizes), 0.3, "balanced", rng(5)).X
+    assert np.allclose(rebuilt @ rebuilt.T, G, atol=1e-12)
+
+
+def test_gram_data_can_meet_the_strongest_hypothesis() -> None:
+    # NO32 = Rmin^2 / (3 lk^-3 R^2 n coh) >= 1 (Frei et al., Theorem 3.2), here with slope lk = 0.1 and n = 10
+    lk, n = 0.1, 10
+    coherence = lk**3 / (3 * n) / 1.01
+    sample = data.gram(n, n, 1.0, coherence, "balanced", rng())
+    G = sample.X @ sample.X.T
+    sizes = np.sqrt(np.diag(G))
+    coh = np.abs(G - np.diag(np.diag(G))).max()
+    no32 = sizes.min() ** 2 / (3 * lk**-3 * (sizes.max() / sizes.min()) ** 2 * n * coh)
+    assert no32 == pytest.approx(1.01, rel=1e-9)
+
+
+def test_a_gram_matrix_that_is_not_positive_definite_is_refused_with_a_bound() -> None:
+    with pytest.raises(ScenarioError, match=r"not positive definite .* = 0.111111 it always is"):
+        data.gram(10, 10, 1.0, 0.9, "rademacher", rng())
+    for seed in range(20):  # and below the bound it always is
+        data.gram(10, 10, 1.0, 0.11, "rademacher", rng(seed))
+    with pytest.raises(ScenarioError, match="needs d >= 3"):
+        data.gram(3, 2, 1.0, 0.1, "rademacher", rng())
+
+
+def test_one_sample_and_no_coherence() -> None:
+    assert np.array_equal(data.gram(1, 1, 3.0, 0.0, "balanced", rng()).X, [[3.0]])
+    assert np.array_equal(data.gram(2, 2, [1.0, 2.0], 0.0, "balanced", rng()).X, np.diag([1.0, 2.0]))
+
+
+def test_digits() -> None:
+    everything = data.digits([3, 5], None, "pixels", rng())
+    assert everything.X.shape == (365, 64) and (everything.X.min(), everything.X.max()) == (0.0, 1.0)
+    assert (np.sum(everything.y == 1), np.sum(everything.y == -1)) == (183, 182)
+    swapped = data.digits([5, 3], None, "pixels", rng())
+    assert np.array_equal(swapped.y, -everything.y) and np.array_equal(swapped.X, everything.X)
+    some = data.digits([3, 5], 51, "unit", rng())
+    assert np.sum(some.y == 1) == 26 and np.allclose(np.linalg.norm(some.X, axis=1), 1.0)
+    assert len(np.unique(some.X, axis=0)) == 51  # without replacement
+
+
+def test_subsets_are_as_balanced_as_the_classes_allow() -> None:
+    most = data.digits([3, 5], 364, "pixels", rng())
+    assert {int(np.sum(most.y == 1)), int(np.sum(most.y == -1))} == {182}
+    cancer = data.breast_cancer(500, "none", rng())  # 212 of 569 are malignant
+    assert (np.sum(cancer.y == -1), np.sum(cancer.y == 1)) == (212, 288)
+    with pytest.raises(ScenarioError, match=r"data.n = 366: only 365"):
+        data.digits([3, 5], 366, "pixels", rng())
+
+
+def test_standard_scaling() -> None:
+    for sample in (data.breast_cancer(None, "standard", rng()), data.digits([0, 1], 100, "standard", rng())):
+        spread = sample.X.std(axis=0)
+        assert np.allclose(sample.X.mean(axis=0), 0.0, atol=1e-12)
+        assert np.all(np.isclose(spread, 1.0) | (spread == 0.0))  # a constant pixel stays 0
+
+
+def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def no_sklearn(name: str, *args: Any, **kwargs: Any) -> Any:  # Any: the signature of __import__
+        if name.startswith("sklearn"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", no_sklearn)
+    with pytest.raises(ScenarioError, match=r"need scikit-learn.*pip install 'gflow\[data\]'"):
+        data.digits([3, 5], None, "pixels", rng())
+
+
+def test_data_too_large_for_any_memory_are_refused_at_once() -> None:
+    with pytest.raises(ScenarioError, match="10000000 x 10000000 numbers"):
+        data.gaussian(10_000_000, 10_000_000, 1.0, "rademacher", rng())
