@@ -28,14 +28,14 @@ SHARE_DEGREE = 7
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Guard values of some neurons: off (..., k, H) per surface, share (..., k, slots, 2); inf where no guard is."""
+    """Guards of some neurons in units of their rounding: off (k, H) per surface, share (k, slots, 2); inf: no guard."""
 
     neurons: Index
     off: Array
     share: Array
 
     def lowest(self) -> float:
-        """The smallest value of all (one state)."""
+        """The smallest of all."""
         return min(float(self.off.min(initial=np.inf)), float(self.share.min(initial=np.inf)))
 
 
@@ -53,14 +53,15 @@ class Guards:
         self._everyone = np.arange(problem.network.width)
         self.curved = problem.network.slope != 1.0
         self._sliders = np.flatnonzero((mode.side == 0).any(axis=1) & (self._reach > 0.0))
-        self.off_band = ROUNDING * weight_scale[:, None] * np.ones(problem.surfaces.count)
-        self.share_band = ROUNDING * self._share_scale()
+        tiny = np.finfo(float).tiny
+        self.off_band = np.maximum(ROUNDING * weight_scale, tiny)[:, None]
+        self.share_band = np.maximum(ROUNDING * self._share_scale(), tiny)[..., None]
         self._slope = 2.0 * self._share_scale()
-        start = self._unshifted(branch.y0, self._everyone)
-        self.off_shift = np.maximum(self.off_band - start.off, 0.0)
-        self.share_shift = np.maximum(self.share_band[..., None] - start.share, 0.0)
-        self._off_room = start.off + self.off_shift
-        self._share_room = self._rooms(start.share + self.share_shift, self._everyone)
+        off, share = self._off(branch.y0, self._everyone), self._share(branch.dual(branch.y0), self._everyone)
+        self.off_shift = np.maximum(self.off_band - off, 0.0)
+        self.share_shift = np.maximum(self.share_band - share, 0.0)
+        self._off_room = off + self.off_shift
+        self._share_room = self._rooms(share + self.share_shift, self._everyone)
 
     def _share_scale(self) -> Array:
         """Largest force a unit of q can ask of each slot, (m, slots)."""
@@ -74,19 +75,17 @@ class Guards:
         return np.asarray(room.min(axis=(1, 2), initial=np.inf))
 
     def values(self, y: Array, neurons: Index) -> Values:
-        """Guards of these neurons at states y (..., n + 1)."""
-        raw = self._unshifted(y, neurons)
-        return Values(neurons, raw.off + self.off_shift[neurons], raw.share + self.share_shift[neurons])
+        """Guards of these neurons at a state y (n + 1,)."""
+        off = self._off(y, neurons) + self.off_shift[neurons]
+        share = self._share(self.branch.dual(y), neurons) + self.share_shift[neurons]
+        return Values(neurons, off / self.off_band[neurons], share / self.share_band[neurons])
 
     def lowest(self, y: Array, neurons: Index) -> float:
-        """The smallest guard of these neurons at a state; -1 where one of them has come free of dependent kinks."""
+        """The smallest guard of these neurons at a state, in units of rounding; -1 where dependent kinks let one go."""
         bound = [j for j in neurons if j in self.branch.mode.dependent]
         if bound and not all(self.hull_holds(self.branch.dual(y), int(j)) for j in bound):
             return -1.0
         return self.values(y, neurons).lowest()
-
-    def _unshifted(self, y: Array, neurons: Index) -> Values:
-        return Values(neurons, self._off(y, neurons), self._share(self.branch.dual(y), neurons))
 
     def _off(self, y: Array, neurons: Index) -> Array:
         side = self.branch.mode.side[neurons]
@@ -113,25 +112,24 @@ class Guards:
         return np.asarray(scale * (q @ self.branch.mode.signed)[..., surfaces])
 
     def brackets(self, step: DenseStep) -> tuple[Index, float, float] | None:
-        """Neurons looked at in this step and a bracket (theta) of the first guard that goes down, if one does."""
+        """Neurons of which a guard may go down in this step, and a bracket (theta) of the first that does."""
         q = self.branch.dual(step.at(nodes(SHARE_DEGREE)))
         near_off, near_share = self._spend(step, q)
-        near = np.union1d(near_off, near_share)
-        low, high = np.inf, np.inf
+        found = _Falling()
         if near_off.size:
             off = self._off(step.coefficients, near_off) + self.off_shift[near_off]
-            low, high = _earliest(off, low, high)
             self._off_room[near_off] = off[-1]
+            found.look(off, near_off)
         if near_share.size:
             share = self._share(q, near_share) + self.share_shift[near_share]
-            finite = np.where(np.isfinite(share), share, 1.0)
-            low, high = _earliest(np.tensordot(from_nodes(SHARE_DEGREE), finite, 1), low, high)
             self._share_room[near_share] = self._rooms(share[-1], near_share)
+            finite = np.where(np.isfinite(share), share, 1.0)
+            found.look(np.tensordot(from_nodes(SHARE_DEGREE), finite, 1), near_share)
         bound = self._hull_bracket(q)
-        if bound is not None and bound[0] < low:
-            low, high = bound
-            near = np.union1d(near, np.array(list(self.branch.mode.dependent), dtype=np.intp))
-        return (near, low, high) if np.isfinite(low) else None
+        if bound is not None and bound[0] < found.low:
+            found.low, found.high = bound
+            found.neurons.append(np.array(list(self.branch.mode.dependent), dtype=np.intp))
+        return (np.unique(np.concatenate(found.neurons)), found.low, found.high) if np.isfinite(found.low) else None
 
     def _spend(self, step: DenseStep, q: Array) -> tuple[Index, Index]:
         """Use up the room of all pairs by what the step can have moved them at most; neurons that ran out."""
@@ -183,12 +181,21 @@ class Guards:
         return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size * float(np.abs(q_rate).sum()))
 
 
-def _earliest(coefficients: Array, low: float, high: float) -> tuple[float, float]:
-    """The earliest bracket among polynomials (degree + 1, ...) and the one given."""
-    flat = coefficients.reshape(coefficients.shape[0], -1).T
-    falling = flat[(flat < 0.0).any(axis=1) & np.isfinite(flat).all(axis=1)]
-    lows, highs = first_descents(falling)
-    if lows.size == 0 or lows.min() >= low:
-        return low, high
-    first = int(np.argmin(lows))
-    return float(lows[first]), float(highs[first])
+class _Falling:
+    """Neurons whose guards have a negative Bernstein coefficient, and the earliest bracket of a descent among them."""
+
+    def __init__(self) -> None:
+        self.neurons: list[Index] = []
+        self.low = self.high = np.inf
+
+    def look(self, coefficients: Array, neurons: Index) -> None:
+        """Guards of these neurons as polynomials, coefficients (degree + 1, k, ...)."""
+        polynomials = np.moveaxis(coefficients, 0, -1)
+        falling = (polynomials < 0.0).any(axis=-1)
+        if not falling.any():
+            return
+        self.neurons.append(neurons[falling.reshape(neurons.size, -1).any(axis=1)])
+        lows, highs = first_descents(polynomials[falling])
+        first = int(np.argmin(lows))
+        if lows[first] < self.low:
+            self.low, self.high = float(lows[first]), float(highs[first])

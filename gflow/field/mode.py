@@ -26,7 +26,9 @@ class Mode:
         self.problem = problem
         self.side = side.astype(np.int8)
         self.dependent: dict[int, Sides | None] = {}
-        self._on_normals = problem.span.C @ problem.surfaces.normals.T  # (n, H)
+        self._gram = problem.span.C @ problem.span.C.T
+        self._on_normals = np.zeros((problem.surfaces.count + 1, problem.samples))  # the last row pads
+        self._on_normals[:-1] = problem.surfaces.normals @ problem.span.C.T
         # Column h of q @ signed is sum_{i on h} y_i |alpha_i| q_i; the last column stays 0 for padded slots.
         self.signed = np.zeros((problem.samples, problem.surfaces.count + 1))
         self.signed[np.arange(problem.samples), problem.surfaces.of_sample] = problem.y * np.abs(problem.surfaces.alpha)
@@ -76,11 +78,10 @@ class Mode:
         """The share of these neurons in K, (n, n), symmetric."""
         C, y, a = self.problem.span.C, self.problem.y, self.problem.network.outer[neurons]
         slopes = self.minus[neurons] * y
-        total = (C @ C.T) * (slopes.T @ (a[:, None] ** 2 * slopes))
+        total = self._gram * (slopes.T @ (a[:, None] ** 2 * slopes))
         for chunk in np.array_split(np.arange(neurons.size), 1 + neurons.size // 256):
             own = neurons[chunk]
-            on = np.concatenate([self._on_normals, np.zeros((y.size, 1))], axis=1).T[self.slots[own]]
-            left = (a[chunk, None, None] ** 2 * slopes[chunk, None]) * on
+            left = (a[chunk, None, None] ** 2 * slopes[chunk, None]) * self._on_normals[self.slots[own]]
             right = slopes[chunk, None] * (self.force_map[own] @ C.T)
             total -= left.reshape(-1, y.size).T @ right.reshape(-1, y.size)
         return np.asarray(0.5 * (total + total.T))

@@ -59,18 +59,18 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     """
     branch = guards.branch
     now = guards.values(y, near)
-    level = max(now.lowest(), 0.0)
-    at_zero = (now.off <= level + 2.0 * guards.off_band[near]).any(axis=1)
-    at_zero |= (now.share <= level + 2.0 * guards.share_band[near][..., None]).any(axis=(1, 2))
-    at_zero |= np.isin(near, list(branch.mode.dependent))
+    # A guard that fired is at zero, to rounding; one that rests at zero is held one band above by its shift.
+    level = max(now.lowest(), 0.0) + 0.5
+    fired = now.share <= level
+    at_zero = (now.off <= level).any(axis=1) | fired.any(axis=(1, 2)) | np.isin(near, list(branch.mode.dependent))
     q, q_rate = branch.dual(y), branch.dual_rate(y)
     turns = []
     for k in np.flatnonzero(at_zero):  # a handful of neurons an event
         j = int(near[k])
-        share = now.share[k] - guards.share_shift[j]
-        slop = float(np.abs(share[now.share[k] <= level + 2.0 * guards.share_band[j][:, None]]).max(initial=0.0))
-        off = now.off[k] <= level + 2.0 * guards.off_band[j]
-        zero = np.flatnonzero(off | (branch.mode.side[j] == 0))
+        off = now.off[k] - guards.off_shift[j] / guards.off_band[j]
+        share = now.share[k] * guards.share_band[j] - guards.share_shift[j]
+        slop = float(np.abs(share[fired[k]]).max(initial=0.0))
+        zero = np.flatnonzero((off <= 2.0) | (branch.mode.side[j] == 0))
         turns.append(_turn(guards, j, zero, q, q_rate, slop))
     return [t for t in turns if (t.before != t.after).any() or not t.exact]
 

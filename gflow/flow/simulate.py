@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.dual import DualEngine, Segment
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
-from gflow.flow.stopping import Until
+from gflow.flow.stopping import Until, log_time
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, StepError, Stepper
 
@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 # Events in a row without progress of tau (relative) after which a run ends with an explanation.
 STALLED, MOST_STALLED = 1e-13, 1000
+# Guards are measured in units of their rounding.
+GUARD_RESOLUTION = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Target:
     value: Callable[[Array], float]
     end: Outcome | None = None
     v: float | None = None  # log(1 + t) of a target on the clock
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,20 @@ def simulate(
 def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
     targets = []
     if due is not None and (until.v_end is None or due < until.v_end):
-        targets.append(Target(lambda y: due - float(y[-1]), v=due))
+        targets.append(Target(lambda y: due - float(y[-1]), None, due, _rounding(due)))
     if until.v_end is not None:
         v_end = until.v_end
-        targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end))
+        targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end, _rounding(v_end)))
     if until.log_loss is not None:
         level = until.log_loss
-        targets.append(Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS))
+        targets.append(
+            Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(level))
+        )
     return targets
+
+
+def _rounding(value: float) -> float:
+    return 4.0 * float(np.finfo(float).eps) * max(1.0, abs(value))
 
 
 def _integrate(
@@ -131,7 +140,7 @@ def _first_cut(
     if not reached:
         return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
     theta = (elapsed - step.start) / (step.end - step.start)
-    hits = [hit for target in reached if (hit := root(stepper, step, target.value, 0.0, theta)) is not None]
+    hits = [hit for target in reached if (hit := root(stepper, step, target.value, 0.0, theta, target.resolution)) is not None]
     elapsed, y = min(hits, key=lambda hit: hit[0])
     met = [t for t, hit in zip(reached, hits, strict=True) if hit[0] <= elapsed]
     return Cut(elapsed, y, stepper.proposed, steps, reached=met)
@@ -149,7 +158,7 @@ def _first_guard(
     def lowest(y: Array) -> float:
         return guards.lowest(y, near)
 
-    return root(stepper, step, lowest, low, high)
+    return root(stepper, step, lowest, low, high, resolution=GUARD_RESOLUTION)
 
 
 def _outcome(cut: Cut, stalled: int) -> Outcome | None:
@@ -161,16 +170,17 @@ def _outcome(cut: Cut, stalled: int) -> Outcome | None:
 
 
 def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event]) -> str:
-    log_t = state.v + float(np.log(-np.expm1(-state.v))) if state.v > 0.0 else -np.inf
+    log_t = log_time(state.v)
+    reached = "t = 0" if log_t is None else f"log t = {log_t:.6g}"
     match outcome:
         case Outcome.TIME:
-            return f"reached t = {np.exp(log_t):.6g}"
+            return f"reached t = {np.expm1(state.v):.6g}"
         case Outcome.LOG_TIME:
-            return f"reached log t = {log_t:.6g}"
+            return f"reached {reached}"
         case Outcome.LOG_LOSS:
-            return f"reached log loss = {state.log_loss:.6g}"
+            return f"reached log loss = {state.log_loss:.6g} at {reached}"
         case Outcome.STEP_UNDERFLOW:
-            return f"stopped at log t = {log_t:.6g}: {cut.failure}; try a larger flow.rtol or another flow.method"
+            return f"stopped at {reached}: {cut.failure}; try a larger flow.rtol or another flow.method"
         case Outcome.EVENTS_ACCUMULATE:
             pairs = ", ".join(f"neuron {e.neuron} surface {e.surface}" for e in events[:3])
-            return f"stopped at log t = {log_t:.6g}: {MOST_STALLED} events without progress of time, last at {pairs}"
+            return f"stopped at {reached}: {MOST_STALLED} events without progress of time, last at {pairs}"

@@ -60,6 +60,11 @@ def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
     return iter([*values[:-1], until.v_end])
 
 
+def log_time(v: float) -> float | None:
+    """log t from v = log(1 + t); None at t = 0, where there is none."""
+    return _log_expm1(v) if v > 0.0 else None
+
+
 def _log_expm1(v: float) -> float:
     """log(e^v - 1) for v > 0."""
     return v + float(np.log(-np.expm1(-v)))

@@ -14,30 +14,36 @@ Array = NDArray[np.float64]
 
 
 def root(
-    stepper: Stepper, step: DenseStep, value: Callable[[Array], float], low: float, high: float
+    stepper: Stepper,
+    step: DenseStep,
+    value: Callable[[Array], float],
+    low: float,
+    high: float,
+    resolution: float,
 ) -> tuple[float, Array] | None:
     """First time in the step at which `value(state)` is no longer positive, with the state there.
 
     [low, high] (theta in [0, 1]) is where the interpolant says the sign changes; it is widened to [0, 1] where the
-    states of the method disagree.  None when the value is positive at the end of the step after all.
+    states of the method disagree.  Values of at most `resolution` count as zero: they are rounding.
+    None when the value is positive at the end of the step after all.
     """
     span = step.end - step.start
     states: dict[float, Array] = {}
 
     def at(theta: float) -> float:
         states[theta] = stepper.state_at(step.start + theta * span) if theta < 1.0 else step.coefficients[-1]
-        return value(states[theta])
+        found = value(states[theta])
+        return found if abs(found) > resolution else 0.0
 
     width = max(high - low, 2.0**-20)
-    while (end_value := at(high)) > 0.0:
+    while (at_high := at(high)) > 0.0:
         if high >= 1.0:
             return None
         low, high, width = high, min(1.0, high + 4.0 * width), 4.0 * width
-    while low > 0.0 and at(low) <= 0.0:
-        high, end_value, low, width = low, value(states[low]), max(0.0, low - 4.0 * width), 4.0 * width
-    if end_value == 0.0 or at(low) <= 0.0:
-        return step.start + high * span, states[high]
-    theta = float(brentq(at, low, high, xtol=1e-16, rtol=8.9e-16))
-    if theta not in states:
-        at(theta)
-    return step.start + theta * span, states[theta]
+    while at_high < 0.0 and low > 0.0 and (at_low := at(low)) <= 0.0:
+        high, at_high, low, width = low, at_low, max(0.0, low - 4.0 * width), 4.0 * width
+    if at_high < 0.0 and at(low) > 0.0:
+        high = float(brentq(at, low, high, xtol=1e-16, rtol=8.9e-16))
+    if high not in states:
+        at(high)
+    return step.start + high * span, states[high]

@@ -1,0 +1,91 @@
+"""The command line: parse, call, print.  Results on stdout, everything else on stderr; exit codes of design 4.2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from gflow.errors import GflowError
+
+EXIT_LIMIT, EXIT_INTERRUPTED = 3, 130
+
+
+class _Commands(click.Group):
+    """A group that turns foreseen errors into one line and an exit code, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GflowError as error:
+            click.echo(f"gflow: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("gflow: interrupted; the rows committed so far are saved", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gflow")
+def main() -> None:
+    """Gradient flow of (leaky) ReLU networks: exact through kinks, to infinite time."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: outputs/<name>].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: flow.rtol=1e-10.")
+@click.option("--overwrite", is_flag=True, help="Replace the trajectory that the run folder already has.")
+def simulate(file: Path, out: Path | None, overrides: tuple[str, ...], overwrite: bool) -> None:
+    """Integrate the gradient flow of the scenario FILE and write its trajectory.
+
+    Exit codes: 0 the end condition was reached; 2 bad input; 3 stopped by a limit, what was reached is saved;
+    130 interrupted, what was reached is saved.
+    """
+    from gflow.pipeline import simulate as run
+    from gflow.pipeline import stopped_by_limit
+    from gflow.report.progress import ProgressPrinter
+    from gflow.report.summary import closing_table, headline
+    from gflow.scenario import load_scenario
+
+    printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
+    try:
+        trajectory = run(load_scenario(file, overrides), out, progress=printer, overwrite=overwrite)
+    finally:
+        printer.close()
+    click.echo(headline(trajectory))
+    click.echo(closing_table(trajectory))
+    if stopped_by_limit(trajectory):
+        click.get_current_context().exit(EXIT_LIMIT)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Say what is in a trajectory: PATH is a run folder or its trajectory.h5."""
+    from gflow.report.summary import inspection, inspection_text
+    from gflow.trajectory import open_trajectory
+
+    trajectory = open_trajectory(path)
+    click.echo(json.dumps(inspection(trajectory), indent=2) if as_json else inspection_text(trajectory))
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario file."""
+    from gflow.scenario import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+def scenarios(folder: Path | None) -> None:
+    """List the scenarios of FOLDER [default: the ones that come with gflow], with what each of them shows."""
+    from gflow.scenario.shelf import listed
+
+    for path, title in listed(folder):
+        click.echo(f"{path}\n    {title}")

@@ -1,0 +1,6 @@
+"""What people read: progress while a run goes on, its summary, and the content of a trajectory."""
+
+from gflow.report.progress import ProgressPrinter
+from gflow.report.summary import closing_table, described, headline, inspection, inspection_text
+
+__all__ = ["ProgressPrinter", "closing_table", "described", "headline", "inspection", "inspection_text"]

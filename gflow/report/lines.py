@@ -1,0 +1,73 @@
+"""Single pieces of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from gflow.trajectory import Trajectory
+
+LABEL_WIDTH = 12
+NOT_ENDED = "none yet: the run goes on, or was stopped from outside"
+MARGINS = {"normalized_margin": "min/|W| = ", "margin_spread": "spread "}
+STABLE_RANKS = {"stable_rank": "W", "stable_rank_plus": "W+", "stable_rank_minus": "W-"}
+
+
+def labelled(lines: Mapping[str, str]) -> str:
+    """One line each, its label in front; without those that are empty."""
+    return "\n".join(f"{label:<{LABEL_WIDTH}} {text}" for label, text in lines.items() if text)
+
+
+def outcome_text(trajectory: Trajectory) -> str:
+    return trajectory.outcome_sentence or NOT_ENDED
+
+
+def pattern_text(trajectory: Trajectory) -> str:
+    last = trajectory.read("pattern", -1)
+    sliding = f"{np.count_nonzero(last == 0)} of {last.size} pairs slide"
+    if not trajectory.records_events:
+        return sliding
+    changes = trajectory.events.log1p_time
+    return f"{f'last change at {time_text(changes[-1])}' if len(changes) else 'never changed'}; {sliding}"
+
+
+def margins_text(trajectory: Trajectory) -> str:
+    return ", ".join(f"{text}{value:.4g}" for text, value in last_values(trajectory, MARGINS).items())
+
+
+def stable_rank_text(trajectory: Trajectory) -> str:
+    return ", ".join(f"{text} {value:.4g}" for text, value in last_values(trajectory, STABLE_RANKS).items())
+
+
+def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, float]:
+    """Values in the last row of the series that this run has, under the given texts."""
+    return {
+        text: float(trajectory.read(f"series/{name}", -1)) for name, text in names.items() if name in trajectory.series
+    }
+
+
+def saved_text(trajectory: Trajectory) -> str:
+    rows = f"{trajectory.n_rows} row{'s' if trajectory.n_rows != 1 else ''}"
+    return f"{trajectory.path}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
+
+
+def log_time(log1p_time: float) -> float | None:
+    """log t = v + log(1 - e^-v) with v = log(1 + t), exact also where t overflows; None at t = 0."""
+    return log1p_time + math.log(-math.expm1(-log1p_time)) if log1p_time > 0 else None
+
+
+def time_text(log1p_time: float) -> str:
+    value = log_time(log1p_time)
+    return "t = 0" if value is None else f"log t = {value:.4g}"
+
+
+def size_text(size: int) -> str:
+    """Three digits, in powers of 1000 bytes."""
+    value = float(size)
+    for unit in ("bytes", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

@@ -1,0 +1,117 @@
+"""How far a run is: one line rewritten on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO
+
+from gflow.trajectory.rows import Progress, Target
+
+TERMINAL_INTERVAL = 0.1  # seconds between two lines
+LOG_INTERVAL = 10.0  # seconds; a batch job of one hour then writes about 40 kB
+BAR_LENGTH = 14
+
+
+class ProgressPrinter:
+    """Called with each `Progress`, writes few of them; `close`, or the end of a `with`, finishes the last
+    line.
+
+    `clock` counts seconds.  A carriage return is only ever written to a terminal.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        is_terminal: bool,
+        clock: Callable[[], float] = time.monotonic,
+        width: int | None = None,
+    ) -> None:
+        self._stream = stream
+        self._is_terminal = is_terminal
+        self._clock = clock
+        self._width = width  # columns; None: those of the terminal at the time of writing
+        self._due = clock() + (0.0 if is_terminal else LOG_INTERVAL)
+        self._shown_length = 0
+        self._unseen: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        now = self._clock()
+        if now < self._due:
+            self._unseen = progress
+            return
+        self._due = now + (TERMINAL_INTERVAL if self._is_terminal else LOG_INTERVAL)
+        self._write(progress)
+
+    def close(self) -> None:
+        """On a terminal, show the last state and end its line; in a log nothing is left open."""
+        if not self._is_terminal:
+            return
+        if self._unseen is not None:
+            self._write(self._unseen)
+        if self._shown_length:
+            self._stream.write("\n")
+            self._stream.flush()
+        self._shown_length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, progress: Progress) -> None:
+        self._unseen = None
+        if self._is_terminal:
+            columns = self._width or shutil.get_terminal_size().columns
+            line = fitted(progress, columns - 1)
+            self._stream.write("\r" + line.ljust(self._shown_length))
+            self._shown_length = len(line)
+        else:
+            self._stream.write(progress_line(progress) + "\n")
+        self._stream.flush()
+
+
+def fitted(progress: Progress, columns: int) -> str:
+    """The line in at most so many columns, first without its bar: a line that wraps cannot be rewritten."""
+    line = progress_line(progress)
+    if len(line) > columns:
+        line = progress_line(progress, with_bar=False)
+    return line[: max(columns, 1)]
+
+
+def progress_line(progress: Progress, with_bar: bool = True) -> str:
+    """`log t 8.4e+05 / 1e+06  [##########----]  log loss -8.4e+05   events 703   sliding 102   steps 1842`."""
+    start = [target_text(progress.target)]
+    if with_bar and progress.share is not None:
+        start.append(bar(progress.share))
+    counts = [f"events {progress.events}", f"sliding {progress.sliding}", f"steps {progress.steps}"]
+    return "  ".join([*start, "   ".join([*state_texts(progress), *counts])])
+
+
+def target_text(target: Target) -> str:
+    goal = "" if target.goal is None else f" / {target.goal:g}"
+    if target.value is None:
+        return f"t = 0{goal and f' / {target.label} {target.goal:g}'}"
+    return f"{target.label} {target.value:.3g}{goal}"
+
+
+def state_texts(progress: Progress) -> list[str]:
+    """The time and the loss, unless the target shows them already."""
+    texts = []
+    if progress.target.label not in ("t", "log t"):
+        texts.append("t = 0" if progress.log_time is None else f"log t {progress.log_time:.3g}")
+    if progress.target.label != "log loss":
+        texts.append(f"log loss {progress.log_loss:.3g}")
+    return texts
+
+
+def bar(share: float) -> str:
+    """Full only at the end: a share of 0.99 leaves one place open."""
+    filled = math.floor(BAR_LENGTH * min(max(share, 0.0), 1.0))
+    return f"[{'#' * filled}{'-' * (BAR_LENGTH - filled)}]"

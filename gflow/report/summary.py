@@ -1,0 +1,199 @@
+"""What a run was and how it ended: a headline, a closing table, and all of it for `gflow inspect`."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gflow.report.lines import (
+    labelled,
+    log_time,
+    margins_text,
+    outcome_text,
+    pattern_text,
+    saved_text,
+    stable_rank_text,
+    time_text,
+)
+from gflow.trajectory import EVENT_KINDS, FILE_NAME, Trajectory
+
+TABLE_ROWS = 8
+TABLE_SERIES = ("stable_rank", "sliding", "events")
+Facts = Mapping[str, str | float | int]
+Json = dict[str, Any]  # any JSON value
+
+
+def headline(trajectory: Trajectory) -> str:
+    """`gaussian: two_layer, m = 64, leaky_relu(0.1); n = 20, d = 400, rank 20; logistic; dual engine, Radau`."""
+    return described(trajectory.facts, trajectory.sizes)
+
+
+def described(facts: Facts, sizes: Mapping[str, int]) -> str:
+    """The headline before there is a file.  `sizes` as in `Header.sizes`; facts may be missing."""
+    network = [facts.get("model"), f"m = {sizes['neuron']}", activation_text(facts)]
+    data = f"n = {sizes['sample']}, d = {sizes['input']}, rank {sizes['span']}"
+    engine = [f"{facts['engine']} engine" if "engine" in facts else None, facts.get("method")]
+    parts = [joined(network), data, joined([facts.get("loss")]), joined(engine)]
+    return f"{facts.get('name', 'unnamed')}: " + "; ".join(part for part in parts if part)
+
+
+def activation_text(facts: Facts) -> str | None:
+    if "activation" not in facts:
+        return None
+    slope = float(facts.get("slope", 0.0))
+    return f"{facts['activation']}({slope:g})" if slope else str(facts["activation"])
+
+
+def joined(parts: list[str | float | int | None]) -> str:
+    return ", ".join(str(part) for part in parts if part is not None)
+
+
+def closing_table(trajectory: Trajectory) -> str:
+    """What to know when a run has ended, one labelled line each; lines without content are left out."""
+    lines = {
+        "Outcome": outcome_text(trajectory),
+        "Pattern": pattern_text(trajectory),
+        "Margins": margins_text(trajectory),
+        "Stable rank": stable_rank_text(trajectory),
+        "Saved": f"{saved_text(trajectory)};  next: gflow inspect {shlex.quote(str(run_path(trajectory)))}",
+    }
+    return labelled(lines)
+
+
+def run_path(trajectory: Trajectory) -> Path:
+    """The folder where the file has its usual name, otherwise the file."""
+    return trajectory.path.parent if trajectory.path.name == FILE_NAME else trajectory.path
+
+
+def inspection(trajectory: Trajectory) -> Json:
+    """Everything about a trajectory but its arrays.  JSON types only; null stands for t = 0 and for no value."""
+    times = trajectory.log1p_time
+    content = {
+        "path": str(trajectory.path),
+        "size_bytes": trajectory.path.stat().st_size,
+        "format_version": trajectory.format_version,
+        "kind": trajectory.kind,
+        "gflow_version": trajectory.gflow_version,
+        "scenario_sha256": trajectory.scenario_sha256,
+        "headline": headline(trajectory),
+        "facts": trajectory.facts,
+        "sizes": trajectory.sizes,
+        "outcome": trajectory.outcome,
+        "outcome_sentence": trajectory.outcome_sentence,
+        "rows": trajectory.n_rows,
+        "log1p_time": {"first": times[0], "last": times[-1]},
+        "log_time": {"first": log_time(times[0]), "last": log_time(times[-1])},
+        "last_row": last_row(trajectory),
+        "events": events_content(trajectory),
+        "table": table(trajectory),
+        "provenance": trajectory.provenance,
+    }
+    plain: Json = json_value(content)
+    return plain
+
+
+def last_row(trajectory: Trajectory) -> Json:
+    """Scalars of the last row: its series, and the rest by name."""
+    series = {name: trajectory.read(f"series/{name}", -1) for name in trajectory.series}
+    rest = {name: trajectory.read(name, -1) for name in ("tau", "log_loss")}
+    return series | rest | {"min_margin": trajectory.read("margins", -1).min()}
+
+
+def events_content(trajectory: Trajectory) -> Json:
+    """Counts by kind, and the time of the last entry."""
+    events = trajectory.events
+    last = events.log1p_time[-1] if len(events) else None
+    return {
+        "recorded": trajectory.records_events,
+        "count": len(events),
+        "by_kind": {
+            name.replace(" ", "_"): np.count_nonzero(events.kind == kind) for kind, name in EVENT_KINDS.items()
+        },
+        "last_log1p_time": last,
+        "last_log_time": None if last is None else log_time(last),
+    }
+
+
+def table(trajectory: Trajectory) -> list[Json]:
+    """About `TABLE_ROWS` rows from the first to the last; a series that the run has not is null."""
+    rows = np.unique(np.linspace(0, trajectory.n_rows - 1, TABLE_ROWS).round().astype(int))
+    columns = {
+        "log_time": [log_time(value) for value in trajectory.log1p_time[rows]],
+        "log_loss": trajectory.log_loss[rows],
+        "min_margin": trajectory.margins[rows].min(axis=1),
+    }
+    for name in TABLE_SERIES:
+        columns[name] = trajectory.series[name][rows] if name in trajectory.series else [None] * len(rows)
+    return [{"row": row} | {name: values[k] for name, values in columns.items()} for k, row in enumerate(rows)]
+
+
+def json_value(value: Any) -> Any:  # Any: mirrors whatever JSON can hold
+    """The value in JSON's own types; numbers that JSON has not (infinite, NaN) become null."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [json_value(each) for each in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return json_value(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def inspection_text(trajectory: Trajectory) -> str:
+    """What was run, its sizes, times, outcome and events, some rows, and where it comes from."""
+    first, last = (time_text(value) for value in trajectory.log1p_time[[0, -1]])
+    facts = {
+        "Outcome": outcome_text(trajectory),
+        "Rows": f"{trajectory.n_rows}, {first} to {last}",
+        "Events": events_text(trajectory),
+        "Pattern": pattern_text(trajectory),
+        "Margins": margins_text(trajectory),
+        "Stable rank": stable_rank_text(trajectory),
+        "File": saved_text(trajectory),
+        "Format": f"{trajectory.format_version}, gflow {trajectory.gflow_version}, "
+        f"scenario sha256 {trajectory.scenario_sha256[:12]}",
+    }
+    lines = facts | provenance_lines(trajectory.provenance)
+    return "\n\n".join([headline(trajectory), labelled(lines), table_text(table(trajectory))])
+
+
+def events_text(trajectory: Trajectory) -> str:
+    if not trajectory.records_events:
+        return "not recorded"
+    content = events_content(trajectory)
+    kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in content["by_kind"].items() if count)
+    return f"{content['count']}: {kinds}" if kinds else "none"
+
+
+def provenance_lines(entries: Sequence[Json]) -> dict[str, str]:
+    """The first entry under its own labels, and how many followed."""
+    lines = {key.replace("_", " ").capitalize(): flat_text(value) for key, value in entries[0].items()}
+    return lines | ({"Resumed": f"{len(entries) - 1} times"} if len(entries) > 1 else {})
+
+
+def flat_text(value: Any) -> str:  # Any: one value of a JSON object
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {flat_text(each)}" for key, each in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(flat_text(each) for each in value)
+    return str(value)
+
+
+def table_text(rows: Sequence[Json]) -> str:
+    """Right-aligned columns; `-` where there is no value, `t = 0` where log t has none."""
+    titles = [name.replace("_", " ").replace("log time", "log t") for name in rows[0]]
+    cells = [[cell_text(name, value) for name, value in row.items()] for row in rows]
+    widths = [max(len(line[k]) for line in [titles, *cells]) for k in range(len(titles))]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in [titles, *cells]
+    )
+
+
+def cell_text(name: str, value: float | None) -> str:
+    if value is None:
+        return "t = 0" if name == "log_time" else "-"
+    return f"{value:.6g}" if name in ("row", "sliding", "events") else f"{value:.4g}"

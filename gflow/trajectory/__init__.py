@@ -1,0 +1,21 @@
+"""Trajectories on disk: what is kept of a run, and the file that keeps it."""
+
+from gflow.trajectory.layout import EVENT_KINDS, FILE_NAME, SERIES
+from gflow.trajectory.reader import Events, Trajectory, open_trajectory
+from gflow.trajectory.rows import EventEntry, Header, Progress, Row, Target
+from gflow.trajectory.writer import TrajectoryWriter
+
+__all__ = [
+    "EVENT_KINDS",
+    "FILE_NAME",
+    "SERIES",
+    "EventEntry",
+    "Events",
+    "Header",
+    "Progress",
+    "Row",
+    "Target",
+    "Trajectory",
+    "TrajectoryWriter",
+    "open_trajectory",
+]

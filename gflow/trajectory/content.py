@@ -1,0 +1,136 @@
+"""What stands in an open file: its datasets, dimensions and attributes, copied and checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.errors import TrajectoryError
+from gflow.trajectory import layout
+from gflow.trajectory.layout import DIMENSIONS, EVENTS, FIXED, ROWS, UNLIMITED, Variable
+from gflow.trajectory.rows import Header
+
+HdfFile = Any  # an open h5py.File; h5py carries no types
+HdfDataset = Any  # an h5py.Dataset
+Fact = str | float | int
+
+
+def variables(series_names: Sequence[str], records_events: bool) -> tuple[Variable, ...]:
+    """All datasets of a run but its texts, dimensions first."""
+    series = tuple(layout.series_variable(name) for name in series_names)
+    return DIMENSIONS + FIXED + ROWS + series + (EVENTS if records_events else ())
+
+
+def create_datasets(
+    file: HdfFile, every: Sequence[Variable], sizes: Mapping[str, int], capacity: Mapping[str, int]
+) -> None:
+    """Empty datasets of the given sizes, chunked for the given capacities, with units and dimensions."""
+    for variable in every:
+        dataset = create_dataset(file, variable, sizes, capacity)
+        dataset.attrs.update(units="1", long_name=variable.long_name)
+        if variable in DIMENSIONS:
+            dataset.make_scale(variable.name)
+    for variable in every:
+        if variable not in DIMENSIONS:
+            for axis, name in enumerate(variable.dims):
+                file[variable.name].dims[axis].attach_scale(file[name])
+
+
+def create_dataset(
+    file: HdfFile, variable: Variable, sizes: Mapping[str, int], capacity: Mapping[str, int]
+) -> HdfDataset:
+    shape = tuple(sizes[name] for name in variable.dims)
+    axis, rest = variable.dims[0], shape[1:]
+    if axis not in UNLIMITED:
+        return file.create_dataset(variable.name, shape, variable.dtype)
+    length = layout.chunk_length(capacity[axis], np.dtype(variable.dtype).itemsize * math.prod(rest))
+    return file.create_dataset(variable.name, shape, variable.dtype, maxshape=(None, *rest), chunks=(length, *rest))
+
+
+def write_header(file: HdfFile, header: Header) -> None:
+    """Attributes, texts and fixed arrays of a file that has no rows yet; TrajectoryError: a fact's name is
+    taken.
+    """
+    clash = sorted(header.facts.keys() & layout.ATTRIBUTES)
+    if clash:
+        raise TrajectoryError(f"facts {', '.join(clash)}: the names are taken by the format: choose others")
+    file.attrs.update(
+        {
+            "format": layout.FORMAT,
+            "format_version": layout.FORMAT_VERSION,
+            "kind": header.kind,
+            "gflow_version": header.gflow_version,
+            "scenario_sha256": header.scenario_sha256,
+            layout.N_COMMITTED: np.int64(0),
+            **header.facts,
+        }
+    )
+    write_text(file, "scenario", header.scenario)
+    write_text(file, "scenario_resolved", header.scenario_resolved)
+    write_text(file, "provenance", json.dumps([header.provenance]))
+    for variable in FIXED:
+        file[variable.name][...] = getattr(header, variable.name)
+    for name, size in header.sizes().items():
+        file[name][...] = np.arange(size)
+
+
+def write_text(file: HdfFile, name: str, text: str) -> None:
+    """A scalar UTF-8 dataset: attributes end at 64 KiB, a scenario may not."""
+    file[name] = text
+    file[name].attrs["long_name"] = layout.TEXTS[name]
+
+
+def append(dataset: HdfDataset, first: int, block: NDArray[Any]) -> None:
+    """Write a block at `first`, over whatever an abandoned block left there."""
+    dataset.resize(first + len(block), axis=0)
+    dataset[first:] = block
+
+
+def copy_content(old: HdfFile, new: HdfFile, every: Sequence[Variable], attributes: Mapping[str, Any]) -> None:
+    """Fill the datasets of `new`, as far as they go, from `old`; its attributes and texts, and some more."""
+    new.attrs.update(dict(old.attrs) | dict(attributes))
+    for name in layout.TEXTS:
+        write_text(new, name, old[name].asstr()[()])
+    for variable in every:
+        copy_dataset(old[variable.name], new[variable.name])
+
+
+def copy_dataset(old: HdfDataset, new: HdfDataset) -> None:
+    """A few chunks at a time: the whole may not fit into memory."""
+    length = 16 * new.chunks[0] if new.chunks else max(len(new), 1)
+    for first in range(0, len(new), length):
+        last = min(first + length, len(new))
+        new[first:last] = old[first:last]
+
+
+def check_format(path: Path, file: HdfFile) -> None:
+    """TrajectoryError unless gflow wrote the file, in a format that this version knows."""
+    if file.attrs.get("format") != layout.FORMAT:
+        raise TrajectoryError(f"{path} was not written by gflow: its root attribute `format` is not 'gflow'")
+    version = int(file.attrs["format_version"])
+    if version > layout.FORMAT_VERSION:
+        raise TrajectoryError(
+            f"{path} has format version {version}, newer than {layout.FORMAT_VERSION}: update gflow to read it"
+        )
+
+
+def check_rows(path: Path, file: HdfFile) -> None:
+    """TrajectoryError unless all datasets are as long as the committed rows, and those are not none."""
+    committed = int(file.attrs[layout.N_COMMITTED])
+    if committed == 0:
+        raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: run it again")
+    names = [layout.ROW, *(variable.name for variable in ROWS), *(f"series/{name}" for name in file["series"])]
+    short = [name for name in names if len(file[name]) < committed]
+    if short:
+        raise TrajectoryError(f"{path} is damaged: {committed} rows committed, fewer in {', '.join(short)}")
+
+
+def plain(value: Any) -> Fact:  # h5py yields numpy scalars of any dtype
+    fact: Fact = value.item() if isinstance(value, np.generic) else value
+    return fact

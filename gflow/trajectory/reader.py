@@ -1,0 +1,297 @@
+"""Read `trajectory.h5`: the committed rows, lazily, without holding the file open between two accesses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.errors import TrajectoryError
+from gflow.trajectory import layout
+from gflow.trajectory.content import Fact, HdfFile, check_format, check_rows, plain
+from gflow.trajectory.layout import DIMENSIONS, EVENTS, FIXED, ROW, ROWS
+from gflow.trajectory.rows import Floats
+
+if TYPE_CHECKING:
+    import xarray
+
+# What h5py raises for a damaged file: unreadable, or now an object of another type, shape or encoding.
+DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+LOCK_PATIENCE = 2.0  # seconds; a writer holds the file for milliseconds a block
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The committed entries of `events/`, in the order of time; all arrays (E,)."""
+
+    log1p_time: Floats
+    neuron: NDArray[np.int32]
+    sample: NDArray[np.int32]
+    kind: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+class Series(Mapping[str, Floats]):
+    """The scalar series of a trajectory by name, each (T,), read when asked for."""
+
+    def __init__(self, trajectory: Trajectory, names: tuple[str, ...]):
+        self._trajectory = trajectory
+        self._names = names
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._names:
+            raise KeyError(f"no series {name!r} in {self._trajectory.path}: it has {', '.join(self._names)}")
+        return self._trajectory.read(f"series/{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Trajectory:
+    """The rows of one file that were committed when it was opened; made by `open_trajectory`.
+
+    Every property reads the file anew, so bind a large one to a name, or take rows of it with `read`.  A run
+    that goes on writing does not change what is seen here: open again to see its new rows.
+    """
+
+    def __init__(self, path: Path, file: HdfFile):
+        self.path = path
+        self._attributes: dict[str, Fact] = {name: plain(value) for name, value in file.attrs.items()}
+        self.n_rows = int(self._attributes[layout.N_COMMITTED])
+        self.series = Series(self, tuple(file["series"]))
+        self.records_events = "events" in file
+        counted = int(file["series"][layout.EVENT_COUNT][self.n_rows - 1])
+        self.n_events = counted if self.records_events else 0
+        self.sizes = {axis.name: len(file[axis.name]) for axis in layout.FIXED_DIMENSIONS}
+
+    def read(self, name: str, rows: int | slice = slice(None)) -> NDArray[Any]:
+        """Committed rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
+
+        IndexError beyond the committed rows; TrajectoryError if the dataset is not there or not readable.
+        """
+        selection = slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
+        with opened(self.path) as file:
+            return np.asarray(file[name][selection])
+
+    @property
+    def log1p_time(self) -> Floats:
+        return self.read(ROW)
+
+    @property
+    def tau(self) -> Floats:
+        return self.read("tau")
+
+    @property
+    def inner(self) -> Floats:
+        """(T, m, r)"""
+        return self.read("inner")
+
+    @property
+    def margins(self) -> Floats:
+        """(T, n)"""
+        return self.read("margins")
+
+    @property
+    def log_loss(self) -> Floats:
+        return self.read("log_loss")
+
+    @property
+    def pattern(self) -> NDArray[np.int8]:
+        """(T, m, n): +1, -1, 0 = sliding"""
+        return self.read("pattern")
+
+    @property
+    def X(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+        """(n, d)"""
+        return self._whole("X")
+
+    @property
+    def y(self) -> Floats:
+        return self._whole("y")
+
+    @property
+    def W_initial(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+        """(m, d)"""
+        return self._whole("W_initial")
+
+    @property
+    def basis(self) -> Floats:
+        """(r, d)"""
+        return self._whole("basis")
+
+    @property
+    def outer(self) -> Floats:
+        """(m,)"""
+        return self._whole("outer")
+
+    @property
+    def events(self) -> Events:
+        """The events up to the last committed row; empty if the run records none."""
+        if not self.records_events:
+            return Events(*(np.empty(0, dtype=variable.dtype) for variable in EVENTS))
+        with opened(self.path) as file:
+            return Events(*(file[variable.name][: self.n_events] for variable in EVENTS))
+
+    def weights(self, row: int) -> Floats:
+        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis."""
+        moved: Floats = self.read("inner", row) - self.read("inner", 0)
+        return self.W_initial + moved @ self.basis
+
+    @property
+    def scenario(self) -> str:
+        return self._text("scenario")
+
+    @property
+    def scenario_resolved(self) -> str:
+        return self._text("scenario_resolved")
+
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """One entry a start or resume, first to last."""
+        text = self._text("provenance")
+        try:
+            entries: list[dict[str, Any]] = json.loads(text)
+        except ValueError as error:
+            raise TrajectoryError(explained(self.path, error)) from error
+        return entries
+
+    @property
+    def outcome(self) -> str | None:
+        """Name of the outcome; None while the run goes on, or when it was killed."""
+        return self._attribute(layout.OUTCOME)
+
+    @property
+    def outcome_sentence(self) -> str | None:
+        return self._attribute(layout.OUTCOME_SENTENCE)
+
+    @property
+    def kind(self) -> str:
+        return str(self._attributes["kind"])
+
+    @property
+    def format_version(self) -> int:
+        return int(self._attributes["format_version"])
+
+    @property
+    def gflow_version(self) -> str:
+        return str(self._attributes["gflow_version"])
+
+    @property
+    def scenario_sha256(self) -> str:
+        return str(self._attributes["scenario_sha256"])
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """What the run says of itself: name, model, activation, loss, engine, method, ..."""
+        return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
+
+    def to_xarray(self) -> xarray.DataTree:
+        """The committed content in memory, with named dimensions; groups `series` and `events` as in the
+        file.
+        """
+        try:
+            import xarray
+        except ModuleNotFoundError as error:
+            raise TrajectoryError("to_xarray needs xarray: pip install 'gflow[xarray]'") from error
+        coordinates = {axis.name: self._coordinate(axis.name) for axis in DIMENSIONS}
+        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in ROWS}
+        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in FIXED}
+        events = self.events
+        groups = {
+            "/": xarray.Dataset(root, coordinates, self._attributes),
+            "series": xarray.Dataset({name: (ROW, values) for name, values in self.series.items()}),
+            "events": xarray.Dataset({v.field: (v.dims, getattr(events, v.field), attributes_of(v)) for v in EVENTS}),
+        }
+        return xarray.DataTree.from_dict(groups)
+
+    def _coordinate(self, axis: str) -> NDArray[Any]:
+        if axis == ROW:
+            return self.log1p_time
+        return np.arange(self.n_events if axis == layout.EVENT else self.sizes[axis])
+
+    def _whole(self, name: str) -> Floats:
+        with opened(self.path) as file:
+            values: Floats = file[name][...]
+        return values
+
+    def _text(self, name: str) -> str:
+        with opened(self.path) as file:
+            return str(file[name].asstr()[()])
+
+    def _attribute(self, name: str) -> str | None:
+        return str(self._attributes[name]) if name in self._attributes else None
+
+
+def open_trajectory(path: str | Path) -> Trajectory:
+    """The trajectory in a run folder or a file.
+
+    TrajectoryError, with what to do, if it is missing, not HDF5, cut off, of another program, of a newer
+    format, or without a committed row.
+    """
+    path = located(Path(path))
+    with opened(path) as file:
+        check_format(path, file)
+        check_rows(path, file)
+        return Trajectory(path, file)
+
+
+def located(path: Path) -> Path:
+    file = path / layout.FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise TrajectoryError(f"{file}: no such file: give a run folder or its {layout.FILE_NAME}")
+    return file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[HdfFile]:
+    """The open file; whatever HDF5 finds wrong with it is told as a TrajectoryError."""
+    try:
+        with unlocked(path) as file:
+            yield file
+    except BlockingIOError as error:
+        raise TrajectoryError(
+            f"{path} is locked by another program ({error}): close it there, or set HDF5_USE_FILE_LOCKING=FALSE"
+        ) from error
+    except DAMAGE as error:
+        raise TrajectoryError(explained(path, error)) from error
+
+
+def unlocked(path: Path) -> HdfFile:
+    """Open for reading, after the block that a run may be writing just now."""
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return h5py.File(path, "r")
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def explained(path: Path, error: Exception) -> str:
+    if not path.is_file():
+        return f"{path}: no such file any more: it was moved or removed meanwhile"
+    if isinstance(error, PermissionError):
+        return f"{path} may not be read: {error}: ask its owner, or copy it"
+    if not h5py.is_hdf5(path):
+        return f"{path} is not an HDF5 file: give a run folder or its {layout.FILE_NAME}"
+    if "truncated file" in str(error):
+        return f"{path} is cut off ({error}): copy it again from where it was written, or run anew"
+    return f"{path} is damaged or incomplete ({error}): copy it again from where it was written, or run anew"
+
+
+def attributes_of(variable: layout.Variable) -> dict[str, str]:
+    return {"units": "1", "long_name": variable.long_name}

@@ -1,0 +1,93 @@
+"""What a run hands over to be kept: a header at the start, then rows and events, all of them plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def installed_version() -> str:
+    """Version of the installed gflow, or "unknown" when it runs from a folder that is not installed."""
+    try:
+        return metadata.version("gflow")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """All that is fixed when a run starts.  n samples, d inputs, m neurons, r rank of the data.
+
+    `facts` become root attributes (name, model, activation, slope, loss, engine, method, rtol, atol, ...).
+    `provenance` is the entry of this start; a resume appends its own.
+    """
+
+    kind: str = "flow"
+    scenario: str
+    scenario_resolved: str
+    scenario_sha256: str
+    provenance: dict[str, Any]  # any JSON value: what is known about a machine differs between machines
+    X: Floats  # (n, d)
+    y: Floats  # (n,)
+    W_initial: Floats  # (m, d)
+    basis: Floats  # (r, d)
+    outer: Floats  # (m,)
+    facts: dict[str, str | float | int] = field(default_factory=dict)
+    gflow_version: str = field(default_factory=installed_version)
+
+    def sizes(self) -> dict[str, int]:
+        """Length of each fixed dimension by its name in the file."""
+        (n, d), (m, _), (r, _) = self.X.shape, self.W_initial.shape, self.basis.shape
+        return {"sample": n, "input": d, "neuron": m, "span": r}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means."""
+
+    log1p_time: float
+    tau: float
+    inner: Floats  # (m, r)
+    margins: Floats  # (n,)
+    log_loss: float
+    pattern: NDArray[np.int8]  # (m, n)
+    series: dict[str, float]
+
+
+class EventEntry(NamedTuple):
+    """One change of side of a (neuron, surface) pair; `sample`: the surface's first; `kind`: see
+    `EVENT_KINDS`.
+    """
+
+    log1p_time: float
+    neuron: int
+    sample: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The end that a run is measured against, label value / goal: `log t` 12.3 / 1e+06 for instance."""
+
+    label: str
+    value: float | None
+    goal: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is.  `log_time`: None at t = 0; `share` of the way in [0, 1]: None if unknown."""
+
+    log_time: float | None
+    target: Target
+    share: float | None
+    log_loss: float
+    events: int
+    sliding: int
+    steps: int

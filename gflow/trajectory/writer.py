@@ -1,0 +1,204 @@
+"""Write `trajectory.h5` so that a kill between any two instructions leaves every committed row readable.
+
+A block is appended to the closed file: open, append, flush, `n_committed`, flush, close.  Whatever changes
+the structure of the file beyond that (its creation, larger chunks, the outcome at the end) is written to a
+second file that takes the first one's place in one step.  SWMR is not used: a killed SWMR writer leaves a
+file that ordinary readers refuse.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from gflow.errors import TrajectoryError
+from gflow.trajectory import layout
+from gflow.trajectory.columns import Columns, check_series_names, event_columns, row_columns
+from gflow.trajectory.content import HdfFile, append, copy_content, create_datasets, variables, write_header
+from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW
+from gflow.trajectory.rows import EventEntry, Header, Row
+
+ROW_CAPACITY = 256
+EVENT_CAPACITY = 65_536
+GROWTH = 4
+FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable"
+
+
+class TrajectoryWriter:
+    """Appends blocks of rows and events to one file; made by `create`.  `n_rows` of them are safe on disk."""
+
+    def __init__(self, path: Path, sizes: Mapping[str, int], series_names: Sequence[str], records_events: bool) -> None:
+        self.path = path
+        self.n_rows = 0
+        self._n_events = 0
+        self._attempted = 0  # n_rows if the last block counts, whether or not its commit returned
+        self._sizes = dict(sizes)
+        self._series_names = tuple(series_names)
+        self._records_events = records_events
+        self._variables = variables(series_names, records_events)
+        self._capacity = {ROW: ROW_CAPACITY, EVENT: EVENT_CAPACITY}
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        header: Header,
+        series_names: Sequence[str],
+        *,
+        records_events: bool = True,
+        expected_rows: int = ROW_CAPACITY,
+    ) -> Self:
+        """A new file with the header and no rows; its folder is made.
+
+        `series_names` come from `layout.SERIES` and contain `events`; every row must bring exactly these.
+        More rows than expected cost one copy of the file for each factor of `GROWTH`.  TrajectoryError if
+        there is a file already, or the place cannot be written.
+        """
+        check_series_names(series_names)
+        writer = cls(Path(path), header.sizes(), series_names, records_events)
+        writer._capacity[ROW] = max(expected_rows, layout.MAX_CHUNKS)
+        with refusals(f"{path} cannot be created", "choose another folder with --out"):
+            writer.path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_existing(writer.path)
+            part = writer._write_part(writer._capacity, lambda file: write_header(file, header))
+            publish(part, writer.path)
+        return writer
+
+    def commit(self, rows: Sequence[Row], events: Sequence[EventEntry] = ()) -> None:
+        """Append rows, and the events up to them; on return they survive a kill.
+
+        TrajectoryError if a row does not fit the file (nothing is written then), or if the disk refuses (the
+        rows committed before stay, and the same block may be offered again).
+        """
+        row_block, event_block = self._blocks(rows, events)
+        n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
+        with refusals(f"{self.path}: row {self.n_rows} could not be saved", FREE_SPACE):
+            self._make_room({ROW: n_rows, EVENT: n_events})
+            self._attempted = n_rows
+            self._append(row_block, event_block, n_rows)
+        self.n_rows, self._n_events = n_rows, n_events
+
+    def finish(self, outcome: str, sentence: str) -> None:
+        """Store how the run ended.  TrajectoryError if the disk refuses; the rows stay."""
+        with refusals(f"{self.path}: the outcome could not be saved", FREE_SPACE):
+            texts = {layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence}
+            self._replace(texts, self._capacity)
+
+    def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
+        """What to append along the rows and along the events, checked before the file is touched."""
+        if events and not self._records_events:
+            raise TrajectoryError(f"{self.path}: {len(events)} events for a file created without events")
+        row_block = row_columns(rows, self._series_names, self._sizes, self.n_rows) if rows else {}
+        event_block = event_columns(events, self._n_events) if events else {}
+        if rows and self._records_events:
+            self._check_event_count(rows[-1].series[EVENT_COUNT], self._n_events + len(events))
+        return row_block, event_block
+
+    def _check_event_count(self, counted: float, stored: int) -> None:
+        if counted > stored or not float(counted).is_integer():
+            raise TrajectoryError(
+                f"{self.path}: the last row counts {counted:g} events where {stored} have been handed over: "
+                "commit the events up to a row with it or before it"
+            )
+
+    def _append(self, row_block: Columns, event_block: Columns, n_rows: int) -> None:
+        with open_for_append(self.path) as file:
+            self._check_sole_writer(file)
+            for name, block in row_block.items():
+                append(file[name], self.n_rows, block)
+            for name, block in event_block.items():
+                append(file[name], self._n_events, block)
+            file.flush()
+            file.attrs.modify(layout.N_COMMITTED, np.int64(n_rows))
+            file.flush()
+
+    def _check_sole_writer(self, file: HdfFile) -> None:
+        found = int(file.attrs[layout.N_COMMITTED])
+        if not self.n_rows <= found <= self._attempted:
+            raise TrajectoryError(
+                f"{self.path} holds {found} rows where this run has written {self.n_rows}: another run uses the "
+                "same file: give each its own folder with --out"
+            )
+
+    def _make_room(self, needed: Mapping[str, int]) -> None:
+        """Larger chunks when a dataset would otherwise have more than `layout.MAX_CHUNKS` of them."""
+        enough = {axis: grown(self._capacity[axis], length) for axis, length in needed.items()}
+        if enough != self._capacity:
+            self._replace({}, enough)
+            self._capacity = enough
+
+    def _replace(self, attributes: Mapping[str, str], capacity: Mapping[str, int]) -> None:
+        """Put a copy of the committed content, with more attributes, in the place of the file."""
+        present = {layout.N_COMMITTED: np.int64(self.n_rows), **attributes}
+        with h5py.File(self.path, "r") as old:
+            self._check_sole_writer(old)
+            part = self._write_part(capacity, lambda new: copy_content(old, new, self._variables, present))
+        os.replace(part, self.path)
+
+    def _write_part(self, capacity: Mapping[str, int], fill: Callable[[HdfFile], None]) -> Path:
+        """A complete file beside the real one, on disk also if the power fails; removed if that cannot be."""
+        part = self.path.with_name(self.path.name + layout.PART_SUFFIX)
+        part.unlink(missing_ok=True)
+        sizes = {**self._sizes, ROW: self.n_rows, EVENT: self._n_events}
+        try:
+            with h5py.File(part, "x", **layout.PAGES) as file:
+                create_datasets(file, self._variables, sizes, capacity)
+                fill(file)
+            synchronise(part)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return part
+
+
+@contextmanager
+def refusals(what: str, remedy: str) -> Iterator[None]:
+    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise TrajectoryError(f"{what}: {error}: {remedy}") from error
+
+
+def refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise TrajectoryError(f"{path} exists already and is not overwritten: remove it or choose another --out")
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give a complete new file its name, unless another run took it meanwhile."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        part.unlink()
+        refuse_existing(path)
+    except OSError:  # a file system without hard links
+        refuse_existing(path)
+        os.replace(part, path)
+    else:
+        part.unlink()
+
+
+def open_for_append(path: Path) -> HdfFile:
+    """Without the lock if a viewer holds it: whoever looks at a running simulation must not end it."""
+    try:
+        return h5py.File(path, "r+", **layout.PAGES)
+    except BlockingIOError:
+        return h5py.File(path, "r+", locking=False, **layout.PAGES)
+
+
+def synchronise(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def grown(capacity: int, needed: int) -> int:
+    while capacity < needed:
+        capacity *= GROWTH
+    return capacity
