@@ -143,7 +143,9 @@ def _std(init: GaussianInit, width: int, d: int) -> float:
     if init.std is not None:
         return init.std
     assert init.scale is not None
-    default = initialisation.pytorch_std(d) if init.relative_to == "pytorch" else initialisation.tensorflow_std(width, d)
+    default = (
+        initialisation.pytorch_std(d) if init.relative_to == "pytorch" else initialisation.tensorflow_std(width, d)
+    )
     return init.scale * default
 
 

@@ -8,7 +8,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.dual import DualBranch
 from gflow.field.guards import Guards
 from gflow.field.hull import cells, independent, sides_after
 from gflow.field.kink import Kink
@@ -40,7 +39,9 @@ class Turn:
 
     def events(self) -> list[tuple[int, EventKind]]:
         """(surface, kind) of every side that changed, by surface."""
-        return [(int(h), _kind(int(self.before[h]), int(self.after[h]))) for h in np.flatnonzero(self.before != self.after)]
+        return [
+            (int(h), _kind(int(self.before[h]), int(self.after[h]))) for h in np.flatnonzero(self.before != self.after)
+        ]
 
 
 def _kind(before: int, after: int) -> EventKind:

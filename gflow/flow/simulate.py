@@ -92,9 +92,7 @@ def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
         targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end, _rounding(v_end)))
     if until.log_loss is not None:
         level = until.log_loss
-        targets.append(
-            Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(level))
-        )
+        targets.append(Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(level)))
     return targets
 
 
@@ -137,13 +135,23 @@ def _first_cut(
         if found is not None:
             (elapsed, y), near = found, bracket[0]
     reached = [target for target in targets if target.value(y) <= 0.0]
-    if not reached:
-        return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
+    if reached:
+        return _first_target(stepper, step, reached, elapsed, steps)
+    return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
+
+
+def _first_target(
+    stepper: Stepper, step: DenseStep, reached: Sequence[Target], elapsed: float, steps: int
+) -> Cut | None:
+    """The first of the targets that are reached by `elapsed`, and those reached with it."""
     theta = (elapsed - step.start) / (step.end - step.start)
-    hits = [hit for target in reached if (hit := root(stepper, step, target.value, 0.0, theta, target.resolution)) is not None]
-    elapsed, y = min(hits, key=lambda hit: hit[0])
-    met = [t for t, hit in zip(reached, hits, strict=True) if hit[0] <= elapsed]
-    return Cut(elapsed, y, stepper.proposed, steps, reached=met)
+    hits = [(root(stepper, step, t.value, 0.0, theta, t.resolution), t) for t in reached]
+    found = [(hit, target) for hit, target in hits if hit is not None]
+    if not found:
+        return None
+    first, y = min((hit for hit, _ in found), key=lambda hit: hit[0])
+    met = [target for hit, target in found if hit[0] <= first]
+    return Cut(first, y, stepper.proposed, steps, reached=met)
 
 
 def _first_guard(

@@ -126,7 +126,7 @@ def check_rows(path: Path, file: HdfFile) -> None:
     if committed == 0:
         raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: run it again")
     names = [layout.ROW, *(variable.name for variable in ROWS), *(f"series/{name}" for name in file["series"])]
-    short = [name for name in names if len(file[name]) < committed]
+    short = [name for name in names if file[name].len() < committed]
     if short:
         raise TrajectoryError(f"{path} is damaged: {committed} rows committed, fewer in {', '.join(short)}")
 

@@ -75,7 +75,7 @@ class Trajectory:
         self.records_events = "events" in file
         counted = int(file["series"][layout.EVENT_COUNT][self.n_rows - 1])
         self.n_events = counted if self.records_events else 0
-        self.sizes = {axis.name: len(file[axis.name]) for axis in layout.FIXED_DIMENSIONS}
+        self.sizes = {axis.name: file[axis.name].len() for axis in layout.FIXED_DIMENSIONS}
 
     def read(self, name: str, rows: int | slice = slice(None)) -> NDArray[Any]:
         """Committed rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.

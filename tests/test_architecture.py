@@ -1,0 +1,132 @@
+"""The house as a test: imports go down, and each third party is let in at one door (design 3, style 2.1)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gflow"
+
+# A part may import parts of lower floors only; neighbours on one floor do not know each other.
+FLOORS = {
+    "errors": 1,
+    "scenario": 2,
+    "problem": 2,
+    "ode": 2,
+    "field": 3,
+    "flow": 4,
+    "build": 5,
+    "trajectory": 5,
+    "pipeline": 6,
+    "report": 7,
+    "cli": 8,
+}
+
+# Who may import what, besides the standard library and numpy.
+DOORS = {
+    "click": {"gflow/cli.py"},
+    "yaml": {"gflow/scenario/load.py"},
+    "pydantic": {"gflow/scenario"},
+    "pydantic_core": {"gflow/scenario"},
+    "h5py": {"gflow/trajectory/writer.py", "gflow/trajectory/reader.py", "gflow/trajectory/content.py"},
+    "xarray": {"gflow/trajectory/reader.py"},
+    "sklearn": {"gflow/problem/data.py"},
+    "torch": {"gflow/ode/torchdiffeq_methods.py"},
+    "torchdiffeq": {"gflow/ode/torchdiffeq_methods.py"},
+    "scipy": {"gflow/ode", "gflow/field", "gflow/flow", "gflow/trajectory/spectrum.py"},
+    "threadpoolctl": {"gflow/pipeline.py"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module name the file imports, lazily or not; nothing is run."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_only_go_down(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        return  # the public face names everything, and imports it only when asked
+    importer = part_of(path)
+    for name in imports_of(path):
+        if name == "gflow" or not name.startswith("gflow."):
+            continue
+        imported = name.split(".")[1]
+        assert imported == importer or FLOORS[imported] < FLOORS[importer], (
+            f"{path.relative_to(ROOT)} may not import {name}: {importer} is on floor {FLOORS[importer]}, "
+            f"{imported} on floor {FLOORS[imported]}"
+        )
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_third_parties_come_in_at_one_door(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    allowed = set(sys.stdlib_module_names) | {"numpy", "gflow"}
+    for name in imports_of(path):
+        top = name.split(".")[0]
+        if top in allowed:
+            continue
+        doors = DOORS.get(top, set())
+        assert any(place == door or place.startswith(door + "/") for door in doors), (
+            f"{place} may not import {top}: only {', '.join(sorted(doors)) or 'nobody'} may"
+        )
+
+
+def test_every_part_has_a_floor() -> None:
+    parts = {part_of(path) for path in modules() if path != PACKAGE / "__init__.py"}
+    assert parts == set(FLOORS)
+
+
+def test_the_check_can_fail(tmp_path: Path) -> None:
+    """Negative control: the reader of imports sees lazy and nested ones."""
+    file = tmp_path / "x.py"
+    file.write_text("def f():\n    from gflow.cli import main\n    import torch.nn\n")
+    assert list(imports_of(file)) == ["gflow.cli.main", "torch.nn"]
+
+
+@pytest.mark.parametrize("code", ["import gflow", "import gflow.cli", "import gflow; gflow.load_scenario"])
+def test_light_imports(code: str) -> None:
+    """`import gflow`, `gflow --help` and reading a scenario load neither torch nor matplotlib nor scipy."""
+    probe = f"{code}; import sys; print(sorted({{'torch', 'matplotlib', 'scipy'}} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_configured_folders_exist() -> None:
+    import tomllib
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    folders = settings["mypy"]["files"] + settings["pytest"]["ini_options"]["testpaths"]
+    assert all((ROOT / folder).is_dir() for folder in folders)
+
+
+def test_console_script_help_is_fast_and_torch_free() -> None:
+    probe = (
+        "import sys; from gflow.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as e: code = e.code\n"
+        "assert code == 0 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "simulate" in done.stdout
