@@ -1,0 +1,95 @@
+"""Run the engine on a problem and keep what it says: the one way in for the tests of the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.dual import Tolerances
+from gflow.flow.choice import Choice
+from gflow.flow.dual import DualEngine
+from gflow.flow.simulate import simulate
+from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
+from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.problem.loss import LOSSES
+from gflow.problem.problem import Problem, TwoLayer
+from tests.reference.setting import Setting
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The last state, all events and rows in order, how the run ended, and the engine that made them."""
+
+    state: FlowState
+    events: list[Event]
+    rows: list[Row]
+    finish: Finish
+    engine: DualEngine
+
+    @property
+    def steps(self) -> int:
+        """Accepted steps of the integrator."""
+        return self.finish.steps
+
+    def weights(self, W_initial: Array, row: int = -1) -> Array:
+        """The full weights (m, d) at a row: what the flow cannot move, plus U B."""
+        span = self.engine.problem.span
+        return np.asarray(W_initial + (self.rows[row].state.U - W_initial @ span.B.T) @ span.B)
+
+
+def flow(
+    problem: Problem,
+    W: Array,
+    until: Until,
+    *,
+    rtol: float = 1e-8,
+    atol: float | None = None,
+    method: str = "auto",
+    rows: int | Sequence[float] = 2,
+) -> Result:
+    """Run from W (m, d).  rows: a number (uniform in log(1 + t), both ends counted) or increasing times v = log(1 + t).
+
+    atol is rtol / 100 unless given.
+    """
+    engine = DualEngine(problem, W, Tolerances(rtol, rtol / 100.0 if atol is None else atol))
+    due: Iterator[float] = spaced("log", rows, until) if isinstance(rows, int) else iter(rows)
+    events: list[Event] = []
+    kept: list[Row] = []
+    for said in simulate(engine, until, due, Choice(method)):
+        if isinstance(said, Event):
+            events.append(said)
+        elif isinstance(said, Row):
+            kept.append(said)
+        elif isinstance(said, Finish):
+            return Result(said.state, events, kept, said, engine)
+    raise AssertionError("the flow ended without saying how")
+
+
+def until_time(t: float) -> Until:
+    """End at t."""
+    return Until(log1p_of_time(t), Outcome.TIME, None)
+
+
+def until_log_time(log_t: float) -> Until:
+    """End at log t."""
+    return Until(log1p_of_log_time(log_t), Outcome.LOG_TIME, None)
+
+
+def problem_of(setting: Setting) -> Problem:
+    """The same problem for the engine."""
+    return Problem.of(setting.X, setting.y, TwoLayer(setting.outer, setting.slope), LOSSES[setting.loss])
+
+
+def relative_gap(A: Array, B: Array) -> float:
+    """|A - B| / |B|, Frobenius."""
+    return float(np.linalg.norm(A - B) / np.linalg.norm(B))
+
+
+def loglog_slope(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
+    """Least-squares slope of log y against log x."""
+    return float(np.polyfit(np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float)), 1)[0])

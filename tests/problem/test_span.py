@@ -1,0 +1,93 @@
+"""Span coordinates and surfaces: exact factors whatever the scales, and who switches together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gflow.problem.loss import LOSSES
+from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.span import factor_span, orthogonal_gram, row_norms
+from gflow.problem.surfaces import group_surfaces
+from tests.reference.setting import samples
+
+Array = NDArray[np.float64]
+KINDS = ["generic", "wide", "plane", "line", "degenerate"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_factors_give_back_the_data(kind: str) -> None:
+    X = samples(kind, np.random.default_rng(1))
+    span = factor_span(X)
+    assert span.rank == np.linalg.matrix_rank(X)
+    assert span.C @ span.B == pytest.approx(X, abs=1e-14 * np.abs(X).max())
+    assert span.B @ span.B.T == pytest.approx(np.eye(span.rank), abs=1e-14)
+    assert span.B.flags.c_contiguous
+
+
+@pytest.mark.parametrize("spread", [1e-120, 1e-12, 1e12, 1e120])
+def test_the_rank_does_not_see_the_scales_of_samples(spread: float) -> None:
+    X = samples("degenerate", np.random.default_rng(2))
+    scales = np.array([1.0, spread, 1.0, spread, 1.0, 1.0, spread, 1.0])
+    plain, scaled = factor_span(X), factor_span(scales[:, None] * X)
+    assert plain.rank == scaled.rank == 4
+    gap = (scaled.C @ scaled.B) / scales[:, None] - X
+    assert np.abs(gap).max() < 1e-14 * np.abs(X).max()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_row_norms_neither_overflow_nor_vanish(scale: float) -> None:
+    A = scale * np.array([[3.0, 4.0], [0.0, 0.0], [-5.0, 12.0]])
+    assert row_norms(A) == pytest.approx(scale * np.array([5.0, 0.0, 13.0]), rel=1e-15)
+    assert row_norms(np.empty((3, 0))).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_the_gradient_cannot_move() -> None:
+    rng = np.random.default_rng(3)
+    span = factor_span(rng.normal(size=(4, 9)))
+    W, U_later = rng.normal(size=(5, 9)), rng.normal(size=(5, 4))
+    outside = orthogonal_gram(W, span)
+    W_later = W + (U_later - W @ span.B.T) @ span.B
+    assert outside + U_later @ U_later.T == pytest.approx(W_later @ W_later.T, abs=1e-13)
+    full = factor_span(rng.normal(size=(9, 9)))
+    assert orthogonal_gram(W, full) == pytest.approx(np.zeros((5, 5)), abs=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_are_multiples_of_their_normals(kind: str) -> None:
+    C = factor_span(samples(kind, np.random.default_rng(4))).C
+    surfaces = group_surfaces(C)
+    multiples = surfaces.alpha[:, None] * surfaces.normals[surfaces.of_sample]
+    assert multiples == pytest.approx(C, abs=1e-14 * np.abs(C).max())
+    assert row_norms(surfaces.normals) == pytest.approx(np.ones(surfaces.count))
+    assert (surfaces.alpha[surfaces.first_sample] > 0.0).all()
+    assert (surfaces.of_sample[surfaces.first_sample] == np.arange(surfaces.count)).all()
+
+
+def test_repeated_scaled_and_antipodal_samples_share_a_surface() -> None:
+    X = np.array([[1.0, 2.0], [0.0, 1.0], [-3.0, -6.0], [1e100, 2e100], [0.0, -1e-100], [1.0, 2.0 + 1e-9]])
+    surfaces = group_surfaces(factor_span(X).C)
+    assert surfaces.of_sample.tolist() == [0, 1, 0, 0, 1, 2]
+    assert np.sign(surfaces.alpha).tolist() == [1, 1, -1, 1, -1, 1]
+    assert np.abs(surfaces.alpha) == pytest.approx(row_norms(X), rel=1e-14)
+
+
+def test_one_input_means_one_surface() -> None:
+    surfaces = group_surfaces(factor_span(np.array([[2.0], [-0.5], [1e-9]])).C)
+    assert surfaces.count == 1
+    assert surfaces.alpha == pytest.approx([2.0, -0.5, 1e-9])
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_margins_from_sides_are_those_of_the_network(kind: str, slope: float) -> None:
+    rng = np.random.default_rng(5)
+    X = samples(kind, rng)
+    y, a = rng.choice([-1.0, 1.0], size=X.shape[0]), rng.normal(size=4)
+    W = rng.normal(size=(4, X.shape[1]))
+    P = Problem.of(X, y, TwoLayer(a, slope), LOSSES["logistic"])
+    U = W @ P.span.B.T
+    side = np.sign(U @ P.surfaces.normals.T).astype(np.int8)
+    z = W @ X.T
+    assert P.margins(U, P.sample_sides(side)) == pytest.approx(y * (a @ np.maximum(z, slope * z)), abs=1e-13)
