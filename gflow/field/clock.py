@@ -9,8 +9,8 @@ from gflow.problem.loss import Loss
 
 Array = NDArray[np.float64]
 
-# exp of more could overflow once multiplied by a step; a rate this large is a step to be rejected anyway.
-LARGEST_EXPONENT = 500.0
+# A clock faster than e^200 per unit is a bad trial: rejected, and its square still fits float64.
+LARGEST_EXPONENT = 200.0
 
 
 def dual_variables(loss: Loss, p: Array) -> tuple[Array, Array]:
@@ -22,6 +22,11 @@ def dual_variables(loss: Loss, p: Array) -> tuple[Array, Array]:
     return g / total, (largest + np.log(total))[..., 0]
 
 
-def clock_rate(log_total: float, samples: int, v: float) -> float:
-    """dv / dtau = n / sum(g) / (1 + t)."""
-    return float(np.exp(min(np.log(samples) - log_total - v, LARGEST_EXPONENT)))
+def log_clock_rate(log_total: float, samples: int, v: float) -> float:
+    """log of dv / dtau = n / sum(g) / (1 + t)."""
+    return float(np.log(samples)) - log_total - v
+
+
+def clock_rate(log_rate: float) -> float:
+    """dv / dtau from its logarithm."""
+    return float(np.exp(min(log_rate, LARGEST_EXPONENT)))

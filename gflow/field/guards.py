@@ -135,7 +135,7 @@ class Guards:
         """Use up the room of all pairs by what the step can have moved them at most; neurons that ran out."""
         if not self.curved:
             return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-        masses = np.ptp(step.coefficients[:, :-1], axis=0)
+        masses = self.branch.unit * np.ptp(step.coefficients[:, :-1], axis=0)
         own = np.where(
             (self.branch.mode.side == 0).any(axis=1)[:, None],
             float(row_norms(self.branch.problem.span.C) @ masses),

@@ -6,51 +6,68 @@ convex hull of those few velocities.
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import comb
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog, nnls
+from scipy.optimize import nnls
 
 from gflow.field.kink import Kink, Sides, settle
 
 Array = NDArray[np.float64]
 
 MOST_CELLS = 512
+# Unit normals whose smallest singular value is below this count as dependent.
+NEARLY_DEPENDENT = 1e-7
 # Relative to the largest velocity: below it the minimum-norm element counts as zero.
 ZERO = 1e-11
 
 
 def independent(normals: Array) -> bool:
-    """Are the unit normals (k, r) linearly independent to working precision?"""
+    """Are the unit normals (k, r) independent, with a Gram matrix that can be solved to seven digits or better?"""
     k, r = normals.shape
-    return k <= 1 or (k <= r and float(np.linalg.svd(normals, compute_uv=False)[-1]) > 1e-10)
+    return k <= 1 or (k <= r and float(np.linalg.svd(normals, compute_uv=False)[-1]) > NEARLY_DEPENDENT)
 
 
 def cells(normals: Array) -> Sides | None:
-    """Sign patterns (c, k) that sign(normals @ x) attains without zeros; None beyond MOST_CELLS.
+    """Sign patterns (c, k) that sign(normals @ x) attains without zeros, sorted; None if there could be too many.
 
-    Built surface by surface: a pattern is extended by both signs where a linear program finds an interior point.
+    Every cell of a central arrangement of rank rho > 1 has a ray of the arrangement on its boundary, a line on which
+    rho - 1 independent switching functions vanish.  Next to a ray the others keep their signs, and those that vanish
+    run through the cells of their own arrangement, of rank rho - 1.
     """
-    patterns = [np.array([s], dtype=np.int8) for s in (1, -1)]
-    for k in range(1, normals.shape[0]):
-        patterns = [p for old in patterns for p in _extended(old, normals[: k + 1])]
-        if len(patterns) > MOST_CELLS:
-            return None
-    return np.array(patterns)
+    _, singular, Vt = np.linalg.svd(normals, full_matrices=False)
+    rank = int((singular > NEARLY_DEPENDENT).sum())
+    k = normals.shape[0]
+    if 2 * sum(comb(k - 1, i) for i in range(rank)) > MOST_CELLS:
+        return None
+    reduced = normals @ Vt[:rank].T
+    if rank == 1:
+        signs = np.sign(reduced[:, 0]).astype(np.int8)
+        return np.unique(np.array([signs, -signs]), axis=0)
+    found = [_cells_at(reduced, ray) for ray in _rays(reduced)]
+    return np.unique(np.concatenate(found), axis=0)
 
 
-def _extended(pattern: Sides, normals: Array) -> list[Sides]:
-    both = [np.append(pattern, np.int8(s)) for s in (1, -1)]
-    return [p for p in both if _attained(p[:, None] * normals)]
+def _rays(normals: Array) -> Array:
+    """Unit vectors (c, rho) on which rho - 1 independent ones of the normals (k, rho) vanish; both directions."""
+    k, rank = normals.shape
+    subsets = normals[np.array(list(combinations(range(k), rank - 1)))]
+    _, singular, Vt = np.linalg.svd(subsets)
+    lines = Vt[singular[:, -1] > NEARLY_DEPENDENT, -1]
+    return np.concatenate([lines, -lines])
 
 
-def _attained(rows: Array) -> bool:
-    """Is there an x with rows @ x > 0 (decided at slack 1e-9 for |x|_inf <= 1)?"""
-    k, r = rows.shape
-    found = linprog(
-        np.append(np.zeros(r), -1.0), A_ub=np.hstack([-rows, np.ones((k, 1))]), b_ub=np.zeros(k),
-        bounds=[(-1.0, 1.0)] * r + [(None, 1.0)],
-    )  # fmt: skip
-    return bool(found.status == 0 and found.x[-1] > 1e-9)
+def _cells_at(normals: Array, ray: Array) -> Sides:
+    """Sign patterns (c, k) of the cells next to one ray."""
+    along = normals @ ray
+    vanish = np.abs(along) <= NEARLY_DEPENDENT
+    local = cells(normals[vanish])
+    assert local is not None, "the arrangement around a ray has fewer cells than the whole"
+    patterns = np.tile(np.sign(along).astype(np.int8), (local.shape[0], 1))
+    patterns[:, vanish] = local
+    return patterns
 
 
 def least_norm_in_hull(points: Array) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.clarke import FREE, HIGH, LOW, box_least_norm
+from gflow.field.clarke import box_least_norm
 
 Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
@@ -74,33 +74,34 @@ def _solve(kink: Kink, fixed: Sides) -> tuple[Sides, Array]:
     sides[open_] = _clear_sign(best.rates, kink.tolerance)
     near_low = best.sigma <= low + kink.tolerance
     near_high = best.sigma >= high - kink.tolerance
-    tied = np.flatnonzero((sides[open_] == 0) & (near_low | near_high))
-    if tied.size:
-        forced_dot = np.where(fixed > 0, kink.jump_dot, 0.0)
-        base_dot = kink.normals @ kink.drift_dot + gram @ forced_dot
-        at = np.where(near_low, LOW, np.where(near_high, HIGH, FREE)).astype(np.int8)
-        held = sides[open_] != 0
-        sides[np.flatnonzero(open_)[tied]] = _second_order(
-            gram[np.ix_(open_, open_)], base_dot[open_], kink.jump_dot[open_], kink.jump[open_] < 0.0, at, held, kink
-        )[tied]
+    tied = (sides[open_] == 0) & (near_low | near_high)
+    if tied.any():
+        # Among ties the derivatives decide: of the rates, and of the bounds that the shares rest on.
+        base_dot = kink.normals @ kink.drift_dot + gram @ np.where(fixed > 0, kink.jump_dot, 0.0)
+        low_dot = np.where(kink.jump < 0.0, kink.jump_dot, 0.0)[open_]
+        high_dot = np.where(kink.jump < 0.0, 0.0, kink.jump_dot)[open_]
+        left = sides[open_] != 0  # clearly: these only contribute the force of their branch
+        base_dot = base_dot[open_] + gram[np.ix_(open_, open_)] @ np.where(
+            left, np.where(near_low, low_dot, high_dot), 0.0
+        )
+        both = near_low & near_high  # the jump itself is zero to rounding: its derivative bounds both ends
+        low_dot[both], high_dot[both] = np.minimum(low_dot, high_dot)[both], np.maximum(low_dot, high_dot)[both]
+        rates_dot = _second_order(
+            gram[np.ix_(open_, open_)],
+            base_dot,
+            np.where(near_low, low_dot, -np.inf),
+            np.where(near_high, high_dot, np.inf),
+            ~left,
+        )
+        sides[np.flatnonzero(open_)[tied]] = _clear_sign(rates_dot, kink.tolerance_dot)[tied]
     return sides, rates
 
 
-def _second_order(
-    gram: Array, base_dot: Array, jump_dot: Array, trapping: NDArray[np.bool_], at: Sides, held: NDArray[np.bool_],
-    kink: Kink,
-) -> Sides:  # fmt: skip
-    """Sides of tied surfaces from the derivative of the least-norm problem, (k,)."""
-    bound_dot = np.where((at == LOW) == trapping, jump_dot, 0.0)  # LOW is the jump when it is negative
-    bound_dot = np.where(at == FREE, 0.0, bound_dot)
-    low = np.where(held | (at == LOW), bound_dot, -np.inf)
-    high = np.where(held | (at == HIGH), bound_dot, np.inf)
-    keep = ~held  # surfaces that have clearly left only contribute their force
-    base = base_dot + gram @ np.where(held, bound_dot, 0.0)
-    best = box_least_norm(gram[np.ix_(keep, keep)], base[keep], low[keep], high[keep])
-    sides = np.zeros(at.size, dtype=np.int8)
-    sides[keep] = _clear_sign(best.rates, kink.tolerance_dot)
-    return sides
+def _second_order(gram: Array, base_dot: Array, low: Array, high: Array, keep: NDArray[np.bool_]) -> Array:
+    """Derivatives of the rates (k,) in the derivative of the least-norm problem; 0 where not kept."""
+    rates_dot = np.zeros(base_dot.size)
+    rates_dot[keep] = box_least_norm(gram[np.ix_(keep, keep)], base_dot[keep], low[keep], high[keep]).rates
+    return rates_dot
 
 
 def _clear_sign(rates: Array, tolerance: float) -> Sides:

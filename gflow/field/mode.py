@@ -26,6 +26,7 @@ class Mode:
         self.problem = problem
         self.side = side.astype(np.int8)
         self.dependent: dict[int, Sides | None] = {}
+        self._cells: dict[bytes, Sides | None] = {}
         self._gram = problem.span.C @ problem.span.C.T
         self._on_normals = np.zeros((problem.surfaces.count + 1, problem.samples))  # the last row pads
         self._on_normals[:-1] = problem.surfaces.normals @ problem.span.C.T
@@ -60,7 +61,14 @@ class Mode:
             self.slots[j, : sliding.size] = sliding
             self.force_map[j, : sliding.size] = np.linalg.pinv(normals).T
             if not independent(normals):
-                self.dependent[j] = cells(normals)
+                self.dependent[j] = self.cells_around(sliding)
+
+    def cells_around(self, surfaces: NDArray[np.intp]) -> Sides | None:
+        """`cells` of these surfaces, worked out once a run for each set of them."""
+        key = surfaces.tobytes()
+        if key not in self._cells:
+            self._cells[key] = cells(self.problem.surfaces.normals[surfaces])
+        return self._cells[key]
 
     def turn(self, j: int, side: Sides) -> None:
         """Neuron j takes the sides (H,)."""
@@ -71,7 +79,9 @@ class Mode:
         self.K += self._kernel(np.array([j]))
 
     def refresh(self) -> None:
-        """K from scratch: ends the drift of `turn` (about one rounding an event)."""
+        """K from scratch: ends the drift of `turn` (about one rounding an event), and leaves no trace of the past."""
+        most = int((self.side == 0).sum(axis=1).max(initial=0))
+        self.slots, self.force_map = self.slots[:, :most].copy(), self.force_map[:, :most].copy()
         self.K = self._kernel(np.arange(self.problem.network.width))
 
     def _kernel(self, neurons: NDArray[np.intp]) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.guards import Guards
-from gflow.field.hull import cells, independent, sides_after
+from gflow.field.hull import independent, sides_after
 from gflow.field.kink import Kink
 
 Array = NDArray[np.float64]
@@ -84,18 +84,14 @@ def _turn(guards: Guards, j: int, zero: Index, q: Array, q_rate: Array, slop: fl
     rate = guards.branch.problem.surfaces.normals[zero] @ velocity
     onward = np.where(side * rate <= 0.0, -side, side).astype(np.int8)
     kink = guards.kink(j, zero, q, q_rate, onward, slop)
-    sides, exact = sides_after(kink, _patterns(guards, j, zero, kink))
+    sides, exact = sides_after(kink, _patterns(guards, zero, kink))
     after = mode.side[j].copy()
     after[zero] = sides
     return Turn(j, zero, mode.side[j].copy(), after, exact)
 
 
-def _patterns(guards: Guards, j: int, zero: Index, kink: Kink) -> Sides | None:
-    """Cells around dependent kinks, kept from the mode while the neuron lies on the same ones."""
-    mode = guards.branch.mode
-    if j in mode.dependent and zero.size == int((mode.side[j] == 0).sum()):
-        return mode.dependent[j]
-    return None if independent(kink.normals) else cells(kink.normals)
+def _patterns(guards: Guards, zero: Index, kink: Kink) -> Sides | None:
+    return None if independent(kink.normals) else guards.branch.mode.cells_around(zero)
 
 
 def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list[Turn]:
@@ -105,7 +101,7 @@ def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list
     for j in np.flatnonzero(on_kink.any(axis=1)):
         zero = np.flatnonzero(on_kink[j])
         kink = guards.kink(int(j), zero, q, q_rate)
-        sides, exact = sides_after(kink, _patterns(guards, int(j), zero, kink))
+        sides, exact = sides_after(kink, _patterns(guards, zero, kink))
         after = guards.branch.mode.side[j].copy()
         after[zero] = sides
         turns.append(Turn(int(j), zero, guards.branch.mode.side[j].copy(), after, exact))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.clarke import ROUNDING
-from gflow.field.dual import DualBranch, Tolerances, error_floor
+from gflow.field.clock import dual_variables, log_clock_rate
+from gflow.field.dual import DualBranch, Tolerances, error_floor, unit_of
 from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
@@ -19,6 +20,10 @@ from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
+
+
+# A clock that passes e^30 of (1 + t) while margins move by 1 is ahead of the weights.
+LEAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,27 @@ class DualEngine:
             self._mode.refresh()
             state = self._state(0.0, 0.0, state.U, h=0.0)
             exact = all(turn.exact for turn in turns)
-        return replace(state, h=self._first_step()), exact
+        return self._leapt(state), exact
 
     def _state(self, tau: float, v: float, U: Array, h: float) -> FlowState:
         p = self.problem.margins(U, self.problem.sample_sides(self._mode.side))
         log_loss = log_mean(self.problem.loss.log_value(p))
         return FlowState(tau, v, U, self._mode.side.copy(), p, log_loss, h)
 
-    def _first_step(self) -> float:
-        """A step over which no margin moves by more than 1e-3 (or, where nothing moves, a unit of tau)."""
-        fastest = float(np.abs(self._mode.K).sum(axis=0).max())
-        return 1e-3 / fastest if fastest > 0.0 else 1.0
+    def _log_rate(self, state: FlowState) -> float:
+        _, log_total = dual_variables(self.problem.loss, state.p)
+        return log_clock_rate(float(log_total), state.p.size, state.v)
+
+    def _leapt(self, state: FlowState) -> FlowState:
+        """Where the clock runs ahead of the weights (large margins at the start): past the time in which, to float64,
+        nothing but the clock moves.  There q is constant, and v = log(1 + t) is known in closed form."""
+        unit = unit_of(self._mode)
+        log_rate = self._log_rate(state)
+        if log_rate + np.log(unit) < LEAP:
+            return replace(state, h=1e-3 * unit)
+        rest = 0.01 * np.finfo(float).eps * unit
+        v = float(np.logaddexp(state.v, log_rate + state.v + np.log(rest)))
+        return replace(state, tau=state.tau + rest, v=v, h=rest)
 
     def weight_norms(self, U: Array) -> Array:
         """|w_j| (m,) of the full weights at span coordinates U (m, r)."""
@@ -76,15 +91,17 @@ class DualEngine:
 
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state` (whose mode must be the current one)."""
-        floor = error_floor(self.problem, self._mode, self.weight_norms(state.U), state.p, self._tolerances)
-        branch = DualBranch(self.problem, self._mode, state.U, state.p, state.v, floor, self._tolerances)
+        unit, norms = unit_of(self._mode), self.weight_norms(state.U)
+        floor = error_floor(self.problem, self._mode, norms, state.p, self._log_rate(state), unit, self._tolerances)
+        branch = DualBranch(self.problem, self._mode, state.U, state.p, state.v, unit, floor, self._tolerances.rtol)
         moved = np.abs(self.problem.network.outer) * self._largest_sample * state.h
-        scale = self._norms_initial + self.weight_norms(state.U) + moved
+        scale = self._norms_initial + norms + moved
         return Segment(state, branch, Guards(branch, scale))
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
-        """The state after `elapsed` in tau on the segment's mode."""
-        return self._state(segment.state.tau + elapsed, float(y[-1]), segment.branch.weights(y), h)
+        """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
+        unit = segment.branch.unit
+        return self._state(segment.state.tau + unit * elapsed, float(y[-1]), segment.branch.weights(y), unit * h)
 
     def refresh(self) -> None:
         """Recompute the kernel from the sides alone, so that a state determines all that follows it."""
@@ -99,7 +116,8 @@ class DualEngine:
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after)
             U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
-        state = self._state(segment.state.tau + elapsed, float(y[-1]), U, h)
+        unit = segment.branch.unit
+        state = self._state(segment.state.tau + unit * elapsed, float(y[-1]), U, unit * h)
         return state, _events(turns, state.v)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.dual import margin_rounding
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.dual import DualEngine, Segment
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
@@ -21,6 +22,8 @@ Array = NDArray[np.float64]
 STALLED, MOST_STALLED = 1e-13, 1000
 # Guards are measured in units of their rounding.
 GUARD_RESOLUTION = 0.25
+# Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
+UNRESOLVED = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ def simulate(
     rows: record times as v = log(1 + t), increasing, after the start.
     """
     state, exact = engine.start()
-    yield Row(state, steps := 0)
+    yield Row(replace(state, v=0.0, tau=0.0), steps := 0)
+    if margin_rounding(state.p) > UNRESOLVED:
+        yield Finish(Outcome.PRECISION, _unresolved(state), state, steps)
+        return
     due, stiff, stalled = next(rows, None), False, 0
     while True:
         segment = engine.segment(state)
@@ -67,19 +73,19 @@ def simulate(
         events: list[Event] = []
         if cut.near is None:
             state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
-            # The root is at rounding distance from the target; the clock shows the target itself.
-            state = replace(state, v=next((t.v for t in cut.reached if t.v is not None), state.v))
         else:
             state, events = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-            stalled = stalled + 1 if cut.elapsed <= STALLED * state.tau else 0
+            stalled = stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
             yield from events
-        outcome = _outcome(cut, stalled)
+        outcome = _outcome(cut, state, stalled)
         if cut.reached or outcome:
             engine.refresh()
-            yield Row(state, steps)
+            # The root is at rounding distance from a target on the clock; the row shows the target itself.
+            shown = replace(state, v=next((target.v for target in cut.reached if target.v is not None), state.v))
+            yield Row(shown, steps)
             due = next(rows, None)
         if outcome:
-            yield Finish(outcome, _sentence(outcome, cut, state, events), state, steps)
+            yield Finish(outcome, _sentence(outcome, cut, shown, events), shown, steps)
             return
 
 
@@ -92,12 +98,14 @@ def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
         targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end, _rounding(v_end)))
     if until.log_loss is not None:
         level = until.log_loss
-        targets.append(Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(level)))
+        targets.append(
+            Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(abs(level) + 1.0))
+        )
     return targets
 
 
 def _rounding(value: float) -> float:
-    return 4.0 * float(np.finfo(float).eps) * max(1.0, abs(value))
+    return 4.0 * float(np.finfo(float).eps) * abs(value)
 
 
 def _integrate(
@@ -105,7 +113,7 @@ def _integrate(
 ) -> Generator[Progress, None, Cut]:
     """Step through one mode until something happens."""
     branch = segment.branch
-    h = choice.first_step(branch, segment.state.h, stiff)
+    h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
     stepper = choice.method(stiff)(branch.system, branch.y0, h)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, steps, held_back = 0.0, branch.y0, 0, 0
@@ -169,7 +177,9 @@ def _first_guard(
     return root(stepper, step, lowest, low, high, resolution=GUARD_RESOLUTION)
 
 
-def _outcome(cut: Cut, stalled: int) -> Outcome | None:
+def _outcome(cut: Cut, state: FlowState, stalled: int) -> Outcome | None:
+    if margin_rounding(state.p) > UNRESOLVED:
+        return Outcome.PRECISION
     if cut.failure:
         return Outcome.STEP_UNDERFLOW
     if stalled > MOST_STALLED:
@@ -178,8 +188,7 @@ def _outcome(cut: Cut, stalled: int) -> Outcome | None:
 
 
 def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event]) -> str:
-    log_t = log_time(state.v)
-    reached = "t = 0" if log_t is None else f"log t = {log_t:.6g}"
+    reached = _when(state)
     match outcome:
         case Outcome.TIME:
             return f"reached t = {np.expm1(state.v):.6g}"
@@ -189,6 +198,20 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
             return f"reached log loss = {state.log_loss:.6g} at {reached}"
         case Outcome.STEP_UNDERFLOW:
             return f"stopped at {reached}: {cut.failure}; try a larger flow.rtol or another flow.method"
+        case Outcome.PRECISION:
+            return _unresolved(state)
         case Outcome.EVENTS_ACCUMULATE:
             pairs = ", ".join(f"neuron {e.neuron} surface {e.surface}" for e in events[:3])
             return f"stopped at {reached}: {MOST_STALLED} events without progress of time, last at {pairs}"
+
+
+def _unresolved(state: FlowState) -> str:
+    return (
+        f"stopped at {_when(state)}: margins reach {float(np.abs(state.p).max()):.3g}, which float64 resolves to "
+        f"{margin_rounding(state.p):.1g} only; scale the outer layer, the inputs or the start down"
+    )
+
+
+def _when(state: FlowState) -> str:
+    log_t = log_time(state.v)
+    return "t = 0" if log_t is None else f"log t = {log_t:.6g}"

@@ -57,11 +57,12 @@ class Outcome(Enum):
     LOG_LOSS = "log_loss"
     STEP_UNDERFLOW = "step_underflow"
     EVENTS_ACCUMULATE = "events_accumulate"
+    PRECISION = "precision"
 
     @property
     def is_limit(self) -> bool:
         """Was the run stopped short of what was asked (exit code 3)?"""
-        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE)
+        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE, Outcome.PRECISION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def basis(degree: int, theta: Array) -> Array:
 @cache
 def from_nodes(degree: int) -> Array:
     """Matrix that turns values at `nodes(degree)` into Bernstein coefficients, (degree + 1, degree + 1)."""
-    matrix = np.linalg.inv(basis(degree, nodes(degree)))
+    matrix: Array = np.linalg.inv(basis(degree, nodes(degree)))
     matrix.setflags(write=False)
     return matrix
 
@@ -61,7 +61,7 @@ def sign_changes(coefficients: Array) -> NDArray[np.intp]:
 
 
 def first_descents(coefficients: Array) -> tuple[Array, Array]:
-    """Brackets [low, high] of the first root of each polynomial that is positive at 0; inf where there is none.
+    """Brackets [low, high] of the first root of each polynomial that is not negative at 0; inf where there is none.
 
     coefficients (k, p + 1) -> two (k,) arrays.  A pair of roots closer than 2**-DEPTH is a touch, not a crossing.
     """
@@ -79,7 +79,7 @@ def first_descents(coefficients: Array) -> tuple[Array, Array]:
         piece = np.stack([piece @ left.T, piece @ right.T], axis=1).reshape(-1, degree + 1)
         keep = _may_hold_first(owner, piece)
         owner, start, piece = owner[keep], start[keep], piece[keep]
-    falls = (piece[:, 0] > 0.0) & (piece[:, -1] <= 0.0)
+    falls = (piece[:, 0] >= 0.0) & (piece[:, -1] <= 0.0)
     for j, s in zip(owner[falls][::-1], start[falls][::-1], strict=True):  # the earliest one is written last
         low[j], high[j] = s, s + width
     return low, high
@@ -87,8 +87,11 @@ def first_descents(coefficients: Array) -> tuple[Array, Array]:
 
 def _may_hold_first(owner: NDArray[np.intp], piece: Array) -> NDArray[np.bool_]:
     """Pieces that may hold the first descent of their polynomial; pieces stand in the order of owner, then start."""
-    alive = (piece < 0.0).any(axis=1) & (piece > 0.0).any(axis=1)
-    certain = (piece[:, 0] > 0.0) & (piece[:, -1] < 0.0)
-    before = np.cumsum(certain) - certain  # certain descents in earlier pieces, all polynomials together
+    # A root may fall exactly where two pieces meet: the right one starts at 0 then.
+    alive = (piece < 0.0).any(axis=1) & ((piece > 0.0).any(axis=1) | (piece[:, 0] == 0.0))
+    certain = (piece[:, 0] >= 0.0) & (piece[:, -1] < 0.0)
+    before: NDArray[np.intp] = (
+        np.cumsum(certain) - certain
+    )  # certain descents in earlier pieces, all polynomials together
     first_of_owner = np.searchsorted(owner, owner, side="left")
     return np.asarray(alive & (before == before[first_of_owner]))

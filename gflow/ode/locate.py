@@ -42,8 +42,8 @@ def root(
         low, high, width = high, min(1.0, high + 4.0 * width), 4.0 * width
     while at_high < 0.0 and low > 0.0 and (at_low := at(low)) <= 0.0:
         high, at_high, low, width = low, at_low, max(0.0, low - 4.0 * width), 4.0 * width
-    if at_high < 0.0 and at(low) > 0.0:
-        high = float(brentq(at, low, high, xtol=1e-16, rtol=8.9e-16))
+    if at_high < 0.0:
+        high = float(brentq(at, low, high, xtol=1e-16, rtol=8.9e-16)) if at(low) > 0.0 else low
     if high not in states:
         at(high)
     return step.start + high * span, states[high]

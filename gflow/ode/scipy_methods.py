@@ -53,9 +53,7 @@ class ScipyStepper:
     def step(self) -> DenseStep:
         solver = self._solver
         solver.atol = self._system.scale(solver.y)
-        solver.step()
-        if solver.status == "failed":
-            raise StepError(f"the step size fell below 10 ulp at t = {solver.t:.17g}")
+        _advance(solver)
         self._dense = solver.dense_output()
         start, end = float(solver.t_old), float(solver.t)
         values = self._dense(start + (end - start) * nodes(self._method.degree)).T
@@ -74,14 +72,20 @@ class ScipyStepper:
             return np.array(self._dense.y_old)
         again = self._start(start, np.array(self._dense.y_old), t, t - start)
         while again.status == "running":
-            again.step()
-        if again.status == "failed":
-            raise StepError(f"the step size fell below 10 ulp at t = {again.t:.17g}")
+            _advance(again)
         return np.asarray(again.y)
 
     @property
     def proposed(self) -> float:
         return float(self._solver.h_abs)
+
+
+def _advance(solver: Any) -> None:
+    """One accepted step.  Trials that overflow are rejected like any other bad trial, so the overflow is no news."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        solver.step()
+    if solver.status == "failed":
+        raise StepError(f"the step size fell below 10 ulp at t = {solver.t:.17g}")
 
 
 SCIPY_METHODS = (

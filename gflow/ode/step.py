@@ -41,7 +41,7 @@ class DenseStep:
 
     @property
     def degree(self) -> int:
-        return self.coefficients.shape[0] - 1
+        return int(self.coefficients.shape[0]) - 1
 
     def at(self, theta: Array) -> Array:
         """Interpolated states, (k,) -> (k, p)."""
@@ -65,8 +65,9 @@ class Stepper(Protocol):
 class Method(Protocol):
     """A way to make steppers: `method(system, y0, h)` starts one at t = 0."""
 
-    name: str
-    implicit: bool
+    @property
+    def name(self) -> str:
+        """The name users know it by."""
 
     def __call__(self, system: System, y0: Array, h: float) -> Stepper:
         """A stepper at (0, y0) whose first trial step is h > 0."""

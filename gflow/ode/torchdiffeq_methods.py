@@ -39,7 +39,6 @@ class TorchdiffeqMethod:
 
     name: str
     solver: Any  # torchdiffeq ships no types
-    implicit: bool = False
 
     def __call__(self, system: System, y0: Array, h: float) -> TorchdiffeqStepper:
         return TorchdiffeqStepper(self, system, y0, h)

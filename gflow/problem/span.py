@@ -19,7 +19,7 @@ class Span:
 
     @property
     def rank(self) -> int:
-        return self.B.shape[0]
+        return int(self.B.shape[0])
 
 
 def factor_span(X: Array) -> Span:

@@ -29,7 +29,7 @@ class Surfaces:
 
     @property
     def count(self) -> int:
-        return self.normals.shape[0]
+        return int(self.normals.shape[0])
 
 
 def group_surfaces(C: Array) -> Surfaces:
