@@ -29,13 +29,18 @@ class EventKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Neuron `neuron` has sides (H,) from now on; `zero` are the surfaces it lies on at this instant."""
+    """Neuron `neuron` has sides (H,) from now on; `zero` are the surfaces it lies on at this instant.
+
+    exact: not so where dependent kinks had too many cells, or none agreed with itself, and it was held instead.
+    unsettled: surfaces on which solutions are not unique (pushing, with no past), so that the policy decided.
+    """
 
     neuron: int
     zero: Index
     before: Sides
     after: Sides
     exact: bool
+    unsettled: int = 0
 
     def events(self) -> list[tuple[int, EventKind]]:
         """(surface, kind) of every side that changed, by surface."""
@@ -104,5 +109,6 @@ def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list
         sides, exact = sides_after(kink, _patterns(guards, zero, kink))
         after = guards.branch.mode.side[j].copy()
         after[zero] = sides
-        turns.append(Turn(int(j), zero, guards.branch.mode.side[j].copy(), after, exact))
+        before, unsettled = guards.branch.mode.side[j].copy(), int((kink.jump > kink.tolerance).sum())
+        turns.append(Turn(int(j), zero, before, after, exact, unsettled))
     return turns

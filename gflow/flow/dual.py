@@ -14,7 +14,7 @@ from gflow.field.dual import DualBranch, Tolerances, error_floor, unit_of
 from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
-from gflow.flow.state import Event, FlowState
+from gflow.flow.state import Event, FlowState, Notes
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -46,15 +46,15 @@ class DualEngine:
         self._largest_sample = float(row_norms(problem.span.C).max())
         self._mode: Mode
 
-    def start(self) -> tuple[FlowState, bool]:
-        """The state at t = 0, pairs that start on their kink decided, and whether that decision is exact."""
+    def start(self) -> tuple[FlowState, Notes]:
+        """The state at t = 0 with the pairs that start on their kink decided, and what is to say of that."""
         zeta = self.U_initial @ self.problem.surfaces.normals.T
         curved = self.problem.network.slope != 1.0
         on_kink = (np.abs(zeta) <= ROUNDING * self._norms_initial[:, None]) & curved
         side = np.where(on_kink, 0, np.where(zeta < 0.0, -1, 1)).astype(np.int8)
         self._mode = Mode(self.problem, side)
         everyone = np.arange(self.problem.network.width)
-        state, exact = self._state(0.0, 0.0, self._mode.project(self.U_initial, everyone), h=0.0), True
+        state, notes = self._state(0.0, 0.0, self._mode.project(self.U_initial, everyone), h=0.0), Notes()
         if on_kink.any():
             segment = self.segment(state)
             turns = starting_turns(segment.guards, segment.branch.y0, on_kink)
@@ -62,8 +62,8 @@ class DualEngine:
                 self._mode.turn(turn.neuron, turn.after)
             self._mode.refresh()
             state = self._state(0.0, 0.0, state.U, h=0.0)
-            exact = all(turn.exact for turn in turns)
-        return self._leapt(state), exact
+            notes = _notes(turns)
+        return self._leapt(state), notes
 
     def _state(self, tau: float, v: float, U: Array, h: float) -> FlowState:
         p = self.problem.margins(U, self.problem.sample_sides(self._mode.side))
@@ -109,7 +109,7 @@ class DualEngine:
 
     def turned(
         self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
-    ) -> tuple[FlowState, list[Event]]:
+    ) -> tuple[FlowState, list[Event], Notes]:
         """Classify the kinks at y and take the new mode; the events in the order of neuron, then surface."""
         turns = turns_at(segment.guards, y, near)
         U = segment.branch.weights(y)
@@ -118,7 +118,7 @@ class DualEngine:
             U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
         unit = segment.branch.unit
         state = self._state(segment.state.tau + unit * elapsed, float(y[-1]), U, unit * h)
-        return state, _events(turns, state.v)
+        return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:
         """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
@@ -128,3 +128,7 @@ class DualEngine:
 
 def _events(turns: Sequence[Turn], v: float) -> list[Event]:
     return [Event(v, turn.neuron, surface, kind) for turn in turns for surface, kind in turn.events()]
+
+
+def _notes(turns: Sequence[Turn]) -> Notes:
+    return Notes(sum(turn.unsettled for turn in turns), sum(not turn.exact for turn in turns))

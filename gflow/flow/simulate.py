@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gflow.field.dual import margin_rounding
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.dual import DualEngine, Segment
-from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
+from gflow.flow.state import Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, StepError, Stepper
@@ -60,7 +60,7 @@ def simulate(
 
     rows: record times as v = log(1 + t), increasing, after the start.
     """
-    state, exact = engine.start()
+    state, notes = engine.start()
     yield Row(replace(state, v=0.0, tau=0.0), steps := 0)
     if margin_rounding(state.p) > UNRESOLVED:
         yield Finish(Outcome.PRECISION, _unresolved(state), state, steps)
@@ -68,15 +68,17 @@ def simulate(
     due, stiff, stalled = next(rows, None), False, 0
     while True:
         segment = engine.segment(state)
-        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due))
-        steps, stiff = steps + cut.steps, cut.stiff
+        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due), steps)
+        steps, stiff = cut.steps, cut.stiff
         events: list[Event] = []
         if cut.near is None:
             state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
         else:
-            state, events = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
+            state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
+            notes = Notes(notes.unsettled, notes.conservative + said.conservative)
             stalled = stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
             yield from events
+        yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), steps)
         outcome = _outcome(cut, state, stalled)
         if cut.reached or outcome:
             engine.refresh()
@@ -85,7 +87,7 @@ def simulate(
             yield Row(shown, steps)
             due = next(rows, None)
         if outcome:
-            yield Finish(outcome, _sentence(outcome, cut, shown, events), shown, steps)
+            yield Finish(outcome, _sentence(outcome, cut, shown, events) + notes.sentence(), shown, steps)
             return
 
 
@@ -109,14 +111,14 @@ def _rounding(value: float) -> float:
 
 
 def _integrate(
-    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target]
+    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target], steps: int
 ) -> Generator[Progress, None, Cut]:
-    """Step through one mode until something happens."""
+    """Step through one mode until something happens; `steps` lie behind."""
     branch = segment.branch
     h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
     stepper = choice.method(stiff)(branch.system, branch.y0, h)
     sliding = int((segment.state.side == 0).sum())
-    elapsed, y, steps, held_back = 0.0, branch.y0, 0, 0
+    elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
         try:
             step = stepper.step()

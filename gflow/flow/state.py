@@ -30,6 +30,24 @@ class FlowState:
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """What a user should know of the decisions at kinks: pairs that started on a pushing kink, where solutions are not
+    unique and the minimum-norm element was taken; and decisions at dependent kinks that are not exact."""
+
+    unsettled: int = 0
+    conservative: int = 0
+
+    def sentence(self) -> str:
+        """Empty when there is nothing to say."""
+        said = ""
+        if self.unsettled:
+            said += f"; {self.unsettled} pairs started on a pushing kink, where the minimum-norm element decided"
+        if self.conservative:
+            said += f"; selection: conservative at {self.conservative} instants with dependent kinks"
+        return said
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One side change: neuron, surface and what happened, at log(1 + t) = v."""
 

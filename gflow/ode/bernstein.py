@@ -38,7 +38,7 @@ def basis(degree: int, theta: Array) -> Array:
 @cache
 def from_nodes(degree: int) -> Array:
     """Matrix that turns values at `nodes(degree)` into Bernstein coefficients, (degree + 1, degree + 1)."""
-    matrix: Array = np.linalg.inv(basis(degree, nodes(degree)))
+    matrix = np.asarray(np.linalg.inv(basis(degree, nodes(degree))), dtype=np.float64)
     matrix.setflags(write=False)
     return matrix
 

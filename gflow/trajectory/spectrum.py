@@ -32,7 +32,7 @@ class Spectrum:
 
     def __init__(self, W_perp: Array) -> None:
         """W_perp (k, d): the part of these rows outside the span of the samples."""
-        triangular: Array = np.linalg.qr(W_perp.T, mode="r")
+        triangular = np.asarray(np.linalg.qr(W_perp.T, mode="r"))
         self._outside = triangular.T  # (k, min(k, d))
 
     def norms(self, U: Array) -> Norms:
