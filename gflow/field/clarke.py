@@ -42,7 +42,8 @@ def box_least_norm(gram: Array, rates: Array, low: Array, high: Array) -> BoxSol
     Raises PivotError when it does not end.
     """
     size = rates.size
-    tolerance = ROUNDING * (np.abs(rates).max(initial=0.0) + _finite_largest(low, high))
+    # A bound may be far larger than all rates (the force of a sample that outweighs the others): it is no scale then.
+    tolerance = ROUNDING * (np.abs(rates).max(initial=0.0) or _finite_largest(low, high))
     active = _start(rates, low, high)
     fewest, patience = size + 1, 8
     for _ in range(40 + 20 * size * size):

@@ -13,13 +13,21 @@ Array = NDArray[np.float64]
 LARGEST_EXPONENT = 200.0
 
 
-def dual_variables(loss: Loss, p: Array) -> tuple[Array, Array]:
-    """q = g / sum g and log sum g at margins p (..., n) -> (..., n), (...)."""
+# A sample that nothing moves may outweigh the others without bound; beyond e^200 only its size is forgotten.
+LARGEST_SHARE = 200.0
+
+
+def dual_variables(loss: Loss, p: Array, live: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """q = g / sum g and log sum g, sums over live samples, at margins p (..., n) -> (..., n), (...).
+
+    Samples that are not live neither move nor move anything, so they do not set the clock; their q may exceed 1.
+    """
     log_g = loss.log_slope(p)
-    largest = log_g.max(axis=-1, keepdims=True)
-    g = np.exp(log_g - largest)
-    total = g.sum(axis=-1, keepdims=True)
-    return g / total, (largest + np.log(total))[..., 0]
+    counted = log_g[..., live] if live.any() else log_g
+    largest = counted.max(axis=-1, keepdims=True)
+    total = np.exp(counted - largest).sum(axis=-1, keepdims=True)
+    # Differences of large logarithms first: late, they are known to their own rounding only.
+    return np.exp(np.minimum(log_g - largest, LARGEST_SHARE)) / total, (largest + np.log(total))[..., 0]
 
 
 def log_clock_rate(log_total: float, samples: int, v: float) -> float:

@@ -10,22 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.branch import Tolerances
+from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
-from gflow.field.mode import Mode
-from gflow.ode.step import System
+from gflow.field.mode import DualMode
+from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """rtol: relative error of each neuron's weights, absolute error of margins and of log t; atol: of weights."""
-
-    rtol: float
-    atol: float
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +31,12 @@ class DualBranch:
     """
 
     problem: Problem
-    mode: Mode
+    mode: DualMode
     U: Array
     p: Array
     v: float
     unit: float
+    live: NDArray[np.bool_]  # (n,), see `mode`
     floor: Array  # (n + 1,) error scale of y, see `error_floor`
     rtol: float
 
@@ -58,8 +54,8 @@ class DualBranch:
 
     def field(self, _: float, y: Array) -> Array:
         """(q, dv/dtau); autonomous."""
-        q, log_total = dual_variables(self.problem.loss, self.margins(y))
-        return np.append(q, clock_rate(self._log_rate(float(log_total), y)))
+        q, log_total = dual_variables(self.problem.loss, self.margins(y), self.live)
+        return np.append(self.live * q, clock_rate(self._log_rate(float(log_total), y)))
 
     def _log_rate(self, log_total: float, y: Array) -> float:
         return log_clock_rate(log_total, self.p.size, y[-1]) + float(np.log(self.unit))
@@ -67,7 +63,8 @@ class DualBranch:
     def jacobian(self, _: float, y: Array) -> Array:
         """d field / dy, (n + 1, n + 1)."""
         p = self.margins(y)
-        q, log_total = dual_variables(self.problem.loss, p)
+        q, log_total = dual_variables(self.problem.loss, p, self.live)
+        q = self.live * q
         weighted = q * self.problem.loss.log_slope_rate(p)
         rows = weighted[:, None] * (self.unit * self.mode.K)
         drift = rows.sum(axis=0)
@@ -78,43 +75,91 @@ class DualBranch:
         return out
 
     def scale(self, y: Array) -> Array:
-        """Error scale of y for the integrator, (n + 1,).  v below 1 counts relatively, above absolutely: as t does."""
-        scale = self.floor.copy()
+        """Error scale of y for the integrator, (n + 1,).  v below 1 counts relatively, above absolutely: as t does.
+
+        Nothing is asked for that the rounding of y does not allow (masses grow like t where the loss has a floor).
+        """
+        scale = np.maximum(self.floor, 1e2 * np.finfo(float).eps * np.abs(y))
+        scale[-1] = self.floor[-1]
         size = abs(float(y[-1]))
         scale[-1] = max(scale[-1], self.rtol * min(size, 1.0), 1e3 * np.finfo(float).eps * size)
         return scale
 
     def dual(self, y: Array) -> Array:
         """q at one or several states, (..., n + 1) -> (..., n)."""
-        return dual_variables(self.problem.loss, self.margins(y))[0]
+        return dual_variables(self.problem.loss, self.margins(y), self.live)[0]
 
-    def dual_rate(self, y: Array) -> Array:
-        """dq/dtau at a state, (n,)."""
-        return np.asarray(self.jacobian(0.0, y)[:-1, :-1] @ self.field(0.0, y)[:-1])
+    def push(self, y: Array, neurons: Index) -> Array:
+        """a_j y_i q_i, (..., n + 1) -> (..., k, n)."""
+        return self._signs(neurons) * self.dual(y)[..., None, :]
+
+    def pull(self, y: Array, neurons: Index) -> Array:
+        """y_i q_i, the same for every neuron, (..., n + 1) -> (..., k, n)."""
+        pull = (self.problem.y * self.dual(y))[..., None, :]
+        return np.broadcast_to(pull, (*pull.shape[:-2], neurons.size, pull.shape[-1]))
+
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
+        """push (k, n) and d push / dtau at a state."""
+        q_rate = self._dual_rate(y)
+        return self.push(y, neurons), self._signs(neurons) * q_rate
+
+    def _dual_rate(self, y: Array) -> Array:
+        """dq/dtau (n,), also of samples that are not live (whose q changes as the total of the others does)."""
+        p = self.margins(y)
+        q, _ = dual_variables(self.problem.loss, p, self.live)
+        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.mode.K @ (self.live * q)))
+        return np.asarray(q * (log_rate - (self.live * q) @ log_rate))
+
+    def _signs(self, neurons: Index) -> Array:
+        return np.asarray(self.problem.network.outer[neurons, None] * self.problem.y)
+
+    def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array]:
+        """|dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, and with sum_i |c_i| dc_i where P_j is not the identity."""
+        reach = np.abs(self.problem.network.outer)
+        masses = self.unit * np.ptp(step.coefficients[:, :-1], axis=0)
+        projected = (self.mode.side == 0).any(axis=1)[:, None]
+        far, near = float(row_norms(self.problem.span.C) @ masses), self.mode.overlaps @ masses
+        q = self.dual(states)
+        turned = 1.5 * float(np.abs(q - q[0]).sum(axis=1).max())
+        return reach[:, None] * np.where(projected, far, near), np.full(reach.size, turned)
+
+    def at_rest(self, y: Array) -> bool:
+        """|K q| against what was added up in it."""
+        q = self.live * self.dual(y)
+        return bool((np.abs(self.mode.K @ q) <= ROUNDING * (np.abs(self.mode.K) @ q)).all())
+
+    def fastest_rate(self, y: Array) -> float:
+        """Largest |eigenvalue| of dq/dc to a few per cent (power iteration; the spectrum is real and one-signed)."""
+        J = self.jacobian(0.0, y)[:-1, :-1]
+        x = np.cos(np.arange(J.shape[0]) + 1.0)
+        size = 0.0
+        for _ in range(8):
+            image = J @ x
+            size = float(np.linalg.norm(image))
+            if size == 0.0:
+                return 0.0
+            x = image / size
+        return size
 
     def log_loss(self, y: Array) -> float:
         """log L at a state."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
 
-    def drift(self, masses: Array, neurons: NDArray[np.intp]) -> Array:
-        """a_j sum_i phi'_ji y_i masses_i c_i with sliding samples on - branches, (..., n) -> (..., k, r)."""
-        weights = self.mode.minus[neurons] * (self.problem.network.outer[neurons, None] * self.problem.y)
-        return np.asarray((weights * masses[..., None, :]) @ self.problem.span.C)
-
-    def weights(self, y: Array, neurons: NDArray[np.intp] | None = None) -> Array:
+    def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., n + 1) -> (..., k, r)."""
         own = np.arange(self.problem.network.width) if neurons is None else neurons
-        return np.asarray(self.U[own] + self.mode.project(self.drift(self.unit * y[..., :-1], own), own))
-
-
-def unit_of(mode: Mode) -> float:
-    """The power of two nearest to the tau in which margins move by about 1; 1 where nothing moves."""
-    fastest = float(np.abs(mode.K).sum(axis=0).max())
-    return float(2.0 ** -np.round(np.log2(fastest))) if fastest > 0.0 else 1.0
+        masses = self._signs(own) * (self.unit * y[..., None, :-1])
+        return np.asarray(self.U[own] + self.mode.project(self.mode.drift(masses, own), own))
 
 
 def error_floor(
-    problem: Problem, mode: Mode, weight_norms: Array, p: Array, log_rate: float, unit: float, tolerances: Tolerances
+    problem: Problem,
+    mode: DualMode,
+    weight_norms: Array,
+    p: Array,
+    log_rate: float,
+    unit: float,
+    tolerances: Tolerances,
 ) -> Array:
     """Error scale of (masses, v) in the units of the branch, (n + 1,).
 

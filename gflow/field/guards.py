@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
-from gflow.field.dual import DualBranch
 from gflow.field.hull import least_norm_in_hull, velocities
 from gflow.field.kink import Kink
 from gflow.ode.bernstein import first_descents, from_nodes, nodes
@@ -43,142 +43,135 @@ class Guards:
     """The guards of one branch.  `shift` lifts guards that start within rounding of zero, so that time must pass
     before any of them can fire: an event cannot repeat at the instant that was just classified."""
 
-    def __init__(self, branch: DualBranch, weight_scale: Array) -> None:
+    def __init__(self, branch: Branch, weight_scale: Array) -> None:
         """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding."""
         self.branch = branch
         problem, mode = branch.problem, branch.mode
-        self._reach = np.abs(problem.network.outer)
+        if not problem.network.curved:
+            return  # no kinks, no guards
         self._largest = float(row_norms(problem.span.C).max())
-        self._cross = np.abs(problem.surfaces.normals @ problem.span.C.T)  # (H, n)
         self._everyone = np.arange(problem.network.width)
-        self.curved = problem.network.slope != 1.0
-        self._sliders = np.flatnonzero((mode.side == 0).any(axis=1) & (self._reach > 0.0))
+        self._sliders = np.flatnonzero((mode.side == 0).any(axis=1))
+        pull, push = branch.pull(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
+        self._pull_size = np.abs(pull[:, branch.live]).sum(axis=1)
+        self._moves = problem.network.trains_outer | (np.abs(push).sum(axis=1) > 0.0)
         tiny = np.finfo(float).tiny
         self.off_band = np.maximum(ROUNDING * weight_scale, tiny)[:, None]
-        self.share_band = np.maximum(ROUNDING * self._share_scale(), tiny)[..., None]
-        self._slope = 2.0 * self._share_scale()
-        off, share = self._off(branch.y0, self._everyone), self._share(branch.dual(branch.y0), self._everyone)
+        # Largest force that a pull of 1-norm 1 can ask of each slot, (m, slots).
+        self._lever = self._largest * np.maximum(np.linalg.norm(mode.force_map, axis=2), 1.0)
+        self.share_band = np.maximum(ROUNDING * self._pull_size[:, None] * self._lever, tiny)[..., None]
+        self._orientation = np.where(mode.jumps(pull, mode.slots) > 0.0, 1.0, -1.0)
+        off, share = self._off(branch.y0, self._everyone), self._share(branch.y0, self._everyone)
         self.off_shift = np.maximum(self.off_band - off, 0.0)
         self.share_shift = np.maximum(self.share_band - share, 0.0)
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
 
-    def _share_scale(self) -> Array:
-        """Largest force a unit of q can ask of each slot, (m, slots)."""
-        rows = np.linalg.norm(self.branch.mode.force_map, axis=2)
-        return np.asarray(self._reach[:, None] * self._largest * np.maximum(rows, 1.0))
-
     def _rooms(self, share: Array, neurons: Index) -> Array:
-        """Change of q (1-norm) before a share guard of these neurons can fire, (k,)."""
-        slope = self._slope[neurons][..., None]
-        room = np.divide(share, slope, out=np.full(share.shape, np.inf), where=(slope > 0.0) & np.isfinite(share))
-        return np.asarray(room.min(axis=(1, 2), initial=np.inf))
+        """Change of the pull (1-norm) before a share guard of these neurons can fire, (k,)."""
+        return np.asarray((share / (2.0 * self._lever[neurons][..., None])).min(axis=(1, 2), initial=np.inf))
 
     def values(self, y: Array, neurons: Index) -> Values:
-        """Guards of these neurons at a state y (n + 1,)."""
+        """Guards of these neurons at a state y (p,)."""
         off = self._off(y, neurons) + self.off_shift[neurons]
-        share = self._share(self.branch.dual(y), neurons) + self.share_shift[neurons]
+        share = self._share(y, neurons) + self.share_shift[neurons]
         return Values(neurons, off / self.off_band[neurons], share / self.share_band[neurons])
 
     def lowest(self, y: Array, neurons: Index) -> float:
         """The smallest guard of these neurons at a state, in units of rounding; -1 where dependent kinks let one go."""
-        bound = [j for j in neurons if j in self.branch.mode.dependent]
-        if bound and not all(self.hull_holds(self.branch.dual(y), int(j)) for j in bound):
+        bound = [int(j) for j in neurons if int(j) in self.branch.mode.dependent]
+        if bound and not all(self._hull_holds(y, j) for j in bound):
             return -1.0
         return self.values(y, neurons).lowest()
 
     def _off(self, y: Array, neurons: Index) -> Array:
+        """side * zeta (..., k, H) of pairs off their kink, inf for the others."""
         side = self.branch.mode.side[neurons]
         zeta = self.branch.weights(y, neurons) @ self.branch.problem.surfaces.normals.T
-        guarded = (side != 0) & self.curved & (self._reach[neurons, None] > 0.0)
-        return np.where(guarded, side * zeta, np.inf)
+        return np.where(side != 0, side * zeta, np.inf)
 
-    def _share(self, q: Array, neurons: Index) -> Array:
-        """Room of each share to its two ends, as forces: t sigma and t (w - sigma) with t = sign w."""
-        mode, problem = self.branch.mode, self.branch.problem
-        slots = mode.slots[neurons]
-        sigma = mode.held(self.branch.drift(q, neurons), neurons)
-        jump = self.jumps(q, neurons, slots)
-        orientation = np.where(self.jumps(self.branch.dual(self.branch.y0), neurons, slots) > 0.0, 1.0, -1.0)
-        room = np.stack([orientation * sigma, orientation * (jump - sigma)], axis=-1)
-        guarded = (slots < problem.surfaces.count) & (self._reach[neurons, None] > 0.0)
-        bound = np.isin(neurons, list(mode.dependent))
-        return np.where((guarded & ~bound[:, None])[..., None] & self.curved, room, np.inf)
-
-    def jumps(self, q: Array, neurons: Index, surfaces: Index) -> Array:
-        """w_jh = (1 - slope) a_j sum_{i on h} y_i |alpha_i| q_i, q (..., n), surfaces (k, s) -> (..., k, s)."""
-        problem = self.branch.problem
-        scale = (1.0 - problem.network.slope) * problem.network.outer[neurons, None]
-        return np.asarray(scale * (q @ self.branch.mode.signed)[..., surfaces])
+    def _share(self, y: Array, neurons: Index) -> Array:
+        """Room of each share to its two ends, as forces: t sigma and t (w - sigma) with t = sign w; (..., k, s, 2)."""
+        mode, pull = self.branch.mode, self.branch.pull(y, neurons)
+        slots, orientation = mode.slots[neurons], self._orientation[neurons]
+        sigma = mode.held(mode.drift(pull, neurons), neurons) - mode.bases(pull, neurons, slots)
+        room = np.stack([orientation * sigma, orientation * (mode.jumps(pull, slots) - sigma)], axis=-1)
+        judged_by_hull = np.isin(neurons, list(mode.dependent))
+        guarded = (slots < self.branch.problem.surfaces.count) & ~judged_by_hull[:, None]
+        return np.where((guarded & self._moves[neurons, None])[..., None], room, np.inf)
 
     def brackets(self, step: DenseStep) -> tuple[Index, float, float] | None:
         """Neurons of which a guard may go down in this step, and a bracket (theta) of the first that does."""
-        q = self.branch.dual(step.at(nodes(SHARE_DEGREE)))
-        near_off, near_share = self._spend(step, q)
+        if not self.branch.problem.network.curved:
+            return None
+        states = step.at(nodes(SHARE_DEGREE))
+        near_off, near_share = self._near(step, states)
         found = _Falling()
         if near_off.size:
             off = self._off(step.coefficients, near_off) + self.off_shift[near_off]
             self._off_room[near_off] = off[-1]
             found.look(off, near_off)
         if near_share.size:
-            share = self._share(q, near_share) + self.share_shift[near_share]
+            share = self._share(states, near_share) + self.share_shift[near_share]
             self._share_room[near_share] = self._rooms(share[-1], near_share)
             finite = np.where(np.isfinite(share), share, 1.0)
             found.look(np.tensordot(from_nodes(SHARE_DEGREE), finite, 1), near_share)
-        bound = self._hull_bracket(q)
+        bound = self._hull_bracket(states)
         if bound is not None and bound[0] < found.low:
             found.low, found.high = bound
             found.neurons.append(np.array(list(self.branch.mode.dependent), dtype=np.intp))
         return (np.unique(np.concatenate(found.neurons)), found.low, found.high) if np.isfinite(found.low) else None
 
-    def _spend(self, step: DenseStep, q: Array) -> tuple[Index, Index]:
-        """Use up the room of all pairs by what the step can have moved them at most; neurons that ran out."""
-        if not self.curved:
-            return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-        masses = self.branch.unit * np.ptp(step.coefficients[:, :-1], axis=0)
-        own = np.where(
-            (self.branch.mode.side == 0).any(axis=1)[:, None],
-            float(row_norms(self.branch.problem.span.C) @ masses),
-            self._cross @ masses,
-        )
-        self._off_room -= self._reach[:, None] * own
-        self._share_room -= 1.5 * np.abs(q - q[0]).sum(axis=1).max()
+    def _near(self, step: DenseStep, states: Array) -> tuple[Index, Index]:
+        """Neurons whose pairs, or whose shares, the step may bring to zero: the others are not looked at."""
+        moved = self.branch.moved_at_most(step, states)
+        if moved is None:
+            return self._everyone, self._sliders
+        self._off_room -= moved[0]
+        self._share_room -= moved[1]
         return (
-            np.flatnonzero((self._off_room <= 0.0).any(axis=1) & (self._reach > 0.0)),
+            np.flatnonzero((self._off_room <= 0.0).any(axis=1)),
             self._sliders[self._share_room[self._sliders] <= 0.0],
         )
 
-    def _hull_bracket(self, q: Array) -> tuple[float, float] | None:
+    def _hull_bracket(self, states: Array) -> tuple[float, float] | None:
         """Nodes of the step between which a neuron held on dependent kinks comes free."""
         grid = nodes(SHARE_DEGREE)
         for k in range(1, grid.size):
-            if any(not self.hull_holds(q[k], j) for j in self.branch.mode.dependent):
+            if any(not self._hull_holds(states[k], j) for j in self.branch.mode.dependent):
                 return float(grid[k - 1]), float(grid[k])
         return None
 
-    def hull_holds(self, q: Array, j: int) -> bool:
-        """Does the hull of neuron j's velocities, held on dependent kinks, contain 0 at q (n,)?"""
+    def _hull_holds(self, y: Array, j: int) -> bool:
+        """Does the hull of neuron j's velocities, held on dependent kinks, contain 0 at a state?"""
         patterns = self.branch.mode.dependent[j]
-        if patterns is None or self._reach[j] == 0.0 or not self.curved:
+        if patterns is None or not self._moves[j]:
             return True
-        kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), q, np.zeros_like(q))
+        push = self.branch.push(y, np.array([j]))[0]
+        kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), push, np.zeros_like(push))
         return not least_norm_in_hull(velocities(kink, patterns)).any()
 
-    def kink(self, j: int, surfaces: Index, q: Array, q_rate: Array, onward: NDArray[np.int8] | None = None,
+    def kink(self, j: int, surfaces: Index, push: Array, push_rate: Array, onward: NDArray[np.int8] | None = None,
              slop: float = 0.0) -> Kink:  # fmt: skip
-        """The local problem of neuron j on these surfaces, each counted on its - branch in the drift."""
-        own, problem, mode = np.array([j]), self.branch.problem, self.branch.mode
-        normals = problem.surfaces.normals[surfaces]
+        """The local problem of neuron j on these surfaces, each counted on its - branch in the drift; push (n,).
+
+        slop: what a share guard that fired is away from zero.
+        """
+        own, mode = np.array([j]), self.branch.mode
+        normals = self.branch.problem.surfaces.normals[surfaces]
         on_plus = np.where(mode.side[j, surfaces] > 0, 1.0, 0.0)
 
-        def local(masses: Array) -> tuple[Array, Array]:
-            jump = self.jumps(masses, own, surfaces[None])[0]
-            return self.branch.drift(masses, own)[0] - (on_plus * jump) @ normals, jump
+        def local(pushes: Array) -> tuple[Array, Array]:
+            jump = mode.jumps(pushes[None], surfaces[None])[0]
+            to_minus = mode.bases(pushes[None], own, surfaces[None])[0] - on_plus * jump
+            return mode.drift(pushes[None], own)[0] + to_minus @ normals, jump
 
-        (drift, jump), (drift_rate, jump_rate) = local(q), local(q_rate)
-        size = ROUNDING * float(self._reach[j]) * self._largest
+        (drift, jump), (drift_rate, jump_rate) = local(push), local(push_rate)
+        active = mode.slopes[j] != 0.0
+        size, size_rate = (ROUNDING * self._largest * float(np.abs(p[active]).sum()) for p in (push, push_rate))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
-        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size * float(np.abs(q_rate).sum()))
+        slop *= float(np.abs(push[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
+        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate)
 
 
 class _Falling:

@@ -6,6 +6,7 @@ convex hull of those few velocities.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 
@@ -13,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from gflow.field.clarke import ROUNDING
 from gflow.field.kink import Kink, Sides, settle
 
 Array = NDArray[np.float64]
 
 MOST_CELLS = 512
+# Part of their size by which velocities may change until a decision at dependent kinks is taken.
+LOOK_AHEAD = 1e-7
 # Unit normals whose smallest singular value is below this count as dependent.
 NEARLY_DEPENDENT = 1e-7
 # Relative to the largest velocity: below it the minimum-norm element counts as zero.
@@ -95,47 +99,93 @@ def velocities(kink: Kink, patterns: Sides) -> Array:
     return np.asarray((kink.drift + np.where(patterns > 0, kink.jump, 0.0) @ kink.normals) @ span)
 
 
-def settle_dependent(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool]:
-    """Sides (k,) after this instant and whether they are exact (False: the box stood in for the hull).
+def settle_dependent(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, bool]:
+    """Sides (k,) after this instant; are they exact; were they chosen among several solutions.
 
-    If the hull holds 0 the neuron stays.  Otherwise it moves along a ray on which the field agrees with itself: first
-    the cell the minimum-norm element points into, then other cells, then faces with one sliding surface.
+    If the hull holds 0, the minimum-norm element is 0 and the neuron rests.  Otherwise it goes on along a face of the
+    arrangement on which the field agrees with itself (its velocity points into the face, and holds it on the surfaces
+    it slides on), along the steepest descent if there are several.  Where nothing agrees it is held, inexactly.
     """
-    k = kink.normals.shape[0]
+    at_rest = np.zeros(kink.normals.shape[0], dtype=np.int8)
     if patterns is None:
-        return np.zeros(k, dtype=np.int8), False
-    fields = velocities(kink, patterns)
-    least = least_norm_in_hull(fields)
-    if not least.any():
-        return np.zeros(k, dtype=np.int8), True
-    rates = fields @ kink.normals.T
-    agree = (patterns * rates > 0.0).all(axis=1)
-    if agree.any():
-        best = np.flatnonzero(agree)[np.argmax(fields[agree] @ least)]
-        return patterns[best], True
-    return _on_a_face(kink, patterns)
+        return at_rest, False, False
+    kink = _ahead(kink)
+    speeds = ((face, _speed(kink, face)) for face in _faces(kink.normals))
+    agreeing = [(face, speed) for face, speed in speeds if speed is not None]
+    if not least_norm_in_hull(velocities(kink, patterns)).any():
+        return at_rest, True, bool(agreeing)
+    if not agreeing:
+        return at_rest, False, False
+    return max(agreeing, key=lambda choice: choice[1])[0], True, len(agreeing) > 1
 
 
-def _on_a_face(kink: Kink, patterns: Sides) -> tuple[Sides, bool]:
-    """Two neighbouring cells that push towards their common surface: slide on it, if the others agree."""
-    for h in range(kink.normals.shape[0]):
-        others = np.arange(kink.normals.shape[0]) != h
-        seen: set[bytes] = set()
-        for pattern in patterns:
-            if pattern[others].tobytes() not in seen:
-                seen.add(pattern[others].tobytes())
-                continue
-            drift = kink.drift + np.where(pattern > 0, kink.jump, 0.0)[others] @ kink.normals[others]
-            share = np.clip(-(kink.normals[h] @ drift), min(kink.jump[h], 0.0), max(kink.jump[h], 0.0))
-            velocity = drift + share * kink.normals[h]
-            rates = kink.normals @ velocity
-            if abs(rates[h]) <= kink.tolerance and (pattern * rates > 0.0)[others].all():
-                return np.where(others, pattern, 0).astype(np.int8), True
-    return np.zeros(kink.normals.shape[0], dtype=np.int8), False
+def _ahead(kink: Kink) -> Kink:
+    """The kink a moment later: where the hull has just let go of 0, the way out has speed 0 at the instant itself."""
+    size = float(np.linalg.norm(kink.drift) + np.abs(kink.jump).sum())
+    change = float(np.linalg.norm(kink.drift_dot) + np.abs(kink.jump_dot).sum())
+    ahead = LOOK_AHEAD * size / change if change > 0.0 else 0.0
+    return replace(
+        kink,
+        drift=kink.drift + ahead * kink.drift_dot,
+        jump=kink.jump + ahead * kink.jump_dot,
+        tolerance=kink.tolerance + ROUNDING * size,
+    )
 
 
-def sides_after(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool]:
-    """`settle` or `settle_dependent`, whichever the normals call for; the flag says whether the answer is exact."""
+def _velocity(kink: Kink, face: Sides) -> Array:
+    """Velocity on a face in the span of the normals, held on the surfaces it lies in."""
+    drift = kink.drift + np.where(face > 0, kink.jump, 0.0) @ kink.normals
+    held = kink.normals[face == 0]
+    if held.size:
+        drift = drift - np.linalg.pinv(held) @ (held @ drift)
+    return np.asarray(np.linalg.pinv(kink.normals) @ (kink.normals @ drift))
+
+
+def _faces(normals: Array) -> list[Sides]:
+    """Sign vectors (k,) of all faces of the arrangement but the centre, 0 on the surfaces a face lies in."""
+    k, rank = normals.shape[0], int(np.linalg.matrix_rank(normals, tol=NEARLY_DEPENDENT))
+    found: dict[bytes, Sides] = {}
+    for codimension in range(rank):
+        for subset in combinations(range(k), codimension):
+            for face in _faces_within(normals, list(subset)):
+                found[face.tobytes()] = face
+    return list(found.values())
+
+
+def _faces_within(normals: Array, subset: list[int]) -> Sides:
+    """Faces (c, k) that are open in the flat where the surfaces of `subset` vanish."""
+    _, singular, Vt = np.linalg.svd(normals[subset].reshape(len(subset), normals.shape[1]))
+    within = normals @ Vt[int((singular > NEARLY_DEPENDENT).sum()) :].T
+    size = np.linalg.norm(within, axis=1)
+    apart = size > NEARLY_DEPENDENT
+    local = cells(within[apart] / size[apart, None]) if apart.any() else None
+    if local is None:
+        return np.zeros((0, normals.shape[0]), dtype=np.int8)
+    faces = np.zeros((local.shape[0], normals.shape[0]), dtype=np.int8)
+    faces[:, apart] = local
+    return faces
+
+
+def _speed(kink: Kink, face: Sides) -> float | None:
+    """|velocity| in the span of the normals on a face, None if the field does not keep the neuron in it."""
+    on, off = face == 0, face != 0
+    if on.any():
+        held, jump = kink.normals[on], kink.jump[on]
+        if not independent(held):
+            return None
+        drift = kink.drift + np.where(face > 0, kink.jump, 0.0) @ kink.normals
+        force = np.linalg.solve(held @ held.T, -held @ drift)
+        below = force < np.minimum(jump, 0.0) - kink.tolerance
+        if (below | (force > np.maximum(jump, 0.0) + kink.tolerance)).any():
+            return None
+    velocity = _velocity(kink, face)
+    if (face[off] * (kink.normals[off] @ velocity) <= kink.tolerance).any():
+        return None
+    return float(np.linalg.norm(velocity))
+
+
+def sides_after(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, bool]:
+    """`settle` or `settle_dependent`, whichever the normals call for: sides, exact, chosen among several."""
     if independent(kink.normals):
-        return settle(kink), True
+        return settle(kink), True, False
     return settle_dependent(kink, patterns)

@@ -15,11 +15,13 @@ Sides = NDArray[np.int8]
 class Mode:
     """side (m, H) in {+1, -1, 0 = sliding} and what follows from it.
 
-    minus (m, n): slopes phi' with sliding samples on the - branch of their surface.
+    minus (m, n): slopes phi' with sliding samples on the - branch of their surface; slopes (m, n): 0 for those, which
+    is what moves anything.  live (n,): samples that some neuron is active on; the others have z = 0 or slope 0
+    everywhere, so that their margins neither move nor move anything in this mode.
     For neuron j with k_j sliding surfaces: slots[j] lists them (padded with H), force_map[j] (k_j, r) is the
     pseudo-inverse A of their normals N, so P_j = I - N^T A projects and sigma = -A v is the force that holds them.
-    K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j, the dual kernel (design 2.5).
-    `side` is the truth; all else is derived from it, by `turn` for one neuron at the cost of O(n^2 k_j).
+    dependent: neurons held on dependent kinks, with the cells around them.
+    `side` is the truth; all else is derived from it, by `turn` for one neuron.
     """
 
     def __init__(self, problem: Problem, side: Sides) -> None:
@@ -27,26 +29,34 @@ class Mode:
         self.side = side.astype(np.int8)
         self.dependent: dict[int, Sides | None] = {}
         self._cells: dict[bytes, Sides | None] = {}
-        self._gram = problem.span.C @ problem.span.C.T
-        self._on_normals = np.zeros((problem.surfaces.count + 1, problem.samples))  # the last row pads
-        self._on_normals[:-1] = problem.surfaces.normals @ problem.span.C.T
-        # Column h of q @ signed is sum_{i on h} y_i |alpha_i| q_i; the last column stays 0 for padded slots.
-        self.signed = np.zeros((problem.samples, problem.surfaces.count + 1))
-        self.signed[np.arange(problem.samples), problem.surfaces.of_sample] = problem.y * np.abs(problem.surfaces.alpha)
-        self._padded_normals = np.vstack([problem.surfaces.normals, np.zeros(problem.span.rank)])
+        # Column h of pushes @ lengths is sum_{i on h} |alpha_i| push_i; the last column stays 0 for padded slots.
+        self.lengths = np.zeros((problem.samples, problem.surfaces.count + 1))
+        self.lengths[np.arange(problem.samples), problem.surfaces.of_sample] = np.abs(problem.surfaces.alpha)
+        self.signed_lengths = self.lengths * np.sign(problem.surfaces.alpha)[:, None]
+        self.padded_normals = np.vstack([problem.surfaces.normals, np.zeros(problem.span.rank)])
         m, r = problem.network.width, problem.span.rank
         most = int((self.side == 0).sum(axis=1).max(initial=0))
         self.slots = np.full((m, most), problem.surfaces.count, dtype=np.intp)
         self.force_map = np.zeros((m, most, r))
         self.minus = self._minus(self.side)
+        self.slopes = self._held_out(self.minus, self.side)
         for j in np.flatnonzero((self.side == 0).any(axis=1)):
             self._factor(int(j))
-        self.K = np.empty(0)
-        self.refresh()
 
     def _minus(self, side: Sides) -> Array:
         pattern = self.problem.sample_sides(np.where(side == 0, -1, side).astype(np.int8))
         return np.where(pattern > 0, 1.0, self.problem.network.slope)
+
+    def _held_out(self, minus: Array, side: Sides) -> Array:
+        return np.asarray(minus * (side[:, self.problem.surfaces.of_sample] != 0))
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """(n,); see the class."""
+        moving = self.problem.network.trains_outer | (self.problem.network.outer != 0.0).any(axis=0)
+        if self.problem.network.output_bias is not None or not self.problem.network.curved:
+            return np.ones(self.problem.samples, dtype=bool)
+        return np.asarray(((self.slopes != 0.0) & np.broadcast_to(moving, self.slopes.shape[:1])[:, None]).any(axis=0))
 
     def _factor(self, j: int) -> None:
         sliding = np.flatnonzero(self.side[j] == 0)
@@ -70,24 +80,77 @@ class Mode:
             self._cells[key] = cells(self.problem.surfaces.normals[surfaces])
         return self._cells[key]
 
-    def turn(self, j: int, side: Sides) -> None:
-        """Neuron j takes the sides (H,)."""
-        self.K -= self._kernel(np.array([j]))
+    def turn(self, j: int, side: Sides, hold: bool = False) -> None:
+        """Neuron j takes the sides (H,); hold: it stays on dependent kinks whatever their hull says."""
         self.side[j] = side
         self.minus[j] = self._minus(side[None])[0]
+        self.slopes[j] = self._held_out(self.minus[j][None], self.side[j][None])[0]
         self._factor(j)
+        if hold:
+            self.dependent[j] = None
+
+    def refresh(self) -> None:
+        """Forget how this mode was reached: what is derived then depends on `side` alone, bit for bit."""
+        most = int((self.side == 0).sum(axis=1).max(initial=0))
+        self.slots, self.force_map = self.slots[:, :most].copy(), self.force_map[:, :most].copy()
+
+    def drift(self, push: Array, neurons: NDArray[np.intp]) -> Array:
+        """sum_i phi'_ji push_ji c_i over samples off their kinks, push (..., k, n) -> (..., k, r)."""
+        return np.asarray((self.slopes[neurons] * push) @ self.problem.span.C)
+
+    def bases(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
+        """What the - branch of each sliding surface adds along its normal, as for `jumps`; 0 for the others."""
+        held = (self.minus[neurons] - self.slopes[neurons]) * push
+        return self._on_surfaces(held @ self.signed_lengths, surfaces)
+
+    def jumps(self, push: Array, surfaces: NDArray[np.intp]) -> Array:
+        """w_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
+        return self._on_surfaces((1.0 - self.problem.network.slope) * (push @ self.lengths), surfaces)
+
+    @staticmethod
+    def _on_surfaces(per_surface: Array, surfaces: NDArray[np.intp]) -> Array:
+        wanted = np.broadcast_to(surfaces, (*per_surface.shape[:-1], surfaces.shape[-1]))
+        return np.take_along_axis(per_surface, wanted, axis=-1)
+
+    def project(self, V: Array, neurons: NDArray[np.intp]) -> Array:
+        """P_j v_j for each of these neurons, V (..., k, r) -> (..., k, r)."""
+        held = self.held(V, neurons)
+        return np.asarray(V + (held[..., None, :] @ self.padded_normals[self.slots[neurons]])[..., 0, :])
+
+    def held(self, V: Array, neurons: NDArray[np.intp]) -> Array:
+        """Forces sigma = -A v along the sliding normals, (..., k, r) -> (..., k, slots)."""
+        return np.asarray(-(self.force_map[neurons] @ V[..., None])[..., 0])
+
+
+class DualMode(Mode):
+    """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (design 2.5), fixed outer layer.
+
+    A turn costs O(n^2 k_j) and about one rounding of K; `refresh` starts K anew.
+    """
+
+    def __init__(self, problem: Problem, side: Sides) -> None:
+        super().__init__(problem, side)
+        self._gram = problem.span.C @ problem.span.C.T
+        self._on_normals = self.padded_normals @ problem.span.C.T  # (H + 1, n)
+        self.overlaps = np.abs(self._on_normals[:-1])  # |<u_h, c_i>| (H, n)
+        self.K = np.empty(0)
+        self.refresh()
+
+    def turn(self, j: int, side: Sides, hold: bool = False) -> None:
+        """As for every mode, with the change of K."""
+        self.K -= self._kernel(np.array([j]))
+        super().turn(j, side, hold)
         self.K += self._kernel(np.array([j]))
 
     def refresh(self) -> None:
-        """K from scratch: ends the drift of `turn` (about one rounding an event), and leaves no trace of the past."""
-        most = int((self.side == 0).sum(axis=1).max(initial=0))
-        self.slots, self.force_map = self.slots[:, :most].copy(), self.force_map[:, :most].copy()
+        """As for every mode; K from scratch."""
+        super().refresh()
         self.K = self._kernel(np.arange(self.problem.network.width))
 
     def _kernel(self, neurons: NDArray[np.intp]) -> Array:
         """The share of these neurons in K, (n, n), symmetric."""
         C, y, a = self.problem.span.C, self.problem.y, self.problem.network.outer[neurons]
-        slopes = self.minus[neurons] * y
+        slopes = self.slopes[neurons] * y
         total = self._gram * (slopes.T @ (a[:, None] ** 2 * slopes))
         for chunk in np.array_split(np.arange(neurons.size), 1 + neurons.size // 256):
             own = neurons[chunk]
@@ -95,12 +158,3 @@ class Mode:
             right = slopes[chunk, None] * (self.force_map[own] @ C.T)
             total -= left.reshape(-1, y.size).T @ right.reshape(-1, y.size)
         return np.asarray(0.5 * (total + total.T))
-
-    def project(self, V: Array, neurons: NDArray[np.intp]) -> Array:
-        """P_j v_j for each of these neurons, V (..., k, r) -> (..., k, r)."""
-        held = self.held(V, neurons)
-        return np.asarray(V + (held[..., None, :] @ self._padded_normals[self.slots[neurons]])[..., 0, :])
-
-    def held(self, V: Array, neurons: NDArray[np.intp]) -> Array:
-        """Forces sigma = -A v along the sliding normals, (..., k, r) -> (..., k, slots)."""
-        return np.asarray(-(self.force_map[neurons] @ V[..., None])[..., 0])

@@ -32,7 +32,8 @@ class Turn:
     """Neuron `neuron` has sides (H,) from now on; `zero` are the surfaces it lies on at this instant.
 
     exact: not so where dependent kinks had too many cells, or none agreed with itself, and it was held instead.
-    unsettled: surfaces on which solutions are not unique (pushing, with no past), so that the policy decided.
+    unsettled: surfaces on which solutions are not unique (a start on a pushing kink; an arrival at dependent kinks that
+    can be left in several ways), so that the policy decided.
     """
 
     neuron: int
@@ -66,33 +67,34 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     branch = guards.branch
     now = guards.values(y, near)
     # A guard that fired is at zero, to rounding; one that rests at zero is held one band above by its shift.
-    level = max(now.lowest(), 0.0) + 0.5
+    lowest = now.lowest()
+    level = (lowest if 0.0 < lowest < np.inf else 0.0) + 0.5  # infinite where only hulls judge
     fired = now.share <= level
     at_zero = (now.off <= level).any(axis=1) | fired.any(axis=(1, 2)) | np.isin(near, list(branch.mode.dependent))
-    q, q_rate = branch.dual(y), branch.dual_rate(y)
+    at_kink = np.flatnonzero(at_zero)
     turns = []
-    for k in np.flatnonzero(at_zero):  # a handful of neurons an event
+    for k, push, rate in zip(at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True):  # a handful an event
         j = int(near[k])
         off = now.off[k] - guards.off_shift[j] / guards.off_band[j]
         share = now.share[k] * guards.share_band[j] - guards.share_shift[j]
         slop = float(np.abs(share[fired[k]]).max(initial=0.0))
         zero = np.flatnonzero((off <= 2.0) | (branch.mode.side[j] == 0))
-        turns.append(_turn(guards, j, zero, q, q_rate, slop))
+        turns.append(_turn(guards, j, zero, push, rate, slop))
     return [t for t in turns if (t.before != t.after).any() or not t.exact]
 
 
-def _turn(guards: Guards, j: int, zero: Index, q: Array, q_rate: Array, slop: float) -> Turn:
+def _turn(guards: Guards, j: int, zero: Index, push: Array, push_rate: Array, slop: float) -> Turn:
     mode = guards.branch.mode
     side = mode.side[j, zero]
     own = np.array([j])
-    velocity = mode.project(guards.branch.drift(q, own), own)[0]
+    velocity = mode.project(mode.drift(push[None], own), own)[0]
     rate = guards.branch.problem.surfaces.normals[zero] @ velocity
     onward = np.where(side * rate <= 0.0, -side, side).astype(np.int8)
-    kink = guards.kink(j, zero, q, q_rate, onward, slop)
-    sides, exact = sides_after(kink, _patterns(guards, zero, kink))
+    kink = guards.kink(j, zero, push, push_rate, onward, slop)
+    sides, exact, chosen = sides_after(kink, _patterns(guards, zero, kink))
     after = mode.side[j].copy()
     after[zero] = sides
-    return Turn(j, zero, mode.side[j].copy(), after, exact)
+    return Turn(j, zero, mode.side[j].copy(), after, exact, zero.size if chosen else 0)
 
 
 def _patterns(guards: Guards, zero: Index, kink: Kink) -> Sides | None:
@@ -101,12 +103,12 @@ def _patterns(guards: Guards, zero: Index, kink: Kink) -> Sides | None:
 
 def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list[Turn]:
     """Classify the pairs (m, H) that start on their kink; they have no past, so the minimum-norm element decides."""
-    q, q_rate = guards.branch.dual(y), guards.branch.dual_rate(y)
+    starting = np.flatnonzero(on_kink.any(axis=1))
     turns = []
-    for j in np.flatnonzero(on_kink.any(axis=1)):
+    for j, push, rate in zip(starting, *guards.branch.push_and_rate(y, starting), strict=True):
         zero = np.flatnonzero(on_kink[j])
-        kink = guards.kink(int(j), zero, q, q_rate)
-        sides, exact = sides_after(kink, _patterns(guards, zero, kink))
+        kink = guards.kink(int(j), zero, push, rate)
+        sides, exact, _ = sides_after(kink, _patterns(guards, zero, kink))
         after = guards.branch.mode.side[j].copy()
         after[zero] = sides
         before, unsettled = guards.branch.mode.side[j].copy(), int((kink.jump > kink.tolerance).sum())

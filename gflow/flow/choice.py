@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.dual import DualBranch
+from gflow.field.branch import Branch
 from gflow.ode.methods import method_named
 from gflow.ode.step import Method
 
@@ -32,27 +32,16 @@ class Choice:
             return method_named(self.name)
         return method_named(IMPLICIT if stiff else EXPLICIT)
 
-    def first_step(self, branch: DualBranch, h: float, stiff: bool) -> float:
+    def first_step(self, branch: Branch, h: float, stiff: bool) -> float:
         """The first trial step of a stretch: an implicit step left over from a slow stretch is no explicit one."""
         if self.name != "auto" or stiff:
             return h
-        fastest = fastest_rate(branch, branch.y0)
-        return min(h, 2.0 * STABILITY / fastest) if fastest > 0.0 else h
+        fastest = branch.fastest_rate(branch.y0)
+        return min(h, 2.0 * STABILITY / fastest) if fastest else h
 
-    def held_back(self, branch: DualBranch, y: Array, h: float) -> bool:
+    def held_back(self, branch: Branch, y: Array, h: float) -> bool:
         """Is an explicit step of size h limited by stability at the state y?"""
-        return self.name == "auto" and h * fastest_rate(branch, y) > STABILITY
-
-
-def fastest_rate(branch: DualBranch, y: Array) -> float:
-    """Largest |eigenvalue| of dq/dc to a few per cent (power iteration; the spectrum is real and one-signed)."""
-    J = branch.jacobian(0.0, y)[:-1, :-1]
-    x = np.cos(np.arange(J.shape[0]) + 1.0)
-    size = 0.0
-    for _ in range(8):
-        image = J @ x
-        size = float(np.linalg.norm(image))
-        if size == 0.0:
-            return 0.0
-        x = image / size
-    return size
+        if self.name != "auto":
+            return False
+        fastest = branch.fastest_rate(y)
+        return fastest is not None and h * fastest > STABILITY

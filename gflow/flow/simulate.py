@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.dual import margin_rounding
 from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.dual import DualEngine, Segment
+from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.ode.locate import root
@@ -51,10 +52,11 @@ class Cut:
     reached: Sequence[Target] = ()
     stiff: bool = False
     failure: str = ""
+    at_rest: bool = False
 
 
 def simulate(
-    engine: DualEngine, until: Until, rows: Iterator[float], choice: Choice
+    engine: Engine, until: Until, rows: Iterator[float], choice: Choice
 ) -> Iterator[Event | Progress | Row | Finish]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
@@ -75,10 +77,13 @@ def simulate(
             state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
         else:
             state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-            notes = Notes(notes.unsettled, notes.conservative + said.conservative)
+            notes = Notes(notes.unsettled + said.unsettled, notes.conservative + said.conservative)
             stalled = stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
             yield from events
         yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), steps)
+        if cut.at_rest:
+            yield from _rest(state, until, due, rows, steps, notes)
+            return
         outcome = _outcome(cut, state, stalled)
         if cut.reached or outcome:
             engine.refresh()
@@ -120,6 +125,8 @@ def _integrate(
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
+        if branch.at_rest(y):
+            return Cut(elapsed, y, stepper.proposed, steps, at_rest=True)
         try:
             step = stepper.step()
             cut = _first_cut(segment, stepper, step, targets, steps + 1)
@@ -150,17 +157,17 @@ def _first_cut(
     return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
 
 
-def _first_target(
-    stepper: Stepper, step: DenseStep, reached: Sequence[Target], elapsed: float, steps: int
-) -> Cut | None:
+def _first_target(stepper: Stepper, step: DenseStep, reached: Sequence[Target], elapsed: float, steps: int) -> Cut:
     """The first of the targets that are reached by `elapsed`, and those reached with it."""
     theta = (elapsed - step.start) / (step.end - step.start)
+    # A target reached at the end of [0, theta] is reached somewhere in it, so that no root can be missing.
     hits = [(root(stepper, step, t.value, 0.0, theta, t.resolution), t) for t in reached]
     found = [(hit, target) for hit, target in hits if hit is not None]
-    if not found:
-        return None
     first, y = min((hit for hit, _ in found), key=lambda hit: hit[0])
     met = [target for hit, target in found if hit[0] <= first]
+    # After a leap of the clock several times are passed at once: the earliest now, the others one stretch each.
+    earliest = min((target.v for target in met if target.v is not None), default=None)
+    met = [target for target in met if target.v is None or target.v == earliest]
     return Cut(first, y, stepper.proposed, steps, reached=met)
 
 
@@ -177,6 +184,25 @@ def _first_guard(
         return guards.lowest(y, near)
 
     return root(stepper, step, lowest, low, high, resolution=GUARD_RESOLUTION)
+
+
+def _rest(
+    state: FlowState, until: Until, due: float | None, rows: Iterator[float], steps: int, notes: Notes
+) -> Iterator[Row | Finish]:
+    """The rest of a run in which nothing but the clock moves: its rows, and its end."""
+    if until.v_end is None:
+        yield Row(state, steps)
+        sentence = f"stationary at {_when(state)}: nothing moves, and the loss stays at log loss {state.log_loss:.6g}"
+        yield Finish(Outcome.STATIONARY, sentence + notes.sentence(), state, steps)
+        return
+    for v in chain([] if due is None else [due], rows):
+        if v < until.v_end:
+            yield Row(replace(state, v=v), steps)
+    last = replace(state, v=until.v_end)
+    yield Row(last, steps)
+    cut = Cut(0.0, np.empty(0), 0.0, steps)
+    sentence = _sentence(until.outcome, cut, last, []) + f"; nothing but the clock moved after {_when(state)}"
+    yield Finish(until.outcome, sentence + notes.sentence(), last, steps)
 
 
 def _outcome(cut: Cut, state: FlowState, stalled: int) -> Outcome | None:
@@ -202,6 +228,8 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
             return f"stopped at {reached}: {cut.failure}; try a larger flow.rtol or another flow.method"
         case Outcome.PRECISION:
             return _unresolved(state)
+        case Outcome.STATIONARY:
+            return f"stationary at {reached}"
         case Outcome.EVENTS_ACCUMULATE:
             pairs = ", ".join(f"neuron {e.neuron} surface {e.surface}" for e in events[:3])
             return f"stopped at {reached}: {MOST_STALLED} events without progress of time, last at {pairs}"

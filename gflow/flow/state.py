@@ -14,25 +14,39 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Parameters:
+    """U (m, r) inner parameters in span coordinates; outer layer (m,) or (K, m), fixed or not; output bias (K,)."""
+
+    U: Array
+    outer: Array
+    output_bias: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FlowState:
-    """tau: rescaled time; v = log(1 + t); U (m, r) span coordinates; side (m, H); p (n,) margins; log L.
+    """tau: rescaled time; v = log(1 + t); parameters; side (m, H); p (n,) margins; log L.
 
     h: the step in tau the integrator would try next.
     """
 
     tau: float
     v: float
-    U: Array
+    parameters: Parameters
     side: NDArray[np.int8]
     p: Array
     log_loss: float
     h: float
 
+    @property
+    def U(self) -> Array:  # noqa: N802 (the matrix of the literature)
+        """Inner parameters (m, r)."""
+        return self.parameters.U
+
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a user should know of the decisions at kinks: pairs that started on a pushing kink, where solutions are not
-    unique and the minimum-norm element was taken; and decisions at dependent kinks that are not exact."""
+    """What a user should know of the decisions at kinks: pairs where solutions are not unique (starts on a pushing
+    kink, arrivals at dependent kinks: the minimum-norm element, then steepest descent), and decisions not exact."""
 
     unsettled: int = 0
     conservative: int = 0
@@ -41,7 +55,7 @@ class Notes:
         """Empty when there is nothing to say."""
         said = ""
         if self.unsettled:
-            said += f"; {self.unsettled} pairs started on a pushing kink, where the minimum-norm element decided"
+            said += f"; {self.unsettled} pairs were on kinks that can be left in several ways, where the policy decided"
         if self.conservative:
             said += f"; selection: conservative at {self.conservative} instants with dependent kinks"
         return said
@@ -76,11 +90,12 @@ class Outcome(Enum):
     STEP_UNDERFLOW = "step_underflow"
     EVENTS_ACCUMULATE = "events_accumulate"
     PRECISION = "precision"
+    STATIONARY = "stationary"
 
     @property
     def is_limit(self) -> bool:
         """Was the run stopped short of what was asked (exit code 3)?"""
-        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE, Outcome.PRECISION)
+        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE, Outcome.PRECISION, Outcome.STATIONARY)
 
 
 @dataclass(frozen=True, slots=True)

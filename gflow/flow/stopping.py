@@ -19,15 +19,28 @@ class Until:
     outcome: Outcome
     log_loss: float | None
 
-    def share(self, v: float, log_loss: float, first_log_loss: float) -> float:
-        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts."""
+    def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float:
+        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts.
+
+        spacing, as in `spaced`: the way is measured as the rows are spread, so that rows and share grow alike.  The
+        loss, of which log L falls like -v, is measured like v.
+        """
         shares = [0.0]
         if self.v_end is not None:
-            shares.append(v / self.v_end if self.v_end > 0.0 else 1.0)
+            shares.append(_passed(v, self.v_end, spacing))
         if self.log_loss is not None:
-            way = self.log_loss - first_log_loss
-            shares.append((log_loss - first_log_loss) / way if way < 0.0 else 1.0)
+            fallen, fall = first_log_loss - log_loss, first_log_loss - self.log_loss
+            shares.append(_passed(fallen, fall, "loglog" if spacing == "loglog" else "log"))
         return float(np.clip(max(shares), 0.0, 1.0))
+
+
+def _passed(done: float, whole: float, spacing: str) -> float:
+    """The share of the way `done` of `whole`, counted in itself (`log`), in log(1 + way) or, for `linear`, in t."""
+    if done <= 0.0 or whole <= 0.0:
+        return float(whole <= 0.0)
+    if spacing == "linear":
+        return float(np.exp(min(_log_expm1(done) - _log_expm1(whole), 0.0)))
+    return float(np.log1p(done) / np.log1p(whole)) if spacing == "loglog" else done / whole
 
 
 def log1p_of_time(t: float) -> float:

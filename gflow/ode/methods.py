@@ -5,11 +5,11 @@ from __future__ import annotations
 from gflow.ode.scipy_methods import SCIPY_METHODS
 from gflow.ode.step import Method
 
-TORCH_NAMES = ("dopri5",)
+TORCH_NAMES = ("dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2")
 
 
 def method_named(name: str) -> Method:
-    """`DOP853`, `RK45`, `Radau` (scipy) or `dopri5` (torchdiffeq).  Raises KeyError for another name."""
+    """`DOP853`, `RK45`, `Radau` (scipy), or one of TORCH_NAMES (torchdiffeq).  Raises KeyError for another name."""
     if name in TORCH_NAMES:
         from gflow.ode.torchdiffeq_methods import TORCHDIFFEQ_METHODS
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.integrate import DOP853, RK45, Radau
 
 from gflow.ode.bernstein import from_nodes, nodes
-from gflow.ode.step import DenseStep, StepError, System
+from gflow.ode.step import DenseStep, StepError, System, checked
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class ScipyStepper:
 
     def _start(self, t: float, y: Array, bound: float, h: float) -> Any:
         options = {"jac": self._system.jacobian} if self._method.implicit else {}
-        atol = self._system.scale(y)
+        atol = self._system.group_scale(y)
         solver = self._method.solver(
             self._system.field, t, y, bound, rtol=SMALLEST_RTOL, atol=atol, first_step=h, **options
         )
@@ -52,14 +52,14 @@ class ScipyStepper:
 
     def step(self) -> DenseStep:
         solver = self._solver
-        solver.atol = self._system.scale(solver.y)
+        solver.atol = self._system.group_scale(solver.y)
         _advance(solver)
         self._dense = solver.dense_output()
         start, end = float(solver.t_old), float(solver.t)
         values = self._dense(start + (end - start) * nodes(self._method.degree)).T
         coefficients = from_nodes(self._method.degree) @ values
         coefficients[0], coefficients[-1] = self._dense.y_old, solver.y
-        return DenseStep(start, end, coefficients)
+        return checked(DenseStep(start, end, coefficients))
 
     def state_at(self, t: float) -> Array:
         solver = self._solver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,40 @@ Array = NDArray[np.float64]
 Field = Callable[[float, Array], Array]
 
 
+class TensorField(Protocol):
+    """An autonomous field on tensors (..., p) of one device."""
+
+    @property
+    def device(self) -> Any: ...  # a torch.device; torch is not imported here
+
+    def __call__(self, theta: Any) -> Any: ...  # tensors in, tensors out
+
+
 class StepError(Exception):
     """The step fell below what floats can resolve: the message says where and at which size."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """y' = field(t, y) with its Jacobian (p, p); `scale` (p,) is the local error that counts as 1 (RMS over p)."""
+    """y' = field(t, y) with its Jacobian (p, p); `scale` (p,) is the local error that counts as 1 (RMS over p).
+
+    tensor_field: the same autonomous field on tensors, for methods that work on them, with the device it wants.
+    groups (p,): components judged together; the norm of an error is the largest RMS over a group, so that no group
+    can hide behind the others.  Without groups all components are one.
+    """
 
     field: Field
     jacobian: Field
     scale: Callable[[Array], Array]
+    tensor_field: TensorField | None = None
+    groups: NDArray[np.intp] | None = None
+
+    def group_scale(self, y: Array) -> Array:
+        """`scale`, smaller where needed so that an RMS of 1 over all components bounds every group by 1."""
+        if self.groups is None:
+            return self.scale(y)
+        share = np.bincount(self.groups)[self.groups] / self.groups.size
+        return np.asarray(self.scale(y) * np.sqrt(share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +69,13 @@ class DenseStep:
     def at(self, theta: Array) -> Array:
         """Interpolated states, (k,) -> (k, p)."""
         return np.asarray(basis(self.degree, theta) @ self.coefficients)
+
+
+def checked(step: DenseStep) -> DenseStep:
+    """The step.  Raises StepError if its end is not finite: such a step is never accepted."""
+    if not np.isfinite(step.coefficients[-1]).all():
+        raise StepError(f"the state is not finite after t = {step.start:.17g}")
+    return step
 
 
 class Stepper(Protocol):

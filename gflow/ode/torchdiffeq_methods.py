@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torchdiffeq._impl.adaptive_heun import AdaptiveHeunSolver
+from torchdiffeq._impl.bosh3 import Bosh3Solver
 from torchdiffeq._impl.dopri5 import Dopri5Solver
+from torchdiffeq._impl.dopri8 import Dopri8Solver
+from torchdiffeq._impl.fehlberg2 import Fehlberg2
 from torchdiffeq._impl.misc import _PerturbFunc
 
-from gflow.ode.step import DenseStep, StepError, System
+from gflow.ode.step import DenseStep, StepError, System, checked
 
 Array = NDArray[np.float64]
 
@@ -47,12 +51,15 @@ class TorchdiffeqMethod:
 class _Silent(torch.nn.Module):
     """The field as torchdiffeq wants it: a module on tensors, with the callbacks its step calls."""
 
-    def __init__(self, field: Callable[[float, Array], Array]) -> None:
+    def __init__(self, system: System) -> None:
         super().__init__()
-        self._field = field
+        self._system = system
 
     def forward(self, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self._field(float(t), y.numpy()))
+        if self._system.tensor_field is not None:
+            moved: torch.Tensor = self._system.tensor_field(y)
+            return moved
+        return torch.from_numpy(self._system.field(float(t), y.numpy()))
 
     def callback_step(self, t0: object, y0: object, dt: object) -> None:
         pass
@@ -65,28 +72,28 @@ class TorchdiffeqStepper:
 
     def __init__(self, method: TorchdiffeqMethod, system: System, y0: Array, h: float) -> None:
         self._method, self._system = method, system
-        self._solver = self._start(0.0, y0, h)
-        self._old: Array = y0
+        device = torch.device("cpu") if system.tensor_field is None else system.tensor_field.device
+        self._norm = _root_mean_square if system.groups is None else _worst_group(system.groups, device)
+        start = torch.as_tensor(np.array(y0, dtype=np.float64), device=device)
+        self._solver = self._start(0.0, start, h)
+        self._old = start
 
-    def _start(self, t: float, y: Array, h: float) -> Any:
-        module = _Silent(self._system.field)
+    def _start(self, t: float, y: torch.Tensor, h: float) -> Any:
+        module = _Silent(self._system)
         func = _PerturbFunc(module)
         for name in ("callback_step", "callback_accept_step", "callback_reject_step"):
             setattr(func, name, getattr(module, name))
-        state = torch.from_numpy(np.array(y, dtype=np.float64))
-        solver = self._method.solver(
-            func, state, rtol=0.0, atol=1.0, norm=_root_mean_square, first_step=h, dtype=torch.float64
-        )
-        solver._before_integrate(torch.tensor([t], dtype=torch.float64))
+        solver = self._method.solver(func, y, rtol=0.0, atol=1.0, norm=self._norm, first_step=h, dtype=torch.float64)
+        solver._before_integrate(torch.tensor([t], dtype=torch.float64, device=y.device))
         return solver
 
     def _accepted(self, solver: Any) -> None:
         """Advance `solver` by one accepted step."""
         state = solver.rk_state
+        solver.atol = torch.as_tensor(self._system.scale(_numpy(state.y1)), device=state.y1.device)
         while True:
             if not state.t1 + state.dt > state.t1:
                 raise StepError(f"the step size fell below 1 ulp at t = {float(state.t1):.17g}")
-            solver.atol = torch.from_numpy(self._system.scale(state.y1.numpy()))
             trial = solver._adaptive_step(state)
             if trial.t1 > state.t1:
                 solver.rk_state = trial
@@ -96,34 +103,56 @@ class TorchdiffeqStepper:
             state = trial._replace(dt=torch.minimum(dt, state.dt * 0.9))
 
     def step(self) -> DenseStep:
-        self._old = self._solver.rk_state.y1.numpy()
+        self._old = self._solver.rk_state.y1
         self._accepted(self._solver)
         state = self._solver.rk_state
-        power = np.stack([c.numpy() for c in state.interp_coeff])
+        power = np.stack([_numpy(c) for c in state.interp_coeff])
         coefficients = POWER_TO_BERNSTEIN @ power
-        coefficients[0], coefficients[-1] = self._old, state.y1.numpy()
-        return DenseStep(float(state.t0), float(state.t1), coefficients)
+        coefficients[0], coefficients[-1] = _numpy(self._old), _numpy(state.y1)
+        return checked(DenseStep(float(state.t0), float(state.t1), coefficients))
 
     def state_at(self, t: float) -> Array:
         start, end = float(self._solver.rk_state.t0), float(self._solver.rk_state.t1)
         if t >= end:
-            return np.array(self._solver.rk_state.y1.numpy())
+            return np.array(_numpy(self._solver.rk_state.y1))
         if t <= start:
-            return np.array(self._old)
+            return np.array(_numpy(self._old))
         again = self._start(start, self._old, t - start)
         while float(again.rk_state.t1) < t:
             state = again.rk_state
             again.rk_state = state._replace(dt=torch.clamp(state.dt, max=t - float(state.t1)))
             self._accepted(again)
-        return np.array(again.rk_state.y1.numpy())
+        return np.array(_numpy(again.rk_state.y1))
 
     @property
     def proposed(self) -> float:
         return float(self._solver.rk_state.dt)
 
 
+def _numpy(tensor: torch.Tensor) -> Array:
+    return np.asarray(tensor.cpu().numpy())
+
+
 def _root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.abs().pow(2).mean().sqrt()
 
 
-TORCHDIFFEQ_METHODS = (TorchdiffeqMethod("dopri5", Dopri5Solver),)
+def _worst_group(groups: NDArray[np.intp], device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The largest RMS over a group of components: one neuron cannot hide among many."""
+    index = torch.as_tensor(groups, device=device)
+    count = torch.clamp(torch.bincount(index), min=1).to(torch.float64)
+
+    def norm(tensor: torch.Tensor) -> torch.Tensor:
+        squares = torch.zeros_like(count).index_add_(0, index, tensor * tensor)
+        return (squares / count).max().sqrt()
+
+    return norm
+
+
+TORCHDIFFEQ_METHODS = (
+    TorchdiffeqMethod("dopri5", Dopri5Solver),
+    TorchdiffeqMethod("dopri8", Dopri8Solver),
+    TorchdiffeqMethod("bosh3", Bosh3Solver),
+    TorchdiffeqMethod("adaptive_heun", AdaptiveHeunSolver),
+    TorchdiffeqMethod("fehlberg2", Fehlberg2),
+)

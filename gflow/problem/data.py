@@ -20,6 +20,7 @@ __all__ = [
     "Dataset",
     "balanced_labels",
     "breast_cancer",
+    "clusters",
     "digits",
     "gaussian",
     "gaussian_mean",
@@ -28,6 +29,7 @@ __all__ = [
     "gram_matrix",
     "ones_mean",
     "orthogonal",
+    "parity",
     "read_file",
 ]
 
@@ -35,9 +37,12 @@ Labels = Literal["rademacher", "balanced"]
 Rng = np.random.Generator
 
 
-def read_file(path: str | Path) -> Dataset:
-    """The data set of a .npz file (arrays X, y) or a .csv file (label last).  Raises ScenarioError."""
-    return read_dataset(Path(path))
+def read_file(path: str | Path, outputs: int = 1, bias: bool = False) -> Dataset:
+    """The data set of a .npz file (arrays X, y) or a .csv file (label last).  Raises ScenarioError.
+
+    Labels are -1 and +1 for one output, classes 0, ..., K - 1 for K outputs; zero samples are legal with a bias.
+    """
+    return read_dataset(Path(path), outputs, bias)
 
 
 def gaussian(n: int, d: int, std: float, labels: Labels, rng: Rng) -> Dataset:
@@ -112,15 +117,51 @@ def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
     return G
 
 
-def digits(classes: Sequence[int], n: int | None, scaling: Literal["pixels", "unit", "standard"], rng: Rng) -> Dataset:
-    """Two of the 8 x 8 handwritten digits of scikit-learn, d = 64: the first class is +1, the second -1.
+def parity(n: int, d: int, rng: Rng) -> Dataset:
+    """Inputs uniform on the corners {+-1/sqrt(d)}^d, y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1)."""
+    check_entries(n, d, "data.n x data.d")
+    signs = np.where(rng.integers(0, 2, size=(n, d)) == 1, 1.0, -1.0)
+    return checked_dataset(signs / np.sqrt(d), signs[:, 0] * signs[:, 1], "data (parity)")
 
-    n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
+
+def clusters(
+    n: int,
+    plus: Sequence[Sequence[float]],
+    minus: Sequence[Sequence[float]],
+    std: float,
+    rng: Rng,
+    bias: bool = False,
+) -> Dataset:
+    """x = mean + N(0, std^2 I): classes equally likely, the means of a class too (Chatterji et al., Figures 2, 3).
+
+    `plus` and `minus` are the means of the two classes, lists of d numbers; std >= 0.  Zero samples are legal with
+    a bias; without one they raise ScenarioError.
+    """
+    means = np.array([*plus, *minus], dtype=np.float64)
+    check_entries(n, means.shape[1], "data.n x len(data.means_plus[0])")
+    y = _labels(n, "rademacher", rng)
+    chosen = np.where(y > 0, rng.integers(len(plus), size=n), len(plus) + rng.integers(len(minus), size=n))
+    X = means[chosen] + std * rng.standard_normal((n, means.shape[1]))
+    return checked_dataset(X, y, "data (clusters)", bias=bias)
+
+
+def digits(
+    classes: Sequence[int],
+    n: int | None,
+    scaling: Literal["pixels", "unit", "standard"],
+    rng: Rng,
+    as_classes: bool = False,
+) -> Dataset:
+    """Some of the 8 x 8 handwritten digits of scikit-learn, d = 64.
+
+    Of two classes the first is +1, the second -1; with `as_classes` (three or more) labels are 0, 1, ... in the
+    order given.  n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
     """
     inputs, targets = _bundled("load_digits")
     wanted = np.isin(targets, classes)
-    X, y = inputs[wanted] / 16.0, np.where(targets[wanted] == classes[0], 1.0, -1.0)
-    return _prepared(X, y, n, scaling, "data (digits)", rng)
+    labels = [float(k) for k in range(len(classes))] if as_classes else [1.0, -1.0]
+    y = np.array([dict(zip(classes, labels, strict=True))[int(digit)] for digit in targets[wanted]])
+    return _prepared(inputs[wanted] / 16.0, y, labels, n, scaling, "data (digits)", rng)
 
 
 def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], rng: Rng) -> Dataset:
@@ -129,7 +170,8 @@ def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], r
     n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
     """
     X, targets = _bundled("load_breast_cancer")
-    return _prepared(X, np.where(targets == 1, 1.0, -1.0), n, scaling, "data (breast_cancer)", rng)
+    y = np.where(targets == 1, 1.0, -1.0)
+    return _prepared(X, y, [1.0, -1.0], n, scaling, "data (breast_cancer)", rng)
 
 
 def balanced_labels(n: int, rng: Rng) -> Array:
@@ -190,24 +232,37 @@ def _bundled(loader: str) -> tuple[Array, Array]:
     return np.asarray(bunch.data, dtype=np.float64), np.asarray(bunch.target, dtype=np.float64)
 
 
-def _prepared(X: Array, y: Array, n: int | None, scaling: str, source: str, rng: Rng) -> Dataset:
-    """The chosen samples, scaled with their own statistics."""
+def _prepared(
+    X: Array, y: Array, labels: Sequence[float], n: int | None, scaling: str, source: str, rng: Rng
+) -> Dataset:
+    """The chosen samples, scaled with their own statistics; `labels` are the values of y, one a class."""
     if n is not None:
-        chosen = _balanced_subset(y, n, rng)
+        chosen = _balanced_subset([np.flatnonzero(y == label) for label in labels], n, rng)
         X, y = X[chosen], y[chosen]
     if scaling == "unit":
         X = X / np.linalg.norm(X, axis=1, keepdims=True)
     if scaling == "standard":
         spread = X.std(axis=0)
         X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # a constant input becomes 0
-    return checked_dataset(X, y, source)
+    return checked_dataset(X, y, source, outputs=1 if len(labels) == 2 else len(labels))
 
 
-def _balanced_subset(y: Array, n: int, rng: Rng) -> np.ndarray:
-    """Indices (n,), sorted, of n samples drawn without replacement with class sizes as equal as y allows."""
-    plus, minus = np.flatnonzero(y > 0), np.flatnonzero(y < 0)
-    if n > y.size:
-        raise ScenarioError(f"data.n = {n}: only {y.size} samples are there; use n <= {y.size}")
-    k = min(max((n + 1) // 2, n - minus.size), plus.size)
-    chosen = (rng.choice(plus, size=k, replace=False), rng.choice(minus, size=n - k, replace=False))
+def _balanced_subset(classes: Sequence[np.ndarray], n: int, rng: Rng) -> np.ndarray:
+    """Indices (n,), sorted, of n samples drawn without replacement with sizes as equal as the classes allow."""
+    available = [indices.size for indices in classes]
+    if n > sum(available):
+        raise ScenarioError(f"data.n = {n}: only {sum(available)} samples are there; use n <= {sum(available)}")
+    sizes = _balanced_sizes(available, n)
+    chosen = [rng.choice(indices, size=size, replace=False) for indices, size in zip(classes, sizes, strict=True)]
     return np.sort(np.concatenate(chosen))
+
+
+def _balanced_sizes(available: Sequence[int], n: int) -> list[int]:
+    """Sizes that sum to n <= sum(available), as equal as possible; what does not divide goes to the first classes."""
+    sizes = [0] * len(available)
+    while (left := n - sum(sizes)) > 0:
+        unfilled = [k for k, room in enumerate(available) if sizes[k] < room]
+        share = left // len(unfilled)
+        for k in unfilled if share else unfilled[:left]:
+            sizes[k] = min(sizes[k] + max(share, 1), available[k])
+    return sizes

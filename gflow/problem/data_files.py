@@ -33,18 +33,20 @@ DAMAGED = (
 )
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: Path, outputs: int = 1, bias: bool = False) -> Dataset:
     """The data set of a file: .npz with arrays X and y, or .csv with the label in its last column.
 
+    Labels and zero samples are judged by the number of outputs and the bias of the network (`checked_dataset`).
     Raises ScenarioError.
     """
     path = Path(path)
     check_regular_file(path, "data")
     if path.suffix.lower() == ".npz":
         arrays = read_npz(path, ("X", "y"))
-        return checked_dataset(float_array(arrays, "X", path), float_array(arrays, "y", path), str(path))
+        X, y = float_array(arrays, "X", path), float_array(arrays, "y", path)
+        return checked_dataset(X, y, str(path), outputs=outputs, bias=bias)
     if path.suffix.lower() == ".csv":
-        return _read_csv(path)
+        return _read_csv(path, outputs, bias)
     raise ScenarioError(f"{path}: data files end in .npz (arrays X and y) or .csv, not in {path.suffix!r}")
 
 
@@ -92,15 +94,17 @@ def float_array(arrays: dict[str, np.ndarray], name: str, path: Path) -> Array:
     """The named array as float64.  Raises ScenarioError for booleans, complex numbers, text and records."""
     array = arrays[name]
     if array.dtype.kind not in "fiu":
-        hint = " (write labels as -1 and +1)" if name == "y" else ""
+        hint = " (write labels as -1 and +1, or as classes 0, 1, 2, ...)" if name == "y" else ""
         raise ScenarioError(f"{path}: {name} has dtype {array.dtype}; it must hold real numbers{hint}")
     with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes inf, which is refused with its place
         return array.astype(np.float64)
 
 
-def _read_csv(path: Path) -> Dataset:
+def _read_csv(path: Path, outputs: int, bias: bool) -> Dataset:
     """Rows of numbers, the last column the label; a first row without any number is a header."""
     rows = list(_csv_rows(path))
+    if rows:
+        _check_separator(rows[0][1], f"{path}:{rows[0][0]}")
     if rows and not any(_is_number(cell) for cell in rows[0][1]):
         rows = rows[1:]
     if not rows:
@@ -116,7 +120,7 @@ def _read_csv(path: Path) -> Dataset:
                 "every row needs the same number"
             )
         table[i] = _numbers(cells, f"{path}:{line}")
-    return checked_dataset(table[:, :-1], table[:, -1], str(path), lambda i: f"{path}:{rows[i][0]}")
+    return checked_dataset(table[:, :-1], table[:, -1], str(path), lambda i: f"{path}:{rows[i][0]}", outputs, bias)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -133,6 +137,18 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise ScenarioError(f"{path}:{reader.line_num}: no readable CSV ({error}); repair the line") from None
     except (OSError, MemoryError) as error:
         raise ScenarioError(f"{path}: cannot be read ({error}); check the file") from None
+
+
+SEPARATORS = {";": "';'", "\t": "tabs", " ": "blanks"}
+
+
+def _check_separator(cells: list[str], where: str) -> None:
+    """Raise ScenarioError for a first row of one cell that another separator parts, or of numbers that `;` parts."""
+    for separator, name in SEPARATORS.items():
+        parted = [part for cell in cells for part in cell.strip().split(separator)]
+        decimal_commas = separator != " " and all(_is_number(part) for part in parted)
+        if len(parted) > len(cells) and (len(cells) == 1 or decimal_commas):
+            raise ScenarioError(f"{where}: is separated by {name}; use commas, and points for decimals")
 
 
 def _is_number(cell: str) -> bool:

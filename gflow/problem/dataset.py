@@ -21,24 +21,33 @@ MAX_ENTRIES = 2**31  # of a matrix: 16 GiB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """X (n, d) and y (n,) in {-1, +1}, both float64 and C-contiguous; no sample is the zero vector."""
+    """X (n, d) and y (n,), both float64 and C-contiguous; no sample is the zero vector unless neurons have biases.
+
+    y is -1 or +1, or, for K >= 3 outputs, the class 0, ..., K - 1.
+    """
 
     X: Array
     y: Array
 
 
-def checked_dataset(X: Array, y: Array, source: str, where: Where | None = None) -> Dataset:
-    """The data set of X (n, d) and y (n,), both float64.
+def checked_dataset(
+    X: Array, y: Array, source: str, where: Where | None = None, outputs: int = 1, bias: bool = False
+) -> Dataset:
+    """The data set of X (n, d) and y (n,), both float64, for a network with so many outputs.
 
     `source` names the data in messages, `where` one sample of it.  Raises ScenarioError for shapes that do
-    not fit, NaN or inf, labels other than -1 and +1, samples that are zero, and samples whose squared norm
-    would leave float64 (largest entry outside [1e-150, 1e150]).
+    not fit, NaN or inf, labels other than -1 and +1 (1 output) or 0, ..., K - 1 (K outputs), samples that are
+    zero (without a bias), and samples whose squared norm would leave float64 (largest entry outside
+    [1e-150, 1e150]).
     """
     where = where or (lambda i: f"{source}: sample {i}")
     _check_shapes(X, y, source)
     _check_finite(X, where)
-    _check_labels(y, where)
-    _check_sizes(X, where)
+    if outputs == 1:
+        _check_signs(y, where)
+    else:
+        _check_classes(y, outputs, where)
+    _check_sizes(X, where, bias)
     return Dataset(np.ascontiguousarray(X), np.ascontiguousarray(y))
 
 
@@ -66,21 +75,33 @@ def _check_finite(X: Array, where: Where) -> None:
         raise ScenarioError(f"{where(int(i))}: input {k} is {X[i, k]}; every input must be a finite number")
 
 
-def _check_labels(y: Array, where: Where) -> None:
+def _check_signs(y: Array, where: Where) -> None:
     bad = np.flatnonzero(np.abs(y) != 1)
     if bad.size:
         hint = "; turn labels 0 and 1 into -1 and +1 by 2 y - 1" if set(np.unique(y)) <= {0.0, 1.0} else ""
         raise ScenarioError(f"{where(int(bad[0]))}: the label is {y[bad[0]]:g}; it must be -1 or +1{hint}")
 
 
-def _check_sizes(X: Array, where: Where) -> None:
-    size = np.abs(X).max(axis=1)
-    zero = np.flatnonzero(size == 0)
-    if zero.size:
+def _check_classes(y: Array, outputs: int, where: Where) -> None:
+    bad = np.flatnonzero(~np.isin(y, np.arange(outputs)))
+    if bad.size:
+        label = y[bad[0]]
+        hint = "; classes count from 0" if label == outputs else "; classes -1 and +1 need outputs: 1"
         raise ScenarioError(
-            f"{where(int(zero[0]))}: the sample is the zero vector, so its margin is 0 for ever; remove it"
+            f"{where(int(bad[0]))}: the label is {label:g}; with outputs = {outputs} it must be a class, an integer "
+            f"0, ..., {outputs - 1}{hint if label in (outputs, -1) else ''}"
         )
-    bad = np.flatnonzero((size < SMALLEST_SIZE) | (size > LARGEST_SIZE))
+
+
+def _check_sizes(X: Array, where: Where, bias: bool) -> None:
+    size = np.abs(X).max(axis=1)
+    zero = size == 0
+    if zero.any() and not bias:
+        raise ScenarioError(
+            f"{where(int(np.flatnonzero(zero)[0]))}: the sample is the zero vector, so its margin is 0 for ever "
+            "without a bias; remove it"
+        )
+    bad = np.flatnonzero(((size < SMALLEST_SIZE) & ~zero) | (size > LARGEST_SIZE))
     if bad.size:
         raise ScenarioError(
             f"{where(int(bad[0]))}: the largest input is {size[bad[0]]:.3g} in size; it must lie in "

@@ -1,8 +1,9 @@
-"""Initial first layers W(0) (m, d): Gaussian, in the units of two libraries, or from a file."""
+"""Where the flow starts: Gaussian weights in the units of two libraries, frozen directions, or a file."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,33 @@ from gflow.errors import ScenarioError
 from gflow.problem.data_files import check_regular_file, float_array, read_npz
 from gflow.problem.dataset import LARGEST_SIZE, Array, check_entries
 
+UNIT_NORM_ERROR = 1e-12  # of directions from a file: what float64 leaves after v / |v|
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """W (m, d), and what else a file gives; None stands for what it does not."""
+
+    W: Array
+    outer: Array | None
+    """a (m,), or (K, m) for K >= 3 outputs"""
+    bias: Array | None
+    """b (m,)"""
+    output_bias: Array | None
+    """c (K,)"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScalarStart:
+    """The start of sum_j outer_j phi(inner_j <v_j, x>): |outer_j| = |inner_j|, so that no sign ever changes."""
+
+    directions: Array
+    """v (m, d), rows of norm 1"""
+    outer: Array
+    """a (m,)"""
+    inner: Array
+    """b (m,)"""
+
 
 def gaussian(width: int, d: int, std: float, rng: np.random.Generator) -> Array:
     """W (m, d) with independent entries N(0, std^2), m = width; std >= 0."""
@@ -18,8 +46,25 @@ def gaussian(width: int, d: int, std: float, rng: np.random.Generator) -> Array:
     return std * rng.standard_normal((width, d))
 
 
+def sphere(m: int, d: int, rng: np.random.Generator) -> Array:
+    """m directions (m, d), independent and uniform on the unit sphere of R^d."""
+    check_entries(m, d, "model.width x data.d")
+    rows = rng.standard_normal((m, d))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def balanced(m: int, d: int, size: float, rng: np.random.Generator) -> ScalarStart:
+    """Directions uniform on the sphere, a_j and b_j independent and uniform on +-size (Telgarsky, Theorem 3.3)."""
+    directions = sphere(m, d, rng)
+    a, b = np.where(rng.integers(0, 2, size=(2, m)) == 1, size, -size)
+    return ScalarStart(directions, a, b)
+
+
 def tensorflow_std(width: int, d: int) -> float:
-    """sqrt(2 / (m + d)): the standard deviation of Keras' `Dense` (Glorot; w_TF in Frei et al.)."""
+    """sqrt(2 / (m + d)): the standard deviation of Keras' `Dense` (Glorot; w_TF in Frei et al.).
+
+    For the outer layer d is the number of outputs.
+    """
     return math.sqrt(2.0 / (width + d))
 
 
@@ -28,29 +73,73 @@ def pytorch_std(d: int) -> float:
     return 1.0 / math.sqrt(3.0 * d)
 
 
-def read_file(path: str | Path, width: int, d: int) -> tuple[Array, Array | None]:
-    """W (m, d) and, if the file has it, the outer layer a (m,) of an .npz file.
+def read_file(path: str | Path, width: int, d: int, outputs: int = 1, bias: bool = False) -> Start:
+    """The start of a two-layer network from an .npz file.
 
-    Raises ScenarioError for missing, misshapen, non-real, non-finite or huge (> 1e150) arrays and for biases.
+    W (m, d); with a bias b (m,); the outer layer a, optionally (m,) for one output, (K, m) for K outputs; c (K,)
+    optionally for K outputs.  Raises ScenarioError for missing, misshapen, non-real, non-finite or huge (> 1e150)
+    arrays, and for biases that the network does not have.
     """
+    path = _npz(path, "W, and optionally a")
+    required = ("W",) + ("a",) * (outputs > 1) + ("b",) * bias
+    arrays = read_npz(path, required, tuple(name for name in ("a", "b", "c") if name not in required))
+    if not bias:
+        _refuse_biases(arrays, "b", "model.bias is false; set `bias: true`", path)
+    if outputs == 1:
+        _refuse_biases(arrays, "c", "one output has no bias of its own; use it with outputs >= 3", path)
+    shape_of_a = (width,) if outputs == 1 else (outputs, width)
+    return Start(
+        _checked(arrays, "W", (width, d), path),
+        _checked(arrays, "a", shape_of_a, path) if "a" in arrays else None,
+        _checked(arrays, "b", (width,), path) if bias else None,
+        _checked(arrays, "c", (outputs,), path) if outputs > 1 and "c" in arrays else None,
+    )
+
+
+def read_scalar_file(path: str | Path, width: int, d: int) -> ScalarStart:
+    """The start of a scalar network from an .npz file: unit directions v (m, d), a (m,) and b (m,), |a_j| = |b_j|.
+
+    Raises ScenarioError.
+    """
+    path = _npz(path, "v, a and b")
+    arrays = read_npz(path, ("v", "a", "b"))
+    v = _checked(arrays, "v", (width, d), path)
+    a, b = (_checked(arrays, name, (width,), path) for name in ("a", "b"))
+    norms = np.linalg.norm(v, axis=1)
+    for j in np.flatnonzero(np.abs(norms - 1.0) > UNIT_NORM_ERROR)[:1]:
+        raise ScenarioError(f"{path}: v[{j}] has norm {norms[j]:.17g}; directions have norm 1, save v / |v| in float64")
+    for j in np.flatnonzero(np.abs(a) != np.abs(b))[:1]:
+        raise ScenarioError(
+            f"{path}: a[{j}] is {a[j]:.17g} and b[{j}] is {b[j]:.17g}; |a_j| = |b_j| is required, change one of them"
+        )
+    return ScalarStart(v, a, b)
+
+
+def _npz(path: str | Path, content: str) -> Path:
+    """The path of an existing .npz file."""
     path = Path(path)
     check_regular_file(path, "initialisation")
     if path.suffix.lower() != ".npz":
-        raise ScenarioError(f"{path}: initialisation files end in .npz (W, and optionally a), not {path.suffix!r}")
-    arrays = read_npz(path, ("W",), ("a", "b"))
-    if "b" in arrays and np.any(float_array(arrays, "b", path) != 0):
-        raise ScenarioError(f"{path}: b holds biases, which are not available in this version; remove b")
-    W = _checked(float_array(arrays, "W", path), "W", (width, d), path)
-    if "a" not in arrays:
-        return W, None
-    return W, _checked(float_array(arrays, "a", path), "a", (width,), path)
+        raise ScenarioError(f"{path}: initialisation files end in .npz ({content}), not {path.suffix!r}")
+    return path
 
 
-def _checked(array: Array, name: str, shape: tuple[int, ...], path: Path) -> Array:
+def _refuse_biases(arrays: dict[str, np.ndarray], name: str, reason: str, path: Path) -> None:
+    """Raise ScenarioError unless the array is absent or zero."""
+    if name in arrays and np.any(float_array(arrays, name, path) != 0):
+        raise ScenarioError(f"{path}: {name} holds biases, and {reason} or remove {name}")
+
+
+LAYOUTS = {("W", 2): "(width, d)", ("v", 2): "(width, d)", ("a", 2): "(outputs, width)", ("c", 1): "(outputs,)"}
+
+
+def _checked(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> Array:
     """The array, C-contiguous.  Raises ScenarioError for another shape and for unusable entries."""
+    array = float_array(arrays, name, path)
     if array.shape != shape:
-        hint = "; it is transposed, save W.T" if array.ndim == 2 and array.shape == shape[::-1] else ""
-        layout = "(width, d)" if name == "W" else "(width,)"
+        transposed = array.ndim == 2 and array.shape == shape[::-1]
+        hint = f"; it is transposed, save {name}.T" if transposed else ""
+        layout = LAYOUTS.get((name, len(shape)), "(width,)")
         raise ScenarioError(f"{path}: {name} has shape {array.shape}; it must be {layout} = {shape}{hint}")
     bad = np.argwhere(~(np.abs(array) <= LARGEST_SIZE))  # NaN compares false
     if bad.size:

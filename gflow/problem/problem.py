@@ -1,4 +1,4 @@
-"""The learning problem: data, a two-layer network with a fixed outer layer, and a loss."""
+"""The learning problem: data, a network with one hidden layer, and a loss."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.problem.loss import Loss
+from gflow.problem.network import Network, class_margins
 from gflow.problem.span import Span, factor_span
 from gflow.problem.surfaces import Surfaces, group_surfaces
 
@@ -15,27 +16,12 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class TwoLayer:
-    """f(x) = sum_j a_j phi(<w_j, x>), phi(z) = max(z, slope z): ReLU slope 0, leaky in (0, 1), linear 1.
-
-    outer (m,) is a, fixed.  1-homogeneous in the trained W (m, d).
-    """
-
-    outer: Array
-    slope: float
-
-    @property
-    def width(self) -> int:
-        return self.outer.size
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
-    """X (n, d), y (n,) in {-1, +1}, with the span and the surfaces of X worked out once."""
+    """X (n, d), y (n,) in {-1, +1} (class indices 0..K-1 for K outputs); span and surfaces of X are worked out once."""
 
     X: Array
     y: Array
-    network: TwoLayer
+    network: Network
     loss: Loss
     span: Span
     surfaces: Surfaces
@@ -45,7 +31,7 @@ class Problem:
         return self.y.size
 
     @classmethod
-    def of(cls, X: Array, y: Array, network: TwoLayer, loss: Loss) -> Problem:
+    def of(cls, X: Array, y: Array, network: Network, loss: Loss) -> Problem:
         """Factor the data.  X has no zero row (checked where data are read)."""
         span = factor_span(X)
         return cls(X, y, network, loss, span, group_surfaces(span.C))
@@ -54,11 +40,28 @@ class Problem:
         """Sides of pairs (m, H) -> signs of pre-activations (m, n); 0 stays 0."""
         return (side[:, self.surfaces.of_sample] * np.sign(self.surfaces.alpha)).astype(np.int8)
 
-    def margins(self, U: Array, pattern: NDArray[np.int8]) -> Array:
-        """p_i = y_i f(x_i) (n,) at span coordinates U (m, r), with the branches of `pattern` (m, n), 0 at kinks.
+    def coordinates(self) -> Array:
+        """Samples as the neurons see them: C (n, r), or <v_j, x_i> as (m, n, 1) for the scalar network."""
+        directions = self.network.directions
+        return self.span.C if directions is None else (directions @ self.X.T)[..., None]
 
-        The pattern, not the sign of a rounded pre-activation, says which branch holds next to a kink.
+    def preactivations(self, U: Array) -> Array:
+        """z (m, n) at inner parameters U (m, r)."""
+        coordinates = self.coordinates()
+        if self.network.directions is None:
+            return np.asarray(U @ coordinates.T)
+        return np.asarray(U * coordinates[..., 0])
+
+    def margins(
+        self, U: Array, pattern: NDArray[np.int8], outer: Array | None = None, output_bias: Array | None = None
+    ) -> Array:
+        """p_i (n,) at inner parameters U (m, r), on the branches of `pattern` (m, n), 0 at kinks.
+
+        p_i = y_i f(x_i), or `class_margins` for several outputs.  outer and output_bias default to the network's.
         """
-        z = U @ self.span.C.T
-        branch = np.where(pattern > 0, 1.0, self.network.slope) * (pattern != 0)
-        return np.asarray(self.y * (self.network.outer @ (branch * z)))
+        a = self.network.outer if outer is None else outer
+        f = a @ self.network.hidden(self.preactivations(U), pattern)
+        if self.network.outputs == 1:
+            return np.asarray(self.y * f)
+        bias = self.network.output_bias if output_bias is None else output_bias
+        return class_margins(f if bias is None else f + bias[:, None], self.y)

@@ -1,0 +1,79 @@
+"""What the kinks need to know of the smooth field on one mode, whatever its coordinates are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.mode import Mode
+from gflow.ode.step import DenseStep, System
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """rtol: relative error of each neuron's weights, absolute error of margins and of log t; atol: of weights."""
+
+    rtol: float
+    atol: float
+
+
+class Branch(Protocol):
+    """The field on one mode, autonomous in tau counted in `unit`; y is the integrator's state, y[-1] = log(1 + t).
+
+    On every branch dw_j/dtau = P_j sum_i phi'_ji push_ji c_i, with a push that is smooth along the flow.
+    """
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def mode(self) -> Mode: ...
+
+    @property
+    def unit(self) -> float: ...
+
+    @property
+    def y0(self) -> Array: ...
+
+    @property
+    def system(self) -> System: ...
+
+    def weights(self, y: Array, neurons: Index | None = None) -> Array:
+        """U (..., k, r) of these neurons (default: all), linear in y (..., p)."""
+
+    def push(self, y: Array, neurons: Index) -> Array:
+        """push_ji (..., k, n) at states y (..., p)."""
+
+    def pull(self, y: Array, neurons: Index) -> Array:
+        """push up to a factor per neuron, (..., k, n): what shares depend on.
+
+        With one output the factor is a_j, which training may carry through zero while the shares do not notice.
+        """
+
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
+        """push (k, n) and its derivative along the flow, at one state."""
+
+    def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array] | None:
+        """Bounds of what a step moves: zeta of each pair (m, H) or (m, 1), and the 1-norm of each pull (m,).
+
+        states (k, p) sample the step.  None: no bound that is cheaper than looking.
+        """
+
+    @property
+    def live(self) -> NDArray[np.bool_]: ...
+
+    def log_loss(self, y: Array) -> float:
+        """log L at a state."""
+
+    def at_rest(self, y: Array) -> bool:
+        """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""
+
+    def fastest_rate(self, y: Array) -> float | None:
+        """Largest |eigenvalue| that an explicit method has to resolve, per unit; None where it is not known."""

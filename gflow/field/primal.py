@@ -1,0 +1,126 @@
+"""The primal branch: the parameters themselves are the state, for every network of the papers (design 2.5).
+
+The field lives in `tensors` (torch, CPU or CUDA); kinks are judged in numpy on the few states that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gflow.field.branch import Tolerances
+from gflow.field.mode import Mode
+from gflow.field.tensors import TensorField
+from gflow.ode.step import DenseStep, System
+from gflow.problem.loss import log_mean
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class PrimalBranch:
+    """The smooth field on one mode from the state y0 (p,); theta as in `tensors`."""
+
+    problem: Problem
+    mode: Mode
+    tensor_field: TensorField
+    y0: Array
+    unit: float
+    tolerances: Tolerances
+    norms_outside: Array  # (m,) |w_j| outside the span of the samples
+    passing: float  # v that passes while margins move by about 1, at most 1
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """Which neuron each component belongs to, (p,); m for the output bias, m + 1 for the clock."""
+        network, r = self.problem.network, self.y0.size
+        m, K = network.width, network.outputs
+        outer = np.tile(np.arange(m), K) if network.trains_outer else np.empty(0, dtype=np.intp)
+        bias = np.full(0 if network.output_bias is None else K, m)
+        r = (self.y0.size - 1 - outer.size - bias.size) // m
+        return np.concatenate([np.repeat(np.arange(m), r), outer, bias, [m + 1]]).astype(np.intp)
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """Samples that set the clock, (n,)."""
+        return self.mode.live
+
+    @property
+    def system(self) -> System:
+        return System(self._field, self._jacobian, self._scale(), self.tensor_field, self.groups)
+
+    def _on_device(self, y: Array) -> torch.Tensor:
+        return torch.as_tensor(y, dtype=torch.float64, device=self.tensor_field.device)
+
+    def _evaluated(self, function: Callable[[torch.Tensor], torch.Tensor], y: Array) -> Array:
+        return np.asarray(function(self._on_device(y)).cpu().numpy())
+
+    def _field(self, _: float, y: Array) -> Array:
+        return self._evaluated(self.tensor_field, y)
+
+    def _jacobian(self, _: float, y: Array) -> Array:
+        return self._evaluated(torch.func.jacrev(self.tensor_field), y)
+
+    def _scale(self) -> Callable[[Array], Array]:
+        """Error scale of each component, so that a neuron whose block has RMS 1 is off by its tolerance."""
+        groups, tolerances = self.groups, self.tolerances
+        count = np.bincount(groups, minlength=self.problem.network.width + 2).astype(float)
+        outside = np.concatenate([self.norms_outside, [0.0, 0.0]])
+
+        def scale(y: Array) -> Array:
+            size = np.sqrt(np.bincount(groups, y * y, minlength=count.size) + outside**2)
+            block = (tolerances.atol + tolerances.rtol * size) / np.sqrt(np.maximum(count, 1.0))
+            v = abs(float(y[-1]))
+            block[-1] = tolerances.rtol * max(self.passing, min(v, 1.0))
+            block[-1] = max(block[-1], 1e3 * np.finfo(float).eps * v)
+            return np.asarray(block[groups])
+
+        return scale
+
+    def weights(self, y: Array, neurons: Index | None = None) -> Array:
+        """U at one or several states, (..., p) -> (..., k, r)."""
+        m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
+        U = y[..., : m * r].reshape(*y.shape[:-1], m, r)
+        return U if neurons is None else U[..., neurons, :]
+
+    def push(self, y: Array, neurons: Index) -> Array:
+        """push_ji (..., k, n)."""
+        return self._evaluated(self.tensor_field.push, y)[..., neurons, :]
+
+    def pull(self, y: Array, neurons: Index) -> Array:
+        """y_i q_i for one output, push itself for several, (..., k, n)."""
+        return self._evaluated(self.tensor_field.pull, y)[..., neurons, :]
+
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
+        """push (k, n) and its derivative along the flow."""
+        theta = self._on_device(y)
+        push, rate = torch.autograd.functional.jvp(  # type: ignore[no-untyped-call]
+            self.tensor_field.push, theta, self.tensor_field(theta)
+        )
+        return push.cpu().numpy()[neurons], rate.cpu().numpy()[neurons]
+
+    def moved_at_most(self, step: DenseStep, states: Array) -> None:
+        """Looking at the Bernstein coefficients of U is as cheap as any bound."""
+        return None
+
+    def margins(self, y: Array) -> Array:
+        """p at a state, (p,) -> (n,)."""
+        return self._evaluated(self.tensor_field.margins, y)
+
+    def log_loss(self, y: Array) -> float:
+        """log L at a state."""
+        return log_mean(self.problem.loss.log_value(self.margins(y)))
+
+    def at_rest(self, y: Array) -> bool:
+        """Only where no sample is live: other stationary points are left to the integrator."""
+        return not self.live.any()
+
+    def fastest_rate(self, y: Array) -> None:
+        """Not known without a Jacobian of all parameters."""
+        return None

@@ -1,0 +1,171 @@
+"""The network and its gradient in torch, on one mode: the same lines run on the CPU and on a GPU, alone or batched.
+
+State theta, flat (..., p): inner parameters U (m, r), then the outer layer A (K, m) if it is trained, then the output
+bias c (K,) if there is one, then v = log(1 + t).  K = 1 for labels -1, +1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
+from gflow.field.mode import Mode
+from gflow.problem.activation import Huberized, Smoothing
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A state taken apart: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
+
+    U: Tensor
+    A: Tensor
+    c: Tensor | None
+    v: Tensor
+
+
+class TensorField:
+    """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
+
+    def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
+        """slopes: phi' (m, n) of the branches, 0 where a neuron slides; None for smooth activations."""
+
+        def tensor(values: Array) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float64, device=device)
+
+        network = problem.network
+        self.device, self._network, self._log_unit, self._unit = device, network, log(unit), unit
+        self._log_samples = log(problem.samples)
+        self._coordinates = tensor(problem.coordinates())
+        self._outer = tensor(network.outer).reshape(network.outputs, network.width)
+        self._logistic = problem.loss.name == "logistic"
+        self._labels = tensor(problem.y)
+        if network.outputs > 1:
+            self._own = torch.nn.functional.one_hot(self._labels.long(), network.outputs).T.bool()  # (K, n)
+        self._slopes = None if slopes is None else tensor(slopes)
+        live = mode.live
+        self._dead = tensor(np.where(live | ~live.any(), 0.0, -np.inf))  # added to log g where the clock is concerned
+        self._held = network.curved and mode.slots.size > 0
+        if self._held:
+            self._force_map = tensor(mode.force_map)  # (m, s, r)
+            self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)
+
+    def parts(self, theta: Tensor) -> Parts:
+        """Take a state (..., p) apart."""
+        m, r, K = self._network.width, int(self._coordinates.shape[-1]), self._network.outputs
+        lead, at = theta.shape[:-1], m * r
+        U, A, c = theta[..., :at].reshape(*lead, m, r), self._outer, None
+        if self._network.trains_outer:
+            A, at = theta[..., at : at + K * m].reshape(*lead, K, m), at + K * m
+        if self._network.output_bias is not None:
+            c = theta[..., at : at + K].unsqueeze(-1)
+        return Parts(U, A, c, theta[..., -1])
+
+    def _preactivations(self, U: Tensor) -> Tensor:
+        """z (..., m, n)."""
+        if self._network.directions is None:
+            return U @ self._coordinates.T
+        return U * self._coordinates[..., 0]
+
+    def _pull(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """R (..., K, n) = q_i dp_i / df_ki, log sum g (...), margins p (..., n) of the outputs f = A hidden + c."""
+        f = A @ hidden
+        if self._network.outputs == 1:
+            signs = self._labels.unsqueeze(0)
+            p = (signs * f).squeeze(-2)
+        else:
+            f = f if c is None else f + c
+            others = f.masked_fill(self._own, -torch.inf)
+            p = torch.where(self._own, f, 0.0).sum(-2) - torch.logsumexp(others, -2)
+            signs = torch.where(self._own, 1.0, -torch.softmax(others, -2))
+        log_g = torch.nn.functional.logsigmoid(-p) if self._logistic else -p
+        counted = log_g + self._dead
+        largest = counted.amax(-1, keepdim=True)
+        total = torch.exp(counted - largest).sum(-1, keepdim=True)
+        q = torch.exp(torch.clamp(log_g - largest, max=LARGEST_SHARE)) / total
+        return signs * q.unsqueeze(-2), (largest + torch.log(total)).squeeze(-1), p
+
+    def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """phi(z) and phi'(z) on the branches."""
+        if self._slopes is not None:
+            return self._slopes * z, self._slopes
+        assert self._network.smoothing is not None
+        return _smooth(self._network.smoothing, z)
+
+    def __call__(self, theta: Tensor) -> Tensor:
+        """d theta / d tau (per unit), (..., p) -> (..., p)."""
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        R, log_total, _ = self._pull(parts.A, hidden, parts.c)
+        drift = self._project(self._inner(slopes * (parts.A.mT @ R)))
+        lead = theta.shape[:-1]
+        moved = [drift.reshape(*lead, -1)]
+        if self._network.trains_outer:
+            moved.append((R @ hidden.mT).reshape(*lead, -1))
+        if self._network.output_bias is not None:
+            moved.append(R.sum(-1))
+        rate = torch.exp(torch.clamp(self._log_samples + self._log_unit - log_total - parts.v, max=LARGEST_EXPONENT))
+        return torch.cat([self._unit * torch.cat(moved, -1), rate.unsqueeze(-1)], -1)
+
+    def _inner(self, pulls: Tensor) -> Tensor:
+        """sum_i pull_ji c_i, (..., m, n) -> (..., m, r)."""
+        if self._network.directions is None:
+            return pulls @ self._coordinates
+        return (pulls * self._coordinates[..., 0]).sum(-1, keepdim=True)
+
+    def _project(self, V: Tensor) -> Tensor:
+        """P_j v_j (design 2.2), (..., m, r)."""
+        if not self._held:
+            return V
+        force = -(self._force_map @ V.unsqueeze(-1))
+        return V + (self._held_normals.mT @ force).squeeze(-1)
+
+    def push(self, theta: Tensor) -> Tensor:
+        """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
+        parts = self.parts(theta)
+        hidden, _ = self._activation(self._preactivations(parts.U))
+        R, _, _ = self._pull(parts.A, hidden, parts.c)
+        return parts.A.mT @ R
+
+    def pull(self, theta: Tensor) -> Tensor:
+        """push (..., m, n), without its factor a_j where there is one output."""
+        if self._network.outputs > 1:
+            return self.push(theta)
+        parts = self.parts(theta)
+        hidden, _ = self._activation(self._preactivations(parts.U))
+        R, _, _ = self._pull(parts.A, hidden, parts.c)
+        return R.expand(*R.shape[:-2], self._network.width, R.shape[-1])
+
+    def margins(self, theta: Tensor) -> Tensor:
+        """p (..., n)."""
+        parts = self.parts(theta)
+        hidden, _ = self._activation(self._preactivations(parts.U))
+        return self._pull(parts.A, hidden, parts.c)[2]
+
+    def fastest(self, theta: Tensor) -> float:
+        """Largest |grad p_i|^2 at a state: how fast margins can move per unit of tau."""
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        R, log_total, p = self._pull(parts.A, hidden, parts.c)
+        signs = R / torch.clamp(R.abs().sum(-2, keepdim=True), min=1e-300)
+        inner = ((slopes * (parts.A.mT @ signs)) ** 2 * (self._coordinates**2).sum(-1)).sum(-2)
+        outer = (hidden**2).sum(-2) if self._network.trains_outer else torch.zeros_like(inner)
+        return float((inner + outer).max())
+
+
+def _smooth(smoothing: Smoothing, z: Tensor) -> tuple[Tensor, Tensor]:
+    if isinstance(smoothing, Huberized):
+        bent = torch.clamp(z, 0.0, smoothing.h)
+        return bent * bent / (2.0 * smoothing.h) + torch.clamp(z - smoothing.h, min=0.0), bent / smoothing.h
+    slope = smoothing.slope
+    return slope * z + (1.0 - slope) * (torch.nn.functional.softplus(z) - log(2.0)), slope + (
+        1.0 - slope
+    ) * torch.sigmoid(z)

@@ -1,0 +1,177 @@
+"""From mode to mode: an engine holds the one mode of a run and asks its coordinates for the field on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.branch import Branch, Tolerances
+from gflow.field.clarke import ROUNDING
+from gflow.field.clock import dual_variables, log_clock_rate
+from gflow.field.guards import Guards
+from gflow.field.mode import Mode
+from gflow.field.transition import Turn, starting_turns, turns_at
+from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.problem.loss import log_mean
+from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
+
+Array = NDArray[np.float64]
+
+# A clock that passes e^30 of (1 + t) while margins move by 1 is ahead of the weights.
+LEAP = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a branch is made for: a state on a mode, tau in `unit`, and v' = e^log_rate there."""
+
+    state: FlowState
+    mode: Mode
+    unit: float
+    log_rate: float
+    norms: Array  # (m,) |w_j| with all inputs
+    tolerances: Tolerances
+
+
+class Coordinates(Protocol):
+    """In which variables the flow is integrated."""
+
+    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
+        """The mode with whatever these coordinates keep per mode."""
+
+    def fastest(self, state: FlowState, mode: Mode) -> float:
+        """How far a margin can move per unit of tau, roughly."""
+
+    def branch(self, problem: Problem, stretch: Stretch) -> Branch:
+        """The smooth field that starts at the state."""
+
+    def parameters(self, branch: Branch, y: Array) -> Parameters:
+        """The parameters at a state of the integrator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of flow on one mode, from `state`."""
+
+    state: FlowState
+    branch: Branch
+    guards: Guards
+
+
+class Engine:
+    """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
+
+    def __init__(
+        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: Coordinates
+    ) -> None:
+        """outside (m,): |w_j| outside the span of the samples, which never changes."""
+        self.problem, self.start_parameters = problem, start
+        self._outside, self._tolerances, self._coordinates = outside, tolerances, coordinates
+        self._norms_initial = self.weight_norms(start.U)
+        self._largest_sample = float(row_norms(problem.span.C).max())
+        self._mode: Mode
+
+    def start(self) -> tuple[FlowState, Notes]:
+        """The state at t = 0 with the pairs that start on their kink decided, and what is to say of that."""
+        on_kink, side = self._sides_at_start()
+        self._mode = self._coordinates.mode(self.problem, side)
+        parameters = self.start_parameters
+        if not on_kink.any():
+            return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), Notes()
+        everyone = np.arange(self.problem.network.width)
+        parameters = replace(parameters, U=self._mode.project(parameters.U, everyone))
+        segment = self.segment(self._state(0.0, 0.0, parameters, h=0.0))
+        turns = starting_turns(segment.guards, segment.branch.y0, on_kink)
+        for turn in turns:
+            self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
+        self._mode.refresh()
+        return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
+
+    def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+        """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
+        shape = (self.problem.network.width, self.problem.surfaces.count)
+        if not self.problem.network.curved:
+            return np.zeros(shape, dtype=bool), np.ones(shape, dtype=np.int8)
+        zeta = self.start_parameters.U @ self.problem.surfaces.normals.T
+        on_kink = np.abs(zeta) <= ROUNDING * self._norms_initial[:, None]
+        return on_kink, np.where(on_kink, 0, np.where(zeta < 0.0, -1, 1)).astype(np.int8)
+
+    def _state(self, tau: float, v: float, parameters: Parameters, h: float) -> FlowState:
+        pattern = self.problem.sample_sides(self._mode.side)
+        p = self.problem.margins(parameters.U, pattern, parameters.outer, parameters.output_bias)
+        log_loss = log_mean(self.problem.loss.log_value(p))
+        return FlowState(tau, v, parameters, self._mode.side.copy(), p, log_loss, h)
+
+    def _unit(self, state: FlowState) -> float:
+        """The power of two nearest to the tau in which margins move by about 1; 1 where nothing moves."""
+        fastest = self._coordinates.fastest(state, self._mode)
+        return float(2.0 ** -np.round(np.log2(fastest))) if fastest > 0.0 else 1.0
+
+    def _log_rate(self, state: FlowState) -> float:
+        _, log_total = dual_variables(self.problem.loss, state.p, self._mode.live)
+        return log_clock_rate(float(log_total), state.p.size, state.v)
+
+    def _leapt(self, state: FlowState) -> FlowState:
+        """Where the clock runs ahead of the weights (large margins at the start): past the time in which, to float64,
+        nothing but the clock moves.  There q is constant, and v = log(1 + t) is known in closed form."""
+        unit, log_rate = self._unit(state), self._log_rate(state)
+        if log_rate + np.log(unit) < LEAP:
+            return replace(state, h=1e-3 * unit)
+        rest = 0.01 * np.finfo(float).eps * unit
+        v = float(np.logaddexp(state.v, log_rate + state.v + np.log(rest)))
+        return replace(state, tau=state.tau + rest, v=v, h=rest)
+
+    def weight_norms(self, U: Array) -> Array:
+        """|w_j| (m,) of the full weights at inner parameters U (m, r)."""
+        return np.hypot(self._outside, row_norms(U))
+
+    def segment(self, state: FlowState) -> Segment:
+        """The smooth problem that starts at `state` (whose mode must be the current one)."""
+        norms = self.weight_norms(state.parameters.U)
+        stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
+        branch = self._coordinates.branch(self.problem, stretch)
+        largest_outer = np.abs(state.parameters.outer).reshape(-1, norms.size).max(axis=0)
+        moved = largest_outer * self._largest_sample * state.h
+        return Segment(state, branch, Guards(branch, self._norms_initial + norms + moved))
+
+    def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
+        """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
+        unit = segment.branch.unit
+        parameters = self._coordinates.parameters(segment.branch, y)
+        return self._state(segment.state.tau + unit * elapsed, float(y[-1]), parameters, unit * h)
+
+    def refresh(self) -> None:
+        """Recompute what is kept of the mode from the sides alone, so that a state determines all that follows it."""
+        self._mode.refresh()
+
+    def turned(
+        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
+    ) -> tuple[FlowState, list[Event], Notes]:
+        """Classify the kinks at y and take the new mode; the events in the order of neuron, then surface."""
+        turns = turns_at(segment.guards, y, near)
+        parameters = self._coordinates.parameters(segment.branch, y)
+        U = parameters.U.copy()
+        for turn in turns:
+            self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
+            U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
+        unit = segment.branch.unit
+        state = self._state(segment.state.tau + unit * elapsed, float(y[-1]), replace(parameters, U=U), unit * h)
+        return state, _events(turns, state.v), _notes(turns)
+
+    def _on_surfaces(self, u: Array, turn: Turn) -> Array:
+        """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
+        normals = self.problem.surfaces.normals[turn.zero]
+        return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+
+
+def _events(turns: Sequence[Turn], v: float) -> list[Event]:
+    return [Event(v, turn.neuron, surface, kind) for turn in turns for surface, kind in turn.events()]
+
+
+def _notes(turns: Sequence[Turn]) -> Notes:
+    return Notes(sum(turn.unsettled for turn in turns), sum(not turn.exact for turn in turns))
