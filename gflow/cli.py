@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gflow.errors import GflowError
+
+if TYPE_CHECKING:
+    from gflow.trajectory import Trajectory
 
 EXIT_LIMIT, EXIT_INTERRUPTED = 3, 130
 
@@ -22,8 +26,8 @@ class _Commands(click.Group):
         except GflowError as error:
             click.echo(f"gflow: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("gflow: interrupted; the rows committed so far are saved", err=True)
+        except KeyboardInterrupt as stop:
+            click.echo(f"gflow: {stop or 'interrupted'}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -35,30 +39,41 @@ def main() -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: outputs/<name>].")
+@click.option("--out", type=click.Path(), help="Run folder [default: outputs/<name>].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: flow.rtol=1e-10.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where the primal engine runs.")
 @click.option("--overwrite", is_flag=True, help="Replace the trajectory that the run folder already has.")
-def simulate(file: Path, out: Path | None, overrides: tuple[str, ...], overwrite: bool) -> None:
+def simulate(file: Path, out: str | None, overrides: tuple[str, ...], device: str, overwrite: bool) -> None:
     """Integrate the gradient flow of the scenario FILE and write its trajectory.
 
     Exit codes: 0 the end condition was reached; 2 bad input; 3 stopped by a limit, what was reached is saved;
     130 interrupted, what was reached is saved.
     """
-    from gflow.pipeline import simulate as run
+    trajectory = _trajectory(file, out, overrides, device, overwrite)
     from gflow.pipeline import stopped_by_limit
-    from gflow.report.progress import ProgressPrinter
     from gflow.report.summary import closing_table, headline
-    from gflow.scenario import load_scenario
 
-    printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
-    try:
-        trajectory = run(load_scenario(file, overrides), out, progress=printer, overwrite=overwrite)
-    finally:
-        printer.close()
     click.echo(headline(trajectory))
     click.echo(closing_table(trajectory))
     if stopped_by_limit(trajectory):
         click.get_current_context().exit(EXIT_LIMIT)
+
+
+def _trajectory(file: Path, out: str | None, overrides: tuple[str, ...], device: str, overwrite: bool) -> Trajectory:
+    """The run itself.  An interruption without words of its own came before anything was written."""
+    try:
+        from gflow.pipeline import simulate as run
+        from gflow.report.progress import ProgressPrinter
+        from gflow.scenario import load_scenario
+
+        printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
+        try:
+            return run(load_scenario(file, overrides), out, progress=printer, overwrite=overwrite, device=device)
+        finally:
+            printer.close()
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args or ("interrupted; nothing was written yet",)
+        raise
 
 
 @main.command()

@@ -124,6 +124,12 @@ def _choice(node: Node, known: Sequence[str]) -> str:
     return f"is not available; {question} {', '.join(known)}"
 
 
+def _name_or_number(node: Node, known: Sequence[str]) -> str:
+    """A text that is none of the known ones, where a number may stand too."""
+    hint = _hint("float_type", node)
+    return f"must be a number{hint} or {', '.join(known)}" if hint else f"{_choice(node, known)} or a number"
+
+
 def _about_unknown(node: Node, spot: Spot, tree: Node) -> Complaint:
     """A key that is not known at its place."""
     unknown = f"{_equation(spot.keys, node)}: unknown key"
@@ -145,7 +151,7 @@ def _wrong(detail: ErrorDetails, spot: Spot, node: Node) -> str:
         return reason if ";" in reason else f"{reason}; {_meaning(spot)}"
     if detail["type"] == "literal_error":
         options = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"])]
-        return _choice(node, options)
+        return _choice(node, options) if not spot.numeric else _name_or_number(node, options)
     template = WRONG.get(detail["type"])
     reason = template.format(**context) if template else detail["msg"]
     return f"{reason}{_hint(detail['type'], node)}; {_meaning(spot)}"

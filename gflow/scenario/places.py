@@ -23,11 +23,13 @@ class Spot:
     """the keys of the mapping that owns the last key"""
     kinds: tuple[str, ...]
     """the values that `kind` may have there, when the last key holds a mapping with a kind"""
+    numeric: bool = False
+    """whether a number may stand there beside the names"""
 
 
 def locate(root: type[Spec], location: Iterable[str | int]) -> Spot:
     """The spot of one of pydantic's locations, which name the member of a union between two keys."""
-    models, keys, description = [root], list[str | int](), ""
+    models, keys, description, numeric = [root], list[str | int](), "", False
     rest = list(location)
     below = models
     while rest:
@@ -38,6 +40,7 @@ def locate(root: type[Spec], location: Iterable[str | int]) -> Spot:
             keys += rest
             break
         description = " ".join((field.description or "").split())
+        numeric = "number" in _tags(field)
         below = member_models(field.annotation)
         if field.discriminator is not None and rest and rest[0] in _tags(field):
             chosen = [model for model in below if kind_of(model) == rest[0]]
@@ -45,7 +48,7 @@ def locate(root: type[Spec], location: Iterable[str | int]) -> Spot:
             del rest[0]
     known = dict.fromkeys(key for model in models for key in model.model_fields)
     kinds = tuple(kind for kind in map(kind_of, below) if kind is not None)
-    return Spot(tuple(keys), description, tuple(known), kinds if len(below) > 1 else ())
+    return Spot(tuple(keys), description, tuple(known), kinds if len(below) > 1 else (), numeric)
 
 
 def fields_of_kind(root: type[Spec], keys: tuple[str, ...], kind: object) -> set[str]:

@@ -1,32 +1,37 @@
 """The frozen, validated parts of a scenario: one small class for each mapping of the YAML file."""
 
 from gflow.scenario.schema.data import (
-    BreastCancerData,
+    ClustersData,
     Data,
-    DigitsData,
-    FileData,
     GaussianData,
     GaussianMean,
     GaussianMixtureData,
     GramData,
     OnesMean,
     OrthogonalData,
+    ParityData,
 )
+from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
 from gflow.scenario.schema.network import (
-    FileInit,
-    GaussianInit,
+    HuberizedRelu,
     LeakyRelu,
     Linear,
+    Model,
     Outer,
     Relu,
+    ScalarModel,
+    SmoothLeakyRelu,
     TwoLayerModel,
 )
+from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
 from gflow.scenario.schema.run import Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import AnalysisName, Origin, Record, Scenario, json_schema
 
 __all__ = [
     "AnalysisName",
+    "BalancedInit",
     "BreastCancerData",
+    "ClustersData",
     "Data",
     "Descent",
     "DescentUntil",
@@ -40,15 +45,22 @@ __all__ = [
     "GaussianMixtureData",
     "GivenTimes",
     "GramData",
+    "HuberizedRelu",
+    "Init",
     "LeakyRelu",
     "Linear",
+    "Model",
     "OnesMean",
     "Origin",
     "OrthogonalData",
     "Outer",
+    "OuterInit",
+    "ParityData",
     "Record",
     "Relu",
+    "ScalarModel",
     "Scenario",
+    "SmoothLeakyRelu",
     "SpacedTimes",
     "TwoLayerModel",
     "Until",

@@ -29,11 +29,13 @@ PositiveList = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)
 SizeList = Annotated[tuple[Size, ...], Field(strict=False, min_length=1)]
 FiniteList = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
-NUMBER, NAME, LIST = Tag("number"), Tag("name"), Tag("list")
+NUMBER, NAME, LIST, NOTHING = Tag("number"), Tag("name"), Tag("list"), Tag("nothing")
 
 
 def shape_of(value: Any) -> str | None:  # Any: whatever the YAML file holds at this key
-    """The tag of a value that may be a number, a name or a list: it decides which rule judges the value."""
+    """The tag of a value that may be a number, a name, a list or null: it decides which rule judges the value."""
+    if value is None:
+        return "nothing"
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -49,15 +51,6 @@ def refuse(reason: str, *keys: str | int) -> NoReturn:
     Raises PydanticCustomError, whose context tells `messages.py` which line of the file is meant.
     """
     raise PydanticCustomError("refused", "{reason}", {"reason": reason, "keys": keys})
-
-
-def only_false(value: Any, reason: str) -> Any:  # Any: whatever the YAML file holds at this key
-    """Refuse `true` with the reason given; anything else is left to the type of the field."""
-    if value is True:
-        refuse(reason)
-    if value is not False:
-        refuse("must be false")
-    return value
 
 
 def exactly_one(model: Spec, first: str, second: str) -> None:

@@ -1,4 +1,4 @@
-"""Which data a scenario asks for: a file, a random generator of the papers, or a bundled real data set."""
+"""Which data a scenario asks for: a random generator of the papers, or real data (`real_data`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from gflow.scenario.schema.base import (
     LIST,
     NUMBER,
     Count,
-    FilePath,
     Labels,
     NonNegative,
     Seed,
@@ -21,15 +20,7 @@ from gflow.scenario.schema.base import (
     refuse,
     shape_of,
 )
-
-
-class FileData(Spec):
-    """Samples from a file."""
-
-    kind: Literal["file"]
-    path: FilePath
-    """the .npz file (arrays X (n, d) and y (n,) in {-1, +1}) or .csv file (the last column is the label),
-    relative to the scenario file"""
+from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
 
 
 class Generated(Spec):
@@ -135,41 +126,55 @@ class GramData(Generated):
             refuse("is [low, high] with low > high; exchange the two numbers", "norms")
 
 
-Digit = Annotated[int, Field(ge=0, le=9)]
+class ParityData(Spec):
+    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, y = d x_1 x_2 (2-sparse parity, Telgarsky)."""
 
-
-class DigitsData(Spec):
-    """Two classes of the 8 x 8 handwritten digits bundled with scikit-learn (d = 64)."""
-
-    kind: Literal["digits"]
-    classes: Annotated[tuple[Digit, Digit], Field(strict=False)]
-    """the two digits [a, b], different and in 0..9; a has label +1 and b has label -1"""
-    n: Count | None = None
-    """the number of samples drawn, as balanced as possible, >= 1; by default all of them"""
-    scaling: Literal["pixels", "unit", "standard"] = "pixels"
-    """the scaling of the inputs: `pixels` (divided by 16), `unit` (rows of norm 1) or `standard`
-    (each input centred, with standard deviation 1)"""
+    kind: Literal["parity"]
+    n: Count
+    """the number of samples, an integer >= 1; the same corner may be drawn twice"""
+    d: int = Field(ge=2, le=10_000_000)
+    """the number of inputs, an integer >= 2 (20 in Telgarsky, Figure 1)"""
     seed: Seed | None = None
-    """the seed of the subset, an integer >= 0; without it the seed of the scenario decides"""
+    """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
+
+
+Mean = Annotated[tuple[Annotated[float, Field(ge=-1e150, le=1e150)], ...], Field(strict=False, min_length=1)]
+MeanList = Annotated[tuple[Mean, ...], Field(strict=False, min_length=1)]
+
+
+class ClustersData(Spec):
+    """Equally likely classes, equally likely means in each, x = mean + N(0, std^2 I) (XOR of Chatterji et al.)."""
+
+    kind: Literal["clusters"]
+    n: Count
+    """the number of samples, an integer >= 1"""
+    means_plus: MeanList
+    """the means of the samples with label +1: a list of lists of d numbers, for example [[1, 0], [0, 1]]"""
+    means_minus: MeanList
+    """the means of the samples with label -1: a list of lists of d numbers, for example [[1, 1], [-1, -1]]"""
+    std: NonNegative
+    """the standard deviation of each input around its mean, >= 0 (0.1 in Chatterji et al.)"""
+    seed: Seed | None = None
+    """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
 
     @model_validator(mode="after")
-    def _two_classes(self) -> Self:
-        if self.classes[0] == self.classes[1]:
-            refuse("names one digit twice; name two different digits", "classes")
+    def _one_length(self) -> Self:
+        d = len(self.means_plus[0])
+        for key, means in (("means_plus", self.means_plus), ("means_minus", self.means_minus)):
+            for k, mean in enumerate(means):
+                if len(mean) != d:
+                    refuse(f"has length {len(mean)}, and means_plus[0] has {d}; all means need one length", key, k)
         return self
 
 
-class BreastCancerData(Spec):
-    """The breast cancer data bundled with scikit-learn (569 samples, d = 30): +1 benign, -1 malignant."""
-
-    kind: Literal["breast_cancer"]
-    n: Count | None = None
-    """the number of samples drawn, as balanced as possible, >= 1; by default all 569"""
-    scaling: Literal["standard", "unit", "none"] = "standard"
-    """the scaling of the inputs: `standard` (each input centred, with standard deviation 1), `unit`
-    (rows of norm 1) or `none`"""
-    seed: Seed | None = None
-    """the seed of the subset, an integer >= 0; without it the seed of the scenario decides"""
-
-
-Data = FileData | GaussianData | GaussianMixtureData | OrthogonalData | GramData | DigitsData | BreastCancerData
+Data = (
+    FileData
+    | GaussianData
+    | GaussianMixtureData
+    | OrthogonalData
+    | GramData
+    | ParityData
+    | ClustersData
+    | DigitsData
+    | BreastCancerData
+)

@@ -1,8 +1,8 @@
-"""The network of a scenario, with the outer-layer convention of each paper, and its initialisation."""
+"""The network of a scenario, with the outer-layer convention of each paper."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
@@ -11,14 +11,10 @@ from gflow.scenario.schema.base import (
     NAME,
     NUMBER,
     Count,
-    FilePath,
     FiniteList,
-    NonNegative,
     Positive,
-    Seed,
+    Size,
     Spec,
-    exactly_one,
-    only_false,
     refuse,
     shape_of,
 )
@@ -44,14 +40,36 @@ class Linear(Spec):
     kind: Literal["linear"]
 
 
+class SmoothLeakyRelu(Spec):
+    """phi(z) = slope z + (1 - slope) log((1 + e^z) / 2) (Frei et al., Section 4)."""
+
+    kind: Literal["smooth_leaky_relu"]
+    slope: float = Field(gt=0, lt=1)
+    """the slope at z = -infinity, in (0, 1)"""
+
+
+class HuberizedRelu(Spec):
+    """phi(z) = 0 for z < 0, z^2 / (2 h) up to h, z - h/2 beyond (Chatterji et al.)."""
+
+    kind: Literal["huberized_relu"]
+    h: Annotated[Literal["inverse_half_width"], NAME] | Annotated[Size, NUMBER] = Field(
+        default="inverse_half_width", discriminator=Discriminator(shape_of)
+    )
+    """the width of the parabola: a number > 0, or `inverse_half_width` (1/P with P = width/2 for an even
+    width; the default)"""
+
+
 NamedScale = Literal["inverse_sqrt_width", "inverse_half_width", "inverse_width", "one"]
 
 
 class Outer(Spec):
-    """The outer layer a (m,), fixed: signs or given values, times a scale."""
+    """The outer layer a (m,), or its start when it is trained: signs or given values, times a scale.
 
-    train: Literal[False] = False
-    """whether the outer layer is trained; only `false` is available"""
+    An initialisation that has an outer layer of its own replaces it.
+    """
+
+    train: bool = False
+    """whether the outer layer is trained, true or false"""
     values: Annotated[Literal["signs"], NAME] | Annotated[FiniteList, LIST] = Field(
         default="signs", discriminator=Discriminator(shape_of)
     )
@@ -66,19 +84,20 @@ class Outer(Spec):
     (1/(m/2) for an even width m, Kou et al.), `inverse_width` (1/m), `one`, or a number > 0; by default
     `inverse_sqrt_width` for signs and `one` for a list"""
 
-    @field_validator("train", mode="before")
-    @classmethod
-    def _fixed(cls, value: Any) -> Any:  # Any: not yet validated
-        return only_false(value, "trained outer layers are not available in this version; use false")
-
     @model_validator(mode="after")
     def _signs_only(self) -> Self:
         if self.positive is not None and self.values != "signs":
             refuse("needs `values: signs`; remove it, a list of values has its own signs", "positive")
         return self
 
-    def fitted(self, width: int) -> Outer:
-        """This outer layer for m = width neurons, with `positive` filled in.  Raises PydanticCustomError."""
+    def fitted(self, width: int, outputs: int) -> Outer:
+        """This outer layer for m = width neurons, `positive` filled in for one output.
+
+        Raises PydanticCustomError where it does not fit.
+        """
+        if outputs > 1:
+            self._check_unused(outputs)
+            return self
         if self.scale == "inverse_half_width" and width % 2:
             refuse(f"needs an even width, not {width}; choose an even width or another scale", "scale")
         if self.values != "signs":
@@ -90,59 +109,65 @@ class Outer(Spec):
             refuse(f"exceeds width = {width}; use a number from 0 to {width}", "positive")
         return self.model_copy(update={"positive": positive})
 
+    def _check_unused(self, outputs: int) -> None:
+        """Refuse keys that mean nothing for several outputs, whose weights (K, m) come from the initialisation."""
+        remedy = f"has no meaning with outputs = {outputs}; remove it, the outer layer comes from init.outer"
+        if self.values != "signs":
+            refuse(remedy, "values")
+        if self.positive is not None:
+            refuse(remedy, "positive")
+        if self.scale != "inverse_sqrt_width":
+            refuse(remedy, "scale")
+
 
 class TwoLayerModel(Spec):
-    """f(x) = sum_j a_j phi(<w_j, x>) with m = width neurons; the inner layer W is trained."""
+    """f(x) = sum_j a_j phi(<w_j, x> + b_j) with m = width neurons; W and the biases, if any, are trained."""
 
     kind: Literal["two_layer"]
     width: Count
     """the number m of neurons, an integer >= 1"""
-    activation: Relu | LeakyRelu | Linear = Field(discriminator="kind")
-    """the activation: {kind: relu}, {kind: leaky_relu, slope: s} or {kind: linear}"""
+    outputs: int = Field(default=1, ge=1, le=10_000)
+    """the number K of outputs: 1 (labels -1 and +1), or K >= 3 for classes 0, ..., K - 1 with softmax
+    cross-entropy"""
+    activation: Relu | LeakyRelu | Linear | SmoothLeakyRelu | HuberizedRelu = Field(discriminator="kind")
+    """the activation: {kind: relu}, {kind: leaky_relu, slope: s}, {kind: linear},
+    {kind: smooth_leaky_relu, slope: s} or {kind: huberized_relu, h: number | inverse_half_width}"""
     outer: Outer = Field(default_factory=Outer, validate_default=True)
-    """the outer layer: {train: false, values, positive, scale}"""
-    bias: Literal[False] = False
-    """whether neurons have a bias; only `false` is available"""
+    """the outer layer: {train, values, positive, scale}"""
+    bias: bool = False
+    """whether neurons have a bias, trained with the inner layer, true or false"""
 
-    @field_validator("bias", mode="before")
+    @field_validator("outputs", mode="after")
     @classmethod
-    def _no_bias(cls, value: Any) -> Any:  # Any: not yet validated
-        reason = "biases are not available in this version; use false (a constant input acts as one)"
-        return only_false(value, reason)
+    def _not_two(cls, outputs: int) -> int:
+        if outputs == 2:
+            refuse("is not used for two classes; use labels -1/+1 with outputs: 1")
+        return outputs
+
+    @field_validator("activation", mode="after")
+    @classmethod
+    def _half_width(cls, activation: Spec, info: ValidationInfo) -> Spec:
+        width = info.data.get("width", 2)
+        if isinstance(activation, HuberizedRelu) and activation.h == "inverse_half_width" and width % 2:
+            refuse(f"needs an even width, not {width}; choose an even width or give h as a number", "h")
+        return activation
 
     @field_validator("outer", mode="after")
     @classmethod
     def _fit_width(cls, outer: Outer, info: ValidationInfo) -> Outer:
-        # A refused width is reported alone: nothing can be said about the fit then.
-        return outer.fitted(info.data["width"]) if "width" in info.data else outer
+        # A refused width or number of outputs is reported alone: nothing can be said about the fit then.
+        known = "width" in info.data and "outputs" in info.data
+        return outer.fitted(info.data["width"], info.data["outputs"]) if known else outer
 
 
-class GaussianInit(Spec):
-    """W(0) with independent entries N(0, w^2): w = std, or scale times the default of a library."""
+class ScalarModel(Spec):
+    """f(x) = sum_j a_j phi(b_j <v_j, x>), unit directions v_j frozen, a and b trained (Telgarsky, Theorem 3.3)."""
 
-    kind: Literal["gaussian"]
-    std: NonNegative | None = None
-    """the standard deviation of each entry of W(0), >= 0; give this or `scale`"""
-    scale: NonNegative | None = None
-    """the standard deviation in units of the default named by `relative_to`, >= 0; give this or `std`"""
-    relative_to: Literal["tensorflow", "pytorch"] | None = None
-    """the default that `scale` multiplies: `tensorflow` (sqrt(2 / (m + d))) or `pytorch` (1 / sqrt(3 d))"""
-    seed: Seed | None = None
-    """the seed of W(0) alone, an integer >= 0; without it the seed of the scenario decides"""
-
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        exactly_one(self, "std", "scale")
-        if self.scale is not None and self.relative_to is None:
-            refuse("has no unit; add `relative_to: tensorflow` or `relative_to: pytorch`", "scale")
-        if self.std is not None and self.relative_to is not None:
-            refuse("belongs to `scale`, and `std` is absolute; remove it", "relative_to")
-        return self
+    kind: Literal["scalar"]
+    width: Count
+    """the number m of neurons, an integer >= 1"""
+    activation: Relu | LeakyRelu = Field(discriminator="kind")
+    """the activation: {kind: relu} or {kind: leaky_relu, slope: s}"""
 
 
-class FileInit(Spec):
-    """W(0), and if given the outer layer, from a file."""
-
-    kind: Literal["file"]
-    path: FilePath
-    """the .npz file with W (m, d) and, optionally, the outer layer a (m,), relative to the scenario file"""
+Model = TwoLayerModel | ScalarModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from gflow.scenario.schema.base import Positive, PositiveList, Spec, refuse
 
@@ -36,23 +36,20 @@ class Until(Spec):
 class Flow(Spec):
     """The engine, the integrator with its tolerances, and the end of the run."""
 
-    engine: Literal["auto", "dual"] = "auto"
-    """the coordinates of the flow: `auto` or `dual`"""
-    method: Literal["auto", "DOP853", "RK45", "Radau", "dopri5"] = "auto"
-    """the integrator: `auto`, `DOP853`, `RK45` or `Radau` (scipy), or `dopri5` (torchdiffeq)"""
+    engine: Literal["auto", "dual", "primal"] = "auto"
+    """the coordinates of the flow: `auto`, `dual` (one a sample; for a fixed outer layer, one output and a
+    piecewise linear activation) or `primal` (the weights; for every network)"""
+    method: Literal["auto", "DOP853", "RK45", "Radau", "dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2"] = (
+        "auto"
+    )
+    """the integrator: `auto`, `DOP853`, `RK45` or `Radau` (scipy), or `dopri5`, `dopri8`, `bosh3`,
+    `adaptive_heun` or `fehlberg2` (torchdiffeq)"""
     rtol: float = Field(default=1e-8, ge=1e-13, le=1e-2)
     """the relative tolerance of a step, from 1e-13 (100 machine eps are 2.2e-14) to 1e-2"""
     atol: float = Field(default=1e-10, gt=0, le=1e-2)
     """the absolute tolerance of a step, > 0 and at most 1e-2"""
     until: Until
     """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, or several of them"""
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _no_primal(cls, value: Any) -> Any:  # Any: not yet validated
-        if value == "primal":
-            refuse("the primal engine is not available in this version; use auto or dual")
-        return value
 
 
 class SpacedTimes(Spec):

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
+from gflow.scenario.schema.agreement import check_engine, check_labels, check_start
 from gflow.scenario.schema.base import LIST, NAME, Seed, Spec, refuse, shape_of
 from gflow.scenario.schema.data import Data
-from gflow.scenario.schema.network import FileInit, GaussianInit, TwoLayerModel
+from gflow.scenario.schema.init import Init
+from gflow.scenario.schema.network import Model
 from gflow.scenario.schema.run import Descent, Flow, GivenTimes, SpacedTimes, times_shape
 
 AnalysisName = Literal["freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims"]
@@ -49,14 +51,17 @@ class Scenario(Spec):
     seed: Seed = 0
     """the seed of everything random that has no seed of its own, an integer >= 0 below 2^63"""
     data: Data = Field(discriminator="kind")
-    """the samples: a mapping whose kind is file, gaussian, gaussian_mixture, orthogonal, gram, digits or
-    breast_cancer"""
-    model: TwoLayerModel
-    """the network: {kind: two_layer, width, activation, outer, bias}"""
-    init: GaussianInit | FileInit = Field(discriminator="kind")
-    """the initialisation: {kind: gaussian, std | scale with relative_to} or {kind: file, path}"""
+    """the samples: a mapping whose kind is file, gaussian, gaussian_mixture, orthogonal, gram, parity, clusters,
+    digits or breast_cancer"""
+    model: Model = Field(discriminator="kind")
+    """the network: {kind: two_layer, width, outputs, activation, outer, bias} or
+    {kind: scalar, width, activation}"""
+    init: Init = Field(discriminator="kind")
+    """the initialisation: {kind: gaussian, std | scale with relative_to, outer, bias}, {kind: balanced, size}
+    (for kind scalar) or {kind: file, path}"""
     loss: Literal["logistic", "exponential"]
-    """the loss: `logistic` (log(1 + e^-p)) or `exponential` (e^-p) of the margin p"""
+    """the loss: `logistic` (log(1 + e^-p)) or `exponential` (e^-p) of the margin p; with several outputs
+    `logistic`, which is the softmax cross-entropy"""
     flow: Flow
     """the integration: {engine, method, rtol, atol, until}"""
     record: Record = Field(default_factory=Record)
@@ -93,6 +98,13 @@ class Scenario(Spec):
         for k, name in enumerate(self.analyses):
             if self.analyses != "all" and name in self.analyses[:k]:
                 refuse("is listed twice; remove one of them", "analyses", k)
+        return self
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        check_start(self.model, self.init)
+        check_labels(self.model, self.data, self.loss)
+        check_engine(self.model, self.flow)
         return self
 
     @property

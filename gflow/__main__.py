@@ -1,0 +1,5 @@
+"""`python -m gflow` is the command `gflow`."""
+
+from gflow.cli import main
+
+main(prog_name="gflow")

@@ -1,0 +1,20 @@
+"""Specification to objects: the one place where the words of a scenario become data, networks and engines."""
+
+from gflow.build.capacity import check_disk, existing_parent, expected_rows
+from gflow.build.facts import facts, provenance
+from gflow.build.flow import build_choice, build_engine, build_rows, build_until
+from gflow.build.setup import Setup, build_setup
+
+__all__ = [
+    "Setup",
+    "build_choice",
+    "build_engine",
+    "build_rows",
+    "build_setup",
+    "build_until",
+    "check_disk",
+    "existing_parent",
+    "expected_rows",
+    "facts",
+    "provenance",
+]

@@ -1,0 +1,103 @@
+"""What a run needs of memory and disk, told before it starts rather than by a kill hours later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from gflow.build.engine_name import engine_name
+from gflow.errors import ScenarioError
+from gflow.scenario import Scenario
+from gflow.scenario.schema import BreastCancerData, ClustersData, DigitsData, FileData, GivenTimes, TwoLayerModel
+
+# The share of the physical memory that the arrays of a run may take.
+USABLE = 0.8
+# Matrices (n, n) alive at once.  Dual: Gram matrix, K, normals on samples (twice), lengths, Jacobian; primal: lengths.
+SQUARES = {"dual": 6, "primal": 1}
+# Matrices (m, n) alive at once: slopes, pushes, pre-activations, sides and their temporaries.
+PAIRS = 6
+NUMBER = 8  # bytes
+
+
+def check_memory(scenario: Scenario, n: int, d: int) -> None:
+    """Raise ScenarioError if the arrays of n samples with d inputs exceed 80 % of the physical memory.
+
+    A low estimate: what it refuses cannot run, what it lets through may still be slow.
+    """
+    memory = physical_memory()
+    if memory is None:
+        return
+    m, squares = scenario.model.width, SQUARES[engine_name(scenario)]
+    needs = {
+        f"{squares} of {n} x {n}": NUMBER * squares * n * n,
+        f"{PAIRS} of {m} x {n}": NUMBER * PAIRS * m * n + m * n,
+        f"{n} x {d} and {m} x {d}": NUMBER * (n + m) * d,
+    }
+    total = sum(needs.values())
+    if total <= USABLE * memory:
+        return
+    largest = max(needs, key=lambda shape: needs[shape])
+    fewer = "samples" if needs[largest] == NUMBER * squares * n * n else "samples, inputs or neurons"
+    raise ScenarioError(
+        f"data with n = {n}, d = {d} and model.width: {m} need at least {_gigabytes(total)} of arrays (most of it for "
+        f"{largest} numbers), over {USABLE:.0%} of this machine's memory of {_gigabytes(memory)}; use fewer {fewer}"
+    )
+
+
+def known_sizes(scenario: Scenario) -> tuple[int, int] | None:
+    """n and d where the scenario itself says them; None for data that are read."""
+    spec = scenario.data
+    if isinstance(spec, FileData | DigitsData | BreastCancerData):
+        return None
+    return (spec.n, len(spec.means_plus[0])) if isinstance(spec, ClustersData) else (spec.n, spec.d)
+
+
+def expected_rows(scenario: Scenario) -> int:
+    """How many rows a run will have at most, where its end is on the clock."""
+    times = scenario.record.times
+    return len(times.at) + 2 if isinstance(times, GivenTimes) else times.count + 1
+
+
+def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool) -> None:
+    """Raise ScenarioError if the rows will not fit beside `path`, whose old content goes first if it is `replaced`.
+
+    The file is copied once, when its outcome is stored, so twice its size has to be free.
+    """
+    row = NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
+    rows = expected_rows(scenario)
+    free = shutil.disk_usage(existing_parent(path)).free
+    if replaced and path.is_file():
+        free += path.stat().st_size
+    if 2 * rows * row <= free:
+        return
+    key = "record.times.at" if isinstance(scenario.record.times, GivenTimes) else "record.times.count"
+    raise ScenarioError(
+        f"{key}: {rows} rows of {row} bytes make a file of {_gigabytes(rows * row)}, and while it is finished twice "
+        f"that is needed; {_gigabytes(free)} are free for {path}; record fewer rows or choose another --out"
+    )
+
+
+def existing_parent(path: Path) -> Path:
+    """The nearest folder, or file, on the way to `path` that there is."""
+    return next(parent for parent in path.absolute().parents if parent.exists())
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory of this machine; None where the system does not tell."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return size if size > 0 else None
+
+
+def _outer_bytes(scenario: Scenario) -> int:
+    model = scenario.model
+    if not isinstance(model, TwoLayerModel):
+        return NUMBER * model.width
+    return NUMBER * model.outputs * model.width if model.outer.train else 0
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.3g} GB"

@@ -1,0 +1,57 @@
+"""What a file says of its run: the facts of the problem, and who ran it with what."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from gflow.build.engine_name import engine_name
+from gflow.build.setup import Setup
+from gflow.problem.activation import Huberized
+from gflow.scenario import Scenario
+from gflow.scenario.schema import TwoLayerModel
+
+
+def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
+    """What the root attributes say of the run."""
+    network, model = setup.problem.network, scenario.model
+    smoothing = network.smoothing
+    known: dict[str, str | float | int] = {
+        "name": scenario.name,
+        "model": model.kind,
+        "activation": model.activation.kind,
+        "slope": network.slope,
+        "homogeneity": network.homogeneity,
+        "trains_outer": int(network.trains_outer),
+        "bias": int(isinstance(model, TwoLayerModel) and model.bias),
+        "outputs": network.outputs,
+        "loss": scenario.loss,
+        "engine": engine_name(scenario),
+        "method": scenario.flow.method,
+        "rtol": scenario.flow.rtol,
+        "atol": scenario.flow.atol,
+    }
+    return known | ({"bandwidth": smoothing.h} if isinstance(smoothing, Huberized) else {})
+
+
+def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
+    """Who ran what, with which versions, when and on what: one entry a start."""
+    packages = ("gflow", "numpy", "scipy", "h5py", "torch", "torchdiffeq")
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "overrides": list(scenario.origin.overrides),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

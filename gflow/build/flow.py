@@ -1,0 +1,73 @@
+"""How a scenario wants its flow integrated, where it ends and when it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gflow.build.engine_name import engine_name
+from gflow.build.setup import Setup
+from gflow.errors import ScenarioError
+from gflow.field.branch import Tolerances
+from gflow.flow.choice import Choice
+from gflow.flow.dual import dual_engine
+from gflow.flow.engine import Engine
+from gflow.flow.state import Outcome
+from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.scenario import Scenario
+from gflow.scenario.schema import GivenTimes
+
+
+def build_engine(scenario: Scenario, setup: Setup, device: str) -> Engine:
+    """The engine that follows the flow.  device: `cpu` or `cuda` (primal engine).  Raises ScenarioError."""
+    tolerances = Tolerances(scenario.flow.rtol, scenario.flow.atol)
+    if engine_name(scenario) == "dual":
+        if device != "cpu":
+            raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
+        return dual_engine(setup.problem, setup.inner, tolerances)
+    from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
+
+    use_one_thread()
+
+    return primal_engine(setup.problem, setup.inner, tolerances, device)
+
+
+def build_choice(scenario: Scenario) -> Choice:
+    """The integration method, or the automatic choice."""
+    return Choice(scenario.flow.method)
+
+
+def build_until(scenario: Scenario) -> Until:
+    """The ends of the run on the clock v = log(1 + t) and on the loss."""
+    until = scenario.flow.until
+    ends = []
+    if until.time is not None:
+        ends.append((log1p_of_time(until.time), Outcome.TIME))
+    if until.log_time is not None:
+        ends.append((log1p_of_log_time(until.log_time), Outcome.LOG_TIME))
+    v_end, outcome = min(ends, key=lambda end: end[0]) if ends else (None, Outcome.TIME)
+    return Until(v_end, outcome, until.log_loss)
+
+
+def build_rows(scenario: Scenario, until: Until) -> Iterator[float]:
+    """Record times after the start, as v.  Raises ScenarioError for a time after the end of the run."""
+    times = scenario.record.times
+    if not isinstance(times, GivenTimes):
+        return spaced(times.spacing, times.count, until)
+    values = [(t, log1p_of_time(t)) for t in times.at if t > 0.0]
+    for t, v in values:
+        if until.v_end is not None and v > until.v_end:
+            raise ScenarioError(
+                f"record.times.at: {t!r} is after the end of the run ({_end_as_given(scenario, until)}): "
+                "remove it from record.times.at or let the run go on longer"
+            )
+    return iter([v for _, v in values])
+
+
+def _end_as_given(scenario: Scenario, until: Until) -> str:
+    """The end on the clock that counts, in the unit in which the scenario gives it."""
+    given = scenario.flow.until
+    return (
+        f"flow.until.log_time: {given.log_time!r}"
+        if until.outcome is Outcome.LOG_TIME
+        else f"flow.until.time: {given.time!r}"
+    )

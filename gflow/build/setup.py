@@ -1,0 +1,149 @@
+"""The problem of a scenario, and where its flow starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.build.dataset import build_dataset
+from gflow.build.named_files import named_by
+from gflow.build.streams import INIT_STREAM, stream
+from gflow.problem import initialisation
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.initialisation import ScalarStart, Start
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
+from gflow.scenario import Scenario
+from gflow.scenario.schema import (
+    BalancedInit,
+    FileInit,
+    GaussianInit,
+    HuberizedRelu,
+    LeakyRelu,
+    Outer,
+    OuterInit,
+    Relu,
+    ScalarModel,
+    SmoothLeakyRelu,
+    TwoLayerModel,
+)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A problem and its start.  inner: W (m, d), with a bias as last column, or b (m, 1) of a scalar network."""
+
+    problem: Problem
+    inner: Array
+
+    @property
+    def W_initial(self) -> Array:  # noqa: N802 (the matrix of the literature)
+        """W (m, d) at the start."""
+        directions = self.problem.network.directions
+        return self.inner if directions is None else self.inner * directions
+
+
+def build_setup(scenario: Scenario) -> Setup:
+    """Data, network and start of a scenario.  Raises ScenarioError for unusable files and for lack of memory."""
+    dataset = build_dataset(scenario)
+    model, loss = scenario.model, LOSSES[scenario.loss]
+    if isinstance(model, ScalarModel):
+        scalar = _scalar_start(scenario, model.width, dataset.X.shape[1])
+        network = Network(scalar.outer, _slope(model), trains_outer=True, directions=scalar.directions)
+        return Setup(Problem.of(dataset.X, dataset.y, network, loss), scalar.inner.reshape(-1, 1))
+    start = _start(scenario, model, dataset.X.shape[1])
+    X, W = dataset.X, start.W
+    if model.bias:  # one more input, constant 1, whose weights are the biases
+        assert start.bias is not None
+        X = np.hstack([X, np.ones((X.shape[0], 1))])
+        W = np.hstack([W, start.bias[:, None]])
+    assert start.outer is not None
+    network = Network(start.outer, _slope(model), model.outer.train, _smoothing(model), None, start.output_bias)
+    return Setup(Problem.of(X, dataset.y, network, loss), W)
+
+
+def _scalar_start(scenario: Scenario, width: int, d: int) -> ScalarStart:
+    init = scenario.init
+    if isinstance(init, FileInit):
+        with named_by(scenario, "init", init.path):
+            return initialisation.read_scalar_file(scenario.folder / init.path, width, d)
+    assert isinstance(init, BalancedInit)
+    size = width**-0.25 if init.size == "inverse_fourth_root_width" else init.size
+    return initialisation.balanced(width, d, size, stream(init.seed, scenario, INIT_STREAM))
+
+
+def _start(scenario: Scenario, model: TwoLayerModel, d: int) -> Start:
+    """W, and whatever else the model needs; the output bias of several outputs with a bias starts at 0."""
+    init, width, K = scenario.init, model.width, model.outputs
+    if isinstance(init, FileInit):
+        with named_by(scenario, "init", init.path):
+            read = initialisation.read_file(scenario.folder / init.path, width, d, K, model.bias)
+        outer = _outer(model.outer, width) if read.outer is None else read.outer
+        return Start(read.W, outer, read.bias, _output_bias(model, read.output_bias))
+    assert isinstance(init, GaussianInit)
+    rng = stream(init.seed, scenario, INIT_STREAM)
+    std = _std(init, width, d)
+    W = initialisation.gaussian(width, d, std, rng)
+    outer = _outer(model.outer, width) if init.outer is None else _drawn_outer(init.outer, width, K, rng)
+    bias = initialisation.gaussian(width, 1, std if init.bias == "same" else 0.0, rng)[:, 0] if model.bias else None
+    return Start(W, outer, bias, _output_bias(model, None))
+
+
+def _output_bias(model: TwoLayerModel, given: Array | None) -> Array | None:
+    if given is None and model.bias and model.outputs > 1 and model.outer.train:
+        return np.zeros(model.outputs)
+    return given
+
+
+def _drawn_outer(spec: OuterInit, width: int, K: int, rng: np.random.Generator) -> Array:
+    """a (m,), or A (K, m) for several outputs."""
+    named = {"inverse_sqrt_width": width**-0.5, "tensorflow": initialisation.tensorflow_std(width, K)}
+    std = named[spec.std] if isinstance(spec.std, str) else spec.std
+    drawn = initialisation.gaussian(K, width, std, rng)
+    return drawn[0] if K == 1 else drawn
+
+
+def _std(init: GaussianInit, width: int, d: int) -> float:
+    if init.std is not None:
+        return 1.0 / np.sqrt(d) if init.std == "inverse_sqrt_inputs" else init.std
+    assert init.scale is not None
+    default = (
+        initialisation.pytorch_std(d) if init.relative_to == "pytorch" else initialisation.tensorflow_std(width, d)
+    )
+    return init.scale * default
+
+
+def _outer(spec: Outer, width: int) -> Array:
+    if spec.values == "signs":
+        assert spec.positive is not None
+        values = np.where(np.arange(width) < spec.positive, 1.0, -1.0)
+    else:
+        values = np.array(spec.values, dtype=float)
+    named = {
+        "inverse_sqrt_width": 1.0 / np.sqrt(width),
+        "inverse_half_width": 2.0 / width,
+        "inverse_width": 1.0 / width,
+        "one": 1.0,
+    }
+    return values * (named[spec.scale] if isinstance(spec.scale, str) else spec.scale)
+
+
+def _slope(model: TwoLayerModel | ScalarModel) -> float:
+    activation = model.activation
+    if isinstance(activation, LeakyRelu | SmoothLeakyRelu):
+        return activation.slope
+    return 0.0 if isinstance(activation, Relu | HuberizedRelu) else 1.0
+
+
+def _smoothing(model: TwoLayerModel) -> Smoothing | None:
+    activation = model.activation
+    if isinstance(activation, SmoothLeakyRelu):
+        return SmoothLeaky(activation.slope)
+    if isinstance(activation, HuberizedRelu):
+        return Huberized(2.0 / model.width if activation.h == "inverse_half_width" else activation.h)
+    return None

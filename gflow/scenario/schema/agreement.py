@@ -1,0 +1,71 @@
+"""What the parts of a scenario demand of each other; every refusal names the key to change."""
+
+from __future__ import annotations
+
+from gflow.scenario.schema.base import refuse
+from gflow.scenario.schema.data import Data
+from gflow.scenario.schema.init import BalancedInit, GaussianInit, Init
+from gflow.scenario.schema.network import HuberizedRelu, Model, ScalarModel, SmoothLeakyRelu, TwoLayerModel
+from gflow.scenario.schema.real_data import DigitsData, FileData
+from gflow.scenario.schema.run import Flow
+
+
+def check_start(model: Model, init: Init) -> None:
+    """Refuse an initialisation that does not fit the network.  Raises PydanticCustomError."""
+    if isinstance(model, ScalarModel):
+        if isinstance(init, GaussianInit):
+            refuse("does not fit model.kind scalar; use balanced (or file)", "init", "kind")
+        return
+    if isinstance(init, BalancedInit):
+        refuse("is for model.kind scalar; use gaussian (or file) for two_layer", "init", "kind")
+    if isinstance(init, GaussianInit):
+        _check_draws(model, init)
+
+
+def _check_draws(model: TwoLayerModel, init: GaussianInit) -> None:
+    if init.bias == "same" and not model.bias:
+        refuse("draws biases, and the network has none; set `model.bias: true` or remove it", "init", "bias")
+    if model.outputs > 1 and init.outer is None:
+        remedy = "add for example `outer: {std: tensorflow}`"
+        refuse(f"has no `outer`, which outputs = {model.outputs} needs; {remedy}", "init")
+    if init.outer is not None and model.outer.values != "signs":
+        refuse("lists the outer layer, and init.outer draws it; remove one of the two", "model", "outer", "values")
+
+
+def check_labels(model: Model, data: Data, loss: str) -> None:
+    """Refuse data whose labels, or a loss that, does not fit the number of outputs.  Raises PydanticCustomError."""
+    outputs = model.outputs if isinstance(model, TwoLayerModel) else 1
+    if outputs == 1:
+        if isinstance(data, DigitsData) and len(data.classes) != 2:
+            refuse(
+                f"names {len(data.classes)} classes, and one output tells two apart; name two digits or set "
+                f"`model.outputs: {len(data.classes)}` (two_layer)",
+                *("data", "classes"),
+            )
+        return
+    if loss != "logistic":
+        refuse(f"is not available with outputs = {outputs}; use logistic (softmax cross-entropy)", "loss")
+    if not isinstance(data, DigitsData | FileData):
+        reason = f"has labels -1 and +1, and outputs = {outputs} needs classes 0, ..., {outputs - 1}"
+        refuse(f"{reason}; use digits, file, or `model.outputs: 1`", "data", "kind")
+    if isinstance(data, DigitsData) and len(data.classes) != outputs:
+        reason = f"names {len(data.classes)} classes, and model.outputs = {outputs} needs {outputs}"
+        refuse(f"{reason}; make the numbers equal", "data", "classes")
+
+
+def check_engine(model: Model, flow: Flow) -> None:
+    """Refuse the dual engine where it does not apply.  Raises PydanticCustomError."""
+    obstacle = _obstacle(model)
+    if flow.engine == "dual" and obstacle is not None:
+        refuse(f"does not apply to {obstacle}; use auto or primal", "flow", "engine")
+
+
+def _obstacle(model: Model) -> str | None:
+    """Why the flow of this network has no dual coordinates, or None when it has."""
+    if isinstance(model, ScalarModel):
+        return "model.kind scalar"
+    if model.outer.train:
+        return "a trained outer layer (model.outer.train)"
+    if isinstance(model.activation, SmoothLeakyRelu | HuberizedRelu):
+        return f"the smooth activation {model.activation.kind}"
+    return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None
