@@ -11,7 +11,7 @@ from gflow.trajectory import Trajectory
 
 LABEL_WIDTH = 12
 NOT_ENDED = "none yet: the run goes on, or was stopped from outside"
-MARGINS = {"normalized_margin": "min/|W| = ", "margin_spread": "spread "}
+BALANCE = {"balancedness_drift": "drift", "median_rotation": "median rotation cosine"}
 STABLE_RANKS = {"stable_rank": "W", "stable_rank_plus": "W+", "stable_rank_minus": "W-"}
 
 
@@ -34,11 +34,25 @@ def pattern_text(trajectory: Trajectory) -> str:
 
 
 def margins_text(trajectory: Trajectory) -> str:
-    return ", ".join(f"{text}{value:.4g}" for text, value in last_values(trajectory, MARGINS).items())
+    """The least margin over the power of the parameters' norm that its homogeneity asks for: |W|, or |theta|^2."""
+    degree = float(trajectory.facts.get("homogeneity", 1))
+    norm = "|W|" if degree == 1.0 else f"|theta|^{degree:g}"
+    names = {"normalized_margin": f"min/{norm} =", "margin_spread": "spread"}
+    return values_text(last_values(trajectory, names))
 
 
 def stable_rank_text(trajectory: Trajectory) -> str:
-    return ", ".join(f"{text} {value:.4g}" for text, value in last_values(trajectory, STABLE_RANKS).items())
+    return values_text(last_values(trajectory, STABLE_RANKS))
+
+
+def balance_text(trajectory: Trajectory) -> str:
+    """How exactly a_j^2 - |w_j|^2 stays, and how far the neurons have turned."""
+    return values_text(last_values(trajectory, BALANCE), "; ")
+
+
+def values_text(values: Mapping[str, float], separator: str = ", ") -> str:
+    # Adding 0 turns the -0 of floating point, which nobody means, into 0.
+    return separator.join(f"{text} {value + 0.0:.4g}" for text, value in values.items())
 
 
 def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gflow.report.lines import (
+    balance_text,
     labelled,
     log_time,
     margins_text,
@@ -22,6 +23,7 @@ from gflow.report.lines import (
 )
 from gflow.trajectory import EVENT_KINDS, FILE_NAME, Trajectory
 
+SCALAR = "scalar"
 TABLE_ROWS = 8
 TABLE_SERIES = ("stable_rank", "sliding", "events")
 Facts = Mapping[str, str | float | int]
@@ -30,23 +32,47 @@ Json = dict[str, Any]  # any JSON value
 
 def headline(trajectory: Trajectory) -> str:
     """`gaussian: two_layer, m = 64, leaky_relu(0.1); n = 20, d = 400, rank 20; logistic; dual engine, Radau`."""
-    return described(trajectory.facts, trajectory.sizes)
+    return described(trajectory.facts, trajectory.sizes, signs_text(trajectory))
 
 
-def described(facts: Facts, sizes: Mapping[str, int]) -> str:
+def described(facts: Facts, sizes: Mapping[str, int], signs: str = "") -> str:
     """The headline before there is a file.  `sizes` as in `Header.sizes`; facts may be missing."""
-    network = [facts.get("model"), f"m = {sizes['neuron']}", activation_text(facts)]
-    data = f"n = {sizes['sample']}, d = {sizes['input']}, rank {sizes['span']}"
+    network = [facts.get("model"), f"m = {sizes['neuron']}{signs}", activation_text(facts), *trained_texts(facts)]
     engine = [f"{facts['engine']} engine" if "engine" in facts else None, facts.get("method")]
-    parts = [joined(network), data, joined([facts.get("loss")]), joined(engine)]
+    parts = [joined(network), data_text(facts, sizes), joined([facts.get("loss")]), joined(engine)]
     return f"{facts.get('name', 'unnamed')}: " + "; ".join(part for part in parts if part)
+
+
+def signs_text(trajectory: Trajectory) -> str:
+    """` (3 +, 2 -)` where a fixed outer layer of one output has not as many neurons of either sign."""
+    if trajectory.facts.get("trains_outer", 0) or trajectory.facts.get("outputs", 1) != 1:
+        return ""
+    outer = trajectory.outer
+    plus, minus = np.count_nonzero(outer > 0), np.count_nonzero(outer < 0)
+    return "" if plus == minus else f" ({plus} +, {minus} -)"
 
 
 def activation_text(facts: Facts) -> str | None:
     if "activation" not in facts:
         return None
-    slope = float(facts.get("slope", 0.0))
-    return f"{facts['activation']}({slope:g})" if slope else str(facts["activation"])
+    values = [float(facts.get(name, 0.0)) for name in ("slope", "bandwidth")]
+    shown = ", ".join(f"{value:g}" for value in values if value)
+    return f"{facts['activation']}({shown})" if shown else str(facts["activation"])
+
+
+def trained_texts(facts: Facts) -> list[str]:
+    """What there is beyond an inner layer without bias and one output; a scalar network always trains both layers."""
+    trains_outer = facts.get("trains_outer", 0) and facts.get("model") != SCALAR
+    outputs = facts.get("outputs", 1)
+    shown = {"outer trained": trains_outer, "bias": facts.get("bias", 0), f"{outputs} outputs": outputs != 1}
+    return [text for text, holds in shown.items() if holds]
+
+
+def data_text(facts: Facts, sizes: Mapping[str, int]) -> str:
+    """The input of the bias is told apart from those of the data; a scalar network has no span of the samples."""
+    inputs = f"{sizes['input'] - 1} + 1" if facts.get("bias", 0) else str(sizes["input"])
+    rank = None if facts.get("model") == SCALAR else f"rank {sizes['span']}"
+    return joined([f"n = {sizes['sample']}", f"d = {inputs}", rank])
 
 
 def joined(parts: list[str | float | int | None]) -> str:
@@ -60,6 +86,7 @@ def closing_table(trajectory: Trajectory) -> str:
         "Pattern": pattern_text(trajectory),
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
+        "Balance": balance_text(trajectory),
         "Saved": f"{saved_text(trajectory)};  next: gflow inspect {shlex.quote(str(run_path(trajectory)))}",
     }
     return labelled(lines)
@@ -89,6 +116,7 @@ def inspection(trajectory: Trajectory) -> Json:
         "log1p_time": {"first": times[0], "last": times[-1]},
         "log_time": {"first": log_time(times[0]), "last": log_time(times[-1])},
         "last_row": last_row(trajectory),
+        "neurons": neurons_content(trajectory),
         "events": events_content(trajectory),
         "table": table(trajectory),
         "provenance": trajectory.provenance,
@@ -102,6 +130,15 @@ def last_row(trajectory: Trajectory) -> Json:
     series = {name: trajectory.read(f"series/{name}", -1) for name in trajectory.series}
     rest = {name: trajectory.read(name, -1) for name in ("tau", "log_loss")}
     return series | rest | {"min_margin": trajectory.read("margins", -1).min()}
+
+
+def neurons_content(trajectory: Trajectory) -> Json:
+    """The spread over the neurons, in the last row, of each quantity that is kept of them."""
+    last = {name: trajectory.read(f"neurons/{name}", -1) for name in trajectory.neurons}
+    return {
+        name: {"least": values.min(), "median": np.median(values), "largest": values.max()}
+        for name, values in last.items()
+    }
 
 
 def events_content(trajectory: Trajectory) -> Json:
@@ -153,6 +190,7 @@ def inspection_text(trajectory: Trajectory) -> str:
         "Pattern": pattern_text(trajectory),
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
+        "Balance": balance_text(trajectory),
         "File": saved_text(trajectory),
         "Format": f"{trajectory.format_version}, gflow {trajectory.gflow_version}, "
         f"scenario sha256 {trajectory.scenario_sha256[:12]}",
@@ -196,4 +234,4 @@ def table_text(rows: Sequence[Json]) -> str:
 def cell_text(name: str, value: float | None) -> str:
     if value is None:
         return "t = 0" if name == "log_time" else "-"
-    return f"{value:.6g}" if name in ("row", "sliding", "events") else f"{value:.4g}"
+    return f"{value + 0.0:.6g}" if name in ("row", "sliding", "events") else f"{value + 0.0:.4g}"

@@ -1,8 +1,8 @@
-"""Rows and events, checked and stacked into the blocks that are appended to the datasets of a file."""
+"""Headers, rows and events, checked; rows and events stacked into the blocks that are appended to a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.layout import EVENT, EVENT_COUNT, EVENTS, ROW, ROWS, Variable
-from gflow.trajectory.rows import EventEntry, Row
+from gflow.trajectory.layout import EVENT, EVENT_COUNT, EVENTS, ROW, Form, Variable
+from gflow.trajectory.rows import EventEntry, Header, Row
 
-Columns = dict[str, NDArray[Any]]  # dataset name -> (K, ...) block; dtypes differ between datasets
+Columns = dict[str, NDArray[Any]]  # dataset name -> (T, ...) block; dtypes differ between datasets
 
 
 def check_series_names(names: Sequence[str]) -> None:
@@ -26,40 +26,75 @@ def check_series_names(names: Sequence[str]) -> None:
         )
 
 
-def row_columns(rows: Sequence[Row], series_names: Sequence[str], sizes: Mapping[str, int], first: int) -> Columns:
+def check_neuron_series(names: Sequence[str]) -> None:
+    """TrajectoryError unless all names stand in `layout.NEURON_SERIES`, none twice."""
+    unknown = sorted(set(names) - set(layout.NEURON_SERIES))
+    if unknown or len(set(names)) < len(names):
+        raise TrajectoryError(
+            f"series of neurons {', '.join(names)}: unknown {unknown}; each may come once: see layout.NEURON_SERIES"
+        )
+
+
+def check_header(header: Header, form: Form) -> None:
+    """TrajectoryError: an array whose shape HDF5 would broadcast silently, or a span for a scalar network."""
+    sizes = header.sizes()
+    initial = (variable for variable in form.rows if variable.name == "outer")
+    for variable in (*form.fixed, *initial):
+        expected = tuple(sizes[axis] for axis in variable.dims if axis != ROW)
+        found = np.shape(getattr(header, variable.name))
+        if found != expected:
+            raise TrajectoryError(f"header: {variable.name} has shape {found}, the other arrays imply {expected}")
+    if form.has_directions and (sizes["span"] != 1 or np.any(header.basis)):
+        raise TrajectoryError("header: with directions, basis must be one row of zeros: see the layout")
+
+
+def row_columns(rows: Sequence[Row], form: Form, sizes: Mapping[str, int], first: int) -> Columns:
     """One block a dataset for rows `first`, `first + 1`, ...; TrajectoryError: a wrong key, shape or NaN."""
     for number, row in enumerate(rows, first):
-        check_series_keys(row, series_names, number)
+        check_keys(row, form, number)
     columns = {ROW: np.array([row.log1p_time for row in rows], dtype="f8")}
-    for variable in ROWS:
-        columns[variable.name] = stacked(rows, variable, sizes, first)
-    for name in series_names:
+    for variable in form.rows:
+        columns[variable.name] = stacked([getattr(row, variable.field) for row in rows], variable, sizes, first)
+    for name in form.series:
         variable = layout.series_variable(name)
         columns[variable.name] = np.array([row.series[name] for row in rows], dtype=variable.dtype)
+    for name in form.neuron_series:
+        variable = layout.neuron_variable(name)
+        columns[variable.name] = stacked([row.neurons[name] for row in rows], variable, sizes, first)
     for name, block in columns.items():
         check_numbers(name, block, first)
     return columns
 
 
-def check_series_keys(row: Row, series_names: Sequence[str], number: int) -> None:
-    if row.series.keys() != set(series_names):
-        differing = sorted(row.series.keys() ^ set(series_names))
+def check_keys(row: Row, form: Form, number: int) -> None:
+    """TrajectoryError unless a row brings exactly what the file was created with."""
+    check_names(row.series.keys(), form.series, f"row {number}: series")
+    check_names(row.neurons.keys(), form.neuron_series, f"row {number}: series of neurons")
+    for name, needed in (("outer", form.trains_outer), ("output_bias", form.has_output_bias)):
+        if needed and getattr(row, name) is None:
+            raise TrajectoryError(f"row {number}: {name} is missing: every row brings it when it is trained")
+        if not needed and getattr(row, name) is not None:
+            raise TrajectoryError(f"row {number}: {name} is given, but by the header it is not trained")
+
+
+def check_names(found: Set[str], announced: Sequence[str], what: str) -> None:
+    if found != set(announced):
         raise TrajectoryError(
-            f"row {number}: series {', '.join(differing)} missing or not announced: every row brings the "
+            f"{what} {', '.join(sorted(found ^ set(announced)))} missing or not announced: every row brings the "
             "series that the file was created with"
         )
 
 
-def stacked(rows: Sequence[Row], variable: Variable, sizes: Mapping[str, int], first: int) -> NDArray[Any]:
-    """(K, ...) block of one field; a wrong shape is named here, since HDF5 would broadcast it silently."""
+def stacked(values: Sequence[Any], variable: Variable, sizes: Mapping[str, int], first: int) -> NDArray[Any]:
+    """(T, ...) block of one dataset; a wrong shape is named here, since HDF5 would broadcast it silently."""
     expected = tuple(sizes[axis] for axis in variable.dims[1:])
-    values = [np.asarray(getattr(row, variable.field), dtype=variable.dtype) for row in rows]
-    for number, value in enumerate(values, first):
-        if value.shape != expected:
+    arrays = [np.asarray(value, dtype=variable.dtype) for value in values]
+    for number, array in enumerate(arrays, first):
+        if array.shape != expected:
             raise TrajectoryError(
-                f"row {number}: {variable.field} has shape {value.shape} where the header implies {expected}"
+                f"row {number}: {variable.field} has shape {array.shape} where the header implies {expected}"
             )
-    return np.stack(values)
+    return np.stack(arrays)
 
 
 def check_numbers(name: str, block: NDArray[Any], first: int) -> None:

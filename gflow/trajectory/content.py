@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.layout import DIMENSIONS, EVENTS, FIXED, ROWS, UNLIMITED, Variable
+from gflow.trajectory.layout import OUTER, OUTPUT_BIAS, UNLIMITED, Form, Variable
 from gflow.trajectory.rows import Header
 
 HdfFile = Any  # an open h5py.File; h5py carries no types
@@ -21,23 +21,15 @@ HdfDataset = Any  # an h5py.Dataset
 Fact = str | float | int
 
 
-def variables(series_names: Sequence[str], records_events: bool) -> tuple[Variable, ...]:
-    """All datasets of a run but its texts, dimensions first."""
-    series = tuple(layout.series_variable(name) for name in series_names)
-    return DIMENSIONS + FIXED + ROWS + series + (EVENTS if records_events else ())
-
-
-def create_datasets(
-    file: HdfFile, every: Sequence[Variable], sizes: Mapping[str, int], capacity: Mapping[str, int]
-) -> None:
+def create_datasets(file: HdfFile, form: Form, sizes: Mapping[str, int], capacity: Mapping[str, int]) -> None:
     """Empty datasets of the given sizes, chunked for the given capacities, with units and dimensions."""
-    for variable in every:
+    for variable in form.variables:
         dataset = create_dataset(file, variable, sizes, capacity)
         dataset.attrs.update(units="1", long_name=variable.long_name)
-        if variable in DIMENSIONS:
+        if variable in form.dimensions:
             dataset.make_scale(variable.name)
-    for variable in every:
-        if variable not in DIMENSIONS:
+    for variable in form.variables:
+        if variable not in form.dimensions:
             for axis, name in enumerate(variable.dims):
                 file[variable.name].dims[axis].attach_scale(file[name])
 
@@ -53,7 +45,7 @@ def create_dataset(
     return file.create_dataset(variable.name, shape, variable.dtype, maxshape=(None, *rest), chunks=(length, *rest))
 
 
-def write_header(file: HdfFile, header: Header) -> None:
+def write_header(file: HdfFile, header: Header, form: Form) -> None:
     """Attributes, texts and fixed arrays of a file that has no rows yet; TrajectoryError: a fact's name is
     taken.
     """
@@ -74,7 +66,7 @@ def write_header(file: HdfFile, header: Header) -> None:
     write_text(file, "scenario", header.scenario)
     write_text(file, "scenario_resolved", header.scenario_resolved)
     write_text(file, "provenance", json.dumps([header.provenance]))
-    for variable in FIXED:
+    for variable in form.fixed:
         file[variable.name][...] = getattr(header, variable.name)
     for name, size in header.sizes().items():
         file[name][...] = np.arange(size)
@@ -92,12 +84,12 @@ def append(dataset: HdfDataset, first: int, block: NDArray[Any]) -> None:
     dataset[first:] = block
 
 
-def copy_content(old: HdfFile, new: HdfFile, every: Sequence[Variable], attributes: Mapping[str, Any]) -> None:
+def copy_content(old: HdfFile, new: HdfFile, form: Form, attributes: Mapping[str, Any]) -> None:
     """Fill the datasets of `new`, as far as they go, from `old`; its attributes and texts, and some more."""
     new.attrs.update(dict(old.attrs) | dict(attributes))
     for name in layout.TEXTS:
         write_text(new, name, old[name].asstr()[()])
-    for variable in every:
+    for variable in form.variables:
         copy_dataset(old[variable.name], new[variable.name])
 
 
@@ -120,12 +112,31 @@ def check_format(path: Path, file: HdfFile) -> None:
         )
 
 
-def check_rows(path: Path, file: HdfFile) -> None:
+def form_of(file: HdfFile) -> Form:
+    """The form of a file that was written earlier; ValueError for an outer layer of no form."""
+    outer = file[OUTER.name]
+    trains_outer = None in outer.maxshape  # rows can be appended
+    axes = len(outer.shape) - trains_outer
+    if axes not in (1, 2):
+        raise ValueError(f"{OUTER.name} has shape {outer.shape}")
+    return Form(
+        series=tuple(file["series"]),
+        neuron_series=tuple(file["neurons"]) if "neurons" in file else (),
+        records_events="events" in file,
+        trains_outer=trains_outer,
+        has_outputs=axes == 2,
+        has_output_bias=OUTPUT_BIAS.name in file,
+        has_directions="directions" in file,
+    )
+
+
+def check_rows(path: Path, file: HdfFile, form: Form) -> None:
     """TrajectoryError unless all datasets are as long as the committed rows, and those are not none."""
     committed = int(file.attrs[layout.N_COMMITTED])
     if committed == 0:
         raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: run it again")
-    names = [layout.ROW, *(variable.name for variable in ROWS), *(f"series/{name}" for name in file["series"])]
+    names = [layout.ROW, *(variable.name for variable in form.rows)]
+    names += [f"series/{name}" for name in form.series] + [f"neurons/{name}" for name in form.neuron_series]
     short = [name for name in names if file[name].len() < committed]
     if short:
         raise TrajectoryError(f"{path} is damaged: {committed} rows committed, fewer in {', '.join(short)}")

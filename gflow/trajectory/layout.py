@@ -1,6 +1,6 @@
 """The layout of `trajectory.h5`, format version 1: every name, dimension, dtype and meaning, in one place.
 
-Letters: T rows, E events, n samples, d inputs, m neurons, r the rank of the data.  All quantities are
+Letters: T rows, E events, n samples, d inputs, m neurons, r the rank of the data, K outputs.  All quantities are
 dimensionless (`units = "1"`).  A dimension is a scale at the root, so netCDF-4 readers see its name
 everywhere; the rows lie along `log1p_time`, which is therefore their coordinate.
 
@@ -12,8 +12,18 @@ Rules that writer and reader share:
 * *Committed events.*  `series/events` counts the entries of `events/` from the start up to each row, so the
   committed entries are the first `series/events[n_committed - 1]`: events after the last committed row are
   not shown until a later row counts them.  A run whose events are not recorded has no group `events`.
+* *Forms.*  What a run can have beyond one output and a fixed outer layer changes its datasets (`Form`):
+  trained, `outer` is a row dataset (T, m), otherwise (m,).  With several outputs it has K rows of neurons,
+  (T, K, m) or (K, m), along `output`; then `y` holds class indices and `margins` are those of the classes.
+  `output_bias` (T, K) is there where the outputs have a bias, which is trained; K = 1 with one output.
+* *Bias.*  With a bias of the neurons (fact `bias` = 1), the last input is the constant 1: the last column of `X`
+  is ones, that of W the bias, d counts it, and the span is that of the rows of `X`.
+* *Scalar networks.*  sum_j a_j phi(b_j <v_j, x>) with frozen unit rows v_j: `directions` (m, d) holds v, `inner`
+  (T, m, 1) holds b, and W at row k is inner[k] * directions, from `W_initial` on.  There is no span of the samples
+  then: `basis` is one row of zeros.  A file without `directions` has W = W_initial + (inner[k] - inner[0]) @ basis.
 * *Series.*  A series holds a number in every row.  A quantity that a run cannot have in each row (the stable
-  rank of W- without negative neurons) has no series; NaN is never stored for "not defined" or "not yet".
+  rank of W- without negative neurons) has no series; NaN is never stored for "not defined" or "not yet".  Series
+  with a value for each neuron are (T, m), in the group `neurons`, which is absent where there are none.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
@@ -26,7 +36,8 @@ Rules that writer and reader share:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 FORMAT = "gflow"
 FORMAT_VERSION = 1
@@ -83,16 +94,18 @@ DIMENSIONS = (
     Variable("neuron", ("neuron",), "i4", "index of the neuron"),
     Variable("span", ("span",), "i4", "index of the coordinate in the span of the samples"),
 )
+OUTPUT = Variable("output", ("output",), "i4", "index of the output")
 UNLIMITED = (ROW, EVENT)
-FIXED_DIMENSIONS = tuple(axis for axis in DIMENSIONS if axis.name not in UNLIMITED)
 
 FIXED = (
     Variable("X", ("sample", "input"), "f8", "inputs"),
     Variable("y", ("sample",), "f8", "labels, -1 or +1"),
     Variable("W_initial", ("neuron", "input"), "f8", "first layer W at row 0"),
     Variable("basis", ("span", "input"), "f8", "orthonormal rows B that span the samples"),
-    Variable("outer", ("neuron",), "f8", "outer layer a"),
 )
+OUTER = Variable("outer", ("neuron",), "f8", "outer layer a")
+OUTPUT_BIAS = Variable("output_bias", (ROW, OUTPUT.name), "f8", "biases c of the outputs")
+DIRECTIONS = Variable("directions", ("neuron", "input"), "f8", "unit rows v_j of the scalar network")
 
 ROWS = (
     Variable("tau", (ROW,), "f8", "rescaled time, d tau = mean_i g_i dt"),
@@ -101,6 +114,16 @@ ROWS = (
     Variable("log_loss", (ROW,), "f8", "log of the mean loss L"),
     Variable("pattern", (ROW, "neuron", "sample"), "i1", "sign of <w_j, x_i>: +1, -1, 0 = sliding"),
 )
+
+WITH_OUTPUTS = {
+    "y": "labels, class indices 0 .. K-1",
+    "margins": "margins p_i = f_{y_i}(x_i) - log of sum_{k != y_i} exp f_k(x_i)",
+}
+WITH_DIRECTIONS = {
+    "inner": "inner weights b, w_j = b_j v_j",
+    "basis": "one row of zeros: W moves along its directions",
+}
+"""Meanings of the same datasets in other forms."""
 
 EVENTS = (
     Variable("events/log1p_time", (EVENT,), "f8", "log(1 + t) of the event"),
@@ -113,20 +136,28 @@ EVENT_KINDS = {1: "cross up", 2: "cross down", 3: "slide", 4: "leave up", 5: "le
 EVENT_COUNT = "events"
 SERIES = {
     "weight_norm": "Frobenius norm of W",
+    "parameter_norm": "norm |theta| of all trained parameters",
     "spectral_norm": "spectral norm of W",
     "stable_rank": "stable rank of W, |W|_F^2 / |W|_2^2",
     "stable_rank_plus": "stable rank of W+, the neurons with a_j > 0",
     "stable_rank_minus": "stable rank of W-, the neurons with a_j < 0",
     "min_margin": "least margin",
-    "normalized_margin": "least margin / weight_norm",
+    "normalized_margin": "least margin / |theta|^homogeneity",
     "smoothed_margin": "margin at which one sample alone has the total loss n L",
-    "normalized_smoothed_margin": "smoothed margin / weight_norm",
+    "normalized_smoothed_margin": "smoothed margin / |theta|^homogeneity",
     "margin_spread": "(largest - least margin) / largest |margin|",
     "active": "pairs (neuron, sample) on the + side",
     "inactive": "pairs (neuron, sample) on the - side",
     "sliding": "pairs (neuron, sample) that slide",
     EVENT_COUNT: "entries of events/ so far",
     "steps": "accepted steps so far",
+    "balancedness_drift": "largest |balancedness of a neuron - its value at row 0|",
+    "median_rotation": "median of the rotation of the neurons",
+}
+NEURON_SERIES = {
+    "balancedness": "a_j^2 - |w_j|^2",
+    "rotation": "<w_j(0), w_j(t)> / (|w_j(0)| |w_j(t)|), in [-1, 1]",
+    "norm": "|a_j| |w_j|",
 }
 
 MAX_CHUNKS = 64
@@ -139,6 +170,57 @@ CHUNK_LENGTH = 1024
 
 def series_variable(name: str) -> Variable:
     return Variable(f"series/{name}", (ROW,), "f8", SERIES[name])
+
+
+def neuron_variable(name: str) -> Variable:
+    return Variable(f"neurons/{name}", (ROW, "neuron"), "f8", NEURON_SERIES[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Which datasets a file has; chosen when it is created, the same for all its rows."""
+
+    series: tuple[str, ...]
+    neuron_series: tuple[str, ...] = ()
+    records_events: bool = True
+    trains_outer: bool = False
+    has_outputs: bool = False  # several, along `output`
+    has_output_bias: bool = False
+    has_directions: bool = False
+
+    @property
+    def dimensions(self) -> tuple[Variable, ...]:
+        return DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ())
+
+    @property
+    def fixed(self) -> tuple[Variable, ...]:
+        """Datasets without rows, filled when the file is created."""
+        outer = () if self.trains_outer else (self._outer,)
+        return self._told(FIXED + outer + ((DIRECTIONS,) if self.has_directions else ()))
+
+    @property
+    def rows(self) -> tuple[Variable, ...]:
+        """Datasets along the rows at the root: the fields of a `Row`."""
+        outer = (self._outer,) if self.trains_outer else ()
+        return self._told(ROWS + outer + ((OUTPUT_BIAS,) if self.has_output_bias else ()))
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """All datasets but the texts, dimensions first."""
+        series = tuple(series_variable(name) for name in self.series)
+        neurons = tuple(neuron_variable(name) for name in self.neuron_series)
+        return self.dimensions + self.fixed + self.rows + series + neurons + (EVENTS if self.records_events else ())
+
+    @property
+    def _outer(self) -> Variable:
+        rows = (ROW,) if self.trains_outer else ()
+        outputs = (OUTPUT.name,) if self.has_outputs else ()
+        return replace(OUTER, dims=(*rows, *outputs, *OUTER.dims))
+
+    def _told(self, variables: Iterable[Variable]) -> tuple[Variable, ...]:
+        """The same datasets with the meanings that they have in this form."""
+        meanings = (WITH_OUTPUTS if self.has_outputs else {}) | (WITH_DIRECTIONS if self.has_directions else {})
+        return tuple(replace(each, long_name=meanings.get(each.name, each.long_name)) for each in variables)
 
 
 def chunk_length(capacity: int, entry_bytes: int) -> int:

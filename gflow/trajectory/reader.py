@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.content import Fact, HdfFile, check_format, check_rows, plain
-from gflow.trajectory.layout import DIMENSIONS, EVENTS, FIXED, ROW, ROWS
+from gflow.trajectory.content import Fact, HdfFile, check_format, check_rows, form_of, plain
+from gflow.trajectory.layout import EVENTS, ROW, UNLIMITED, Form
 from gflow.trajectory.rows import Floats
 
 if TYPE_CHECKING:
@@ -42,16 +42,18 @@ class Events:
 
 
 class Series(Mapping[str, Floats]):
-    """The scalar series of a trajectory by name, each (T,), read when asked for."""
+    """The datasets of one group by name, `series` (T,) or `neurons` (T, m) each, read when asked for."""
 
-    def __init__(self, trajectory: Trajectory, names: tuple[str, ...]):
+    def __init__(self, trajectory: Trajectory, group: str, names: tuple[str, ...]):
         self._trajectory = trajectory
+        self._group = group
         self._names = names
 
     def __getitem__(self, name: str) -> Floats:
         if name not in self._names:
-            raise KeyError(f"no series {name!r} in {self._trajectory.path}: it has {', '.join(self._names)}")
-        return self._trajectory.read(f"series/{name}")
+            found = ", ".join(self._names) or "none"
+            raise KeyError(f"no series {name!r} in {self._group} of {self._trajectory.path}: it has {found}")
+        return self._trajectory.read(f"{self._group}/{name}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -67,15 +69,18 @@ class Trajectory:
     that goes on writing does not change what is seen here: open again to see its new rows.
     """
 
-    def __init__(self, path: Path, file: HdfFile):
+    def __init__(self, path: Path, file: HdfFile, form: Form):
         self.path = path
+        self._form = form
         self._attributes: dict[str, Fact] = {name: plain(value) for name, value in file.attrs.items()}
         self.n_rows = int(self._attributes[layout.N_COMMITTED])
-        self.series = Series(self, tuple(file["series"]))
-        self.records_events = "events" in file
+        self.series = Series(self, "series", form.series)
+        self.neurons = Series(self, "neurons", form.neuron_series)
+        self.records_events = form.records_events
+        self.trains_outer = form.trains_outer
         counted = int(file["series"][layout.EVENT_COUNT][self.n_rows - 1])
         self.n_events = counted if self.records_events else 0
-        self.sizes = {axis.name: file[axis.name].len() for axis in layout.FIXED_DIMENSIONS}
+        self.sizes = {axis.name: file[axis.name].len() for axis in form.dimensions if axis.name not in UNLIMITED}
 
     def read(self, name: str, rows: int | slice = slice(None)) -> NDArray[Any]:
         """Committed rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
@@ -134,8 +139,25 @@ class Trajectory:
 
     @property
     def outer(self) -> Floats:
-        """(m,)"""
-        return self._whole("outer")
+        """(m,), or (T, m) where trained; with K outputs (K, m) or (T, K, m)"""
+        return self.read("outer") if self.trains_outer else self._whole("outer")
+
+    def outer_at(self, row: int) -> Floats:
+        """(m,) or (K, m) at one row, which matters only where it is trained; IndexError beyond the rows."""
+        if self.trains_outer:
+            return self.read("outer", row)
+        range(self.n_rows)[row]  # the IndexError
+        return self.outer
+
+    @property
+    def output_bias(self) -> Floats | None:
+        """(T, K); None without one"""
+        return self.read("output_bias") if self._form.has_output_bias else None
+
+    @property
+    def directions(self) -> Floats | None:
+        """(m, d), unit rows, of a scalar network; None for all others"""
+        return self._whole("directions") if self._form.has_directions else None
 
     @property
     def events(self) -> Events:
@@ -146,8 +168,12 @@ class Trajectory:
             return Events(*(file[variable.name][: self.n_events] for variable in EVENTS))
 
     def weights(self, row: int) -> Floats:
-        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis."""
-        moved: Floats = self.read("inner", row) - self.read("inner", 0)
+        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
+        inner: Floats = self.read("inner", row)
+        if self._form.has_directions:
+            scaled: Floats = inner * self._whole("directions")
+            return scaled
+        moved: Floats = inner - self.read("inner", 0)
         return self.W_initial + moved @ self.basis
 
     @property
@@ -199,22 +225,25 @@ class Trajectory:
         return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
 
     def to_xarray(self) -> xarray.DataTree:
-        """The committed content in memory, with named dimensions; groups `series` and `events` as in the
-        file.
+        """The committed content in memory, with named dimensions; groups `series`, `neurons` and `events` as in
+        the file.
         """
         try:
             import xarray
         except ModuleNotFoundError as error:
             raise TrajectoryError("to_xarray needs xarray: pip install 'gflow[xarray]'") from error
-        coordinates = {axis.name: self._coordinate(axis.name) for axis in DIMENSIONS}
-        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in ROWS}
-        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in FIXED}
+        coordinates = {axis.name: self._coordinate(axis.name) for axis in self._form.dimensions}
+        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in self._form.rows}
+        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in self._form.fixed}
         events = self.events
         groups = {
             "/": xarray.Dataset(root, coordinates, self._attributes),
             "series": xarray.Dataset({name: (ROW, values) for name, values in self.series.items()}),
             "events": xarray.Dataset({v.field: (v.dims, getattr(events, v.field), attributes_of(v)) for v in EVENTS}),
         }
+        if self.neurons:
+            neurons = {name: ((ROW, "neuron"), values) for name, values in self.neurons.items()}
+            groups["neurons"] = xarray.Dataset(neurons)
         return xarray.DataTree.from_dict(groups)
 
     def _coordinate(self, axis: str) -> NDArray[Any]:
@@ -244,8 +273,9 @@ def open_trajectory(path: str | Path) -> Trajectory:
     path = located(Path(path))
     with opened(path) as file:
         check_format(path, file)
-        check_rows(path, file)
-        return Trajectory(path, file)
+        form = form_of(file)
+        check_rows(path, file, form)
+        return Trajectory(path, file, form)
 
 
 def located(path: Path) -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gflow.trajectory.layout import Form
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +25,10 @@ def installed_version() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """All that is fixed when a run starts.  n samples, d inputs, m neurons, r rank of the data.
+    """All that is fixed when a run starts.  n samples, d inputs, m neurons, r rank of the data, K outputs.
 
+    `outer` holds the values at the start; if it is trained, every row brings its own.  With a bias of the neurons the
+    last of the d inputs is the constant 1.  With `directions`, which make a scalar network, `basis` is (1, d) zeros.
     `facts` become root attributes (name, model, activation, slope, loss, engine, method, rtol, atol, ...).
     `provenance` is the entry of this start; a resume appends its own.
     """
@@ -37,27 +42,51 @@ class Header:
     y: Floats  # (n,)
     W_initial: Floats  # (m, d)
     basis: Floats  # (r, d)
-    outer: Floats  # (m,)
+    outer: Floats  # (m,), or (K, m) with several outputs
+    trains_outer: bool = False
+    has_output_bias: bool = False
+    directions: Floats | None = None  # (m, d)
     facts: dict[str, str | float | int] = field(default_factory=dict)
     gflow_version: str = field(default_factory=installed_version)
 
     def sizes(self) -> dict[str, int]:
         """Length of each fixed dimension by its name in the file."""
         (n, d), (m, _), (r, _) = self.X.shape, self.W_initial.shape, self.basis.shape
-        return {"sample": n, "input": d, "neuron": m, "span": r}
+        sizes = {"sample": n, "input": d, "neuron": m, "span": r}
+        if self.outer.ndim > 1 or self.has_output_bias:
+            sizes["output"] = len(self.outer) if self.outer.ndim > 1 else 1
+        return sizes
+
+    def form(self, series: Sequence[str], neuron_series: Sequence[str] = (), records_events: bool = True) -> Form:
+        """The form of a file with this header and these series."""
+        return Form(
+            series=tuple(series),
+            neuron_series=tuple(neuron_series),
+            records_events=records_events,
+            trains_outer=self.trains_outer,
+            has_outputs=self.outer.ndim > 1,
+            has_output_bias=self.has_output_bias,
+            has_directions=self.directions is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means."""
+    """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means.
+
+    `outer` and `output_bias` are given exactly where the header says that they are trained.
+    """
 
     log1p_time: float
     tau: float
-    inner: Floats  # (m, r)
+    inner: Floats  # (m, r); (m, 1) for scalar networks
     margins: Floats  # (n,)
     log_loss: float
     pattern: NDArray[np.int8]  # (m, n)
     series: dict[str, float]
+    outer: Floats | None = None  # (m,) or (K, m)
+    output_bias: Floats | None = None  # (K,)
+    neurons: dict[str, Floats] = field(default_factory=dict)  # (m,) each
 
 
 class EventEntry(NamedTuple):

@@ -19,9 +19,16 @@ import numpy as np
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.columns import Columns, check_series_names, event_columns, row_columns
-from gflow.trajectory.content import HdfFile, append, copy_content, create_datasets, variables, write_header
-from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW
+from gflow.trajectory.columns import (
+    Columns,
+    check_header,
+    check_neuron_series,
+    check_series_names,
+    event_columns,
+    row_columns,
+)
+from gflow.trajectory.content import HdfFile, append, copy_content, create_datasets, write_header
+from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, Form
 from gflow.trajectory.rows import EventEntry, Header, Row
 
 ROW_CAPACITY = 256
@@ -33,15 +40,13 @@ FREE_SPACE = "free disk space, as much as the file takes; the rows saved before 
 class TrajectoryWriter:
     """Appends blocks of rows and events to one file; made by `create`.  `n_rows` of them are safe on disk."""
 
-    def __init__(self, path: Path, sizes: Mapping[str, int], series_names: Sequence[str], records_events: bool) -> None:
+    def __init__(self, path: Path, sizes: Mapping[str, int], form: Form) -> None:
         self.path = path
         self.n_rows = 0
         self._n_events = 0
         self._attempted = 0  # n_rows if the last block counts, whether or not its commit returned
         self._sizes = dict(sizes)
-        self._series_names = tuple(series_names)
-        self._records_events = records_events
-        self._variables = variables(series_names, records_events)
+        self._form = form
         self._capacity = {ROW: ROW_CAPACITY, EVENT: EVENT_CAPACITY}
 
     @classmethod
@@ -51,22 +56,27 @@ class TrajectoryWriter:
         header: Header,
         series_names: Sequence[str],
         *,
+        neuron_series: Sequence[str] = (),
         records_events: bool = True,
         expected_rows: int = ROW_CAPACITY,
     ) -> Self:
         """A new file with the header and no rows; its folder is made.
 
-        `series_names` come from `layout.SERIES` and contain `events`; every row must bring exactly these.
-        More rows than expected cost one copy of the file for each factor of `GROWTH`.  TrajectoryError if
-        there is a file already, or the place cannot be written.
+        `series_names` come from `layout.SERIES` and contain `events`, `neuron_series` from
+        `layout.NEURON_SERIES`; every row must bring exactly these.  More rows than expected cost one copy of
+        the file for each factor of `GROWTH`.  TrajectoryError if the arrays of the header do not fit each
+        other, there is a file already, or the place cannot be written.
         """
         check_series_names(series_names)
-        writer = cls(Path(path), header.sizes(), series_names, records_events)
+        check_neuron_series(neuron_series)
+        form = header.form(series_names, neuron_series, records_events)
+        check_header(header, form)
+        writer = cls(Path(path), header.sizes(), form)
         writer._capacity[ROW] = max(expected_rows, layout.MAX_CHUNKS)
         with refusals(f"{path} cannot be created", "choose another folder with --out"):
             writer.path.parent.mkdir(parents=True, exist_ok=True)
             refuse_existing(writer.path)
-            part = writer._write_part(writer._capacity, lambda file: write_header(file, header))
+            part = writer._write_part(writer._capacity, lambda file: write_header(file, header, form))
             publish(part, writer.path)
         return writer
 
@@ -92,11 +102,11 @@ class TrajectoryWriter:
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
         """What to append along the rows and along the events, checked before the file is touched."""
-        if events and not self._records_events:
+        if events and not self._form.records_events:
             raise TrajectoryError(f"{self.path}: {len(events)} events for a file created without events")
-        row_block = row_columns(rows, self._series_names, self._sizes, self.n_rows) if rows else {}
+        row_block = row_columns(rows, self._form, self._sizes, self.n_rows) if rows else {}
         event_block = event_columns(events, self._n_events) if events else {}
-        if rows and self._records_events:
+        if rows and self._form.records_events:
             self._check_event_count(rows[-1].series[EVENT_COUNT], self._n_events + len(events))
         return row_block, event_block
 
@@ -138,7 +148,7 @@ class TrajectoryWriter:
         present = {layout.N_COMMITTED: np.int64(self.n_rows), **attributes}
         with h5py.File(self.path, "r") as old:
             self._check_sole_writer(old)
-            part = self._write_part(capacity, lambda new: copy_content(old, new, self._variables, present))
+            part = self._write_part(capacity, lambda new: copy_content(old, new, self._form, present))
         os.replace(part, self.path)
 
     def _write_part(self, capacity: Mapping[str, int], fill: Callable[[HdfFile], None]) -> Path:
@@ -148,7 +158,7 @@ class TrajectoryWriter:
         sizes = {**self._sizes, ROW: self.n_rows, EVENT: self._n_events}
         try:
             with h5py.File(part, "x", **layout.PAGES) as file:
-                create_datasets(file, self._variables, sizes, capacity)
+                create_datasets(file, self._form, sizes, capacity)
                 fill(file)
             synchronise(part)
         except BaseException:
