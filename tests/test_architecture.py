@@ -26,6 +26,7 @@ FLOORS = {
     "pipeline": 6,
     "report": 7,
     "cli": 8,
+    "__main__": 9,
 }
 
 # Who may import what, besides the standard library and numpy.
@@ -37,7 +38,12 @@ DOORS = {
     "h5py": {"gflow/trajectory/writer.py", "gflow/trajectory/reader.py", "gflow/trajectory/content.py"},
     "xarray": {"gflow/trajectory/reader.py"},
     "sklearn": {"gflow/problem/data.py"},
-    "torch": {"gflow/ode/torchdiffeq_methods.py"},
+    "torch": {
+        "gflow/ode/torchdiffeq_methods.py",
+        "gflow/field/tensors.py",
+        "gflow/field/primal.py",
+        "gflow/flow/primal.py",
+    },
     "torchdiffeq": {"gflow/ode/torchdiffeq_methods.py"},
     "scipy": {"gflow/ode", "gflow/field", "gflow/flow", "gflow/trajectory/spectrum.py"},
     "threadpoolctl": {"gflow/pipeline.py"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,53 @@ def test_an_interruption_exits_with_130(scenario: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr("gflow.pipeline.simulate", interrupt)
     stopped = call("simulate", scenario, "--out", tmp_path / "run")
-    assert stopped.exit_code == 130 and "interrupted" in stopped.stderr
+    assert stopped.exit_code == 130
+    assert stopped.stderr == "gflow: interrupted; nothing was written yet\n"
+
+
+def test_an_interruption_says_what_there_is(scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("gflow.report.progress.ProgressPrinter.__call__", interrupt)
+    stopped = call("simulate", scenario, "--out", tmp_path / "run")
+    kept = tmp_path / "run" / "trajectory.h5"
+    assert stopped.exit_code == 130 and stopped.stdout == ""
+    assert stopped.stderr.startswith(f"gflow: interrupted; {kept} keeps ") and stopped.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("out, said", [(".", "scenario.yaml is another scenario"), ("", "--out '': is empty")])
+def test_a_scenario_of_ones_own_is_kept(
+    scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scenario.yaml").write_text("# mine\n")
+    refused = call("simulate", scenario, "--out", out, "--overwrite")
+    assert refused.exit_code == 2 and said in refused.stderr
+    assert Path("scenario.yaml").read_text() == "# mine\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scenario.yaml", "small.yaml"]
+
+
+def test_the_folder_of_the_scenario_itself_may_be_the_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(SMALL)
+    assert call("simulate", tmp_path / "scenario.yaml", "--out", tmp_path).exit_code == 0
+    (tmp_path / "scenario.yaml").write_text("# edited since\n")
+    again = tmp_path / "other.yaml"
+    again.write_text(SMALL)
+    assert call("simulate", again, "--out", tmp_path, "--overwrite").exit_code == 0
+    assert (tmp_path / "scenario.yaml").read_text() == SMALL
+
+
+@pytest.mark.parametrize("below", ["", "deeper/run"])
+def test_out_needs_a_folder(scenario: Path, tmp_path: Path, below: str) -> None:
+    refused = call("simulate", scenario, "--out", scenario / below)
+    assert refused.exit_code == 2
+    assert refused.stderr == f"gflow: {scenario}: is a file; --out needs a folder\n"
+
+
+def test_a_name_that_is_too_long_is_refused(scenario: Path, tmp_path: Path) -> None:
+    refused = call("simulate", scenario, "--out", tmp_path / (300 * "x"))
+    assert refused.exit_code == 2 and refused.stderr.count("\n") == 1
 
 
 def test_usage_errors_exit_with_2() -> None:

@@ -137,5 +137,5 @@ def test_almost_parallel_surfaces_are_settled(gap: float) -> None:
     normals = np.array([[1.0, 0.0, 0.0], [np.cos(gap), np.sin(gap), 0.0]])
     past = np.zeros(2, dtype=np.int8)
     kink = Kink(normals, np.array([0.7, 0.2, 0.4]), np.zeros(3), -np.ones(2), np.zeros(2), past, 1e-13, 1e-13)
-    sides, _ = sides_after(kink, None if independent(normals) else cells(normals))
+    sides, _, _ = sides_after(kink, None if independent(normals) else cells(normals))
     assert (np.abs(sides) <= 1).all()

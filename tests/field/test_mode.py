@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.field.mode import Mode
+from gflow.field.mode import DualMode, Mode
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.reference.setting import samples
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ def problem(kind: str, slope: float, width: int = 6) -> Problem:
     rng = np.random.default_rng(11)
     X = samples(kind, rng)
     y = rng.choice([-1.0, 1.0], size=X.shape[0])
-    return Problem.of(X, y, TwoLayer(rng.normal(size=width), slope), LOSSES["logistic"])
+    return Problem.of(X, y, Network(rng.normal(size=width), slope), LOSSES["logistic"])
 
 
 def some_sides(P: Problem, rng: np.random.Generator, sliding: float = 0.25) -> Sides:
@@ -52,7 +53,7 @@ def direct_kernel(P: Problem, side: Sides) -> Array:
 def test_the_kernel_is_its_definition(kind: str, slope: float) -> None:
     P = problem(kind, slope)
     side = some_sides(P, np.random.default_rng(1))
-    K = Mode(P, side).K
+    K = DualMode(P, side).K
     expected = direct_kernel(P, side)
     assert K == pytest.approx(expected, abs=1e-12 * np.abs(expected).max())
     assert (K.T == K).all()
@@ -62,11 +63,11 @@ def test_the_kernel_is_its_definition(kind: str, slope: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_hundred_turns_leave_the_mode_of_their_sides(kind: str) -> None:
     P, rng = problem(kind, 0.2), np.random.default_rng(2)
-    mode = Mode(P, some_sides(P, rng, 0.0))
+    mode = DualMode(P, some_sides(P, rng, 0.0))
     for _ in range(200):
         j = int(rng.integers(P.network.width))
         mode.turn(j, some_sides(P, rng)[j])
-    fresh = Mode(P, mode.side)
+    fresh = DualMode(P, mode.side)
     assert mode.K == pytest.approx(fresh.K, abs=1e-11 * np.abs(fresh.K).max())
     assert (mode.minus == fresh.minus).all()
     assert set(mode.dependent) == set(fresh.dependent)
@@ -79,11 +80,11 @@ def test_two_hundred_turns_leave_the_mode_of_their_sides(kind: str) -> None:
 def test_a_refreshed_mode_is_a_new_one_bit_for_bit(kind: str) -> None:
     """A resumed run builds its mode from the stored sides: what went before must leave no trace in the digits."""
     P, rng = problem(kind, 0.2), np.random.default_rng(2)
-    mode, last = Mode(P, some_sides(P, rng, 0.6)), some_sides(P, rng, 0.1)
+    mode, last = DualMode(P, some_sides(P, rng, 0.6)), some_sides(P, rng, 0.1)
     for j in range(P.network.width):
         mode.turn(j, last[j])
     mode.refresh()
-    fresh = Mode(P, last)
+    fresh = DualMode(P, last)
     V, everyone = rng.normal(size=(P.network.width, P.span.rank)), np.arange(P.network.width)
     assert (mode.K == fresh.K).all()
     assert (mode.project(V, everyone) == fresh.project(V, everyone)).all()
@@ -93,7 +94,7 @@ def test_many_neurons_are_summed_in_chunks() -> None:
     P = problem("generic", 0.2, width=300)
     side = some_sides(P, np.random.default_rng(3))
     expected = direct_kernel(P, side)
-    assert Mode(P, side).K == pytest.approx(expected, abs=1e-12 * np.abs(expected).max())
+    assert DualMode(P, side).K == pytest.approx(expected, abs=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.dual import Tolerances
+from gflow.field.branch import Tolerances
+from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
-from gflow.flow.dual import DualEngine
+from gflow.flow.dual import dual_engine
+from gflow.flow.engine import Engine
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.reference.setting import Setting
 
 Array = NDArray[np.float64]
@@ -29,12 +32,18 @@ class Result:
     events: list[Event]
     rows: list[Row]
     finish: Finish
-    engine: DualEngine
+    engine: Engine
 
     @property
     def steps(self) -> int:
         """Accepted steps of the integrator."""
         return self.finish.steps
+
+    @property
+    def kernel(self) -> Array:
+        """K (n, n) of the last mode of a dual run."""
+        assert isinstance(self.engine._mode, DualMode)
+        return self.engine._mode.K
 
     def weights(self, W_initial: Array, row: int = -1) -> Array:
         """The full weights (m, d) at a row: what the flow cannot move, plus U B."""
@@ -56,7 +65,12 @@ def flow(
 
     atol is rtol / 100 unless given.
     """
-    engine = DualEngine(problem, W, Tolerances(rtol, rtol / 100.0 if atol is None else atol))
+    engine = dual_engine(problem, W, Tolerances(rtol, rtol / 100.0 if atol is None else atol))
+    return followed(engine, until, method, rows)
+
+
+def followed(engine: Engine, until: Until, method: str, rows: int | Sequence[float]) -> Result:
+    """Run an engine and keep what it says; rows as for `flow`."""
     due: Iterator[float] = spaced("log", rows, until) if isinstance(rows, int) else iter(rows)
     events: list[Event] = []
     kept: list[Row] = []
@@ -82,7 +96,7 @@ def until_log_time(log_t: float) -> Until:
 
 def problem_of(setting: Setting) -> Problem:
     """The same problem for the engine."""
-    return Problem.of(setting.X, setting.y, TwoLayer(setting.outer, setting.slope), LOSSES[setting.loss])
+    return Problem.of(setting.X, setting.y, Network(setting.outer, setting.slope), LOSSES[setting.loss])
 
 
 def relative_gap(A: Array, B: Array) -> float:

@@ -16,7 +16,8 @@ from scipy.special import wrightomega
 
 from gflow.field.transition import EventKind
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, until_time
 
 Array = NDArray[np.float64]
@@ -30,7 +31,7 @@ def kou(slope: float, loss: str, seed: int = 0, n: int = 5, half: int = 8, d: in
     X = np.linspace(0.7, 1.5, n)[:, None] * rotation[:n]
     y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
     outer = np.repeat([1.0, -1.0], half) / half
-    return Problem.of(X, y, TwoLayer(outer, slope), LOSSES[loss]), 0.3 * rng.normal(size=(2 * half, d))
+    return Problem.of(X, y, Network(outer, slope), LOSSES[loss]), 0.3 * rng.normal(size=(2 * half, d))
 
 
 @dataclass(frozen=True)

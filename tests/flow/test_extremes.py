@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, until_log_time, until_time
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ PAIR = np.array([[1.0, 0.3], [0.3, 1.0]])
 
 def problem(X: ArrayLike, y: ArrayLike, outer: ArrayLike, slope: float, loss: str = "logistic") -> Problem:
     inputs, labels, a = (np.asarray(part, dtype=float) for part in (X, y, outer))
-    return Problem.of(inputs, labels, TwoLayer(a, slope), LOSSES[loss])
+    return Problem.of(inputs, labels, Network(a, slope), LOSSES[loss])
 
 
 def weights(result: Result) -> Array:
@@ -64,7 +65,7 @@ def test_large_margins_at_the_start(p: float, loss: str) -> None:
     still = flow(P, W, until_time(50.0))
     assert weights(still) == pytest.approx(W, rel=1e-6)
     late = flow(P, W, until_log_time(4.0 * p), rtol=1e-9)
-    lam = np.linalg.solve(late.engine._mode.K, np.ones(2))
+    lam = np.linalg.solve(late.kernel, np.ones(2))
     assert late.state.p - late.state.v == pytest.approx(-np.log(2.0 * lam), abs=1e-5)
 
 

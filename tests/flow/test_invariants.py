@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from scipy.optimize import nnls
 
+from gflow.field.branch import Tolerances
 from gflow.field.clock import dual_variables
-from gflow.field.dual import Tolerances
-from gflow.field.mode import Mode
+from gflow.field.mode import DualMode, Mode
 from gflow.flow.choice import Choice
-from gflow.flow.dual import DualEngine, Segment
+from gflow.flow.dual import dual_engine
+from gflow.flow.engine import Engine, Segment
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Finish, FlowState
 from gflow.flow.stopping import log1p_of_time, spaced
@@ -32,11 +33,17 @@ CASES = [
 ]  # fmt: skip
 
 
-class RecordingEngine(DualEngine):
+class RecordingEngine(Engine):
     """Keeps the states and kernels that segments start from."""
+
+    @classmethod
+    def on(cls, dual: Engine) -> RecordingEngine:
+        """The same engine, recording."""
+        return cls(dual.problem, dual.start_parameters, dual._outside, dual._tolerances, dual._coordinates)
 
     def segment(self, state: FlowState) -> Segment:
         self.starts: list[FlowState] = [*getattr(self, "starts", []), state]
+        assert isinstance(self._mode, DualMode)
         self.kernels: list[Array] = [*getattr(self, "kernels", []), self._mode.K.copy()]
         return super().segment(state)
 
@@ -52,7 +59,7 @@ class Recorded:
 def recorded(kind: str, slope: float, loss: str) -> Recorded:
     setting, W = drawn(kind, slope, loss, seed=3)
     P = problem_of(setting)
-    engine = RecordingEngine(P, W, Tolerances(1e-11, 1e-13))
+    engine = RecordingEngine.on(dual_engine(P, W, Tolerances(1e-11, 1e-13)))
     said = list(simulate(engine, until_time(T), spaced("log", 5, until_time(T)), Choice("auto")))
     assert isinstance(said[-1], Finish)
     return Recorded(P, [*engine.starts, said[-1].state], engine.kernels)
@@ -60,7 +67,7 @@ def recorded(kind: str, slope: float, loss: str) -> Recorded:
 
 def velocity(P: Problem, mode: Mode, p: Array) -> tuple[Array, float]:
     """dU/dtau (m, r) from the gradient formula, each neuron projected off its kinks, and mean g."""
-    q, log_total = dual_variables(P.loss, p)
+    q, log_total = dual_variables(P.loss, p, mode.live)
     V = (mode.minus * (P.network.outer[:, None] * P.y * q)) @ P.span.C
     for j in np.flatnonzero((mode.side == 0).any(axis=1)):
         N = P.surfaces.normals[mode.side[j] == 0]
@@ -100,13 +107,13 @@ def test_the_kernel_moves_the_margins(case: tuple[str, float, str]) -> None:
     P = run.problem
     for state, K in zip(run.states[:-1], run.kernels, strict=True):
         V, _ = velocity(P, Mode(P, state.side), state.p)
-        q, _ = dual_variables(P.loss, state.p)
+        q, _ = dual_variables(P.loss, state.p, Mode(P, state.side).live)
         pattern = P.sample_sides(state.side)
         slopes = np.where(pattern > 0, 1.0, np.where(pattern < 0, P.network.slope, 0.0))
         rates = P.y * (P.network.outer @ (slopes * (V @ P.span.C.T)))
         assert K @ q == pytest.approx(rates, abs=1e-12 * np.abs(K).max())
         assert q @ K @ q == pytest.approx((V**2).sum(), abs=1e-12 * np.abs(K).max())
-        assert K == pytest.approx(Mode(P, state.side).K, abs=1e-12 * np.abs(K).max())
+        assert K == pytest.approx(DualMode(P, state.side).K, abs=1e-12 * np.abs(K).max())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -116,7 +123,7 @@ def test_the_norm_grows_by_the_weighted_margins(case: tuple[str, float, str]) ->
     P = run.problem
     for state in run.states[:-1]:
         V, _ = velocity(P, Mode(P, state.side), state.p)
-        q, _ = dual_variables(P.loss, state.p)
+        q, _ = dual_variables(P.loss, state.p, Mode(P, state.side).live)
         assert (state.U * V).sum() == pytest.approx(q @ state.p, abs=1e-11)
 
 

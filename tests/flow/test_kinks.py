@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from gflow.field.dual import Tolerances
+from gflow.field.branch import Tolerances
+from gflow.field.dual import DualBranch
 from gflow.field.transition import EventKind
-from gflow.flow.dual import DualEngine
+from gflow.flow.dual import dual_engine
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, until_log_time, until_time
 from tests.reference.setting import drawn
 
@@ -25,7 +27,7 @@ THREE = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])
 
 def problem(X: ArrayLike, y: ArrayLike, outer: ArrayLike, slope: float, loss: str = "logistic") -> Problem:
     inputs, labels, a = (np.asarray(part, dtype=float) for part in (X, y, outer))
-    return Problem.of(inputs, labels, TwoLayer(a, slope), LOSSES[loss])
+    return Problem.of(inputs, labels, Network(a, slope), LOSSES[loss])
 
 
 def weights(result: Result) -> Array:
@@ -94,7 +96,7 @@ def test_a_neuron_without_an_outer_weight_stays(slope: float) -> None:
 @pytest.mark.parametrize("kind", ["generic", "degenerate", "plane"])
 def test_duplicated_neurons_stay_identical(kind: str, slope: float) -> None:
     s, half = drawn(kind, slope, "logistic", seed=2, width=4)
-    P = Problem.of(s.X, s.y, TwoLayer(np.tile(s.outer, 2), slope), LOSSES["logistic"])
+    P = Problem.of(s.X, s.y, Network(np.tile(s.outer, 2), slope), LOSSES["logistic"])
     result = flow(P, np.vstack([half, half]), until_time(20.0))
     assert (result.state.U[:4] == result.state.U[4:]).all()
     assert (result.state.side[:4] == result.state.side[4:]).all()
@@ -202,14 +204,16 @@ def codimension(k: int, size: float) -> tuple[Problem, Array]:
 def test_sliding_velocity_by_hand(k: int, size: float) -> None:
     """On e_1 .. e_k only the last coordinate moves, at rate |a| q_0: pulls of e_i are 1 and 1/5, of x_0 1/2."""
     P, W = codimension(k, size)
-    engine = DualEngine(P, W, Tolerances(1e-9, 1e-11))
-    state, exact = engine.start()
+    engine = dual_engine(P, W, Tolerances(1e-9, 1e-11))
+    state, notes = engine.start()
     segment = engine.segment(state)
-    assert exact
+    assert notes.conservative == 0
     assert state.side.tolist() == [[0] * k + [1]]
+    assert isinstance(segment.branch, DualBranch)
     q = segment.branch.dual(segment.branch.y0)
     neuron = np.array([0])
-    rate = segment.branch.mode.project(segment.branch.drift(q, neuron), neuron) @ P.span.B
+    drift = segment.branch.mode.drift(segment.branch.push(segment.branch.y0, neuron), neuron)
+    rate = segment.branch.mode.project(drift, neuron) @ P.span.B
     assert rate == pytest.approx(np.append(np.zeros(k), size * q[k])[None], abs=1e-15 * size)
 
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, until_log_time
 
 Array = NDArray[np.float64]
@@ -21,14 +22,14 @@ def three_samples(loss: str) -> Problem:
     """The example of frei.lemB8: slope 1/2, m1 = m2."""
     X = np.array([[-1.0, 0.0, 0.0], [E, np.sqrt(1.0 - E * E), 0.0], [0.0, 0.0, 1.0]])
     outer = np.repeat([1.0, -1.0], 4) / np.sqrt(8.0)
-    return Problem.of(X, np.array([-1.0, 1.0, 1.0]), TwoLayer(outer, 0.5), LOSSES[loss])
+    return Problem.of(X, np.array([-1.0, 1.0, 1.0]), Network(outer, 0.5), LOSSES[loss])
 
 
 def orthonormal(slope: float, n: int, half: int) -> Problem:
     """x_i = e_i, balanced labels, Kou scaling."""
     outer = np.repeat([1.0, -1.0], half) / half
     y = np.where(np.arange(n) < n // 2, 1.0, -1.0)
-    return Problem.of(np.eye(n), y, TwoLayer(outer, slope), LOSSES["logistic"])
+    return Problem.of(np.eye(n), y, Network(outer, slope), LOSSES["logistic"])
 
 
 @cache
@@ -73,7 +74,7 @@ def test_three_samples_with_known_multipliers(row: int, loss: str) -> None:
 def test_multipliers_are_those_of_the_kernel(loss: str) -> None:
     """lam = K^-1 1 from the frozen mode; t L -> sum lam = |W*|^2; margins differ by log(lam_k / lam_i)."""
     P, (result, _) = three_samples(loss), three_samples_run(loss)
-    lam = np.asarray(np.linalg.solve(result.engine._mode.K, np.ones(3)), dtype=np.float64)
+    lam = np.asarray(np.linalg.solve(result.kernel, np.ones(3)), dtype=np.float64)
     state = result.state
     assert multipliers(P, result, -1) == pytest.approx(lam, rel=1e-7)
     assert state.log_loss + state.v == pytest.approx(np.log(lam.sum()), abs=1e-7)
@@ -149,10 +150,10 @@ def test_general_data_reach_the_limit_of_their_last_mode(slope: float) -> None:
     rng = np.random.default_rng(12)
     X, y = rng.normal(size=(8, 60)) / 7.0, np.where(np.arange(8) % 2 == 0, 1.0, -1.0)
     outer = np.repeat([1.0, -1.0], 8) / 4.0
-    P = Problem.of(X, y, TwoLayer(outer, slope), LOSSES["logistic"])
+    P = Problem.of(X, y, Network(outer, slope), LOSSES["logistic"])
     W = 0.2 * rng.normal(size=(16, 60))
     result = flow(P, W, until_log_time(1e5), rtol=1e-9)
-    lam = np.linalg.solve(result.engine._mode.K, np.ones(8))
+    lam = np.linalg.solve(result.kernel, np.ones(8))
     assert (lam > 0.0).all()
     assert result.events[-1].v < 1e3
     assert multipliers(P, result, -1) == pytest.approx(lam, rel=1e-6)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from gflow.field.dual import DualBranch
 from gflow.flow.state import Outcome
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, problem_of, relative_gap, until_log_time, until_time
 from tests.reference.setting import drawn
 
@@ -25,7 +26,7 @@ def reference_case(slope: float, rtol: float) -> tuple[Array, Result]:
     X, y = rng.normal(size=(20, 400)), rng.choice([-1.0, 1.0], size=20)
     outer = np.where(np.arange(64) < 32, 1.0, -1.0) / 8.0
     W = rng.normal(size=(64, 400)) * np.sqrt(2.0 / 464.0)
-    result = flow(Problem.of(X, y, TwoLayer(outer, slope), LOSSES["logistic"]), W, until_time(20.0), rtol=rtol)
+    result = flow(Problem.of(X, y, Network(outer, slope), LOSSES["logistic"]), W, until_time(20.0), rtol=rtol)
     return result.weights(W), result
 
 

@@ -25,6 +25,8 @@ GENERATORS: dict[str, Callable[[np.random.Generator], Dataset]] = {
     "orthogonal": lambda g: data.orthogonal(5, 9, False, 1.0, "rademacher", g),
     "repeated": lambda g: data.orthogonal(9, 5, True, 1.0, "rademacher", g),
     "gram": lambda g: data.gram(5, 7, [1.0, 2.0], 0.1, "rademacher", g),
+    "parity": lambda g: data.parity(9, 5, g),
+    "clusters": lambda g: data.clusters(9, [[1.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0]], 0.1, g),
     "digits": lambda g: data.digits([3, 5], 20, "pixels", g),
     "breast cancer": lambda g: data.breast_cancer(20, "standard", g),
 }
@@ -150,6 +152,49 @@ def test_one_sample_and_no_coherence() -> None:
     assert np.array_equal(data.gram(2, 2, [1.0, 2.0], 0.0, "balanced", rng()).X, np.diag([1.0, 2.0]))
 
 
+def test_parity() -> None:
+    sample = data.parity(4000, 20, rng())
+    assert np.array_equal(np.unique(sample.X), np.array([-1.0, 1.0]) / np.sqrt(20))
+    assert np.allclose(np.linalg.norm(sample.X, axis=1), 1.0, rtol=1e-14)
+    assert np.allclose(20 * sample.X[:, 0] * sample.X[:, 1], sample.y, rtol=1e-14)  # the definition
+    for moment in (sample.X.mean(axis=0), sample.y @ sample.X / 4000):  # no single input tells the label
+        assert np.abs(moment).max() < 4.5 / np.sqrt(20 * 4000)
+    assert set(np.unique(sample.y)) == {-1.0, 1.0}
+    corners = data.parity(64, 2, rng())
+    assert len(np.unique(corners.X, axis=0)) == 4  # all four of them, many times
+
+
+def test_clusters() -> None:
+    plus, minus = [[5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]], [[-5.0, 0.0, 0.0]]
+    n, sample = 6000, data.clusters(6000, plus, minus, 0.1, rng())
+    means = np.array([*plus, *minus])
+    nearest = np.argmin(np.linalg.norm(sample.X[:, None] - means, axis=2), axis=1)
+    assert np.array_equal(sample.y, np.where(nearest < 3, 1.0, -1.0))
+    shares = np.bincount(nearest) / n  # classes equally likely, then the means of a class
+    assert np.abs(shares - np.array([1 / 6, 1 / 6, 1 / 6, 1 / 2])).max() < 4 / np.sqrt(4 * n)
+    noise = sample.X - means[nearest]
+    assert abs(noise.std() - 0.1) < 4 * 0.1 / np.sqrt(2 * 3 * n) and abs(noise.mean()) < 4 * 0.1 / np.sqrt(3 * n)
+    assert np.array_equal(np.unique(data.clusters(50, plus, minus, 0.0, rng()).X, axis=0), np.unique(means, axis=0))
+
+
+def test_samples_at_the_origin_need_a_bias() -> None:
+    with pytest.raises(ScenarioError, match=r"data \(clusters\): sample \d+: the sample is the zero vector"):
+        data.clusters(10, [[0.0, 0.0]], [[1.0, 1.0]], 0.0, rng())
+    assert not data.clusters(10, [[0.0, 0.0]], [[1.0, 1.0]], 0.0, rng(), bias=True).X.all()
+
+
+def test_digits_as_classes() -> None:
+    sample = data.digits([8, 3, 5], 100, "unit", rng(), as_classes=True)
+    assert sample.X.shape == (100, 64) and [int(np.sum(sample.y == k)) for k in range(3)] == [34, 33, 33]
+    everything = data.digits([8, 3, 5], None, "pixels", rng(), as_classes=True)
+    assert [int(np.sum(everything.y == k)) for k in range(3)] == [174, 183, 182]
+    pair = data.digits([3, 5], None, "pixels", rng())
+    classes = everything.y > 0  # in the order given: 3 is class 1, 5 is class 2
+    assert np.array_equal(everything.X[classes], pair.X)
+    assert np.array_equal(everything.y[classes], np.where(pair.y > 0, 1.0, 2.0))
+    assert len(np.unique(data.digits(list(range(10)), 95, "pixels", rng(), as_classes=True).y)) == 10
+
+
 def test_digits() -> None:
     everything = data.digits([3, 5], None, "pixels", rng())
     assert everything.X.shape == (365, 64) and (everything.X.min(), everything.X.max()) == (0.0, 1.0)
@@ -168,6 +213,10 @@ def test_subsets_are_as_balanced_as_the_classes_allow() -> None:
     assert (np.sum(cancer.y == -1), np.sum(cancer.y == 1)) == (212, 288)
     with pytest.raises(ScenarioError, match=r"data.n = 366: only 365"):
         data.digits([3, 5], 366, "pixels", rng())
+    many = data.digits([8, 3, 5], 530, "pixels", rng(), as_classes=True)  # 174, 183 and 182 are there
+    assert [int(np.sum(many.y == k)) for k in range(3)] == [174, 178, 178]
+    with pytest.raises(ScenarioError, match=r"data.n = 540: only 539"):
+        data.digits([8, 3, 5], 540, "pixels", rng(), as_classes=True)
 
 
 def test_standard_scaling() -> None:
@@ -193,3 +242,7 @@ def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pyte
 def test_data_too_large_for_any_memory_are_refused_at_once() -> None:
     with pytest.raises(ScenarioError, match="10000000 x 10000000 numbers"):
         data.gaussian(10_000_000, 10_000_000, 1.0, "rademacher", rng())
+    with pytest.raises(ScenarioError, match="10000000 x 10000000 numbers"):
+        data.parity(10_000_000, 10_000_000, rng())
+    with pytest.raises(ScenarioError, match="10000000 x 1000 numbers"):
+        data.clusters(10_000_000, [[1.0] * 1000], [[2.0] * 1000], 1.0, rng())

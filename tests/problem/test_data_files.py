@@ -1,5 +1,6 @@
 """Data files that are right are read exactly; any other is refused with its place, and nothing else happens."""
 
+# ruff: noqa: E501  (one case a line reads as a table)
 from __future__ import annotations
 
 import zipfile
@@ -38,7 +39,7 @@ ARRAYS: list[tuple[str, dict[str, object], str]] = [
     ("complex", {"X": X + 1j, "y": Y}, "X has dtype complex128; it must hold real numbers"),
     ("text", {"X": X.astype(str), "y": Y}, "X has dtype <U"),
     ("booleans", {"X": X > 0, "y": Y}, "X has dtype bool"),
-    ("boolean labels", {"X": X, "y": Y > 0}, "y has dtype bool; it must hold real numbers (write labels as -1 and +1)"),
+    ("boolean labels", {"X": X, "y": Y > 0}, "y has dtype bool; it must hold real numbers (write labels as -1 and +1,"),
     ("times", {"X": X.astype("M8[s]"), "y": Y}, "X has dtype datetime64[s]"),
     ("records", {"X": X, "y": np.zeros(3, dtype=[("a", "f8")])}, "y has dtype [('a', '<f8')]"),
     ("objects", {"X": X.astype(object), "y": Y}, "the array X cannot be read (it holds Python objects)"),
@@ -71,6 +72,47 @@ def test_a_malformed_npz_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray
     assert str(caught.value).startswith(f"{path}: ") and fragment in str(caught.value)
 
 
+# Labels that one output takes and three do not, and the reverse: id, labels, what the message holds.
+CLASSES: list[tuple[str, list[float], str]] = [
+    ("signs", [1, -1, 1], "sample 1: the label is -1; with outputs = 3 it must be a class, an integer 0, ..., 2; classes -1"),
+    ("counted from 1", [1, 2, 3], "sample 2: the label is 3; with outputs = 3 it must be a class, an integer 0, ..., 2; classes count"),
+    ("too large", [0, 7, 1], "sample 1: the label is 7; with outputs = 3 it must be a class, an integer 0, ..., 2"),
+    ("a fraction", [0, 1.5, 1], "sample 1: the label is 1.5"),
+    ("NaN", [0, np.nan, 1], "sample 1: the label is nan"),
+    ("inf", [np.inf, 0, 1], "sample 0: the label is inf"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("labels, fragment", [case[1:] for case in CLASSES], ids=[case[0] for case in CLASSES])
+def test_a_label_that_is_no_class_is_refused(tmp_path: Path, labels: list[float], fragment: str) -> None:
+    np.savez(tmp_path / "d.npz", X=X, y=labels)
+    with pytest.raises(ScenarioError) as caught:
+        read_file(tmp_path / "d.npz", outputs=3)
+    assert str(caught.value).startswith(f"{tmp_path / 'd.npz'}: {fragment}")
+
+
+def test_classes_are_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", X=X, y=np.array([2, 0, 1], dtype=np.uint8))
+    (tmp_path / "d.csv").write_text("a,b,class\n1,2,2\n3,-4,0\n5,6.5,1.0\n")
+    for name in ("d.npz", "d.csv"):
+        sample = read_file(tmp_path / name, outputs=3)
+        assert np.array_equal(sample.X, X) and np.array_equal(sample.y, [2.0, 0.0, 1.0])
+        assert sample.y.dtype == np.float64 and sample.y.flags.c_contiguous
+    (tmp_path / "d.csv").write_text("1,2,2\n3,-4,4\n")
+    with pytest.raises(ScenarioError, match=r"d.csv:2: the label is 4; with outputs = 4 it .* count from 0$"):
+        read_file(tmp_path / "d.csv", outputs=4)
+
+
+def test_a_zero_sample_is_legal_with_a_bias(tmp_path: Path) -> None:
+    (tmp_path / "xor.csv").write_text("0,0,-1\n0,1,1\n1,0,1\n1,1,-1\n")
+    assert not read_file(tmp_path / "xor.csv", bias=True).X[0].any()
+    with pytest.raises(ScenarioError, match=r"xor.csv:1: the sample is the zero vector.*without a bias; remove it"):
+        read_file(tmp_path / "xor.csv")
+    (tmp_path / "xor.csv").write_text("0,0,-1\n0,1e-200,1\n")
+    with pytest.raises(ScenarioError, match=r"xor.csv:2: the largest input is 1e-200"):
+        read_file(tmp_path / "xor.csv", bias=True)
+
+
 CSV: list[tuple[str, str | bytes, str]] = [
     ("empty", "", ": has no samples"),
     ("only a header", "x1,x2,label\n", ": has no samples"),
@@ -84,7 +126,11 @@ CSV: list[tuple[str, str | bytes, str]] = [
     ("half a header", "0,1,label\n1,2,1\n", ":1: column 3 is 'label', not a number"),
     ("text labels", "1,2,cat\n1,2,dog\n", ":1: column 3 is 'cat', not a number"),
     ("one column", "1\n-1\n", ":1: has one column; separate inputs by commas"),
-    ("semicolons", "1;2;1\n3;4;-1\n", ":2: has one column; separate inputs by commas"),
+    ("semicolons", "1;2;1\n3;4;-1\n", ":1: is separated by ';'; use commas, and points for decimals"),
+    ("semicolons below a header", "# no comma\n\nx1;x2;y\n3;4;-1\n", ":3: is separated by ';'; use commas"),
+    ("decimal commas", "1,5;2,5;1\n", ":1: is separated by ';'; use commas, and points for decimals"),
+    ("tabs", "x1\tx2\ty\n1\t2\t1\n", ":1: is separated by tabs; use commas"),
+    ("blanks", "1  2 1\n", ":1: is separated by blanks; use commas"),
     ("NaN", "a,b,y\n1,2,1\n1,nan,1\n", ":3: input 1 is nan"),
     ("inf", "1,2,1\n\n-inf,2,1\n", ":3: input 0 is -inf"),
     ("label 0", "1,2,1\n3,4,0\n", ":2: the label is 0; it must be -1 or +1; turn labels 0 and 1"),
@@ -212,9 +258,10 @@ def test_other_dtypes_orders_and_arrays_are_read(tmp_path: Path) -> None:
     [
         "1,2,1\n3,-4,-1\n5,6.5,1\n",
         "x1,x2,label\n1,2,1\n3,-4,-1\n5,6.5,1",
+        "width; in mm,,the label\n1,2,1\n3,-4,-1\n5,6.5,1",
         "\ufeff# exported\r\n'a','b','y'\r\n\r\n 1, 2 ,+1\r\n3e0,-.4e1,-1.0\r\n\"5\",6.5,1\r\n",
     ],
-    ids=["plain", "header", "Windows"],
+    ids=["plain", "header", "header with signs and gaps", "Windows"],
 )
 def test_csv_forms(tmp_path: Path, text: str) -> None:
     path = tmp_path / "D.CSV"

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.problem.loss import LOSSES
-from gflow.problem.problem import Problem, TwoLayer
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from gflow.problem.span import factor_span, orthogonal_gram, row_norms
 from gflow.problem.surfaces import group_surfaces
 from tests.reference.setting import samples
@@ -86,7 +87,7 @@ def test_margins_from_sides_are_those_of_the_network(kind: str, slope: float) ->
     X = samples(kind, rng)
     y, a = rng.choice([-1.0, 1.0], size=X.shape[0]), rng.normal(size=4)
     W = rng.normal(size=(4, X.shape[1]))
-    P = Problem.of(X, y, TwoLayer(a, slope), LOSSES["logistic"])
+    P = Problem.of(X, y, Network(a, slope), LOSSES["logistic"])
     U = W @ P.span.B.T
     side = np.sign(U @ P.surfaces.normals.T).astype(np.int8)
     z = W @ X.T

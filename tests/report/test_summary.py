@@ -6,10 +6,12 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gflow.report import closing_table, described, headline
-from gflow.report.lines import log_time, size_text, time_text
+from gflow.report.lines import log_time, size_text, time_text, values_text
+from gflow.report.summary import cell_text
 from gflow.trajectory import Trajectory, TrajectoryWriter, open_trajectory
 from tests.trajectory.synthetic import HEADER, SERIES_NAMES, row
 
@@ -23,6 +25,21 @@ def test_the_headline_leaves_out_what_is_not_known() -> None:
     sizes = {"sample": 3, "input": 5, "neuron": 4, "span": 2}
     assert described({}, sizes) == "unnamed: m = 4; n = 3, d = 5, rank 2"
     assert described({"activation": "relu", "slope": 0.0}, sizes) == "unnamed: m = 4, relu; n = 3, d = 5, rank 2"
+
+
+@pytest.mark.parametrize(
+    "outer, shown",
+    [([1.0, -2.0, 3.0, -4.0], "m = 4,"), ([1, 1, -1, 1], "m = 4 (3 +, 1 -),"), ([0, 1, 1, 0], "m = 4 (2 +, 0 -),")],
+)
+def test_an_uneven_split_of_signs_is_told(tmp_path: Path, outer: list[float], shown: str) -> None:
+    writer = TrajectoryWriter.create(tmp_path / "t.h5", replace(HEADER, outer=np.array(outer, float)), SERIES_NAMES)
+    writer.commit([row(0)])
+    assert f"tiny: two_layer, {shown} leaky_relu" in headline(open_trajectory(tmp_path / "t.h5"))
+
+
+def test_minus_zero_is_zero() -> None:
+    assert values_text({"min/|W| =": -0.0, "spread": -1.5}) == "min/|W| = 0, spread -1.5"
+    assert cell_text("min_margin", -0.0) == "0"
 
 
 def test_the_closing_table(tiny: Trajectory) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 import numpy as np
 
-from gflow.trajectory import EventEntry, Header, Row, Trajectory
+from gflow.trajectory import EventEntry, Header, Row, Trajectory, TrajectoryWriter
 from gflow.trajectory.layout import EVENT_COUNT
+from gflow.trajectory.rows import Floats
 
-N, D, M, R = 3, 5, 4, 2
+N, D, M, R, K = 3, 5, 4, 2, 6
 SERIES_NAMES = ("weight_norm", "stable_rank", "normalized_margin", "margin_spread", "sliding", EVENT_COUNT, "steps")
 EVENTS_A_ROW = 3
 HEADER = Header(
@@ -37,14 +41,67 @@ HEADER = Header(
     },
     gflow_version="0.1.0",
 )
+OUTPUTS = replace(HEADER, y=np.array([0.0, 5.0, 2.0]), outer=np.arange(K * M, dtype=float).reshape(K, M) / 3.0)
+DIRECTIONS = np.eye(M, D)[::-1]
 
 
-def row(number: int) -> Row:
+@dataclass(frozen=True)
+class Case:
+    """One form of a trajectory: the header and the series of the neurons say what its rows bring."""
+
+    header: Header
+    neuron_series: tuple[str, ...] = ()
+
+    def create(self, path: str | Path, expected_rows: int = 256) -> TrajectoryWriter:
+        return TrajectoryWriter.create(
+            path, self.header, SERIES_NAMES, neuron_series=self.neuron_series, expected_rows=expected_rows
+        )
+
+
+PLAIN = Case(HEADER)
+TRAINED = Case(replace(HEADER, trains_outer=True), ("balancedness", "rotation", "norm"))
+CASES = {
+    "plain": PLAIN,
+    "trained": TRAINED,
+    "outputs": Case(OUTPUTS),
+    "trained outputs": Case(replace(OUTPUTS, trains_outer=True, has_output_bias=True), ("norm",)),
+    "one output with a bias": Case(replace(HEADER, trains_outer=True, has_output_bias=True)),
+    "scalar": Case(
+        replace(
+            HEADER,
+            trains_outer=True,
+            directions=DIRECTIONS,
+            W_initial=np.arange(1.0, M + 1.0)[:, None] * DIRECTIONS,
+            basis=np.zeros((1, D)),
+        ),
+        ("balancedness",),
+    ),
+}
+
+
+def row(number: int, case: Case = PLAIN) -> Row:
     """Row `number`, after `events_before(number)` entries."""
+    header, sizes = case.header, case.header.sizes()
+    return replace(
+        plain_row(number),
+        inner=inner(number, sizes["span"]),
+        outer=header.outer + number / 17.0 if header.trains_outer else None,
+        output_bias=np.arange(sizes["output"], dtype=np.float64) - number / 19.0 if header.has_output_bias else None,
+        neurons={name: np.arange(M) / 2.0 - (k + number) / 23.0 for k, name in enumerate(case.neuron_series)},
+    )
+
+
+def inner(number: int, rank: int) -> Floats:
+    """(m, rank); a scalar network has b = 1, ..., m in row 0, as its `W_initial` says."""
+    start = np.arange(M * rank, dtype=float).reshape(M, rank)
+    return (start if rank > 1 else start + 1.0) + number / 3.0
+
+
+def plain_row(number: int) -> Row:
     return Row(
         log1p_time=1.5 * number,
         tau=2.0 * number,
-        inner=np.arange(M * R, dtype=float).reshape(M, R) + number / 3.0,
+        inner=inner(number, R),
         margins=np.arange(N, dtype=np.float64) + number / 9.0,
         log_loss=-number / 7.0,
         pattern=((np.arange(M * N).reshape(M, N) + number) % 3 - 1).astype(np.int8),
@@ -66,16 +123,30 @@ def events_up_to(number: int) -> list[EventEntry]:
     return [event(entry) for entry in range(events_before(max(number - 1, 0)), events_before(number))]
 
 
-def assert_committed_content(trajectory: Trajectory) -> None:
+def assert_committed_content(trajectory: Trajectory, case: Case = PLAIN) -> None:
     """Every committed row and event, and the header, equal what was written, bit for bit."""
-    expected = [row(number) for number in range(trajectory.n_rows)]
-    for name in ("log1p_time", "tau", "inner", "margins", "log_loss", "pattern"):
-        np.testing.assert_array_equal(getattr(trajectory, name), [getattr(each, name) for each in expected], name)
+    expected = [row(number, case) for number in range(trajectory.n_rows)]
+    assert_fields(trajectory, case, expected)
     for name, values in trajectory.series.items():
         np.testing.assert_array_equal(values, [each.series[name] for each in expected], name)
+    assert tuple(sorted(trajectory.neurons)) == tuple(sorted(case.neuron_series))
+    for name, values in trajectory.neurons.items():
+        np.testing.assert_array_equal(values, [each.neurons[name] for each in expected], name)
     assert trajectory.n_events == events_before(trajectory.n_rows - 1)
     entries = [event(entry) for entry in range(trajectory.n_events)]
     for name in EventEntry._fields:
         np.testing.assert_array_equal(getattr(trajectory.events, name), [getattr(each, name) for each in entries], name)
-    for name in ("X", "y", "W_initial", "basis", "outer"):
-        np.testing.assert_array_equal(getattr(trajectory, name), getattr(HEADER, name), name)
+
+
+def assert_fields(trajectory: Trajectory, case: Case, expected: list[Row]) -> None:
+    """The datasets at the root: the fields of the rows, and those of the header that do not change."""
+    header = case.header
+    trained = ["outer"] if header.trains_outer else []
+    trained += ["output_bias"] if header.has_output_bias else []
+    for name in ["log1p_time", "tau", "inner", "margins", "log_loss", "pattern", *trained]:
+        np.testing.assert_array_equal(getattr(trajectory, name), [getattr(each, name) for each in expected], name)
+    fixed = {"X", "y", "W_initial", "basis", "outer", "directions"} - set(trained)
+    for name in fixed:
+        found, written = getattr(trajectory, name), getattr(header, name)
+        assert (found is None) == (written is None)
+        np.testing.assert_array_equal(found, written, name)

@@ -16,18 +16,20 @@ import h5py
 import pytest
 
 from gflow.errors import TrajectoryError
-from gflow.trajectory import TrajectoryWriter, layout, open_trajectory, writer
+from gflow.trajectory import layout, open_trajectory, writer
 from tests.trajectory.appending import append_blocks
-from tests.trajectory.synthetic import HEADER, SERIES_NAMES, assert_committed_content, events_up_to, row
+from tests.trajectory.synthetic import CASES, PLAIN, Case, assert_committed_content, events_up_to, row
 
 PAGE = 4096
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_killed_process_loses_no_committed_row(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "seed"), [("plain", seed) for seed in range(12)] + [("trained outputs", seed) for seed in range(6)]
+)
+def test_a_killed_process_loses_no_committed_row(tmp_path: Path, name: str, seed: int) -> None:
     path = tmp_path / "run" / "trajectory.h5"
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.trajectory.appending", str(path), "1000000"], stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.trajectory.appending", str(path), "1000000", name], stdout=subprocess.PIPE
     )
     with child:
         assert child.stdout is not None and child.stdout.readline() == b"1\n"
@@ -37,7 +39,7 @@ def test_a_killed_process_loses_no_committed_row(tmp_path: Path, seed: int) -> N
     trajectory = open_trajectory(path)
     assert trajectory.n_rows >= announced
     assert trajectory.outcome is None
-    assert_committed_content(trajectory)
+    assert_committed_content(trajectory, CASES[name])
 
 
 class RecordedFile:
@@ -79,29 +81,32 @@ def recorded(path: Path, writes: list[tuple[int, bytes]]) -> Iterator[h5py.File]
     file.close()
 
 
-def readable_states(folder: Path, monkeypatch: pytest.MonkeyPatch, rows_before: int, blocks: int) -> list[int]:
+def readable_states(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rows_before: int, blocks: int, case: Case = PLAIN
+) -> list[int]:
     """Committed rows found after each page that the last blocks of one row wrote; one chunk a row."""
     monkeypatch.setattr(layout, "CHUNK_LENGTH", 1)
     monkeypatch.setattr(writer, "EVENT_CAPACITY", 256)
     path, writes = folder / "t.h5", list[tuple[int, bytes]]()
-    made = TrajectoryWriter.create(path, HEADER, SERIES_NAMES, expected_rows=1)
+    made = case.create(path, expected_rows=1)
     for number in range(rows_before):
-        made.commit([row(number)], events_up_to(number))
+        made.commit([row(number, case)], events_up_to(number))
     start = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(writer, "open_for_append", lambda path: recorded(path, writes))
         for number in range(rows_before, rows_before + blocks):
-            made.commit([row(number)], events_up_to(number))
+            made.commit([row(number, case)], events_up_to(number))
     states = states_between_writes(start, writes, folder / "cut.h5")
-    return [committed_rows(folder / "cut.h5") for _ in states]
+    return [committed_rows(folder / "cut.h5", case) for _ in states]
 
 
+@pytest.mark.parametrize("name", ["plain", "trained", "trained outputs"])
 @pytest.mark.parametrize(("rows_before", "blocks"), [(0, 3), (62, 2)])
 def test_each_beginning_of_the_writes_is_readable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_before: int, blocks: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_before: int, blocks: int, name: str
 ) -> None:
     """From the first chunk, and up to the largest number of chunks."""
-    found = readable_states(tmp_path, monkeypatch, rows_before, blocks)
+    found = readable_states(tmp_path, monkeypatch, rows_before, blocks, CASES[name])
     assert found == sorted(found) and found[-1] == rows_before + blocks
     assert len(found) > 50
 
@@ -113,14 +118,14 @@ def test_one_chunk_more_than_the_limit_would_lose_rows(tmp_path: Path, monkeypat
         readable_states(tmp_path, monkeypatch, rows_before=64, blocks=1)
 
 
-def committed_rows(path: Path) -> int:
+def committed_rows(path: Path, case: Case) -> int:
     """The number of rows, after their content has been compared; 0 while the file says that there are none."""
     try:
         trajectory = open_trajectory(path)
     except TrajectoryError as error:
         assert "holds no rows" in str(error)
         return 0
-    assert_committed_content(trajectory)
+    assert_committed_content(trajectory, case)
     return trajectory.n_rows
 
 

@@ -1,0 +1,145 @@
+"""Smooth activations: the flow against scipy in plain time, the orders of the methods, and descent."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+
+from gflow.field import tensors
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
+from tests.flow.driver import Result, loglog_slope, relative_gap, until_time
+from tests.primal.driver import DEVICES, primal
+from tests.reference.plain_network import Activation, PlainNetwork, Weights, huber, soft_leaky
+
+Array = NDArray[np.float64]
+
+END = 20.0
+KINDS: dict[str, tuple[Smoothing, Activation]] = {
+    "smooth leaky": (SmoothLeaky(0.2), soft_leaky(0.2)),
+    "huberized": (Huberized(0.25), huber(0.25)),
+}
+
+
+def drawn(kind: str, trains_outer: bool) -> tuple[Problem, Array, PlainNetwork]:
+    rng = np.random.default_rng(4)
+    n, d, m = 8, 6, 6
+    X, y = rng.normal(size=(n, d)), rng.choice([-1.0, 1.0], size=n)
+    outer, W = rng.choice([-1.0, 1.0], size=m) / np.sqrt(m), 0.5 * rng.normal(size=(m, d))
+    smoothing, plain = KINDS[kind]
+    network = Network(outer, 0.0, trains_outer, smoothing)
+    return Problem.of(X, y, network, LOSSES["logistic"]), W, PlainNetwork(X, y, plain, trains_outer)
+
+
+def joined(W: Array, a: Array) -> Array:
+    return np.column_stack([W, a])
+
+
+@cache
+def by_scipy(kind: str, trains_outer: bool) -> Array:
+    """(W, a) at END, dw/dt = -grad L by DOP853 at 1e-12."""
+    problem, W, plain = drawn(kind, trains_outer)
+    shape = (W.shape[0], W.shape[1] + 1)
+
+    def rate(_: float, flat: Array) -> Array:
+        now = flat.reshape(shape)
+        g = plain.gradient(Weights(now[:, :-1], now[:, -1]))
+        return -joined(g.W, g.a if trains_outer else 0.0 * g.a).ravel()
+
+    start = joined(W, problem.network.outer).ravel()
+    return np.asarray(solve_ivp(rate, (0.0, END), start, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1].reshape(shape))
+
+
+def ours(kind: str, trains_outer: bool, rtol: float, method: str, device: str = "cpu") -> tuple[Array, Result]:
+    problem, W, _ = drawn(kind, trains_outer)
+    result = primal(problem, W, until_time(END), rtol=rtol, method=method, device=device)
+    return joined(result.weights(W), result.state.parameters.outer), result
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", ["DOP853", "Radau", "dopri5"])
+@pytest.mark.parametrize("trains_outer", [False, True])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_flow_is_that_of_scipy(kind: str, trains_outer: bool, method: str, device: str) -> None:
+    rtol = 1e-8 if method == "Radau" else 1e-10
+    found, result = ours(kind, trains_outer, rtol, method, device)
+    assert relative_gap(found, by_scipy(kind, trains_outer)) < 10.0 * rtol
+    assert result.events == []
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_rows_show_margins_and_loss_of_the_network(kind: str) -> None:
+    problem, W, plain = drawn(kind, True)
+    result = primal(problem, W, until_time(END), rows=4)
+    for k, row in enumerate(result.rows):
+        weights = Weights(result.weights(W, k), row.state.parameters.outer)
+        assert row.state.log_loss == pytest.approx(np.log(plain.loss(weights)), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "order", "rtols"),
+    [
+        ("dopri5", 5, (1e-5, 1e-6, 1e-7, 1e-8, 1e-9)),
+        ("RK45", 5, (1e-5, 1e-6, 1e-7, 1e-8, 1e-9)),
+        ("bosh3", 3, (1e-4, 1e-5, 1e-6, 1e-7)),
+        ("adaptive_heun", 2, (1e-3, 1e-4, 1e-5, 1e-6)),
+        ("fehlberg2", 2, (1e-3, 1e-4, 1e-5, 1e-6)),
+    ],
+)
+def test_the_error_falls_with_the_order_of_the_method(method: str, order: int, rtols: tuple[float, ...]) -> None:
+    exact = by_scipy("smooth leaky", True)
+    runs = [ours("smooth leaky", True, rtol, method) for rtol in rtols]
+    slope = -loglog_slope([result.steps for _, result in runs], [relative_gap(found, exact) for found, _ in runs])
+    assert order - 0.6 < slope < order + 1.6
+
+
+@pytest.mark.parametrize("method", ["dopri8", "DOP853", "dopri5"])
+def test_what_is_asked_is_what_is_delivered(method: str) -> None:
+    """The error against the tolerance: a constant times it (the methods of order 8 take too few steps to count)."""
+    exact, rtols = by_scipy("smooth leaky", True), (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
+    errors = [relative_gap(ours("smooth leaky", True, rtol, method)[0], exact) for rtol in rtols]
+    assert 0.8 < loglog_slope(rtols, errors) < 1.3
+    assert all(error < 3.0 * rtol for error, rtol in zip(errors, rtols, strict=True))
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_descent_approaches_the_flow_at_first_order(kind: str) -> None:
+    exact = by_scipy(kind, True)
+    problem, W, plain = drawn(kind, True)
+    etas = (4e-2, 2e-2, 1e-2, 5e-3)
+    ends = [plain.descend(Weights(W, problem.network.outer), eta, round(END / eta)) for eta in etas]
+    gaps = [relative_gap(joined(end.W, end.a), ours(kind, True, 1e-10, "DOP853")[0]) for end in ends]
+    assert 0.95 < loglog_slope(etas, gaps) < 1.05
+    assert relative_gap(joined(ends[-1].W, ends[-1].a), exact) == pytest.approx(gaps[-1], rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [SmoothLeaky(0.0), SmoothLeaky(0.2), Huberized(0.25), Huberized(1.0)], ids=str)
+class TestActivations:
+    z = np.array([-800.0, -30.0, -1.0, -1e-3, 0.0, 1e-9, 0.1, 0.249, 0.251, 0.999, 1.001, 3.0, 30.0, 800.0])
+
+    def test_the_derivative_is_that_of_the_value(self, smoothing: Smoothing) -> None:
+        z, h = self.z, 1e-6
+        slope = (smoothing.value(z + h) - smoothing.value(z - h)) / (2.0 * h)
+        assert smoothing.derivative(z) == pytest.approx(slope, abs=3e-6 + 1e-12 * 800.0 / h)
+        near = z[np.abs(z) < 50.0]
+        slope = (smoothing.value(near + h) - smoothing.value(near - h)) / (2.0 * h)
+        assert smoothing.derivative(near) == pytest.approx(slope, abs=3e-6)
+
+    def test_numpy_and_torch_agree(self, smoothing: Smoothing) -> None:
+        value, slope = tensors._smooth(smoothing, torch.from_numpy(self.z))
+        assert value.numpy() == pytest.approx(smoothing.value(self.z), rel=1e-14, abs=1e-15)
+        assert slope.numpy() == pytest.approx(smoothing.derivative(self.z), rel=1e-14, abs=1e-15)
+
+    def test_it_is_the_formula_of_the_paper(self, smoothing: Smoothing) -> None:
+        plain = huber(smoothing.h) if isinstance(smoothing, Huberized) else soft_leaky(smoothing.slope)
+        z = self.z[np.abs(self.z) < 50.0]
+        assert smoothing.value(z) == pytest.approx(plain(z)[0], rel=1e-13, abs=1e-15)
+        assert smoothing.derivative(z) == pytest.approx(plain(z)[1], rel=1e-13, abs=1e-15)
+        assert float(smoothing.value(np.zeros(1))[0]) == 0.0

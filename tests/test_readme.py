@@ -1,0 +1,68 @@
+"""What the README says is so: its commands are those of the checks, its snippets run, nothing is left to fill in."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gflow
+from gflow.scenario import parse_scenario
+from tests.test_pipeline import SMALL
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHECKS = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+EXAMPLE = "outputs/digits-3-vs-5"
+
+
+def section(title: str) -> str:
+    """The text of one section, up to the next of its level."""
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def installed(text: str) -> list[str]:
+    """What is handed to pip, in order."""
+    return re.findall(r"pip install (?:--quiet )?('[^']+'|\S+(?: '[^']+')?)", text)
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.findall(r"BENCH_ROWS|COST_D|TODO|TBD", README)
+
+
+def test_the_commands_are_those_of_the_checks() -> None:
+    simulate, test = [command.strip() for command in blocks(section("Install and run"), "")]
+    pin, *_ = wanted = installed(CHECKS)
+    assert wanted == [pin, "-e '.[test]'"] and re.fullmatch(r"torch==[0-9.]+", pin)
+    assert installed(simulate) == [pin, "-e '.[data]'"]
+    assert installed(test) == wanted
+    assert test.endswith(".venv/bin/python -m pytest") and "\npython -m pytest\n" in CHECKS
+    main = re.search(r"gflow simulate \S+", simulate)
+    assert main is not None and main[0] in CHECKS and (ROOT / main[0].split()[-1]).is_file()
+
+
+def test_the_extras_and_the_pin_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {name for group in re.findall(r"(?:\.|gflow)\[([a-z,]+)\]'", README) for name in group.split(",")}
+    assert named == {"data", "test", "xarray"} <= set(project["optional-dependencies"])
+    version = re.findall(r"torch==([0-9]+\.[0-9]+)", README)
+    assert version and all(f"torch>={found}," in " ".join(project["dependencies"]) + "," for found in version)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["gflow", "h5py", "xarray"])
+def test_the_snippets_run(tmp_path: Path, number: int) -> None:
+    code = blocks(section("Reading a trajectory"), "python")
+    assert len(code) == 3 and all(EXAMPLE in block for block in code)
+    if number == 2:
+        pytest.importorskip("h5netcdf")
+    run = gflow.simulate(parse_scenario(SMALL, overrides=["record.times.count=5"]), out=tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(code[number].replace(EXAMPLE, str(tmp_path)), "README.md", "exec"), names)
+    if number == 1:
+        assert names["W_last"] == pytest.approx(run.weights(run.n_rows - 1), abs=1e-14)
