@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
+import gflow
 from gflow.cli import main
 from tests.test_pipeline import SMALL
 
@@ -168,3 +170,24 @@ def test_numbers_in_json_are_finite(scenario: Path, tmp_path: Path) -> None:
 
     data = json.loads(text, parse_constant=refuse)
     assert np.isfinite([v for v in data.values() if isinstance(v, float)]).all()
+
+
+def test_a_device_that_is_not_there_is_refused(scenario: Path, tmp_path: Path) -> None:
+    dual = call("simulate", scenario, "--out", tmp_path / "run", "--device", "cuda")
+    assert dual.exit_code == 2 and "the dual engine runs on the CPU" in dual.stderr
+    if not torch.cuda.is_available():
+        primal = call(
+            "simulate", scenario, "--out", tmp_path / "run", "--device", "cuda", "--set", "flow.engine=primal"
+        )
+        assert primal.exit_code == 2 and "no such device here" in primal.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_both_engines_say_the_same(scenario: Path, tmp_path: Path) -> None:
+    """`--set flow.engine=primal` on a dual problem is the cross-check that users can run."""
+    for engine in ("dual", "primal"):
+        done = call("simulate", scenario, "--out", tmp_path / engine, "--set", f"flow.engine={engine}")
+        assert done.exit_code == 0 and f"{engine} engine" in done.stdout
+    dual, primal = (gflow.open_trajectory(tmp_path / engine) for engine in ("dual", "primal"))
+    assert np.abs(dual.margins - primal.margins).max() < 1e-7
+    assert list(dual.events.kind) == list(primal.events.kind)

@@ -24,10 +24,11 @@ def build_engine(scenario: Scenario, setup: Setup, device: str) -> Engine:
         if device != "cpu":
             raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
         return dual_engine(setup.problem, setup.inner, tolerances)
-    from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
+    from gflow.flow.primal import has_device, primal_engine, use_one_thread  # loads torch
 
+    if not has_device(device):
+        raise ScenarioError(f"--device {device}: torch finds no such device here; use --device cpu")
     use_one_thread()
-
     return primal_engine(setup.problem, setup.inner, tolerances, device)
 
 

@@ -88,6 +88,11 @@ class PrimalCoordinates:
         return Parameters(U, outer, bias)
 
 
+def has_device(device: str) -> bool:
+    """Is there such a device (`cpu` or `cuda`) for torch?"""
+    return device == "cpu" or torch.cuda.is_available()
+
+
 def use_one_thread() -> None:
     """Let torch run on one thread: its tensors are small here, and threads that wait for each other cost 10 times."""
     torch.set_num_threads(1)

@@ -100,7 +100,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The flow at a record time; `final` on the last one."""
+    """The flow at a record time, and the accepted steps so far."""
 
     state: FlowState
     steps: int

@@ -52,14 +52,6 @@ def _halving(degree: int) -> tuple[Array, Array]:
     return left, np.ascontiguousarray(left[::-1, ::-1])
 
 
-def sign_changes(coefficients: Array) -> NDArray[np.intp]:
-    """Sign changes along the last axis, zeros skipped, (..., p + 1) -> (...)."""
-    signs = np.sign(coefficients)
-    for k in range(1, signs.shape[-1]):  # a zero takes the sign before it
-        signs[..., k] = np.where(signs[..., k] == 0, signs[..., k - 1], signs[..., k])
-    return np.asarray(np.sum(signs[..., 1:] * signs[..., :-1] < 0, axis=-1))
-
-
 def first_descents(coefficients: Array) -> tuple[Array, Array]:
     """Brackets [low, high] of the first root of each polynomial that is not negative at 0; inf where there is none.
 

@@ -38,9 +38,3 @@ def row_norms(A: Array) -> Array:
     largest = np.abs(A).max(axis=1)
     safe = np.where(largest > 0.0, largest, 1.0)
     return np.asarray(largest * np.linalg.norm(A / safe[:, None], axis=1))
-
-
-def orthogonal_gram(W: Array, span: Span) -> Array:
-    """W_perp W_perp^T (m, m): the part of W W^T that no gradient changes.  W (m, d)."""
-    W_perp = W - (W @ span.B.T) @ span.B
-    return W_perp @ W_perp.T

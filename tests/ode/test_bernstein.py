@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.ode.bernstein import DEPTH, basis, first_descents, from_nodes, nodes, sign_changes
+from gflow.ode.bernstein import DEPTH, basis, first_descents, from_nodes, nodes
 from gflow.ode.locate import root
 from tests.ode.known import METHODS, known, started, step_past
 
@@ -35,11 +35,6 @@ def test_end_coefficients_are_end_values(degree: int) -> None:
     power = np.random.default_rng(10 + degree).normal(size=degree + 1)
     ends = in_bernstein_form(power)[[0, -1]]
     np.testing.assert_allclose(ends, np.polyval(power, [0.0, 1.0]), atol=1e-13)
-
-
-def test_sign_changes_skip_zeros() -> None:
-    rows = np.array([[1.0, 0.0, -1.0], [1.0, 0.0, 1.0], [0.0, 0.0, -1.0], [-1.0, 2.0, -3.0], [-1e-166, 1e-166, 0.0]])
-    np.testing.assert_array_equal(sign_changes(rows), [1, 0, 0, 2, 1])
 
 
 @pytest.mark.parametrize("degree", [3, 4, 7])

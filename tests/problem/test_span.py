@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
-from gflow.problem.span import factor_span, orthogonal_gram, row_norms
+from gflow.problem.span import factor_span, row_norms
 from gflow.problem.surfaces import group_surfaces
 from tests.reference.setting import samples
 
@@ -42,17 +42,6 @@ def test_row_norms_neither_overflow_nor_vanish(scale: float) -> None:
     A = scale * np.array([[3.0, 4.0], [0.0, 0.0], [-5.0, 12.0]])
     assert row_norms(A) == pytest.approx(scale * np.array([5.0, 0.0, 13.0]), rel=1e-15)
     assert row_norms(np.empty((3, 0))).tolist() == [0.0, 0.0, 0.0]
-
-
-def test_what_the_gradient_cannot_move() -> None:
-    rng = np.random.default_rng(3)
-    span = factor_span(rng.normal(size=(4, 9)))
-    W, U_later = rng.normal(size=(5, 9)), rng.normal(size=(5, 4))
-    outside = orthogonal_gram(W, span)
-    W_later = W + (U_later - W @ span.B.T) @ span.B
-    assert outside + U_later @ U_later.T == pytest.approx(W_later @ W_later.T, abs=1e-13)
-    full = factor_span(rng.normal(size=(9, 9)))
-    assert orthogonal_gram(W, full) == pytest.approx(np.zeros((5, 5)), abs=1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)
