@@ -18,6 +18,7 @@ from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.pipeline import stopped_by_limit
+from gflow.report.summary import closing_table
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Progress
 
@@ -315,3 +316,11 @@ def test_a_start_on_a_pushing_kink_is_told(tmp_path: Path) -> None:
     trajectory = run(tmp_path, "init={kind: gaussian, std: 0}")
     pushing = int((np.outer(trajectory.outer, trajectory.y) > 0).sum())
     assert f"{pushing} pairs were on kinks that can be left in several ways" in str(trajectory.outcome_sentence)
+
+
+def test_smooth_networks_have_signs_but_no_kinks(tmp_path: Path) -> None:
+    activation = "model.activation={kind: smooth_leaky_relu, slope: 0.2}"
+    trajectory = run(tmp_path, activation, "flow.until={time: 200.0}")
+    turned = int((trajectory.pattern[0] != trajectory.pattern[-1]).sum())
+    assert turned > 0 == len(trajectory.events)
+    assert f"no kinks to cross; {turned} of 48 pre-activations" in closing_table(trajectory)

@@ -24,8 +24,15 @@ def outcome_text(trajectory: Trajectory) -> str:
     return trajectory.outcome_sentence or NOT_ENDED
 
 
+# Activations without a kink: their signs may change, but no event marks it.
+SMOOTH = {"linear", "smooth_leaky_relu", "huberized_relu"}
+
+
 def pattern_text(trajectory: Trajectory) -> str:
     last = trajectory.read("pattern", -1)
+    if trajectory.facts.get("activation") in SMOOTH:
+        turned = np.count_nonzero(last != trajectory.read("pattern", 0))
+        return f"no kinks to cross; {turned} of {last.size} pre-activations ended with the other sign"
     sliding = f"{np.count_nonzero(last == 0)} of {last.size} pairs slide"
     if not trajectory.records_events:
         return sliding
