@@ -225,7 +225,8 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
         case Outcome.LOG_LOSS:
             return f"reached log loss = {state.log_loss:.6g} at {reached}"
         case Outcome.STEP_UNDERFLOW:
-            return f"stopped at {reached}: {cut.failure}; try a larger flow.rtol or another flow.method"
+            remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
+            return f"stopped at {reached}: {cut.failure}; {remedy}"
         case Outcome.PRECISION:
             return _unresolved(state)
         case Outcome.STATIONARY:
