@@ -23,6 +23,11 @@ def dual_variables(loss: Loss, p: Array, live: NDArray[np.bool_]) -> tuple[Array
     Samples that are not live neither move nor move anything, so they do not set the clock; their q may exceed 1.
     """
     log_g = loss.log_slope(p)
+    if live.all():  # by far the most frequent case
+        largest = log_g.max(axis=-1, keepdims=True)
+        shares = np.exp(log_g - largest)
+        total = shares.sum(axis=-1, keepdims=True)
+        return shares / total, (largest + np.log(total))[..., 0]
     counted = log_g[..., live] if live.any() else log_g
     largest = counted.max(axis=-1, keepdims=True)
     total = np.exp(counted - largest).sum(axis=-1, keepdims=True)
