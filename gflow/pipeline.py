@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -27,14 +28,16 @@ from gflow.build import (
     provenance,
 )
 from gflow.errors import ScenarioError, TrajectoryError
+from gflow.field.branch import Measure
 from gflow.flow.simulate import simulate as simulate_flow
-from gflow.flow.state import Event, Finish, Outcome, Progress, Row
+from gflow.flow.state import Event, Finish, Item, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import SpacedTimes
 from gflow.trajectory import FILE_NAME, EventEntry, Header, Target, Trajectory, TrajectoryWriter, open_trajectory
 from gflow.trajectory import Progress as RunProgress
 from gflow.trajectory import Row as FileRow
+from gflow.trajectory.extremes import Extremes
 from gflow.trajectory.recorder import Recorder
 
 # Rows wait at most this long (seconds) before they are safe on disk.
@@ -68,7 +71,8 @@ def simulate(
     engine = build_engine(scenario, setup, device)
     flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario))
     run = _Run(scenario, setup, until, path, progress)
-    first = next(flow)  # the start is judged before anything is written
+    run.take(next(flow))  # the measure of the start
+    first = next(flow)  # it is judged before anything is written
     assert isinstance(first, Row), "a flow begins with its row 0"
     _check_loss(until, first)
     if overwrite:
@@ -115,7 +119,7 @@ def _remove(path: Path) -> None:
         raise TrajectoryError(f"{path} cannot be replaced: {error}: choose another --out") from error
 
 
-def _write(run: _Run, first: Row, flow: Iterator[Event | Progress | Row | Finish]) -> None:
+def _write(run: _Run, first: Row, flow: Iterator[Item]) -> None:
     """Follow the flow to its end, or to an interruption; then every row so far is on disk."""
     # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
     # slower on two busy cores), and the bits of a run must not depend on how many cores a machine has.
@@ -177,7 +181,7 @@ class _Run:
         self._scenario, self._setup, self._until, self._path, self._progress = scenario, setup, until, path, progress
         times = scenario.record.times
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
-        self._recorder = Recorder(setup.problem, setup.W_initial)
+        self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
         self._rows: list[FileRow] = []
         self._events: list[EventEntry] = []
         self._counted = 0
@@ -187,7 +191,7 @@ class _Run:
 
     def open(self, first: Row) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
-        row = self._recorder.row(first.state, events=0, steps=0)
+        row = self._row(first)
         self._first_log_loss = first.state.log_loss
         self._writer = TrajectoryWriter.create(
             self._path,
@@ -201,7 +205,7 @@ class _Run:
         self.commit()
         _write_scenario(self._scenario, self._path.parent)
 
-    def take(self, item: Event | Progress | Row | Finish) -> None:
+    def take(self, item: Item) -> None:
         """One item of the flow."""
         match item:
             case Event():
@@ -209,15 +213,21 @@ class _Run:
                 if self._scenario.record.events:
                     self._events.append(self._recorder.entry(item))
             case Row():
-                self._rows.append(self._recorder.row(item.state, self._counted, item.steps))
+                self._rows.append(self._row(item))
                 if time.monotonic() - self._last_commit > COMMIT_EVERY:
                     self.commit()
+            case Measure():
+                self._extremes.update(item)
             case Progress():
                 if self._progress is not None:
                     self._progress(self._shown(item))
             case Finish():
                 self.commit()
                 self._writer.finish(item.outcome.value, item.sentence)
+
+    def _row(self, at: Row) -> FileRow:
+        row = self._recorder.row(at.state, self._counted, at.steps)
+        return replace(row, series=row.series | self._extremes.values())
 
     def commit(self) -> None:
         """Make the rows so far safe."""

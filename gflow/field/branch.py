@@ -24,6 +24,23 @@ class Tolerances:
     atol: float
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode it is measured on.
+
+    v = log(1 + t); margins p (n,); log L; norm |theta| of all that is trained; speed |d theta / d tau|, which is
+    n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt).
+    """
+
+    v: float
+    p: Array
+    log_loss: float
+    norm: float
+    speed: float
+    margin_rates: Array
+    log_clock: float
+
+
 class Branch(Protocol):
     """The field on one mode, autonomous in tau counted in `unit`; y is the integrator's state, y[-1] = log(1 + t).
 
@@ -71,6 +88,9 @@ class Branch(Protocol):
 
     def log_loss(self, y: Array) -> float:
         """log L at a state."""
+
+    def measure(self, y: Array) -> Measure:
+        """Size, speed and loss at a state, whatever is behind it."""
 
     def at_rest(self, y: Array) -> bool:
         """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""

@@ -6,11 +6,12 @@ The state of the integrator is y = (c_1, ..., c_n, v): dual masses since the sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.branch import Tolerances
+from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
 from gflow.field.mode import DualMode
@@ -25,7 +26,7 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class DualBranch:
-    """The smooth field on one mode from span coordinates U (m, r) with margins p (n,) at its start.
+    """The smooth field on one mode from span coordinates U (m, r) with margins p (n,) and |W| = norm at its start.
 
     Masses and tau are counted in `unit`, a power of two near 1 / max K, so that inputs of any size give numbers near 1.
     """
@@ -39,6 +40,7 @@ class DualBranch:
     live: NDArray[np.bool_]  # (n,), see `mode`
     floor: Array  # (n + 1,) error scale of y, see `error_floor`
     rtol: float
+    norm: float  # |W|_F with all inputs
 
     @property
     def y0(self) -> Array:
@@ -55,7 +57,9 @@ class DualBranch:
     def field(self, _: float, y: Array) -> Array:
         """(q, dv/dtau); autonomous."""
         q, log_total = dual_variables(self.problem.loss, self.margins(y), self.live)
-        return np.append(self.live * q, clock_rate(self._log_rate(float(log_total), y)))
+        out = np.empty_like(y)
+        out[:-1], out[-1] = self.live * q, clock_rate(self._log_rate(float(log_total), y))
+        return out
 
     def _log_rate(self, log_total: float, y: Array) -> float:
         return log_clock_rate(log_total, self.p.size, y[-1]) + float(np.log(self.unit))
@@ -144,6 +148,23 @@ class DualBranch:
     def log_loss(self, y: Array) -> float:
         """log L at a state."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
+
+    def measure(self, y: Array) -> Measure:
+        """O(n^2): |dW/dtau|^2 = q . K q; |W|^2 grows by (p_0 + p) . c, the integral of 2 q . p where p is affine."""
+        p = self.margins(y)
+        q, log_total = dual_variables(self.problem.loss, p, self.live)
+        q = self.live * q
+        rates = self.mode.K @ q
+        squared = self.norm**2 + self.unit * float((self.p + p) @ y[:-1])
+        return Measure(
+            v=float(y[-1]),
+            p=p,
+            log_loss=log_mean(self.problem.loss.log_value(p)),
+            norm=sqrt(max(squared, 0.0)),
+            speed=sqrt(max(float(q @ rates), 0.0)),
+            margin_rates=rates,
+            log_clock=float(log_total) - log(p.size),
+        )
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., n + 1) -> (..., k, r)."""

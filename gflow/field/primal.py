@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gflow.field.branch import Tolerances
+from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.tensors import TensorField
 from gflow.ode.step import DenseStep, System
@@ -116,6 +117,20 @@ class PrimalBranch:
     def log_loss(self, y: Array) -> float:
         """log L at a state."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
+
+    def measure(self, y: Array) -> Measure:
+        """One evaluation of the field, and what the margins gain along it."""
+        n, told = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
+        p, rates, (speed, log_total) = told[:n], told[n : 2 * n], told[2 * n :]
+        return Measure(
+            v=float(y[-1]),
+            p=p,
+            log_loss=log_mean(self.problem.loss.log_value(p)),
+            norm=float(np.hypot(np.linalg.norm(self.norms_outside), np.linalg.norm(y[:-1]))),
+            speed=float(speed),
+            margin_rates=rates,
+            log_clock=float(log_total) - log(n),
+        )
 
     def at_rest(self, y: Array) -> bool:
         """Only where no sample is live: other stationary points are left to the integrator."""

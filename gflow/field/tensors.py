@@ -32,6 +32,21 @@ class Parts:
     v: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
+
+    signs: Tensor
+    q: Tensor
+    log_total: Tensor
+    p: Tensor
+
+    @property
+    def R(self) -> Tensor:  # noqa: N802 (a matrix)
+        """q_i dp_i / df_ki (..., K, n)."""
+        return self.signs * self.q.unsqueeze(-2)
+
+
 class TensorField:
     """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
 
@@ -75,8 +90,8 @@ class TensorField:
             return U @ self._coordinates.T
         return U * self._coordinates[..., 0]
 
-    def _pull(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """R (..., K, n) = q_i dp_i / df_ki, log sum g (...), margins p (..., n) of the outputs f = A hidden + c."""
+    def _pull(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> Pull:
+        """What the outputs f = A hidden + c imply."""
         f = A @ hidden
         if self._network.outputs == 1:
             signs = self._labels.unsqueeze(0)
@@ -91,7 +106,7 @@ class TensorField:
         largest = counted.amax(-1, keepdim=True)
         total = torch.exp(counted - largest).sum(-1, keepdim=True)
         q = torch.exp(torch.clamp(log_g - largest, max=LARGEST_SHARE)) / total
-        return signs * q.unsqueeze(-2), (largest + torch.log(total)).squeeze(-1), p
+        return Pull(signs, q, (largest + torch.log(total)).squeeze(-1), p)
 
     def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """phi(z) and phi'(z) on the branches."""
@@ -104,16 +119,36 @@ class TensorField:
         """d theta / d tau (per unit), (..., p) -> (..., p)."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        R, log_total, _ = self._pull(parts.A, hidden, parts.c)
-        drift = self._project(self._inner(slopes * (parts.A.mT @ R)))
-        lead = theta.shape[:-1]
+        pull = self._pull(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, pull.R)
+        log_rate = self._log_samples + self._log_unit - pull.log_total - parts.v
+        rate = torch.exp(torch.clamp(log_rate, max=LARGEST_EXPONENT))
+        return torch.cat([self._unit * moved, rate.unsqueeze(-1)], -1)
+
+    def _moved(self, A: Tensor, hidden: Tensor, slopes: Tensor, R: Tensor) -> Tensor:
+        """d theta / d tau (..., p - 1), without the clock."""
+        drift, lead = self._project(self._inner(slopes * (A.mT @ R))), R.shape[:-2]
         moved = [drift.reshape(*lead, -1)]
         if self._network.trains_outer:
             moved.append((R @ hidden.mT).reshape(*lead, -1))
         if self._network.output_bias is not None:
             moved.append(R.sum(-1))
-        rate = torch.exp(torch.clamp(self._log_samples + self._log_unit - log_total - parts.v, max=LARGEST_EXPONENT))
-        return torch.cat([self._unit * torch.cat(moved, -1), rate.unsqueeze(-1)], -1)
+        return torch.cat(moved, -1)
+
+    def measure(self, theta: Tensor) -> Tensor:
+        """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state, one after the other, (2n + 2,)."""
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        pull = self._pull(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, pull.R)
+        along = self.parts(torch.cat([moved, moved.new_zeros(1)]))
+        f_rate = parts.A @ (slopes * self._preactivations(along.U))
+        if self._network.trains_outer:
+            f_rate = f_rate + along.A @ hidden
+        if along.c is not None:
+            f_rate = f_rate + along.c
+        rates = (pull.signs * f_rate).sum(-2)
+        return torch.cat([pull.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), pull.log_total.unsqueeze(0)])
 
     def _inner(self, pulls: Tensor) -> Tensor:
         """sum_i pull_ji c_i, (..., m, n) -> (..., m, r)."""
@@ -132,8 +167,7 @@ class TensorField:
         """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        R, _, _ = self._pull(parts.A, hidden, parts.c)
-        return parts.A.mT @ R
+        return parts.A.mT @ self._pull(parts.A, hidden, parts.c).R
 
     def pull(self, theta: Tensor) -> Tensor:
         """push (..., m, n), without its factor a_j where there is one output."""
@@ -141,20 +175,20 @@ class TensorField:
             return self.push(theta)
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        R, _, _ = self._pull(parts.A, hidden, parts.c)
+        R = self._pull(parts.A, hidden, parts.c).R
         return R.expand(*R.shape[:-2], self._network.width, R.shape[-1])
 
     def margins(self, theta: Tensor) -> Tensor:
         """p (..., n)."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        return self._pull(parts.A, hidden, parts.c)[2]
+        return self._pull(parts.A, hidden, parts.c).p
 
     def fastest(self, theta: Tensor) -> float:
         """Largest |grad p_i|^2 at a state: how fast margins can move per unit of tau."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        R, log_total, p = self._pull(parts.A, hidden, parts.c)
+        R = self._pull(parts.A, hidden, parts.c).R
         signs = R / torch.clamp(R.abs().sum(-2, keepdim=True), min=1e-300)
         inner = ((slopes * (parts.A.mT @ signs)) ** 2 * (self._coordinates**2).sum(-1)).sum(-2)
         outer = (hidden**2).sum(-2) if self._network.trains_outer else torch.zeros_like(inner)

@@ -34,7 +34,16 @@ class DualCoordinates:
         assert isinstance(mode, DualMode)
         floor = error_floor(problem, mode, stretch.norms, state.p, stretch.log_rate, stretch.unit, tolerances)
         return DualBranch(
-            problem, mode, state.parameters.U, state.p, state.v, stretch.unit, mode.live, floor, tolerances.rtol
+            problem,
+            mode,
+            state.parameters.U,
+            state.p,
+            state.v,
+            stretch.unit,
+            mode.live,
+            floor,
+            tolerances.rtol,
+            float(np.linalg.norm(stretch.norms)),
         )
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:

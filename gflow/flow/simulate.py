@@ -9,10 +9,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.branch import Measure
 from gflow.field.dual import margin_rounding
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.engine import Engine, Segment
-from gflow.flow.state import Event, Finish, FlowState, Notes, Outcome, Progress, Row
+from gflow.flow.state import Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, StepError, Stepper
@@ -55,14 +56,15 @@ class Cut:
     at_rest: bool = False
 
 
-def simulate(
-    engine: Engine, until: Until, rows: Iterator[float], choice: Choice
-) -> Iterator[Event | Progress | Row | Finish]:
+def simulate(engine: Engine, until: Until, rows: Iterator[float], choice: Choice) -> Iterator[Item]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
+    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  A row is
+    followed by the measure of the state it shows, so that a run that begins there says the same from then on.
     rows: record times as v = log(1 + t), increasing, after the start.
     """
     state, notes = engine.start()
+    yield replace(_measure_at_start(engine.segment(state)), v=0.0)
     yield Row(replace(state, v=0.0, tau=0.0), steps := 0)
     if margin_rounding(state.p) > UNRESOLVED:
         yield Finish(Outcome.PRECISION, _unresolved(state), state, steps)
@@ -70,8 +72,12 @@ def simulate(
     due, stiff, stalled = next(rows, None), False, 0
     while True:
         segment = engine.segment(state)
+        yield _measure_at_start(segment)
         cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due), steps)
         steps, stiff = cut.steps, cut.stiff
+        # The root is at rounding distance from a target on the clock; what is shown is the target itself.
+        v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
+        yield (measure := replace(segment.branch.measure(cut.y), v=v))
         events: list[Event] = []
         if cut.near is None:
             state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
@@ -82,18 +88,21 @@ def simulate(
             yield from events
         yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), steps)
         if cut.at_rest:
-            yield from _rest(state, until, due, rows, steps, notes)
+            yield from _rest(state, measure, until, due, rows, steps, notes)
             return
         outcome = _outcome(cut, state, stalled)
         if cut.reached or outcome:
             engine.refresh()
-            # The root is at rounding distance from a target on the clock; the row shows the target itself.
-            shown = replace(state, v=next((target.v for target in cut.reached if target.v is not None), state.v))
+            shown = replace(state, v=v)
             yield Row(shown, steps)
             due = next(rows, None)
         if outcome:
             yield Finish(outcome, _sentence(outcome, cut, shown, events) + notes.sentence(), shown, steps)
             return
+
+
+def _measure_at_start(segment: Segment) -> Measure:
+    return segment.branch.measure(segment.branch.y0)
 
 
 def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
@@ -117,7 +126,7 @@ def _rounding(value: float) -> float:
 
 def _integrate(
     segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target], steps: int
-) -> Generator[Progress, None, Cut]:
+) -> Generator[Measure | Progress, None, Cut]:
     """Step through one mode until something happens; `steps` lie behind."""
     branch = segment.branch
     h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
@@ -135,7 +144,8 @@ def _integrate(
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         if cut is not None:
             return Cut(cut.elapsed, cut.y, cut.h, steps, cut.near, cut.reached, stiff and cut.near is None)
-        yield Progress(float(y[-1]), branch.log_loss(y), sliding, steps)
+        yield (measure := branch.measure(y))
+        yield Progress(measure.v, measure.log_loss, sliding, steps)
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return Cut(elapsed, y, stepper.proposed, steps, stiff=True)
@@ -187,8 +197,14 @@ def _first_guard(
 
 
 def _rest(
-    state: FlowState, until: Until, due: float | None, rows: Iterator[float], steps: int, notes: Notes
-) -> Iterator[Row | Finish]:
+    state: FlowState,
+    measure: Measure,
+    until: Until,
+    due: float | None,
+    rows: Iterator[float],
+    steps: int,
+    notes: Notes,
+) -> Iterator[Measure | Row | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
     if until.v_end is None:
         yield Row(state, steps)
@@ -197,8 +213,10 @@ def _rest(
         return
     for v in chain([] if due is None else [due], rows):
         if v < until.v_end:
+            yield replace(measure, v=v)
             yield Row(replace(state, v=v), steps)
     last = replace(state, v=until.v_end)
+    yield replace(measure, v=until.v_end)
     yield Row(last, steps)
     cut = Cut(0.0, np.empty(0), 0.0, steps)
     sentence = _sentence(until.outcome, cut, last, []) + f"; nothing but the clock moved after {_when(state)}"

@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.branch import Measure
 from gflow.field.transition import EventKind
 
 Array = NDArray[np.float64]
@@ -114,3 +115,7 @@ class Finish:
     sentence: str
     state: FlowState
     steps: int
+
+
+Item = Event | Measure | Progress | Row | Finish
+"""What a flow hands over."""

@@ -29,6 +29,10 @@ class Loss(Protocol):
         """d log g / dp in [-1, 0], elementwise."""
 
     @abstractmethod
+    def margin_at(self, log_value: float) -> float:
+        """The margin p at which log l(p) = log_value."""
+
+    @abstractmethod
     def smoothed_margin(self, p: Array) -> float:
         """l^{-1}(sum_i l(p_i)) (Lyu and Li; Telgarsky), p (n,)."""
 
@@ -47,8 +51,11 @@ class Exponential:
     def log_slope_rate(self, p: Array) -> Array:
         return np.full_like(p, -1.0)
 
+    def margin_at(self, log_value: float) -> float:
+        return -log_value
+
     def smoothed_margin(self, p: Array) -> float:
-        return -float(np.logaddexp.reduce(-p))
+        return self.margin_at(float(np.logaddexp.reduce(-p)))
 
 
 class Logistic:
@@ -68,12 +75,14 @@ class Logistic:
     def log_slope_rate(self, p: Array) -> Array:
         return -np.exp(-np.logaddexp(0.0, -p))
 
-    def smoothed_margin(self, p: Array) -> float:
-        log_sum = float(np.logaddexp.reduce(self.log_value(p)))
-        if log_sum < -30.0:  # -log(expm1(s)) = -log s - s/2 + ...
-            return -log_sum - 0.5 * float(np.exp(log_sum))
-        total = float(np.exp(min(log_sum, 700.0)))
+    def margin_at(self, log_value: float) -> float:
+        if log_value < -30.0:  # -log(expm1(s)) = -log s - s/2 + ...
+            return -log_value - 0.5 * float(np.exp(log_value))
+        total = float(np.exp(min(log_value, 700.0)))
         return -total - float(np.log1p(-np.exp(-total))) if total > 30.0 else -float(np.log(np.expm1(total)))
+
+    def smoothed_margin(self, p: Array) -> float:
+        return self.margin_at(float(np.logaddexp.reduce(self.log_value(p))))
 
 
 LOSSES: dict[str, Loss] = {"logistic": Logistic(), "exponential": Exponential()}

@@ -43,6 +43,11 @@ class Network:
         return 2 if self.trains_outer else 1
 
     @property
+    def homogeneous(self) -> bool:
+        """Is f(alpha theta) = alpha^homogeneity f(theta), theta all that is trained?"""
+        return self.smoothing is None and self.output_bias is None
+
+    @property
     def curved(self) -> bool:
         """Does the activation have a kink that a neuron can cross?  (Balanced scalar networks never do.)"""
         return self.smoothing is None and self.slope != 1.0 and self.directions is None

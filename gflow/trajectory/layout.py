@@ -24,6 +24,10 @@ Rules that writer and reader share:
 * *Series.*  A series holds a number in every row.  A quantity that a run cannot have in each row (the stable
   rank of W- without negative neurons) has no series; NaN is never stored for "not defined" or "not yet".  Series
   with a value for each neuron are (T, m), in the group `neurons`, which is absent where there are none.
+* *Running extremes.*  `sup_` and `inf_` series hold the largest and the least value of a quantity over the start,
+  every accepted step and both sides of every event up to the row; `<name>_at` is log(1 + t) of the instant where
+  that value was first met.  They take all of a run into account that came before, so a run that goes on from a row
+  goes on from its values.  Rates are those of the mode at that instant, per tau.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
@@ -154,6 +158,28 @@ SERIES = {
     "balancedness_drift": "largest |balancedness of a neuron - its value at row 0|",
     "median_rotation": "median of the rotation of the neurons",
 }
+EXTREMES = {
+    "sup_log_g_ratio": "largest max_ik (log g_i - log g_k)",
+    "sup_margin_gap": "largest max_i p_i - min_i p_i",
+    "inf_min_margin": "least min_i p_i",
+    "inf_gradient_ratio": "least |grad L|_F / mean_i g_i",
+    "sup_gradient_ratio": "largest |grad L|_F / mean_i g_i",
+    "inf_margin_rate": "least min_i dp_i / dtau",
+    "inf_relative_margin_rate": "least min_i n (dp_i / dt) / (g_i |x_i|^2)",
+    "sup_relative_margin_rate": "largest max_i n (dp_i / dt) / (g_i |x_i|^2)",
+    "inf_log_loss": "least log L",
+    "sup_loss_rise": "largest rise of log L above inf_log_loss",
+    "sup_normalized_smoothed_margin": "largest normalized smoothed margin",
+    "sup_margin_fall": "largest fall of the normalized smoothed margin below its sup while that is > 0, relative to it",
+    "sup_fitted_norm": "largest |theta| since L < l(0) / n, 0 before",
+    "sup_norm_fall": "largest fall of |theta| below sup_fitted_norm, relative to it",
+}
+"""Running extremes; each has its time beside it.  L < l(0) / n from where the smoothed margin is > 0."""
+UNTIL = {
+    "last_unfitted": "log(1 + t) at the end of the last step that began with L >= log(2) / n, 0 if none did",
+    "last_unfitted_g": "log(1 + t) at the end of the last step that began with mean g >= log(2) / (3n), 0 if none did",
+}
+SERIES |= EXTREMES | {f"{name}_at": f"log(1 + t) of {name}" for name in EXTREMES} | UNTIL
 NEURON_SERIES = {
     "balancedness": "a_j^2 - |w_j|^2",
     "rotation": "<w_j(0), w_j(t)> / (|w_j(0)| |w_j(t)|), in [-1, 1]",

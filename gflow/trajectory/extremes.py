@@ -1,0 +1,115 @@
+"""Running extremes along a run: what a claim about all t asks for, over every accepted step and event.
+
+The stable rank is not among them: it needs the weights at every step, which cost more than the step (see `spectrum`);
+rows have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.branch import Measure
+from gflow.problem.loss import log_mean
+from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
+from gflow.trajectory.layout import EXTREMES, UNTIL
+
+Array = NDArray[np.float64]
+
+# A sample without any g to speak of has no rate relative to it; beyond e^650 only the size is forgotten.
+LARGEST_EXPONENT = 650.0
+RELATIVE_RATES = {"inf_relative_margin_rate", "sup_relative_margin_rate"}
+HOMOGENEOUS = {"sup_normalized_smoothed_margin", "sup_margin_fall", "sup_fitted_norm", "sup_norm_fall"}
+
+
+class Extremes:
+    """The extremes of `layout.EXTREMES` that a network has, and the times of `layout.UNTIL`.
+
+    Relative rates of margins are for one output and a fixed outer layer (Kou et al., Eq. 5.12); normalised margins and
+    norms for networks that are homogeneous in what is trained (Lyu and Li).
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        network = problem.network
+        self._loss, self._network, self._log_n = problem.loss, network, log(problem.samples)
+        self._squared = row_norms(problem.span.C) ** 2
+        self._relative = network.outputs == 1 and not network.trains_outer and network.directions is None
+        absent = (set() if self._relative else RELATIVE_RATES) | (set() if network.homogeneous else HOMOGENEOUS)
+        self._names = [name for name in EXTREMES if name not in absent]
+        self._values: dict[str, float] = {}
+        self._at: dict[str, float] = {}
+        self._until = dict.fromkeys(UNTIL, 0.0)
+        self._beyond = dict.fromkeys(UNTIL, False)  # did the step that ends next begin above its bound?
+
+    def update(self, measure: Measure) -> None:
+        """Take one instant of the flow into account; instants come in the order of time."""
+        log_g = self._loss.log_slope(measure.p)
+        log_mean_g = log_mean(log_g)
+        for name, beyond in self._beyond.items():
+            if beyond:
+                self._until[name] = measure.v
+        self._beyond = {
+            "last_unfitted": measure.log_loss >= log(log(2.0)) - self._log_n,
+            "last_unfitted_g": log_mean_g >= log(log(2.0) / 3.0) - self._log_n,
+        }
+        self._margins(measure, log_g, log_mean_g)
+        self._keep("inf_log_loss", measure.log_loss, measure.v)
+        self._keep("sup_loss_rise", measure.log_loss - self._values["inf_log_loss"], measure.v)
+        if self._network.homogeneous:
+            self._homogeneous(measure)
+
+    def values(self) -> dict[str, float]:
+        """The series of a row, by name.  There are none before the first `update` (or `restore`)."""
+        values = {name: self._values[name] for name in self._names}
+        return values | {f"{name}_at": self._at[name] for name in self._names} | self._until
+
+    def restore(self, values: Mapping[str, float]) -> None:
+        """Go on from the series of a row; the next `update` must bring the state that this row shows."""
+        self._values = {name: float(values[name]) for name in self._names}
+        self._at = {name: float(values[f"{name}_at"]) for name in self._names}
+        self._until = {name: float(values[name]) for name in UNTIL}
+        self._beyond = dict.fromkeys(UNTIL, False)
+
+    def _keep(self, name: str, value: float, v: float) -> None:
+        """Make `value`, met at v, the extreme `name` unless one as extreme came before."""
+        best = self._values.get(name)
+        if best is None or (value > best if name.startswith("sup") else value < best):
+            self._values[name], self._at[name] = value, v
+
+    def _margins(self, measure: Measure, log_g: Array, log_mean_g: float) -> None:
+        v, p, rates = measure.v, measure.p, measure.margin_rates
+        low, high = p.argmin(), p.argmax()  # g falls as p grows
+        self._keep("sup_log_g_ratio", float(log_g[low] - log_g[high]), v)
+        self._keep("sup_margin_gap", float(p[high] - p[low]), v)
+        self._keep("inf_min_margin", float(p[low]), v)
+        self._keep("inf_margin_rate", float(rates[rates.argmin()]), v)
+        ratio = measure.speed * exp(min(measure.log_clock - log_mean_g, 0.0))  # d tau counts the live g only
+        self._keep("inf_gradient_ratio", ratio, v)
+        self._keep("sup_gradient_ratio", ratio, v)
+        if self._relative:
+            exponent = np.minimum(self._log_n + measure.log_clock - log_g, LARGEST_EXPONENT)
+            with np.errstate(over="ignore"):
+                relative = rates / self._squared * np.exp(exponent)
+            self._keep("inf_relative_margin_rate", float(relative[relative.argmin()]), v)
+            self._keep("sup_relative_margin_rate", float(relative[relative.argmax()]), v)
+
+    def _homogeneous(self, measure: Measure) -> None:
+        """Normalised margin and norm, which may only rise once the smoothed margin is positive (Lyu and Li, Lemma
+        B.1; Telgarsky, Lemma A.4)."""
+        smoothed = self._loss.margin_at(measure.log_loss + self._log_n)
+        scale = measure.norm**self._network.homogeneity
+        margin = smoothed / scale if scale > 0.0 else 0.0
+        self._keep("sup_normalized_smoothed_margin", margin, measure.v)
+        self._keep("sup_margin_fall", _fall(margin, self._values["sup_normalized_smoothed_margin"]), measure.v)
+        fitted = smoothed > 0.0 or self._values.get("sup_fitted_norm", 0.0) > 0.0
+        self._keep("sup_fitted_norm", measure.norm if fitted else 0.0, measure.v)
+        self._keep("sup_norm_fall", _fall(measure.norm, self._values["sup_fitted_norm"]), measure.v)
+
+
+def _fall(value: float, largest: float) -> float:
+    """How far below `largest` the value is, relative to it; 0 where there is nothing to fall from."""
+    return (largest - value) / largest if largest > 0.0 else 0.0
