@@ -18,7 +18,7 @@ from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.pipeline import stopped_by_limit
-from gflow.report.summary import closing_table
+from gflow.report.summary import closing_table, inspection_text
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Progress
 
@@ -52,6 +52,25 @@ def test_the_file_agrees_with_itself(tmp_path: Path) -> None:
     singular = np.linalg.svd(trajectory.weights(trajectory.n_rows - 1), compute_uv=False)
     assert trajectory.series["stable_rank"][-1] == pytest.approx((singular**2).sum() / singular[0] ** 2, rel=1e-12)
     assert trajectory.series["events"][-1] == len(trajectory.events) > 0
+
+
+def test_rows_hold_the_extremes_so_far(tmp_path: Path) -> None:
+    """Numbers from row 0 on, which never go back, reach at least as far as the rows, and are no later than these."""
+    trajectory = run(tmp_path)
+    series, v = trajectory.series, trajectory.log1p_time
+    gap = np.ptp(trajectory.margins, axis=1)
+    assert series["sup_margin_gap"][0] == pytest.approx(gap[0], abs=1e-12) and series["sup_margin_gap_at"][0] == 0.0
+    assert (series["sup_margin_gap"] >= np.maximum.accumulate(gap) - 1e-12).all()
+    assert (series["inf_min_margin"] <= np.minimum.accumulate(trajectory.margins.min(axis=1)) + 1e-12).all()
+    extremes = [name for name in series if name.startswith(("sup_", "inf_")) and not name.endswith("_at")]
+    assert len(extremes) == 14
+    for name in extremes:
+        assert (np.diff(series[name]) * (1.0 if name.startswith("sup") else -1.0) >= 0.0).all()
+        assert (series[f"{name}_at"] <= v).all() and (np.diff(series[f"{name}_at"]) >= 0.0).all()
+    assert trajectory.log_loss[-1] > np.log(np.log(2.0) / 6.0)  # not fitted yet at the end, so the last time is now
+    assert (series["last_unfitted"] == v).all() and (series["last_unfitted_g"] == v).all()
+    assert series["inf_log_loss"] == pytest.approx(trajectory.log_loss, abs=1e-12)
+    assert not any(name in inspection_text(trajectory) for name in extremes)
 
 
 def test_log_spaced_rows_are_hit_exactly(tmp_path: Path) -> None:
