@@ -38,6 +38,15 @@ def drawn(kind: str, trains_outer: bool) -> tuple[Problem, Array, PlainNetwork]:
     return Problem.of(X, y, network, LOSSES["logistic"]), W, PlainNetwork(X, y, plain, trains_outer)
 
 
+@pytest.mark.parametrize("smoothing", [SmoothLeaky(0.2), Huberized(0.25)])
+def test_activations_of_both_engines_are_the_same(smoothing: Smoothing) -> None:
+    """Also beyond z = 20, where torch's softplus is linear unless told otherwise."""
+    z = np.linspace(-60.0, 60.0, 481)
+    value, slope = tensors._smooth(smoothing, torch.as_tensor(z))
+    assert value.numpy() == pytest.approx(smoothing.value(z), abs=1e-14, rel=1e-15)
+    assert slope.numpy() == pytest.approx(smoothing.derivative(z), abs=1e-15)
+
+
 def joined(W: Array, a: Array) -> Array:
     return np.column_stack([W, a])
 
