@@ -11,6 +11,9 @@ from gflow.problem.problem import Problem
 Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
+# Part of its largest value below which a diagonal entry of K has lost too many digits to differences.
+FALLEN = 1e-2
+
 
 class Mode:
     """side (m, H) in {+1, -1, 0 = sliding} and what follows from it.
@@ -125,7 +128,8 @@ class Mode:
 class DualMode(Mode):
     """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (design 2.5), fixed outer layer.
 
-    A turn costs O(n^2 k_j) and about one rounding of K; `refresh` starts K anew.
+    A turn costs O(n^2 k_j) and a rounding of the largest K there was; where K has fallen far below that, and on
+    `refresh`, it is worked out anew.
     """
 
     def __init__(self, problem: Problem, side: Sides) -> None:
@@ -133,7 +137,8 @@ class DualMode(Mode):
         self._gram = problem.span.C @ problem.span.C.T
         self._on_normals = self.padded_normals @ problem.span.C.T  # (H + 1, n)
         self.overlaps = np.abs(self._on_normals[:-1])  # |<u_h, c_i>| (H, n)
-        self.K = np.empty(0)
+        self.K: Array = np.empty(0)
+        self._largest: Array = np.empty(0)
         self.refresh()
 
     def turn(self, j: int, side: Sides, hold: bool = False) -> None:
@@ -141,11 +146,18 @@ class DualMode(Mode):
         self.K -= self._kernel(np.array([j]))
         super().turn(j, side, hold)
         self.K += self._kernel(np.array([j]))
+        size = np.diag(self.K)
+        if (size < FALLEN * self._largest).any():
+            self.K = self._kernel(np.arange(self.problem.network.width))
+            size = np.diag(self.K)
+            self._largest = size.copy()
+        self._largest = np.maximum(self._largest, size)
 
     def refresh(self) -> None:
         """As for every mode; K from scratch."""
         super().refresh()
         self.K = self._kernel(np.arange(self.problem.network.width))
+        self._largest = np.diag(self.K).copy()
 
     def _kernel(self, neurons: NDArray[np.intp]) -> Array:
         """The share of these neurons in K, (n, n), symmetric."""
