@@ -46,7 +46,7 @@ def build_until(scenario: Scenario) -> Until:
     if until.log_time is not None:
         ends.append((log1p_of_log_time(until.log_time), Outcome.LOG_TIME))
     v_end, outcome = min(ends, key=lambda end: end[0]) if ends else (None, Outcome.TIME)
-    return Until(v_end, outcome, until.log_loss)
+    return Until(v_end, outcome, until.log_loss, bool(until.certified))
 
 
 def build_rows(scenario: Scenario, until: Until) -> Iterator[float]:

@@ -92,6 +92,11 @@ class Engine:
         self._mode.refresh()
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
+    def resume(self, state: FlowState) -> FlowState:
+        """Go on from a state; its step is guessed where it is not known (0)."""
+        self._mode = self._coordinates.mode(self.problem, state.side)
+        return state if state.h > 0.0 else replace(state, h=1e-3 * self._unit(state))
+
     def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
         """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
         shape = (self.problem.network.width, self.problem.surfaces.count)

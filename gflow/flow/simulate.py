@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_rounding
+from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
@@ -54,18 +55,23 @@ class Cut:
     stiff: bool = False
     failure: str = ""
     at_rest: bool = False
+    certified: bool = False
 
 
-def simulate(engine: Engine, until: Until, rows: Iterator[float], choice: Choice) -> Iterator[Item]:
+def simulate(
+    engine: Engine, until: Until, rows: Iterator[float], choice: Choice, origin: FlowState | None = None
+) -> Iterator[Item]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
     The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  A row is
     followed by the measure of the state it shows, so that a run that begins there says the same from then on.
-    rows: record times as v = log(1 + t), increasing, after the start.
+    rows: record times as v = log(1 + t), increasing, after the start.  origin: go on from there instead of t = 0.
     """
-    state, notes = engine.start()
-    yield replace(_measure_at_start(engine.segment(state)), v=0.0)
-    yield Row(replace(state, v=0.0, tau=0.0), steps := 0)
+    state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
+    watch = Watch(engine.problem) if until.certified else None
+    shown = replace(state, v=0.0, tau=0.0) if origin is None else state
+    yield replace(_measure_at_start(engine.segment(state)), v=shown.v)
+    yield Row(shown, steps := 0)
     if margin_rounding(state.p) > UNRESOLVED:
         yield Finish(Outcome.PRECISION, _unresolved(state), state, steps)
         return
@@ -73,7 +79,7 @@ def simulate(engine: Engine, until: Until, rows: Iterator[float], choice: Choice
     while True:
         segment = engine.segment(state)
         yield _measure_at_start(segment)
-        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due), steps)
+        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due), steps, watch)
         steps, stiff = cut.steps, cut.stiff
         # The root is at rounding distance from a target on the clock; what is shown is the target itself.
         v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
@@ -93,6 +99,8 @@ def simulate(engine: Engine, until: Until, rows: Iterator[float], choice: Choice
         outcome = _outcome(cut, state, stalled)
         if cut.reached or outcome:
             engine.refresh()
+            if watch is not None:
+                watch.forget()
             shown = replace(state, v=v)
             yield Row(shown, steps)
             due = next(rows, None)
@@ -125,7 +133,7 @@ def _rounding(value: float) -> float:
 
 
 def _integrate(
-    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target], steps: int
+    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target], steps: int, watch: Watch | None
 ) -> Generator[Measure | Progress, None, Cut]:
     """Step through one mode until something happens; `steps` lie behind."""
     branch = segment.branch
@@ -146,6 +154,8 @@ def _integrate(
             return Cut(cut.elapsed, cut.y, cut.h, steps, cut.near, cut.reached, stiff and cut.near is None)
         yield (measure := branch.measure(y))
         yield Progress(measure.v, measure.log_loss, sliding, steps)
+        if watch is not None and watch.proved(segment, y, steps, stiff):
+            return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff, certified=True)
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return Cut(elapsed, y, stepper.proposed, steps, stiff=True)
@@ -230,6 +240,8 @@ def _outcome(cut: Cut, state: FlowState, stalled: int) -> Outcome | None:
         return Outcome.STEP_UNDERFLOW
     if stalled > MOST_STALLED:
         return Outcome.EVENTS_ACCUMULATE
+    if cut.certified:
+        return Outcome.CERTIFIED
     return next((target.end for target in cut.reached if target.end), None)
 
 
@@ -237,11 +249,13 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
     reached = _when(state)
     match outcome:
         case Outcome.TIME:
-            return f"reached t = {np.expm1(state.v):.6g}"
+            return f"reached t = {np.expm1(state.v):.6g}" if state.v < 700.0 else f"reached {reached}"
         case Outcome.LOG_TIME:
             return f"reached {reached}"
         case Outcome.LOG_LOSS:
             return f"reached log loss = {state.log_loss:.6g} at {reached}"
+        case Outcome.CERTIFIED:
+            return f"the activation pattern is proved to stay as it is for ever from {reached} on"
         case Outcome.STEP_UNDERFLOW:
             remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
             return f"stopped at {reached}: {cut.failure}; {remedy}"

@@ -88,6 +88,7 @@ class Outcome(Enum):
     TIME = "time"
     LOG_TIME = "log_time"
     LOG_LOSS = "log_loss"
+    CERTIFIED = "certified"
     STEP_UNDERFLOW = "step_underflow"
     EVENTS_ACCUMULATE = "events_accumulate"
     PRECISION = "precision"

@@ -10,21 +10,31 @@ import numpy as np
 
 from gflow.flow.state import Outcome
 
+# Where most flows of (leaky) ReLU networks have long been proved to stay in their mode.
+DISTANT = 1e4
+
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Ends of a run; the first to come counts.  v_end = log(1 + t_end), or None; log_loss likewise."""
+    """Ends of a run; the first to come counts.  v_end = log(1 + t_end), or None; log_loss likewise.
+
+    certified: end as soon as the mode is proved to stay for ever.
+    """
 
     v_end: float | None
     outcome: Outcome
     log_loss: float | None
+    certified: bool = False
 
-    def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float:
-        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts.
+    def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float | None:
+        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts.  None if unknown:
+        nobody knows when a proof will be found.
 
         spacing, as in `spaced`: the way is measured as the rows are spread, so that rows and share grow alike.  The
         loss, of which log L falls like -v, is measured like v.
         """
+        if self.v_end is None and self.log_loss is None:
+            return None
         shares = [0.0]
         if self.v_end is not None:
             shares.append(_passed(v, self.v_end, spacing))
@@ -56,8 +66,12 @@ def log1p_of_log_time(log_t: float) -> float:
 def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
     """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless if need be.
 
-    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows go on until it is reached.
+    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows go on until it is reached;
+    without any end but a proof they are spread as for `loglog` with an end at log t = `DISTANT`.
     """
+    if until.v_end is None and until.log_loss is None:
+        gap = float(np.log1p(DISTANT)) / (number - 1)
+        return (float(np.expm1(gap * k)) for k in count(1))
     if until.v_end is None:
         assert until.log_loss is not None
         gap = max(abs(until.log_loss), 1.0) / (number - 1)

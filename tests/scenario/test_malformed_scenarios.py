@@ -117,7 +117,9 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ("loss", "logistic", "logistc", ["s.yaml:17: loss = logistc: is not available; did you mean `logistic`?"]),
     ("engine", "rtol: 1e-8", "engine: prime", ["s.yaml:19: flow.engine = prime", "did you mean `primal`?"]),
     ("method", "rtol: 1e-8", "method: dop835", ["s.yaml:19: flow.method = dop835", "did you mean `DOP853`?"]),
-    ("certified", "{time: 20.0}", "{certified: true}", ["s.yaml:20: flow.until.certified = true: is not available"]),
+    ("certified: yes", "{time: 20.0}", "{certified: yes}", ["s.yaml:20: flow.until.certified = yes: must be true or false", "as text"]),
+    ("certified: false alone", "{time: 20.0}", "{certified: false}", ["s.yaml:20: flow.until: names no end of the run", "`certified: true`"]),
+    ("certified, primal", "rtol: 1e-8\n  until: {time: 20.0}", "engine: primal\n  until: {certified: true}", ["flow.until.certified = true: needs the dual engine, and has engine: primal"]),
     # keys and kinds
     ("mistyped key", "rtol: 1e-8", "rtoll: 1e-8", ["s.yaml:19: flow.rtoll = 1e-8: unknown key; did you mean `rtol`?"]),
     ("key of another kind", "  d: 50", "  d: 50\n  path: x", ["s.yaml:8: data.path", "Known for kind gaussian: n, d,"]),

@@ -58,6 +58,10 @@ def check_engine(model: Model, flow: Flow) -> None:
     obstacle = _obstacle(model)
     if flow.engine == "dual" and obstacle is not None:
         refuse(f"does not apply to {obstacle}; use auto or primal", "flow", "engine")
+    if flow.until.certified and (obstacle is not None or flow.engine == "primal"):
+        reason = "engine: primal" if obstacle is None else str(obstacle)
+        remedy = "use time, log_time or log_loss"
+        refuse(f"needs the dual engine, and has {reason}; {remedy}", "flow", "until", "certified")
 
 
 def _obstacle(model: Model) -> str | None:

@@ -18,18 +18,13 @@ class Until(Spec):
     """the natural logarithm of the end time (t = e^v), > 0"""
     log_loss: float | None = None
     """the natural logarithm of the loss at which the run ends, a finite number"""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_certificate(cls, value: Any) -> Any:  # Any: not yet validated
-        if isinstance(value, dict) and "certified" in value:
-            refuse("is not available in this version; use `time`, `log_time` or `log_loss`", "certified")
-        return value
+    certified: bool | None = None
+    """true: the run ends as soon as its activation pattern is proved to stay for ever (dual engine only)"""
 
     @model_validator(mode="after")
     def _some_end(self) -> Self:
-        if self.time is None and self.log_time is None and self.log_loss is None:
-            refuse("names no end of the run; give at least one of `time`, `log_time` and `log_loss`")
+        if self.time is None and self.log_time is None and self.log_loss is None and not self.certified:
+            refuse("names no end of the run; give at least one of `time`, `log_time`, `log_loss` and `certified: true`")
         return self
 
 
@@ -49,7 +44,8 @@ class Flow(Spec):
     atol: float = Field(default=1e-10, gt=0, le=1e-2)
     """the absolute tolerance of a step, > 0 and at most 1e-2"""
     until: Until
-    """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, or several of them"""
+    """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, {certified: true}, or several of
+    them"""
 
 
 class SpacedTimes(Spec):

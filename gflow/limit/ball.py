@@ -1,0 +1,129 @@
+"""All that q can be from now on, and what it can do: bounds of rates, rooms and excursions (see `certificate`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.limit.divergence import coordinate_range, divergence, lower_bounds
+from gflow.limit.hard_margin import HardMargin
+from gflow.limit.switches import EPS, Switches
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """KL(x || pi) <= D for the exact limit x, which is within hard.shift of hard.dual; |q - pi|_1 <= off.
+
+    lost: bound of s.c_N, the masses of samples off the support, each times its slack.
+    """
+
+    hard: HardMargin
+    K: Array
+    K_error: Array
+    log_pi: Array
+    D: float
+    off: float
+    lost: float
+
+    @classmethod
+    def of(cls, hard: HardMargin, K: Array, K_error: Array, p: Array, p_error: float, exponential: bool) -> Ball | None:
+        """The ball at margins p (n,) of classes of samples (their log weight taken off), with the rounding p_error.
+
+        None: margins are too small for the logistic loss to be close to the exponential one.
+        """
+        log_pi = -p - np.logaddexp.reduce(-p)
+        P = -float(np.logaddexp.reduce(-p))
+        largest, kappa, extra, off = float(np.diag(K).max()), hard.kappa, 0.0, 0.0
+        if not exponential:
+            if P < 0.0 or 4.0 * largest * np.exp(-P) > 0.99 * kappa:
+                return None
+            off = 2.0 * float(np.exp(-P))
+            extra = 1.01 * largest * float(np.exp(-2.0 * P)) / kappa
+        rounding = 2.0 * p_error + 8.0 * EPS * (float(np.abs(p).max()) + np.log(p.size) + 1.0)
+        D = float((np.sqrt(divergence(hard.dual, log_pi)) + rounding) ** 2 + _moved(hard, log_pi) + extra)
+        return cls(hard, K, K_error, log_pi, D, off, 1.01 * D / (1.0 - 0.5 * off))
+
+    def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, int]:
+        """The least ratio of bound to limit among the switching functions, and how many pairs are not proved.
+
+        constant (k,) >= 0: least value of what dead samples add to each; room: side * zeta (m, H).
+        """
+        block, constant = block.of(~block.safe), constant[~block.safe]
+        size = np.abs(block.F).max(axis=1, initial=0.0)
+        allowance = block.error.max(axis=1, initial=0.0) + (self.off + float(self.hard.shift.sum())) * 2.0 * size
+        bounds = lower_bounds(block.F, self.hard.dual, self.D) - allowance + constant
+        failed = bounds <= 0.0
+        limits = np.abs(block.F @ self.hard.dual + constant)
+        ratio = (bounds / np.maximum(limits, np.finfo(float).tiny))[~failed]
+        off_kink = failed & ~block.slides
+        unproved = int((failed & block.slides).sum())
+        if off_kink.any():
+            rest = block.of(off_kink)
+            left = room[rest.neuron, rest.surface] - room_error[rest.neuron, 0]
+            unproved += int((left <= self._losses(rest)).sum())
+        return float(ratio.min(initial=np.inf)), unproved
+
+    def _range(self) -> tuple[Array, Array]:
+        """How far log pi can go down and up on the support, (k,) each, >= 0."""
+        S = self.hard.support
+        low, high = coordinate_range(self.hard.dual[S], self.D)
+        wider = np.log1p(self.hard.shift[S] / self.hard.dual[S]) + 4.0 * EPS * (np.abs(self.log_pi[S]) + 1.0)
+        return np.maximum(self.log_pi[S] - low, 0.0) + wider, np.maximum(high - self.log_pi[S], 0.0) + wider
+
+    def _losses(self, rates: Switches) -> Array:
+        """What side * zeta can lose in all time, (k,); inf where no bound is found."""
+        S = self.hard.support
+        own, own_error = self.K[np.ix_(S, S)], self.K_error[np.ix_(S, S)]
+        r = rates.F[:, S]
+        b = np.asarray(np.linalg.solve(own, r.T).T, dtype=np.float64)
+        b[(r == 0.0).all(axis=1)] = 0.0
+        rounding = np.abs(b) @ (own_error + 8.0 * EPS * int(S.sum()) * np.abs(own))
+        residual = (np.abs(r - b @ own) + rounding).max(axis=1) + rates.error.max(axis=1)
+        carried = (residual <= 0.49 * self.hard.kappa * b.sum(axis=1)) | ((residual == 0.0) & (b == 0.0).all(axis=1))
+        down, up = self._range()
+        falls = np.where(b > 0.0, b * up, -b * down).sum(axis=1)
+        return np.asarray(np.where(carried, falls + self._off_support(rates, b), np.inf))
+
+    def _slack(self) -> Array:
+        """s of the samples off the support, at least."""
+        N = ~self.hard.support
+        return np.asarray(self.hard.kappa * (self.hard.margins[N] - 1.0 - self.hard.margin_error[N]))
+
+    def _off_support(self, rates: Switches, b: Array) -> Array:
+        """Bound of -(r_N - K_NS b).c_N through s.c_N <= lost."""
+        S, N = self.hard.support, ~self.hard.support
+        if not N.any():
+            return np.zeros(b.shape[0])
+        across, across_error = self.K[np.ix_(S, N)], self.K_error[np.ix_(S, N)]
+        rounding = np.abs(b) @ (across_error + 8.0 * EPS * int(S.sum()) * np.abs(across)) + rates.error[:, N]
+        coefficient = rates.F[:, N] - b @ across - rounding
+        return np.asarray((np.maximum(-coefficient, 0.0) / self._slack()).max(axis=1) * self.lost)
+
+    def wandering(self) -> float | None:
+        """Bound of |sum_i e_i h_i|, e = integral of q - q_inf, h_i the features, in all time.
+
+        On S, K_SS e_S + K_SN e_N = x with x = -(change of log pi) + (change of P - kappa tau).  For the exponential
+        loss P' - kappa = |pi - q_inf|_K^2 + 2 pi.s lies in [0, -2 dD/dtau]; for the logistic one within
+        k e^-2P + e^-P pi.s of that.  So |x_S| in the norm of K_SS^-1 (of unit features), plus 2 |sum_N e_i h_i|.
+        """
+        S, N = self.hard.support, ~self.hard.support
+        length = np.sqrt(np.diag(self.K)[S])
+        x = np.maximum(*self._range()) + 2.0 * self.D * (1.0 + self.off) + 2.0 * self.off
+        unit = self.K[np.ix_(S, S)] / np.outer(length, length)
+        rounding = float((self.K_error[np.ix_(S, S)] / np.outer(length, length)).sum(axis=1).max())
+        least = float(np.linalg.eigvalsh(unit)[0]) - rounding - 64.0 * EPS * int(S.sum())
+        if least <= 0.0:
+            return None
+        off = 2.0 * float((np.sqrt(np.diag(self.K)[N]) / self._slack()).max(initial=0.0)) * self.lost
+        return float(np.linalg.norm(x / length) / np.sqrt(least)) + off
+
+
+def _moved(hard: HardMargin, log_pi: Array) -> float:
+    """What the divergence can differ by between the multipliers and the exact ones."""
+    S = hard.support
+    gaps = np.abs(np.log(hard.dual[S]) - log_pi[S])
+    return float(hard.shift[S] @ gaps + 2.0 * (hard.shift[S] ** 2 / hard.dual[S]).sum())

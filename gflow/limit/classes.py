@@ -1,0 +1,37 @@
+"""Samples that coincide act as one, with a weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# Lengths of parallel samples that differ by no more than this (relative) are equal: the rounding of one input.
+ROUNDING = 8.0 * float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """first (k,): position of one sample of each class; of (n,): class of each sample; weight (k,): its samples."""
+
+    first: Index
+    of: Index
+    weight: Array
+
+
+def classes_of(problem: Problem, samples: Index) -> Classes:
+    """Which of the samples (n,) have the same input and label."""
+    surface, alpha, y = problem.surfaces.of_sample[samples], problem.surfaces.alpha[samples], problem.y[samples]
+    order = np.lexsort((alpha, y, surface))
+    apart = np.abs(np.diff(alpha[order])) > ROUNDING * np.abs(alpha[order][1:])
+    new = apart | (np.diff(surface[order]) != 0) | (np.diff(y[order]) != 0)
+    of = np.empty(samples.size, dtype=np.intp)
+    of[order] = np.concatenate([[0], np.cumsum(new)]) if samples.size else []
+    _, first, weight = np.unique(of, return_index=True, return_counts=True)
+    return Classes(first, of, weight.astype(float))

@@ -1,0 +1,73 @@
+"""Where a mode of a fixed-outer-layer network takes the flow: its hard-margin solution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.mode import DualMode
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPoint:
+    """The KKT point of one mode, W* = sum_i lambda_i h_i with least margin 1; W* lies in the span of the samples.
+
+    side (m, H): the mode; U (m, r): W* in span coordinates; multipliers lambda (n,) >= 0; dual (n,) = lambda / sum;
+    margins (n,) of W*, 1 on the support; slopes (m, n): phi' that the velocity of the flow has in the limit, a value
+    in [slope, 1] where a pair slides; support (n,): lambda > 0; unique: the kernel is definite on the support.
+    Samples on which no neuron is active have margin 0.
+    """
+
+    side: NDArray[np.int8]
+    U: Array
+    multipliers: Array
+    dual: Array
+    margins: Array
+    slopes: Array
+    support: NDArray[np.bool_]
+    unique: bool
+
+    @property
+    def normalized_margin(self) -> float:
+        """min_i p_i / |W| of the limit direction, 1 / sqrt(sum_i lambda_i) where every sample is live."""
+        return float(self.margins.min() / np.linalg.norm(self.U))
+
+
+def limit_point(problem: Problem, mode: DualMode, multipliers: Array, unique: bool) -> LimitPoint:
+    """The point that multipliers (n,) of a mode make."""
+    everyone = np.arange(problem.network.width)
+    push = problem.network.outer[:, None] * problem.y * multipliers
+    U = mode.project(mode.drift(push, everyone), everyone)
+    return LimitPoint(
+        side=mode.side.copy(),
+        U=U,
+        multipliers=multipliers,
+        dual=multipliers / multipliers.sum(),
+        margins=mode.K @ multipliers,
+        slopes=_slopes(problem, mode, push),
+        support=multipliers > 0.0,
+        unique=unique,
+    )
+
+
+def _slopes(problem: Problem, mode: DualMode, push: Array) -> Array:
+    """phi' (m, n), between the branches by the share of the + branch where a pair slides.
+
+    A kink that nothing pushes has any slope; it is given that of its - branch.
+    """
+    everyone, H = np.arange(problem.network.width), problem.surfaces.count
+    sigma = mode.held(mode.drift(push, everyone), everyone) - mode.bases(push, everyone, mode.slots)
+    jump = mode.jumps(push, mode.slots)
+    share = np.divide(sigma, jump, out=np.zeros_like(sigma), where=jump != 0.0)
+    shares = np.zeros((everyone.size, H + 1))
+    np.put_along_axis(shares, mode.slots, share, axis=1)
+    on_plus = shares[:, problem.surfaces.of_sample]
+    on_one = np.where(problem.surfaces.alpha > 0.0, on_plus, 1.0 - on_plus)
+    slope = problem.network.slope
+    sliding = mode.side[:, problem.surfaces.of_sample] == 0
+    return np.asarray(np.where(sliding, slope + (1.0 - slope) * on_one, mode.minus))
