@@ -1,0 +1,6 @@
+"""The one place that wires the parts: what the command line and `import gflow` call."""
+
+from gflow.pipeline.analysis import analyze
+from gflow.pipeline.simulation import simulate, stopped_by_limit
+
+__all__ = ["analyze", "simulate", "stopped_by_limit"]

@@ -1,0 +1,72 @@
+"""A trajectory becomes an analysis: in memory, and as `analysis.json` beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from gflow.analysis.findings import ANALYZERS, Findings, findings
+from gflow.errors import GflowError, TrajectoryError
+from gflow.scenario import parse_scenario
+from gflow.trajectory import Trajectory
+from gflow.trajectory.rows import installed_version
+
+FILE_NAME = "analysis.json"
+
+
+def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findings:
+    """Run the analyzers named in `only` (default: those of the scenario) and write `analysis.json` beside the file.
+
+    Entries that other analyzers left there are kept if they are about the same rows.  Raises GflowError for an
+    unknown analyzer, TrajectoryError where the file cannot be written.
+    """
+    names = _asked(trajectory) if only is None else list(only)
+    unknown = sorted(set(names) - ANALYZERS.keys())
+    if unknown:
+        raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")
+    with threadpool_limits(limits=1):  # small matrices, as in a run
+        found = findings(trajectory, names)
+    _write(trajectory.path.parent / FILE_NAME, found.to_json(), identity(trajectory))
+    return found
+
+
+def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
+    """What a result is about: the run and how far it had come."""
+    return {
+        "scenario_sha256": trajectory.scenario_sha256,
+        "n_rows": trajectory.n_rows,
+        "log1p_time": float(trajectory.read("log1p_time", -1)),
+        "outcome": trajectory.outcome,
+    }
+
+
+def _asked(trajectory: Trajectory) -> list[str]:
+    asked = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path)).analyses
+    return list(ANALYZERS) if asked == "all" else [name for name in ANALYZERS if name in asked]
+
+
+def _write(path: Path, found: dict[str, Any], about: dict[str, Any]) -> None:  # Any: JSON values
+    """Replace the file in one step, so that a kill leaves the old one or the new one."""
+    content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about) | found
+    part = path.with_suffix(".json.part")
+    try:
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be written: {error}: copy the run to a folder that can") from error
+
+
+def _earlier(path: Path, about: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    """Entries of an earlier analysis of the same rows."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict) or content.get("trajectory") != about:
+        return {}
+    return {name: content[name] for name in ANALYZERS if name in content}

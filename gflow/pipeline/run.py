@@ -1,0 +1,155 @@
+"""Rows and events of one run on their way to its file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gflow.build import Setup, expected_rows, facts, provenance
+from gflow.errors import TrajectoryError
+from gflow.field.branch import Measure
+from gflow.flow.state import Event, Finish, Item, Progress, Row
+from gflow.flow.stopping import Until, log_time
+from gflow.scenario import Scenario, resolved_yaml, sha256
+from gflow.scenario.schema import SpacedTimes
+from gflow.trajectory import EventEntry, Header, Target, TrajectoryWriter
+from gflow.trajectory import Progress as RunProgress
+from gflow.trajectory import Row as FileRow
+from gflow.trajectory.extremes import Extremes
+from gflow.trajectory.recorder import Recorder
+
+# Rows wait at most this long (seconds) before they are safe on disk.
+COMMIT_EVERY = 1.0
+
+ProgressCallback = Callable[[RunProgress], None]
+
+
+class Run:
+    """Rows and events on their way to the file, and what the progress line needs to know."""
+
+    def __init__(
+        self, scenario: Scenario, setup: Setup, until: Until, path: Path, progress: ProgressCallback | None
+    ) -> None:
+        self._scenario, self._setup, self._until, self._path, self._progress = scenario, setup, until, path, progress
+        times = scenario.record.times
+        self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
+        self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
+        self._rows: list[FileRow] = []
+        self._events: list[EventEntry] = []
+        self._counted = 0
+        self._last_commit = time.monotonic()
+        self._writer: TrajectoryWriter
+        self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
+
+    def open(self, first: Row) -> None:
+        """Create the folder, the file with row 0, and scenario.yaml beside it."""
+        row = self._row(first)
+        self._first_log_loss = first.state.log_loss
+        self._writer = TrajectoryWriter.create(
+            self._path,
+            _header(self._scenario, self._setup),
+            list(row.series),
+            neuron_series=list(row.neurons),
+            records_events=self._scenario.record.events,
+            expected_rows=expected_rows(self._scenario),
+        )
+        self._rows = [row]
+        self.commit()
+        _write_scenario(self._scenario, self._path.parent)
+
+    def take(self, item: Item) -> None:
+        """One item of the flow."""
+        match item:
+            case Event():
+                self._counted += 1
+                if self._scenario.record.events:
+                    self._events.append(self._recorder.entry(item))
+            case Row():
+                self._rows.append(self._row(item))
+                if time.monotonic() - self._last_commit > COMMIT_EVERY:
+                    self.commit()
+            case Measure():
+                self._extremes.update(item)
+            case Progress():
+                if self._progress is not None:
+                    self._progress(self._shown(item))
+            case Finish():
+                self.commit()
+                self._writer.finish(item.outcome.value, item.sentence)
+
+    def _row(self, at: Row) -> FileRow:
+        row = self._recorder.row(at.state, self._counted, at.steps)
+        return replace(row, series=row.series | self._extremes.values())
+
+    def commit(self) -> None:
+        """Make the rows so far safe."""
+        if self._rows:
+            self._writer.commit(self._rows, self._events)
+            self._safe = self._writer.n_rows, self._rows[-1].log1p_time
+            self._rows, self._events = [], []
+        self._last_commit = time.monotonic()
+
+    def kept(self) -> str:
+        """What an interrupted run leaves, for people."""
+        if self._safe is None:
+            return "interrupted; nothing was written yet"
+        rows, v = self._safe
+        log_t = log_time(v)
+        reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
+        return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}"
+
+    def _shown(self, at: Progress) -> RunProgress:
+        log_t = log_time(at.v)
+        return RunProgress(
+            log_time=log_t,
+            target=_target(self._until, log_t, at.log_loss),
+            share=self._until.share(at.v, at.log_loss, self._first_log_loss, self._spacing),
+            log_loss=at.log_loss,
+            events=self._counted,
+            sliding=at.sliding,
+            steps=at.steps,
+        )
+
+
+def _target(until: Until, log_t: float | None, log_loss: float) -> Target:
+    if until.v_end is not None:
+        return Target("log t", log_t, log_time(until.v_end))
+    if until.log_loss is not None:
+        return Target("log loss", log_loss, until.log_loss)
+    return Target("log t", log_t)
+
+
+def given_text(scenario: Scenario) -> bytes:
+    """The scenario as its author wrote it, else with every default filled in."""
+    return (scenario.origin.text or resolved_yaml(scenario)).encode()
+
+
+def _write_scenario(scenario: Scenario, folder: Path) -> None:
+    try:
+        (folder / "scenario.yaml").write_bytes(given_text(scenario))
+    except OSError as error:
+        raise TrajectoryError(f"{folder / 'scenario.yaml'} cannot be written: {error}: choose another --out") from error
+
+
+def _header(scenario: Scenario, setup: Setup) -> Header:
+    problem, network = setup.problem, setup.problem.network
+    scalar = network.directions is not None
+    return Header(
+        scenario=given_text(scenario).decode(),
+        scenario_resolved=resolved_yaml(scenario),
+        scenario_sha256=sha256(scenario),
+        provenance=provenance(scenario),
+        X=problem.X,
+        y=problem.y,
+        W_initial=setup.W_initial,
+        basis=np.zeros((1, problem.X.shape[1])) if scalar else problem.span.B,
+        outer=network.outer,
+        trains_outer=network.trains_outer,
+        has_output_bias=network.output_bias is not None,
+        directions=network.directions,
+        facts=facts(scenario, setup),
+    )

@@ -1,0 +1,123 @@
+"""A scenario becomes a trajectory on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from gflow.build import (
+    build_choice,
+    build_engine,
+    build_rows,
+    build_setup,
+    build_until,
+    check_disk,
+    existing_parent,
+)
+from gflow.errors import ScenarioError, TrajectoryError
+from gflow.flow.simulate import simulate as simulate_flow
+from gflow.flow.state import Finish, Item, Outcome, Row
+from gflow.flow.stopping import Until
+from gflow.pipeline.interruption import Interruption
+from gflow.pipeline.run import ProgressCallback, Run, given_text
+from gflow.scenario import Scenario
+from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory
+
+
+def simulate(
+    scenario: Scenario,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: ProgressCallback | None = None,
+    overwrite: bool = False,
+    device: str = "cpu",
+) -> Trajectory:
+    """Integrate the gradient flow of a scenario and write the run folder `out` (default: outputs/<name>).
+
+    device: `cpu`, or `cuda` for the primal engine.  progress is called after every accepted step.  Raises
+    ScenarioError for unusable input and for lack of memory or disk, before anything is written, and TrajectoryError
+    where the folder already has a trajectory (unless overwrite) or cannot be written.
+    A run that is interrupted (SIGINT, SIGTERM) keeps its rows: KeyboardInterrupt passes through after they are saved,
+    its message says what there is.
+    """
+    if resume:
+        raise ScenarioError("resume = True: runs cannot be resumed in this version; start anew with another `out`")
+    path = _run_folder(scenario, out) / FILE_NAME
+    setup = build_setup(scenario)
+    until = build_until(scenario)
+    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
+    engine = build_engine(scenario, setup, device)
+    flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario))
+    run = Run(scenario, setup, until, path, progress)
+    run.take(next(flow))  # the measure of the start
+    first = next(flow)  # it is judged before anything is written
+    assert isinstance(first, Row), "a flow begins with its row 0"
+    _check_loss(until, first)
+    if overwrite:
+        _remove(path)
+    _write(run, first, flow)
+    return open_trajectory(path)
+
+
+def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
+    """The folder of the run.  Raises TrajectoryError where it cannot be one or holds somebody's scenario.yaml."""
+    if out == "":
+        raise TrajectoryError("--out '': is empty; name a folder, or leave --out away for outputs/<name>")
+    folder = Path("outputs") / scenario.name if out is None else Path(out)
+    beside = folder / "scenario.yaml"
+    try:
+        on_the_way = folder if folder.exists() else existing_parent(folder)
+        if not on_the_way.is_dir():
+            raise TrajectoryError(f"{on_the_way}: is a file; --out needs a folder")
+        foreign = beside.exists() and not (folder / FILE_NAME).exists() and beside.read_bytes() != given_text(scenario)
+    except (OSError, ValueError) as error:
+        raise TrajectoryError(f"{folder} cannot be used: {error}: choose another --out") from error
+    if foreign:
+        raise TrajectoryError(
+            f"{beside} is another scenario, and no run ({FILE_NAME}) is beside it: a run would overwrite it; "
+            "choose another --out"
+        )
+    return folder
+
+
+def _check_loss(until: Until, first: Row) -> None:
+    """Raise ScenarioError for a loss to be reached that is not below the first."""
+    at = first.state.log_loss
+    if until.log_loss is not None and until.log_loss >= at:
+        raise ScenarioError(
+            f"flow.until.log_loss: {until.log_loss:.6g}: the loss at the start is already log L = {at:.6g}; "
+            "ask for a smaller one"
+        )
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be replaced: {error}: choose another --out") from error
+
+
+def _write(run: Run, first: Row, flow: Iterator[Item]) -> None:
+    """Follow the flow to its end, or to an interruption; then every row so far is on disk."""
+    # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
+    # slower on two busy cores), and the bits of a run must not depend on how many cores a machine has.
+    with Interruption() as interruption, threadpool_limits(limits=1):
+        try:
+            try:
+                run.open(first)
+                for item in flow:
+                    run.take(item)
+                    if interruption.noticed and not isinstance(item, Finish):
+                        raise KeyboardInterrupt
+            finally:
+                run.commit()
+        except KeyboardInterrupt as stop:
+            stop.args = (run.kept(),)
+            raise
+
+
+def stopped_by_limit(trajectory: Trajectory) -> bool:
+    """Did the run end short of what was asked (exit code 3 of the command line)?"""
+    return trajectory.outcome is not None and Outcome(trajectory.outcome).is_limit
