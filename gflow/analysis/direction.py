@@ -1,0 +1,125 @@
+"""Does the direction of W converge, to what, how fast, and how far is it now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.subject import Subject
+from gflow.analysis.times import time_text
+from gflow.field.clock import dual_variables
+from gflow.field.mode import Mode
+from gflow.flow.state import FlowState
+from gflow.limit.point import LimitPoint
+
+Array = NDArray[np.float64]
+
+# Angles are followed on at most this many rows; rates are fitted where they are above rounding.
+MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionResult:
+    """verdict: `proved` (converges to the limit), `expected`, or `none` where no limit is known.
+
+    angle_to_limit: of W (with what lies outside the span), in radians at the last row; velocity_angle: of dW/dtau,
+    which converges far faster; limit_normalized_margin.  angle_bound, distance_bound (`proved` at the last row): from
+    then on the angle stays below the one, and the distance of W from the ray of the limit below the other.
+    log1p_time, angle, velocity_angles (k,): over time.  log_rate: fitted exponent of the angle in 1 / log t (1 in
+    theory); time_rate: fitted exponent of the velocity's angle in 1 / t after the last mode change; None where fewer
+    than 5 rows say something.
+    """
+
+    verdict: Literal["proved", "expected", "none"]
+    summary: str
+    angle_to_limit: float | None = None
+    velocity_angle: float | None = None
+    limit_normalized_margin: float | None = None
+    angle_bound: float | None = None
+    distance_bound: float | None = None
+    log_rate: float | None = None
+    time_rate: float | None = None
+    log1p_time: Array | None = None
+    angle: Array | None = None
+    velocity_angles: Array | None = None
+
+
+def direction(subject: Subject) -> DirectionResult:
+    """Angles of W and of its velocity to the limit of the flow."""
+    prospect = subject.prospect
+    if prospect is None or prospect.limit is None or prospect.standing == "none":
+        reason = "margins are not linear in the trained parameters" if prospect is None else prospect.reason
+        return DirectionResult("none", f"no limit direction is known: {reason}")
+    point = prospect.limit
+    rows = np.unique(np.linspace(0, subject.trajectory.n_rows - 1, MOST_ROWS).round().astype(int))
+    states = [subject.state(int(row)) for row in rows]
+    times = np.array([state.v for state in states])
+    angles = np.array([_angle(state.U, point.U, subject.outside) for state in states])
+    turning = np.array([_angle(_velocity(subject, state), point.U) for state in states])
+    distance, bound = _bounds(subject, point)
+    how = "converges" if prospect.standing == "proved" else "is expected to converge"
+    summary = (
+        f"the direction of W {how}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its limit, its velocity "
+        f"{turning[-1]:.3g} rad"
+    )
+    return DirectionResult(
+        verdict=prospect.standing,
+        summary=summary + (f"; the angle stays below {bound:.3g} from there on" if bound is not None else ""),
+        angle_to_limit=float(angles[-1]),
+        velocity_angle=float(turning[-1]),
+        limit_normalized_margin=point.normalized_margin,
+        angle_bound=bound,
+        distance_bound=distance,
+        log_rate=_exponent(np.log(np.maximum(times, 1.0)), angles, times > 0.1 * times[-1]),
+        time_rate=_exponent(times, turning, _in_mode(states, point) & (turning > LEAST_ANGLE)),
+        log1p_time=times,
+        angle=angles,
+        velocity_angles=turning,
+    )
+
+
+def _angle(U: Array, limit: Array, outside: Array | None = None) -> float:
+    """Angle (radians) of W and the limit, to full accuracy where it is small too.  outside (m,): |w_j| off the span."""
+    size = float(np.linalg.norm(U))
+    total = size if outside is None else float(np.hypot(size, np.linalg.norm(outside)))
+    unit = limit / np.linalg.norm(limit)
+    along = float(np.sum(U * unit))
+    across = np.sqrt(float(np.sum((U - along * unit) ** 2)) + max(total**2 - size**2, 0.0))
+    return float(np.arctan2(across, along))
+
+
+def _velocity(subject: Subject, state: FlowState) -> Array:
+    """dU/dtau (m, r) at a state, its sliding pairs held."""
+    problem = subject.problem
+    mode, everyone = Mode(problem, state.side), np.arange(problem.network.width)
+    q, _ = dual_variables(problem.loss, state.p, mode.live)
+    return mode.project(mode.drift(problem.network.outer[:, None] * problem.y * mode.live * q, everyone), everyone)
+
+
+def _bounds(subject: Subject, point: LimitPoint) -> tuple[float | None, float | None]:
+    """Bounds of the distance to the ray of the limit and of the angle, for ever from the last row on."""
+    assert subject.prospect is not None
+    wandering = subject.prospect.finding.wandering
+    if wandering is None:
+        return None, None
+    unit = point.U / np.linalg.norm(point.U)
+    along = float(np.sum(subject.last.U * unit))
+    across = float(np.hypot(np.linalg.norm(subject.last.U - along * unit), np.linalg.norm(subject.outside)))
+    distance = across + wandering
+    return distance, float(np.arctan2(distance, along - wandering)) if along > wandering else None
+
+
+def _in_mode(states: list[FlowState], point: LimitPoint) -> NDArray[np.bool_]:
+    """Which states are in the mode of the limit already."""
+    return np.array([np.array_equal(state.side, point.side) for state in states])
+
+
+def _exponent(x: Array, values: Array, chosen: NDArray[np.bool_]) -> float | None:
+    """-slope of log values against x over the chosen points."""
+    chosen = chosen & (values > 0.0)
+    if chosen.sum() < LEAST_POINTS or np.ptp(x[chosen]) == 0.0:
+        return None
+    return -float(np.polyfit(x[chosen], np.log(values[chosen]), 1)[0])

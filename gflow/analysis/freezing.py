@@ -1,0 +1,134 @@
+"""Is the activation pattern frozen for ever?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gflow.analysis.prospect import Prospect
+from gflow.analysis.subject import Subject
+from gflow.analysis.times import time_text
+from gflow.trajectory import Trajectory
+
+# A pattern that has not changed since this share of the run, in log(1 + t), counts as observed to be frozen.
+QUIET = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FreezingResult:
+    """verdict: `proved` (the mode of the last row stays for ever), `pending` (it cannot stay), `observed` (nothing is
+    pending, and the certificate is not closed), `no` (no certificate could close, and the last change is too recent to
+    say that the pattern looks frozen; or there is no pattern that could freeze).
+
+    log1p_time: of the last mode change, None if there was none; sliding: pairs that slide in the last row; pending,
+    pending_pairs (neuron, first sample of the surface), undecided: see `Finding`; reason: why not proved, else empty;
+    divergence: bound of KL(q_inf || q) from the last row on; slack: least bound of a rate or share over its limit;
+    ahead: switches between the last row and the proof (None where the way ahead was not followed); ahead_log1p_time:
+    of the last of them; proved_log1p_time: from when on the pattern is proved to stay (None: not proved).
+    """
+
+    verdict: Literal["proved", "observed", "pending", "no"]
+    summary: str
+    log1p_time: float | None
+    sliding: int
+    pending: int
+    pending_pairs: tuple[tuple[int, int], ...]
+    undecided: int
+    reason: str
+    divergence: float | None
+    slack: float | None
+    ahead: int | None
+    ahead_log1p_time: float | None
+    proved_log1p_time: float | None
+
+
+def freezing(subject: Subject) -> FreezingResult:
+    """Judge the mode of the last row (design 2.7; `gflow.limit.certificate` has the proof)."""
+    changed = last_change(subject.trajectory)
+    sliding = int((subject.trajectory.read("pattern", -1) == 0).sum())
+    prospect = subject.prospect
+    if prospect is None:
+        verdict, summary, reason = _without_theory(subject, changed)
+        return FreezingResult(
+            verdict, summary, changed, sliding, 0, (), 0, reason, None, None, None, None, _from_start(verdict)
+        )
+    finding = prospect.finding
+    first = subject.problem.surfaces.first_sample
+    proved = prospect.log1p_time if prospect.standing == "proved" else None
+    return FreezingResult(
+        verdict=_verdict(subject, prospect, changed),
+        summary=_summary(prospect, changed, subject),
+        log1p_time=changed,
+        sliding=sliding,
+        pending=len(finding.pending),
+        pending_pairs=tuple((int(j), int(first[h])) for j, h in finding.pending),
+        undecided=finding.undecided,
+        reason=finding.reason,
+        divergence=finding.divergence,
+        slack=finding.tightest,
+        ahead=None if finding.proved else len(prospect.events),
+        ahead_log1p_time=prospect.last_change,
+        proved_log1p_time=proved,
+    )
+
+
+def last_change(trajectory: Trajectory) -> float | None:
+    """log(1 + t) of the last mode change: of the last event, or of the first row with the last pattern."""
+    if trajectory.records_events:
+        times = trajectory.events.log1p_time
+        return float(times[-1]) if len(times) else None
+    last = trajectory.read("pattern", -1)
+    row = trajectory.n_rows - 1
+    while row > 0 and np.array_equal(trajectory.read("pattern", row - 1), last):
+        row -= 1
+    return float(trajectory.read("log1p_time", row)) if row else None
+
+
+def _quiet(subject: Subject, changed: float | None) -> bool:
+    return changed is None or changed <= QUIET * subject.last.v
+
+
+def _verdict(
+    subject: Subject, prospect: Prospect, changed: float | None
+) -> Literal["proved", "observed", "pending", "no"]:
+    finding = prospect.finding
+    if finding.proved:
+        return "proved"
+    if len(finding.pending):
+        return "pending"
+    return "observed" if finding.hard is not None or _quiet(subject, changed) else "no"
+
+
+def _summary(prospect: Prospect, changed: float | None, subject: Subject) -> str:
+    finding = prospect.finding
+    since = "it never changed" if changed is None else f"its last change was at {time_text(changed)}"
+    if finding.proved:
+        return f"the pattern is proved to stay as it is for ever from {time_text(subject.last.v)} on; {since}"
+    said = f"not proved to be frozen: {finding.reason}; {since}"
+    if prospect.standing != "proved":
+        return said
+    switches = f"{len(prospect.events)} more switches"
+    end = "" if prospect.last_change is None else f", the last at {time_text(prospect.last_change)}"
+    return f"{said}; followed ahead: {switches}{end}, then proved to stay from {time_text(prospect.log1p_time)} on"
+
+
+def _without_theory(subject: Subject, changed: float | None) -> tuple[Literal["proved", "observed", "no"], str, str]:
+    """Verdict, summary and reason where margins are not linear in the parameters of a mode."""
+    network = subject.problem.network
+    if network.directions is not None:
+        invariant = "a_j^2 = b_j^2 is conserved, so that no weight ever changes its sign"
+        return "proved", f"the pattern is proved to stay as it is from the start: {invariant}", ""
+    if not network.curved:
+        return "no", "the activation is smooth: there is no pattern that could freeze", "no kinks"
+    reason = "no certificate is known where the outer layer is trained too, or for several outputs"
+    if _quiet(subject, changed):
+        since = "ever" if changed is None else f"since {time_text(changed)}"
+        return "observed", f"the pattern has not changed {since}; {reason}", reason
+    assert changed is not None
+    return "no", f"the pattern changed as late as {time_text(changed)} of {time_text(subject.last.v)}; {reason}", reason
+
+
+def _from_start(verdict: str) -> float | None:
+    return 0.0 if verdict == "proved" else None

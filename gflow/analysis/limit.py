@@ -1,0 +1,96 @@
+"""Where does the flow go?  The hard-margin solution of the mode in which it stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.subject import Subject
+from gflow.analysis.times import time_text
+from gflow.limit.point import LimitPoint
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitResult:
+    """verdict: `proved` (the flow of this run converges in direction to it), `expected` (nothing pending, no proof),
+    `none`.
+
+    multipliers (n,) with `unique` (the kernel is definite on the support); support: samples with a multiplier > 0;
+    normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons); active,
+    inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the mode of
+    the last row would have, if it stayed.
+    """
+
+    verdict: Literal["proved", "expected", "none"]
+    summary: str
+    reason: str
+    multipliers: Array | None = None
+    unique: bool | None = None
+    support: int | None = None
+    normalized_margin: float | None = None
+    stable_rank: float | None = None
+    stable_rank_plus: float | None = None
+    stable_rank_minus: float | None = None
+    active: int | None = None
+    inactive: int | None = None
+    sliding: int | None = None
+    present_normalized_margin: float | None = None
+
+
+def limit(subject: Subject) -> LimitResult:
+    """The limit of the flow, not of the present mode: where switches are pending, the way ahead is followed."""
+    prospect = subject.prospect
+    if prospect is None:
+        reason = "margins are not linear in the trained parameters: no closed form of the limit is known"
+        return LimitResult("none", f"no limit is known: {reason}", reason)
+    present = None if prospect.here is None else prospect.here.normalized_margin
+    if prospect.limit is None:
+        said = f"no limit is known: {prospect.reason}"
+        return LimitResult("none", said, prospect.reason, present_normalized_margin=present)
+    point = prospect.limit
+    pattern = subject.problem.sample_sides(point.side)
+    ranks = stable_ranks(subject, point)
+    n = point.multipliers.size
+    start = "the flow converges in direction to a point" if prospect.standing == "proved" else "expected limit:"
+    ahead = "" if prospect.finding.proved else f" (mode reached ahead, at {time_text(prospect.log1p_time)})"
+    summary = (
+        f"{start} with normalised margin {point.normalized_margin:.6g} and {int(point.support.sum())} of {n} samples "
+        f"on the margin, stable rank {ranks[0]:.4g}{ahead}"
+    )
+    return LimitResult(
+        verdict=prospect.standing,
+        summary=summary,
+        reason=prospect.reason,
+        multipliers=point.multipliers,
+        unique=point.unique,
+        support=int(point.support.sum()),
+        normalized_margin=point.normalized_margin,
+        stable_rank=ranks[0],
+        stable_rank_plus=ranks[1],
+        stable_rank_minus=ranks[2],
+        active=int((pattern > 0).sum()),
+        inactive=int((pattern < 0).sum()),
+        sliding=int((pattern == 0).sum()),
+        present_normalized_margin=present,
+    )
+
+
+def stable_ranks(subject: Subject, point: LimitPoint) -> tuple[float, float | None, float | None]:
+    """|W|_F^2 / |W|_2^2 of the limit W, of W+ and of W- (None where they are empty or 0)."""
+    a = subject.problem.network.outer
+    whole = stable_rank(point.U)
+    assert whole is not None, "a limit has positive margins, so it is not 0"
+    return whole, stable_rank(point.U[a > 0.0]), stable_rank(point.U[a < 0.0])
+
+
+def stable_rank(U: Array) -> float | None:
+    """1 + sum_(k >= 2) sigma_k^2 / sigma_1^2, without cancellation; None for no rows or 0."""
+    if not U.any():
+        return None
+    singular = np.linalg.svd(U, compute_uv=False)
+    return 1.0 + float(((singular[1:] / singular[0]) ** 2).sum())

@@ -1,0 +1,144 @@
+"""What an analyzer looks at: a trajectory, the problem it is the flow of, and the states in its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.prospect import Prospect, prospect_of
+from gflow.field.branch import Tolerances
+from gflow.flow.state import FlowState, Parameters
+from gflow.limit.point import LimitPoint
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
+from gflow.problem.span import Span
+from gflow.problem.surfaces import group_surfaces
+from gflow.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+BLOCK_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trajectory with its problem, rebuilt from the file alone.  Rows count from 0; -1 is the last."""
+
+    trajectory: Trajectory
+    problem: Problem
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> Subject:
+        """Rebuild the problem; its span coordinates are those of the file."""
+        return cls(trajectory, _problem(trajectory))
+
+    @property
+    def kinked(self) -> bool:
+        """Does the activation have kinks that neurons cross?"""
+        return self.problem.network.curved
+
+    @property
+    def linear_modes(self) -> bool:
+        """Are the margins linear in the trained parameters within a mode (fixed outer layer, no smooth activation)?"""
+        network = self.problem.network
+        return not network.trains_outer and network.outputs == 1 and network.smoothing is None
+
+    @property
+    def homogeneous(self) -> bool:
+        """Is the network homogeneous in its trained parameters (no smooth activation, no output bias)?"""
+        return self.problem.network.smoothing is None and self.problem.network.output_bias is None
+
+    @cached_property
+    def log1p_time(self) -> Array:
+        """(T,) v = log(1 + t)."""
+        return self.trajectory.log1p_time
+
+    @cached_property
+    def outside(self) -> Array:
+        """(m,) |w_j| outside the span of the samples, which never changes."""
+        if self.problem.network.directions is not None:
+            return np.zeros(self.problem.network.width)
+        W = self.trajectory.W_initial
+        return np.asarray(np.linalg.norm(W - (W @ self.problem.span.B.T) @ self.problem.span.B, axis=1))
+
+    def state(self, row: int) -> FlowState:
+        """The flow at a row; its side at a sliding pair is 0."""
+        read = self.trajectory.read
+        pattern = read("pattern", row)
+        outer = self.trajectory.outer_at(row)
+        bias = read("output_bias", row) if self.problem.network.output_bias is not None else None
+        parameters = Parameters(read("inner", row), outer, bias)
+        side = pattern[:, self.problem.surfaces.first_sample]
+        v, tau, log_loss = (float(read(name, row)) for name in ("log1p_time", "tau", "log_loss"))
+        return FlowState(tau, v, parameters, side, read("margins", row), log_loss, h=0.0)
+
+    @cached_property
+    def last(self) -> FlowState:
+        """The flow at the last row."""
+        return self.state(-1)
+
+    def rows(self, name: str) -> Iterator[tuple[int, Array]]:
+        """(row, values) of a dataset along the rows, read in blocks of bounded memory."""
+        one = max(int(np.asarray(self.trajectory.read(name, 0)).nbytes), 1)
+        length = max(BLOCK_BYTES // one, 1)
+        for first in range(0, self.trajectory.n_rows, length):
+            block = self.trajectory.read(name, slice(first, first + length))
+            yield from ((first + k, values) for k, values in enumerate(block))
+
+    def extreme(self, name: str) -> tuple[float, float] | None:
+        """(value, log(1 + t) where) of a running extreme over all accepted steps and events (`layout.EXTREMES`).
+
+        Those of `layout.UNTIL` are times themselves.  None where this run does not keep it.
+        """
+        series = self.trajectory.series
+        if name not in series:
+            return None
+        read = self.trajectory.read
+        value = float(read(f"series/{name}", -1))
+        return value, float(read(f"series/{name}_at", -1)) if f"{name}_at" in series else value
+
+    @property
+    def limit(self) -> LimitPoint | None:
+        """The limit of the flow, proved or expected; None where it is not known."""
+        return None if self.prospect is None else self.prospect.limit
+
+    @cached_property
+    def prospect(self) -> Prospect | None:
+        """What lies ahead of the last row: pending switches, the certificate, the limit of the flow.
+
+        None where margins are not linear in the trained parameters (`linear_modes`): no such theory is known then.
+        """
+        if not self.linear_modes:
+            return None
+        facts = self.trajectory.facts
+        return prospect_of(self.problem, self.last, Tolerances(float(facts["rtol"]), float(facts["atol"])))
+
+
+def _problem(trajectory: Trajectory) -> Problem:
+    X, y, basis, directions = trajectory.X, trajectory.y, trajectory.basis, trajectory.directions
+    facts = trajectory.facts
+    bias = trajectory.output_bias
+    network = Network(
+        trajectory.outer_at(0),
+        float(facts["slope"]),
+        trajectory.trains_outer,
+        _smoothing(facts),
+        directions,
+        None if bias is None else bias[0],
+    )
+    loss = LOSSES[str(facts["loss"])]
+    if directions is not None:
+        return Problem.of(X, y, network, loss)
+    span = Span(C=X @ basis.T, B=basis)
+    return Problem(X, y, network, loss, span, group_surfaces(span.C))
+
+
+def _smoothing(facts: dict[str, str | float | int]) -> Smoothing | None:
+    if facts["activation"] == "smooth_leaky_relu":
+        return SmoothLeaky(float(facts["slope"]))
+    return Huberized(float(facts["bandwidth"])) if "bandwidth" in facts else None
