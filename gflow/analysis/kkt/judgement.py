@@ -1,0 +1,144 @@
+"""Is the direction of the flow a KKT point of  min |theta|^2 / 2  with every margin at least 1?  Is it the optimum?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
+from gflow.analysis.kkt.residuals import Residuals, residuals, residuals_of_row
+from gflow.analysis.subject import Subject
+from gflow.analysis.times import time_text
+from gflow.field.mode import DualMode
+from gflow.flow.state import Parameters
+from gflow.limit.certificate import ModeLimit
+from gflow.limit.point import LimitPoint
+
+Array = NDArray[np.float64]
+
+# Rows whose stationarity is looked at where no limit is known: at these parts of the last log(1 + t).
+LOOKS = (0.125, 0.25, 0.5)
+Verdict = Literal["holds", "violated", "approaching", "undecided", "not applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class KktResult:
+    """The numbers of `Residuals` at the judged point, and for themselves at the last row.
+
+    verdict: at the limit `holds` (stationarity and complementarity at most 1e-6) or `violated`; without a known limit
+    `approaching` where stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not
+    homogeneous and where some margin is not positive.  standing of the limit: proved or expected.
+    earlier: (log(1 + t), stationarity) of rows before the last, where no limit is known.
+    unique: are lambda, and so W*, the only solution of the limiting mode?  undecided: pairs that may or may not switch.
+    global_optimum: None where nothing is known.
+    """
+
+    verdict: Verdict
+    summary: str
+    point: Literal["limit", "last row"] | None = None
+    standing: str = "none"
+    stationarity: float | None = None
+    complementarity: float | None = None
+    min_margin_ratio: float | None = None
+    multipliers: Array | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    kinks: int | None = None
+    interior: int | None = None
+    last_row: Residuals | None = None
+    earlier: tuple[tuple[float, float], ...] = ()
+    unique: bool | None = None
+    undecided: int | None = None
+    global_optimum: bool | None = None
+    convex_program: ConvexProgram | None = None
+    linear: LinearPredictor | None = None
+
+
+def kkt(subject: Subject) -> KktResult:
+    """Judge the limit of the flow where it is known, else the last row."""
+    if not subject.homogeneous:
+        what = "a smooth activation" if subject.problem.network.smoothing is not None else "a bias of its outputs"
+        return KktResult("not applicable", f"the network has {what} and is not homogeneous, so it has no KKT points")
+    last = residuals_of_row(subject, -1)
+    limit = subject.limit
+    if limit is None:
+        return _from_rows(subject, last)
+    parameters = Parameters(limit.U, subject.problem.network.outer)
+    found = residuals(subject.problem, parameters, limit.side)
+    return _from_limit(subject, limit, found, last)
+
+
+def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"], at: Residuals) -> KktResult:
+    return KktResult(
+        verdict,
+        summary,
+        point,
+        stationarity=at.stationarity,
+        complementarity=at.complementarity,
+        min_margin_ratio=at.min_margin_ratio,
+        multipliers=at.multipliers,
+        epsilon=at.epsilon,
+        delta=at.delta,
+        kinks=at.kinks,
+        interior=at.interior,
+    )
+
+
+def _from_rows(subject: Subject, last: Residuals) -> KktResult:
+    """Without a known limit the numbers are the message."""
+    said = f"at the last row the stationarity is {last.stationarity:.3g}"
+    if last.complementarity is None:
+        summary = f"margins are not all positive (least {last.min_margin:.3g}), so there is no KKT point; {said}"
+        return replace(_result("not applicable", summary, "last row", last), last_row=last)
+    earlier = _earlier(subject)
+    trend = [stationarity for _, stationarity in earlier] + [last.stationarity]
+    falls = len(trend) > 1 and all(after < before for before, after in zip(trend, trend[1:], strict=False))
+    before = f" (after {trend[0]:.3g} at {time_text(earlier[0][0])})" if earlier else ""
+    summary = (
+        f"the limit is not known; {said}{before}, the complementarity {last.complementarity:.3g}, "
+        f"and the least margin is {last.min_margin_ratio:.4g} of the largest"
+    )
+    return replace(
+        _result("approaching" if falls else "undecided", summary, "last row", last), last_row=last, earlier=earlier
+    )
+
+
+def _earlier(subject: Subject) -> tuple[tuple[float, float], ...]:
+    """(log(1 + t), stationarity) of a few rows on the way, as far as all margins are positive there."""
+    v = subject.log1p_time
+    rows = np.unique([np.searchsorted(v, part * v[-1]) for part in LOOKS])
+    found = [(float(v[row]), residuals_of_row(subject, int(row))) for row in rows if row < v.size - 1]
+    return tuple((when, at.stationarity) for when, at in found if at.min_margin > 0.0)
+
+
+def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
+    standing = "none" if subject.prospect is None else subject.prospect.standing
+    said = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
+    if at.complementarity is None or at.multipliers is None:
+        dead = int((limit.margins <= 0.0).sum())
+        whose = "1 sample has" if dead == 1 else f"{dead} samples have"
+        summary = f"{whose} no positive margin in the limit, so it is no KKT direction: {said}"
+        verdict: Verdict = "not applicable"
+    else:
+        verdict = "holds" if max(at.stationarity, at.complementarity) <= ZERO else "violated"
+        kind = "a" if verdict == "holds" else "no"
+        kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
+        summary = (
+            f"the {standing} limit is {kind} KKT direction: {said}, complementarity {at.complementarity:.3g}; "
+            f"{int(np.count_nonzero(at.multipliers))} of {at.multipliers.size} samples support it{kinks}"
+        )
+    mode = ModeLimit(subject.problem, DualMode(subject.problem, limit.side))
+    program = convex_program(subject.problem, limit)
+    return replace(
+        _result(verdict, summary, "limit", at),
+        standing=standing,
+        last_row=last,
+        unique=None if mode.hard is None else mode.hard.unique,
+        undecided=mode.undecided,
+        convex_program=program,
+        global_optimum=is_global(subject.problem, program) if verdict == "holds" else None,
+        linear=linear_predictor(subject.problem, limit) if verdict == "holds" else None,
+    )

@@ -1,0 +1,90 @@
+"""How far one point of parameter space is from KKT: stationarity, complementarity and multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.kkt.fit import least_distance
+from gflow.analysis.kkt.problem import Gradients
+from gflow.analysis.subject import Subject
+from gflow.flow.state import Parameters
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """How far one point is from KKT.  None where the margins are not all positive: no scaling makes them 1 then.
+
+    stationarity: |theta - sum_i lambda_i h_i| / |theta|, least over lambda >= 0 and all slopes at kinks.
+    complementarity: max_i lambda_i (p_i - p_min) / (p_min sum_i lambda_i).  min_margin_ratio: p_min / max_i p_i.
+    multipliers: lambda of the point at least margin 1, (n,); with K outputs (n, K), one for each pair of sample and
+    wrong class, and margins are f_{y_i} - f_k.  epsilon: |theta - sum lambda_i h_i| and delta: sum_i lambda_i (p_i - 1)
+    there.  kinks: pairs (neuron, margin) on a kink, `interior` of them with a slope strictly inside.
+    determined: are the multipliers the only ones?
+    """
+
+    stationarity: float
+    complementarity: float | None
+    min_margin_ratio: float | None
+    multipliers: Array | None
+    epsilon: float | None
+    delta: float | None
+    min_margin: float
+    kinks: int
+    interior: int
+    determined: bool
+
+
+def residuals_of_row(subject: Subject, row: int) -> Residuals:
+    """At one row, with what W has outside the span of the samples."""
+    state = subject.state(row)
+    return residuals(subject.problem, state.parameters, state.side, float(np.linalg.norm(subject.outside)))
+
+
+def residuals(problem: Problem, parameters: Parameters, side: NDArray[np.int8], outside: float = 0.0) -> Residuals:
+    """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
+    gradients = Gradients(problem, parameters, problem.sample_sides(side))
+    fit = least_distance(gradients, problem.network.slope)
+    size, distance = (float(np.hypot(part, outside)) for part in (gradients.length, fit.distance))
+    p = gradients.p
+    inside = (fit.slopes > problem.network.slope) & (fit.slopes < 1.0)
+    here = Residuals(
+        stationarity=distance / size if size > 0.0 else 0.0,
+        complementarity=None,
+        min_margin_ratio=float(p.min() / p.max()) if p.max() > 0.0 else None,
+        multipliers=None,
+        epsilon=None,
+        delta=None,
+        min_margin=float(p.min()),
+        kinks=gradients.margin.size,
+        interior=int((inside & (fit.multipliers[gradients.margin] > 0.0)).sum()),
+        determined=fit.determined,
+    )
+    return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
+
+
+def _scaled(here: Residuals, problem: Problem, gradients: Gradients, multipliers: Array, distance: float) -> Residuals:
+    """With what needs positive margins: theta c, c = p_min^(-1/L), has gradients h c^(L-1), so lambda c^(2-L)."""
+    degree, p = problem.network.homogeneity, gradients.p
+    scaled, excess = multipliers * p.min() ** (1.0 - 2.0 / degree), p / p.min() - 1.0
+    total = float(scaled.sum())
+    return replace(
+        here,
+        complementarity=float((scaled * excess).max() / total) if total > 0.0 else 0.0,
+        multipliers=_by_class(problem, gradients, scaled),
+        epsilon=distance * float(p.min()) ** (-1.0 / degree),
+        delta=float(scaled @ excess),
+    )
+
+
+def _by_class(problem: Problem, gradients: Gradients, multipliers: Array) -> Array:
+    if gradients.other is None:
+        return multipliers
+    table = np.zeros((problem.samples, problem.network.outputs))
+    table[gradients.sample, gradients.other] = multipliers
+    return table
