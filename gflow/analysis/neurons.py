@@ -1,0 +1,44 @@
+"""Sizes of neurons, and what training both layers conserves of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.subject import Subject
+from gflow.flow.state import FlowState
+from gflow.problem.span import row_norms
+
+Array = NDArray[np.float64]
+
+
+def conserves_balance(subject: Subject) -> bool:
+    """Are both layers trained, and is the activation homogeneous?"""
+    return subject.problem.network.trains_outer and subject.problem.network.smoothing is None
+
+
+def balance_drift(subject: Subject) -> tuple[float, float]:
+    """Largest drift of a_j^2 - |w_j|^2 over the rows, relative to the largest a_j^2 + |w_j|^2, and what is allowed.
+
+    Each step may move a neuron by rtol of its size, so the allowance is 2 rtol times the steps.
+    """
+    series, facts = subject.trajectory.series, subject.trajectory.facts
+    drifts = np.asarray(series["balancedness_drift"])
+    sizes = [float(_neuron_squares(subject, subject.state(row)).max()) for row in (0, -1)]
+    steps = max(float(series["steps"][-1]), 1.0)
+    return float(drifts.max() / max(*sizes, np.finfo(float).tiny)), 2.0 * steps * float(facts["rtol"])
+
+
+def _neuron_squares(subject: Subject, state: FlowState) -> Array:
+    """a_j^2 + |w_j|^2 (m,)."""
+    return np.asarray(np.sum(np.atleast_2d(state.parameters.outer) ** 2, axis=0) + inner_norms(subject, state) ** 2)
+
+
+def inner_norms(subject: Subject, state: FlowState) -> Array:
+    """|w_j| (m,), outside the span too."""
+    return np.asarray(np.hypot(row_norms(state.U), subject.outside))
+
+
+def neuron_norms(subject: Subject, state: FlowState) -> Array:
+    """|a_j w_j| (m,)."""
+    return np.asarray(np.linalg.norm(np.atleast_2d(state.parameters.outer), axis=0) * inner_norms(subject, state))
