@@ -1,0 +1,1 @@
+"""The papers' claims on one run: each family of them judges the runs of the networks it is about."""

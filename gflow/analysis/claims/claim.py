@@ -1,0 +1,98 @@
+"""A claim of a paper and how it is judged: hypotheses with their slack, a conclusion with its value and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.analysis.subject import Subject
+
+Verdict = Literal["holds", "violated", "not applicable"]
+Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One condition of a theorem.  value against bound as the paper has it; slack >= 1 means satisfied."""
+
+    name: str
+    holds: bool
+    value: float | None = None
+    bound: float | None = None
+    slack: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What the theorem says, on this run.
+
+    value against bound; slack >= 1 where it holds, as a ratio.  constant: for claims with an unspecified absolute
+    constant, the smallest that makes the claim true here (bound is None then).  log1p_time: of the worst instant.
+    """
+
+    holds: bool
+    value: float | None = None
+    bound: float | None = None
+    slack: float | None = None
+    constant: float | None = None
+    log1p_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim on one run.  id as `paper.number.part`; statement: one sentence; checked: where it was looked at."""
+
+    id: str
+    statement: str
+    checked: Checked
+    hypotheses: tuple[Hypothesis, ...]
+    conclusion: Conclusion | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """`not applicable` unless every hypothesis holds (then the conclusion, if computed, is for information)."""
+        if self.conclusion is None or not all(each.holds for each in self.hypotheses):
+            return "not applicable"
+        return "holds" if self.conclusion.holds else "violated"
+
+
+Judge = Callable[[Subject], Claim]
+
+
+def at_least(name: str, value: float, bound: float) -> Hypothesis:
+    """value >= bound, both positive."""
+    return Hypothesis(name, value >= bound, value, bound, value / bound if bound > 0.0 else None)
+
+
+def at_most(name: str, value: float, bound: float) -> Hypothesis:
+    """value <= bound, both positive."""
+    return Hypothesis(name, value <= bound, value, bound, bound / value if value > 0.0 else None)
+
+
+def condition(name: str, holds: bool) -> Hypothesis:
+    """A condition that is met or not, without a number."""
+    return Hypothesis(name, holds)
+
+
+def below(value: float, bound: float, log1p_time: float | None = None, rounding: float = 0.0) -> Conclusion:
+    """value <= bound, up to `rounding` (a relative error of the numbers themselves)."""
+    room = rounding * max(abs(value), abs(bound))
+    slack = bound / value if value > 0.0 and bound >= 0.0 else None
+    return Conclusion(value <= bound + room, value, bound, slack, log1p_time=log1p_time)
+
+
+def above(value: float, bound: float, log1p_time: float | None = None, rounding: float = 0.0) -> Conclusion:
+    """value >= bound, up to `rounding` (a relative error of the numbers themselves)."""
+    room = rounding * max(abs(value), abs(bound))
+    slack = value / bound if bound > 0.0 else None
+    return Conclusion(value >= bound - room, value, bound, slack, log1p_time=log1p_time)
+
+
+def worst_row(values: NDArray[np.float64], v: NDArray[np.float64], least: bool = True) -> tuple[float, float]:
+    """The least, or else the largest, of values (T,) and its log(1 + t), of v (T,)."""
+    k = int(values.argmin() if least else values.argmax())
+    return float(values[k]), float(v[k])

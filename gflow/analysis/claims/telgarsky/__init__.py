@@ -1,0 +1,24 @@
+"""Claims of Telgarsky on networks with both layers trained (degree 2), as they stand for gradient flow.
+
+The paper's potentials grow along the flow of n L; in d tau = mean_i g_i dt a growth of Q sum_i q_i times a number is a
+growth of that number, for both losses.  Claims on stochastic gradient descent have no counterpart here.
+"""
+
+from gflow.analysis.claims.claim import Judge
+from gflow.analysis.claims.telgarsky import best, cones, course, data, neurons, ntk, point, potential, scalar, start
+from gflow.analysis.claims.telgarsky.setting import applies
+
+CLAIMS: tuple[Judge, ...] = (
+    *data.CLAIMS,
+    *start.CLAIMS,
+    *point.CLAIMS,
+    *best.CLAIMS,
+    *course.CLAIMS,
+    *neurons.LAWS,
+    *ntk.CLAIMS,
+    *cones.CLAIMS,
+    *scalar.CLAIMS,
+    *potential.CLAIMS,
+    *neurons.OBSERVED,
+)
+__all__ = ["CLAIMS", "applies"]
