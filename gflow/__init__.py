@@ -3,6 +3,7 @@
     scenario = gflow.load_scenario("scenarios/gaussian-leaky.yaml")
     trajectory = gflow.simulate(scenario, out="outputs/gaussian-leaky")
     trajectory.series["stable_rank"]
+    gflow.analyze(trajectory)["freezing"].summary
 
 Names are loaded when they are first used, so that `import gflow` costs nothing.
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import simulate
+    from gflow.pipeline import analyze, simulate
     from gflow.scenario import Scenario, load_scenario
     from gflow.trajectory import Trajectory, open_trajectory
 
@@ -24,6 +25,7 @@ __all__ = [
     "ScenarioError",
     "Trajectory",
     "TrajectoryError",
+    "analyze",
     "load_scenario",
     "open_trajectory",
     "simulate",
@@ -37,6 +39,7 @@ _HOME = {
     "load_scenario": "gflow.scenario",
     "Trajectory": "gflow.trajectory",
     "open_trajectory": "gflow.trajectory",
+    "analyze": "gflow.pipeline",
     "simulate": "gflow.pipeline",
 }
 

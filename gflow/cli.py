@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +87,32 @@ def inspect(path: Path, as_json: bool) -> None:
 
     trajectory = open_trajectory(path)
     click.echo(json.dumps(inspection(trajectory), indent=2) if as_json else inspection_text(trajectory))
+
+
+ANALYZERS = ("freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims")
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--only", "names", multiple=True, type=click.Choice(ANALYZERS), help="Run this analyzer; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print what analysis.json holds.")
+def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Say what is true of a run: is its pattern frozen for ever, where does it go, which claims hold?
+
+    PATH is a run folder or its trajectory.h5.  The results go to analysis.json beside it, too.
+    """
+    from gflow.pipeline import analyze as run
+    from gflow.report.findings import findings_text
+    from gflow.report.summary import headline
+    from gflow.trajectory import open_trajectory
+
+    trajectory = open_trajectory(path)
+    found = run(trajectory, names or None)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        return
+    click.echo(headline(trajectory))
+    click.echo(findings_text(found, shutil.get_terminal_size((120, 24)).columns))
 
 
 @main.command()

@@ -87,7 +87,7 @@ def closing_table(trajectory: Trajectory) -> str:
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
         "Balance": balance_text(trajectory),
-        "Saved": f"{saved_text(trajectory)};  next: gflow inspect {shlex.quote(str(run_path(trajectory)))}",
+        "Saved": f"{saved_text(trajectory)};  next: gflow analyze {shlex.quote(str(run_path(trajectory)))}",
     }
     return labelled(lines)
 

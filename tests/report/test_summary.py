@@ -49,7 +49,7 @@ def test_the_closing_table(tiny: Trajectory) -> None:
         "Pattern      last change at log t = 7.499; 4 of 12 pairs slide",
         "Margins      min/|W| = 0.3846, spread 0.3846",
         "Stable rank  W 0.3846",
-        f"Saved        run/trajectory.h5  (6 rows, {size});  next: gflow inspect run",
+        f"Saved        run/trajectory.h5  (6 rows, {size});  next: gflow analyze run",
     ]
 
 
@@ -59,7 +59,7 @@ def test_the_closing_table_of_a_run_that_was_stopped(tmp_path: Path) -> None:
     lines = closing_table(open_trajectory(path)).splitlines()
     assert lines[0] == "Outcome      none yet: the run goes on, or was stopped from outside"
     assert lines[1] == "Pattern      never changed; 4 of 12 pairs slide"
-    assert "(1 row, " in lines[-1] and lines[-1].endswith(f"next: gflow inspect '{path}'")
+    assert "(1 row, " in lines[-1] and lines[-1].endswith(f"next: gflow analyze '{path}'")
 
 
 def test_a_run_without_events_says_how_many_pairs_slide(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""All analyzers by name, and what they find, as plain JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from gflow.analysis.alignment import alignment
+from gflow.analysis.claims.claim import Claim
+from gflow.analysis.claims.family import claims
+from gflow.analysis.direction import direction
+from gflow.analysis.freezing import freezing
+from gflow.analysis.kkt import kkt
+from gflow.analysis.limit import limit
+from gflow.analysis.margins import margins
+from gflow.analysis.rank import rank
+from gflow.analysis.rho import rho
+from gflow.analysis.subject import Subject
+from gflow.trajectory import Trajectory
+
+Result = Any  # the frozen result of one analyzer; for `claims` a tuple of `Claim`
+
+ANALYZERS: dict[str, Callable[[Subject], Result]] = {
+    "freezing": freezing,
+    "limit": limit,
+    "direction": direction,
+    "kkt": kkt,
+    "rank": rank,
+    "margins": margins,
+    "alignment": alignment,
+    "rho": rho,
+    "claims": claims,
+}
+
+
+class Findings(Mapping[str, Result]):
+    """Results by the name of their analyzer; all but `claims` have a `verdict` and a `summary`."""
+
+    def __init__(self, results: Mapping[str, Result]) -> None:
+        self._results = dict(results)
+
+    def __getitem__(self, name: str) -> Result:
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; nothing in it is NaN or infinite."""
+        return {name: plain(result) for name, result in self.items()}
+
+
+def findings(trajectory: Trajectory, names: Sequence[str]) -> Findings:
+    """What the analyzers of these names say of a trajectory."""
+    subject = Subject.of(trajectory)
+    return Findings({name: ANALYZERS[name](subject) for name in names})
+
+
+def plain(value: Any) -> Any:  # Any: mirrors whatever JSON can hold
+    """Frozen results, arrays and tuples in JSON's own types; ValueError for a number that JSON has not."""
+    if isinstance(value, Claim):
+        return _fields(value) | {"verdict": value.verdict}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no result")
+    return value
+
+
+def _fields(value: Any) -> dict[str, Any]:  # Any: a frozen result, and JSON values
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
