@@ -20,6 +20,7 @@ FLOORS = {
     "problem": 2,
     "ode": 2,
     "field": 3,
+    "descent": 3,
     "limit": 4,
     "flow": 5,
     "build": 6,
@@ -45,6 +46,7 @@ DOORS = {
         "gflow/field/tensors.py",
         "gflow/field/primal.py",
         "gflow/flow/primal.py",
+        "gflow/descent",
     },
     "torchdiffeq": {"gflow/ode/torchdiffeq_methods.py"},
     "scipy": {

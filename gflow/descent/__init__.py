@@ -1,0 +1,43 @@
+"""Gradient descent beside the flow: GD and SGD of every network, many runs as one program, on a CPU or on CUDA."""
+
+from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
+from gflow.descent.loop import Finish, Iterate, Outcome, Progress, descend
+from gflow.descent.modified import ModifiedFlow
+from gflow.descent.plan import (
+    AtKink,
+    Coordinates,
+    LossWatch,
+    Options,
+    Precision,
+    Run,
+    Weights,
+    record_steps,
+    single_precision_warning,
+)
+from gflow.descent.schedule import Constant, LogSquared, Schedule
+from gflow.descent.watch import LossReport
+
+__all__ = [
+    "AtKink",
+    "Constant",
+    "Coordinates",
+    "Finish",
+    "FullBatch",
+    "GivenBatches",
+    "Iterate",
+    "LogSquared",
+    "LossReport",
+    "LossWatch",
+    "ModifiedFlow",
+    "Options",
+    "Outcome",
+    "Precision",
+    "Progress",
+    "RandomBatches",
+    "Run",
+    "Schedule",
+    "Weights",
+    "descend",
+    "record_steps",
+    "single_precision_warning",
+]

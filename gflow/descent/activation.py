@@ -1,0 +1,98 @@
+"""Activations in torch, in place: phi(z) into a buffer, and a pull through phi'(z) on the buffer that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gflow.descent.plan import AtKink
+from gflow.problem.activation import Huberized
+from gflow.problem.network import Network
+
+# torch's softplus is the identity beyond its threshold; here that costs less than float64 resolves.
+SOFTPLUS_THRESHOLD = 40.0
+
+
+class Activation(Protocol):
+    """phi of one network; z, out, pull and scratch have one shape, and none is another."""
+
+    def value(self, z: Tensor, out: Tensor) -> None:
+        """out = phi(z)."""
+
+    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """pull *= phi'(z); what scratch held is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaky:
+    """max(z, slope z), with phi'(0) = slope: one pass of torch's own kernels each."""
+
+    slope: float
+
+    def value(self, z: Tensor, out: Tensor) -> None:
+        torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
+
+    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+        torch.ops.aten.leaky_relu_backward.grad_input(pull, z, self.slope, False, grad_input=pull)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyAtKink:
+    """max(z, slope z), with another phi'(0)."""
+
+    slope: float
+    at_kink: float
+
+    def value(self, z: Tensor, out: Tensor) -> None:
+        torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
+
+    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+        torch.sign(z, out=scratch)
+        kinks = scratch == 0.0
+        scratch.clamp_(min=self.slope).masked_fill_(kinks, self.at_kink)
+        pull.mul_(scratch)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothLeaky:
+    """slope z + (1 - slope) log((1 + e^z) / 2)."""
+
+    slope: float
+
+    def value(self, z: Tensor, out: Tensor) -> None:
+        torch.ops.aten.softplus.out(z, 1.0, SOFTPLUS_THRESHOLD, out=out)
+        out.sub_(log(2.0)).mul_(1.0 - self.slope).add_(z, alpha=self.slope)
+
+    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+        torch.sigmoid(z, out=scratch)
+        pull.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
+
+
+@dataclass(frozen=True, slots=True)
+class HuberizedReLU:
+    """With s = phi'(z) = clip(z / h, 0, 1): phi(z) = s (z - h s / 2) on all three pieces."""
+
+    h: float
+
+    def value(self, z: Tensor, out: Tensor) -> None:
+        torch.div(z, self.h, out=out).clamp_(0.0, 1.0)
+        out.mul_(z - 0.5 * self.h * out)
+
+    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+        pull.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
+
+
+def activation_of(network: Network, at_kink: AtKink) -> Activation:
+    """The activation of a network; at_kink is without meaning for smooth ones."""
+    smoothing = network.smoothing
+    if isinstance(smoothing, Huberized):
+        return HuberizedReLU(smoothing.h)
+    if smoothing is not None:
+        return SmoothLeaky(smoothing.slope)
+    if at_kink is AtKink.MINUS:
+        return Leaky(network.slope)
+    return LeakyAtKink(network.slope, at_kink.slope(network.slope))

@@ -1,0 +1,111 @@
+"""Which samples a step sees: all of them, mini-batches drawn from a stated seed, or batches that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.errors import ScenarioError
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# How many indices are drawn at a time.  Part of what a seed means: another number, other batches.
+BLOCK = 2**14
+
+
+@dataclass(frozen=True, slots=True)
+class FullBatch:
+    """Gradient descent: every step sees all n samples."""
+
+    @property
+    def size(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RandomBatches:
+    """Batches of `size` samples from numpy's default generator with this seed; size 1 is one example a step.
+
+    replacement: each index is independent and uniform.  Otherwise each epoch is one permutation of the samples, cut
+    in batches; where size does not divide n the last batch of an epoch is smaller, and the mean is over what it has.
+    """
+
+    size: int
+    replacement: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenBatches:
+    """Step k sees the samples indices[k], (T, size), of 0, ..., n - 1."""
+
+    indices: Index
+
+    @property
+    def size(self) -> int:
+        return int(self.indices.shape[1])
+
+
+Batches = FullBatch | RandomBatches | GivenBatches
+
+
+def check_batches(batches: Batches, n: int, steps: int) -> None:
+    """Raise ScenarioError for batches that do not fit n samples or so many steps."""
+    if isinstance(batches, RandomBatches):
+        largest = "" if batches.replacement else f"..{n}"
+        if batches.size < 1 or (not batches.replacement and batches.size > n):
+            raise ScenarioError(f"descent.batches.size = {batches.size}: must be in 1{largest or ' or more'} (n = {n})")
+    if isinstance(batches, GivenBatches):
+        indices = batches.indices
+        if indices.ndim != 2 or indices.shape[1] < 1 or indices.shape[0] < steps:
+            raise ScenarioError(f"descent.batches: indices {indices.shape} must be (steps >= {steps}, size >= 1)")
+        if indices.size and (indices.min() < 0 or indices.max() >= n):
+            raise ScenarioError(f"descent.batches: indices span {indices.min()}..{indices.max()}, allowed 0..{n - 1}")
+
+
+class Stream:
+    """The batches of one run in order; what is drawn does not depend on how many are taken at a time."""
+
+    def __init__(self, batches: RandomBatches | GivenBatches, n: int) -> None:
+        self._blocks = blocks(batches, n)
+        self._indices = np.empty((0, batches.size), dtype=np.int64)
+        self._weights = np.empty((0, batches.size))
+
+    def take(self, count: int) -> tuple[Index, Array]:
+        """The next `count` batches: indices and weights, (count, size)."""
+        while self._indices.shape[0] < count:
+            indices, weights = next(self._blocks)
+            self._indices = np.concatenate([self._indices, indices])
+            self._weights = np.concatenate([self._weights, weights])
+        taken = self._indices[:count], self._weights[:count]
+        self._indices, self._weights = self._indices[count:], self._weights[count:]
+        return taken
+
+
+def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Index, Array]]:
+    """Blocks of batches: indices (T, size), and weights (T, size) that sum to 1 over each batch."""
+    size = batches.size
+    if isinstance(batches, GivenBatches):
+        yield batches.indices, np.full(batches.indices.shape, 1.0 / size)
+        return
+    rng = np.random.default_rng(batches.seed)
+    while batches.replacement:
+        indices = rng.integers(n, size=(max(1, BLOCK // size), size))
+        yield indices, np.full(indices.shape, 1.0 / size)
+    while True:
+        yield _epochs(rng, n, size)
+
+
+def _epochs(rng: np.random.Generator, n: int, size: int) -> tuple[Index, Array]:
+    """Some epochs, each a permutation cut in batches; the last of an epoch is filled up with samples of weight 0."""
+    epochs, per_epoch = max(1, BLOCK // n), -(-n // size)
+    order = rng.permuted(np.tile(np.arange(n, dtype=np.int64), (epochs, 1)), axis=1)
+    filled = np.zeros((epochs, per_epoch * size), dtype=np.int64)
+    filled[:, :n] = order
+    weights = np.full((per_epoch, size), 1.0 / size)
+    weights[-1] = np.where(np.arange(size) < n - (per_epoch - 1) * size, 1.0 / (n - (per_epoch - 1) * size), 0.0)
+    return filled.reshape(-1, size), np.tile(weights, (epochs, 1))

@@ -1,0 +1,174 @@
+"""The inner layer of B runs: what is stored, pre-activations from it, and how a pull moves it; cost is free of d.
+
+A pull (B, m, k) is the change of <w_j, .> asked for by each of k samples: w_j += sum_i pull_ji c_i.  `indices` (B, k)
+names the samples of a mini-batch (repetitions add up), None all n of them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gflow.descent.batches import FullBatch
+from gflow.descent.plan import Coordinates, Run
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+class Inner(Protocol):
+    """The inner layers of B runs, changed in place."""
+
+    def preactivations(self, indices: Tensor | None) -> Tensor:
+        """z (B, m, k), valid until the next call or move; not to be written to."""
+
+    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+        """One step of all runs."""
+
+    def all_preactivations(self, run: int) -> Tensor:
+        """z (m, n) of one run, a copy."""
+
+    def span(self, run: int) -> Array:
+        """U (m, r) of one run."""
+
+    def keep(self, runs: Tensor) -> None:
+        """Drop all runs but these."""
+
+    def finite(self) -> Tensor:
+        """Is every stored number of a run finite, (B,)?"""
+
+
+class SpanInner:
+    """U (B, m, r) itself."""
+
+    def __init__(self, problem: Problem, U: Tensor) -> None:
+        self._U = U
+        self._C = _like(U, problem.span.C)
+        self._z = U.new_empty(0)
+
+    def preactivations(self, indices: Tensor | None) -> Tensor:
+        B, m, r = self._U.shape
+        if indices is not None:
+            return self._U @ self._C[indices].mT
+        if self._z.shape[0] != B:
+            self._z = self._U.new_empty(B, m, self._C.shape[0])
+        torch.mm(self._U.view(B * m, r), self._C.T, out=self._z.view(B * m, -1))
+        return self._z
+
+    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+        B, m, r = self._U.shape
+        if indices is not None:
+            self._U.baddbmm_(pull, self._C[indices])
+        else:
+            self._U.view(B * m, r).addmm_(pull.view(B * m, -1), self._C)
+
+    def all_preactivations(self, run: int) -> Tensor:
+        return self._U[run] @ self._C.T
+
+    def span(self, run: int) -> Array:
+        return numbers(self._U[run])
+
+    def keep(self, runs: Tensor) -> None:
+        self._U = self._U[runs]
+
+    def finite(self) -> Tensor:
+        return self._U.isfinite().all(-1).all(-1)
+
+
+class SampleInner:
+    """z (B, m, n) and the coefficients R (B, m, n) of U = U(0) + R C; one product with G = C C^T moves z."""
+
+    def __init__(self, problem: Problem, U: Tensor) -> None:
+        C = _like(U, problem.span.C)
+        self._gram, self._C = _like(U, problem.span.C @ problem.span.C.T), problem.span.C
+        self._start = U
+        self._z = U @ C.T
+        self._R = torch.zeros_like(self._z)
+
+    def preactivations(self, indices: Tensor | None) -> Tensor:
+        if indices is None:
+            return self._z
+        return torch.gather(self._z, 2, self._columns(indices))
+
+    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+        B, m, n = self._z.shape
+        if indices is not None:
+            self._R.scatter_add_(2, self._columns(indices), pull)
+            self._z.baddbmm_(pull, self._gram[indices])
+        else:
+            self._R.add_(pull)
+            self._z.view(B * m, n).addmm_(pull.view(B * m, n), self._gram)
+
+    def _columns(self, indices: Tensor) -> Tensor:
+        return indices[:, None, :].expand(-1, self._z.shape[1], -1)
+
+    def all_preactivations(self, run: int) -> Tensor:
+        return self._z[run].clone()
+
+    def span(self, run: int) -> Array:
+        return np.asarray(numbers(self._start[run]) + numbers(self._R[run]) @ self._C)
+
+    def keep(self, runs: Tensor) -> None:
+        self._start, self._z, self._R = self._start[runs], self._z[runs], self._R[runs]
+
+    def finite(self) -> Tensor:
+        return (self._z.isfinite() & self._R.isfinite()).all(-1).all(-1)
+
+
+class ScalarInner:
+    """b (B, m, 1) of the scalar network, z_ji = b_j <v_j, x_i>."""
+
+    def __init__(self, problem: Problem, U: Tensor) -> None:
+        self._b = U
+        self._inputs = _like(U, problem.coordinates()[..., 0])  # (m, n)
+        self._z = U.new_empty(0)
+
+    def _seen(self, indices: Tensor | None) -> Tensor:
+        return self._inputs if indices is None else self._inputs[:, indices].transpose(0, 1)
+
+    def preactivations(self, indices: Tensor | None) -> Tensor:
+        seen = self._seen(indices)
+        shape = (self._b.shape[0], *seen.shape[-2:])
+        if self._z.shape != shape:
+            self._z = self._b.new_empty(shape)
+        torch.mul(self._b, seen, out=self._z)
+        return self._z
+
+    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+        torch.mul(pull, self._seen(indices), out=self._z)
+        self._b.add_(self._z.sum(-1, keepdim=True))
+
+    def all_preactivations(self, run: int) -> Tensor:
+        return self._b[run] * self._inputs
+
+    def span(self, run: int) -> Array:
+        return numbers(self._b[run])
+
+    def keep(self, runs: Tensor) -> None:
+        self._b = self._b[runs]
+
+    def finite(self) -> Tensor:
+        return self._b.isfinite().all(-1).all(-1)
+
+
+def inner_of(problem: Problem, run: Run, coordinates: Coordinates, U: Tensor) -> Inner:
+    """The inner layers of runs like `run`, starting at U (B, m, r)."""
+    if problem.network.directions is not None:
+        return ScalarInner(problem, U)
+    if coordinates is Coordinates.CHEAPEST:
+        few = isinstance(run.batches, FullBatch) and problem.samples <= 2 * problem.span.rank
+        coordinates = Coordinates.SAMPLES if few else Coordinates.SPAN
+    return SampleInner(problem, U) if coordinates is Coordinates.SAMPLES else SpanInner(problem, U)
+
+
+def _like(model: Tensor, values: Array) -> Tensor:
+    return torch.tensor(values, dtype=model.dtype, device=model.device)
+
+
+def numbers(values: Tensor) -> Array:
+    """A float64 copy that later steps do not change."""
+    return np.array(values.cpu().numpy(), dtype=np.float64)

@@ -1,0 +1,163 @@
+"""What descent is asked to do: where runs start, their steps and rows, and how the arithmetic is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.descent.batches import Batches, FullBatch, check_batches
+from gflow.descent.schedule import Schedule
+from gflow.errors import ScenarioError
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """U (m, r) in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias (K,)."""
+
+    U: Array
+    outer: Array
+    output_bias: Array | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, inner: Array) -> Weights:
+        """From W (m, d), or b (m, 1) of the scalar network, with the outer layer of the problem's network."""
+        network = problem.network
+        U = inner @ problem.span.B.T if network.directions is None else inner
+        return cls(np.asarray(U), network.outer, network.output_bias)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
+
+    start: Weights
+    schedule: Schedule
+    record: Index
+    batches: Batches = field(default_factory=FullBatch)
+
+    @property
+    def steps(self) -> int:
+        return int(self.record[-1])
+
+
+class AtKink(Enum):
+    """phi'(0) of kinked activations: the slope taken where z == 0 exactly.  torch takes MINUS, Kou et al. PLUS."""
+
+    MINUS = auto()
+    """the slope of the - branch"""
+    PLUS = auto()
+    """1"""
+    MIDDLE = auto()
+    """(1 + slope) / 2"""
+
+    def slope(self, slope: float) -> float:
+        """phi'(0) for the slope of the - branch."""
+        return {AtKink.MINUS: slope, AtKink.PLUS: 1.0, AtKink.MIDDLE: 0.5 * (1.0 + slope)}[self]
+
+
+class Coordinates(Enum):
+    """What is iterated: the same numbers up to rounding, at a cost that never depends on d."""
+
+    CHEAPEST = auto()
+    """SAMPLES for full batches with n <= 2 r, else SPAN"""
+    SPAN = auto()
+    """U (m, r): a step costs two products with C (n, r)"""
+    SAMPLES = auto()
+    """z (m, n), and coefficients R (m, n) with U = U(0) + R C: a step costs one product with C C^T (n, n)"""
+
+
+class Precision(Enum):
+    """Of the iteration; times and rows are float64 always.  SINGLE: see `single_precision_warning`."""
+
+    DOUBLE = auto()
+    SINGLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class LossWatch:
+    """Count, at every step, losses that rise and steps with eta_k L_k > bound (full batches only).
+
+    A rise is one of log L by more than rounding.  `bound`: of Chatterji et al., Lemma 8, is 1 / (30 P).
+    """
+
+    bound: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the arithmetic is done; device: a name of torch, `cpu` or `cuda`."""
+
+    at_kink: AtKink = AtKink.MINUS
+    coordinates: Coordinates = Coordinates.CHEAPEST
+    precision: Precision = Precision.DOUBLE
+    device: str = "cpu"
+    watch: LossWatch | None = None
+
+
+def record_steps(total: int, count: int) -> Index:
+    """At most `count` (>= 2) steps of 0..total, increasing, with 0, 1 and total, logarithmically spaced between."""
+    if total < 0 or count < 2:
+        raise ScenarioError(f"record_steps({total}, {count}): total must be >= 0 and count >= 2")
+    if total < count:
+        return np.arange(total + 1, dtype=np.int64)
+    spaced = np.geomspace(1.0, total, count - 1) if count > 2 else np.array([float(total)])
+    return np.unique(np.concatenate([[0], np.rint(spaced), [total]]).astype(np.int64))
+
+
+# Margins whose rounding in float32 exceeds this change the gradient in its sixth digit.
+WORTH_SAYING = 1e-6
+
+
+def single_precision_warning(largest_margin: float) -> str | None:
+    """What float32 does not resolve at margins of this size, as a sentence; None where it does not matter yet."""
+    error = float(np.finfo(np.float32).eps) * abs(largest_margin)
+    if error < WORTH_SAYING:
+        return None
+    lost = " and gradients of samples beyond margin 87 underflow to zero" if abs(largest_margin) > 87.0 else ""
+    return (
+        f"float32 rounds margins of {abs(largest_margin):.3g} by {error:.1e}, the relative error of every gradient"
+        f"{lost}; steps below 6e-8 of a weight are lost, so that late phases stall: use float64 for them"
+    )
+
+
+def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
+    """Raise ScenarioError unless these runs can advance together."""
+    if not runs:
+        raise ScenarioError("descent: no runs are given; give one or more")
+    kinds = {(type(run.schedule), type(run.batches), run.batches.size) for run in runs}
+    if len(kinds) > 1:
+        raise ScenarioError("descent: runs differ in the kind of schedule or batches; call once for each kind")
+    if not isinstance(runs[0].batches, FullBatch):
+        if runs[0].schedule.needs_loss:
+            raise ScenarioError("descent.schedule: steps that follow the loss need full batches; use constant steps")
+        if options.watch is not None:
+            raise ScenarioError("descent.watch: the loss is known at every step of full batches only; leave it out")
+    if problem.network.directions is not None and options.coordinates is Coordinates.SAMPLES:
+        raise ScenarioError("descent.coordinates: a scalar network has one inner parameter a neuron; use SPAN")
+    for number, run in enumerate(runs):
+        _check_run(problem, run, number)
+
+
+def _check_run(problem: Problem, run: Run, number: int) -> None:
+    network = problem.network
+    record = run.record
+    if record.ndim != 1 or record.size == 0 or record[0] != 0 or np.any(np.diff(record) <= 0):
+        raise ScenarioError(f"descent run {number}: record steps must increase from 0; see record_steps")
+    biases = None if run.start.output_bias is None else run.start.output_bias.shape
+    shapes = (run.start.U.shape, run.start.outer.shape, biases)
+    wanted = (
+        (network.width, problem.coordinates().shape[-1]),
+        network.outer.shape,
+        None if network.output_bias is None else network.output_bias.shape,
+    )
+    if shapes != wanted:
+        raise ScenarioError(f"descent run {number}: U, outer and output bias have shapes {shapes}, not {wanted}")
+    check_batches(run.batches, problem.samples, run.steps)

@@ -1,0 +1,174 @@
+"""B runs as one tensor program: a step changes all of them in place, and stores nothing.
+
+The step of one run on a batch of k samples, with eta the step size and w_i the weight of sample i:
+
+    z = W x_i,  f = A phi(z) + c,  R_ki = eta w_i g_i dp_i/df_k
+    A += R phi(z)^T (if trained),  c += sum_i R_ki (if there is one),  w_j += sum_i (A^T R)_ji phi'(z_ji) x_i
+
+with the old values on the right everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gflow.descent.activation import activation_of
+from gflow.descent.batches import FullBatch, Stream
+from gflow.descent.coordinates import inner_of, numbers
+from gflow.descent.outputs import Outputs
+from gflow.descent.plan import Options, Precision, Run
+from gflow.descent.replay import Feed, Replay
+from gflow.descent.watch import LossReport, Tally
+from gflow.problem.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
+
+    summed_steps: float
+    U: Array
+    outer: Array
+    output_bias: Array | None
+    p: Array
+    pattern: NDArray[np.int8]
+
+
+class Program:
+    """Runs with one kind of schedule and of batches (see `check_runs`), at step 0 at first."""
+
+    @torch.inference_mode()
+    def __init__(self, problem: Problem, runs: Sequence[Run], options: Options) -> None:
+        network, device = problem.network, torch.device(options.device)
+        dtype = torch.float64 if options.precision is Precision.DOUBLE else torch.float32
+
+        def stacked(arrays: Sequence[Array], kind: torch.dtype = dtype) -> Tensor:
+            return torch.tensor(np.stack(arrays), dtype=kind, device=device)
+
+        B, K, m = len(runs), network.outputs, network.width
+        self._network = network
+        self._inner = inner_of(problem, runs[0], options.coordinates, stacked([run.start.U for run in runs]))
+        self._A = stacked([run.start.outer.reshape(K, m) for run in runs])
+        biases = [run.start.output_bias for run in runs if run.start.output_bias is not None]
+        self._c = stacked(biases)[..., None] if biases else None
+        self._activation = activation_of(network, options.at_kink)
+        self._outputs = Outputs(problem, self._A)
+        self._schedule = type(runs[0].schedule)
+        self._parameters = stacked([np.array(run.schedule.parameters) for run in runs], torch.float64).T
+        self._step_number = torch.zeros((), dtype=torch.int64, device=device)
+        self._summed = torch.zeros(B, dtype=torch.float64, device=device)
+        self._tally: Tally | None = None
+        if options.watch is not None:
+            self._tally = Tally(options.watch, B, torch.finfo(dtype).eps, device)
+        self._everything = self._outputs.everything()
+        self._streams = [Stream(run.batches, problem.samples) for run in runs if not isinstance(run.batches, FullBatch)]
+        self._seen = runs[0].batches.size or problem.samples
+        self._replay = Replay(self._step, device)
+        self._make_buffers()
+
+    def _make_buffers(self) -> None:
+        shape = (self._A.shape[0], self._network.width, self._seen)
+        self._hidden, self._pull = self._A.new_empty(shape), self._A.new_empty(shape)
+
+    @property
+    def batch_entries(self) -> int:
+        """Numbers that the batches of one step of all runs take, 0 for full batches."""
+        return sum(self._seen for _ in self._streams)
+
+    @torch.inference_mode()
+    def advance(self, steps: int) -> None:
+        """So many steps of all runs."""
+        self._replay.run(self._feed(steps), steps)
+
+    def _feed(self, steps: int) -> Feed:
+        """The batches of the next steps on the device."""
+        if not self._streams:
+            return None
+        indices, weights = zip(*(stream.take(steps) for stream in self._streams), strict=True)
+        device, dtype = self._A.device, self._A.dtype
+        return (
+            torch.tensor(np.stack(indices, axis=1), device=device),
+            torch.tensor(np.stack(weights, axis=1), device=device, dtype=dtype),
+        )
+
+    def _step(self, feed: Feed, number: int) -> None:
+        batch = self._everything if feed is None else self._outputs.batch(feed[0][number], feed[1][number])
+        z, hidden, pull = self._inner.preactivations(batch.indices), self._hidden, self._pull
+        self._activation.value(z, hidden)
+        f = torch.bmm(self._A, hidden)
+        p, directions = self._outputs.margins(f if self._c is None else f + self._c, batch)
+        R = self._outputs.pulls(p) * directions * batch.weights
+        R.mul_(self._sizes(p).to(R.dtype)[:, None, None])
+        if self._network.outputs == 1:
+            torch.mul(self._A.mT, R, out=pull)
+        else:
+            torch.bmm(self._A.mT, R, out=pull)
+        if self._network.trains_outer:
+            self._A.baddbmm_(R, hidden.mT)
+        if self._c is not None:
+            self._c.add_(R.sum(-1, keepdim=True))
+        self._activation.pull_back(pull, z, hidden)
+        self._inner.move(pull, batch.indices)
+
+    def _sizes(self, p: Tensor) -> Tensor:
+        """eta (B,) of this step, counted and summed."""
+        log_loss = None
+        if self._schedule.needs_loss or self._tally is not None:
+            log_loss = self._outputs.log_loss(p)
+        sizes = self._schedule.sizes(self._parameters, self._step_number, log_loss)
+        if self._tally is not None and log_loss is not None:
+            self._tally.step(sizes, log_loss)
+        self._summed.add_(sizes)
+        self._step_number.add_(1)
+        return sizes
+
+    @torch.inference_mode()
+    def finite(self) -> list[bool]:
+        """Which runs still consist of finite numbers, one for each run."""
+        finite = self._inner.finite() & self._A.isfinite().all(-1).all(-1)
+        if self._c is not None:
+            finite = finite & self._c.isfinite().all(-1).all(-1)
+        return [bool(ok) for ok in finite.cpu()]
+
+    @torch.inference_mode()
+    def snapshot(self, run: int) -> Snapshot:
+        """One run as it is now; p may overflow where the weights do not."""
+        z = self._inner.all_preactivations(run)[None]
+        hidden = torch.empty_like(z)
+        self._activation.value(z, hidden)
+        f = self._A[run : run + 1] @ hidden
+        c = None if self._c is None else self._c[run : run + 1]
+        p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
+        return Snapshot(
+            float(self._summed[run]),
+            self._inner.span(run),
+            numbers(self._A[run]).reshape(self._network.outer.shape),
+            None if c is None else numbers(c[0, :, 0]),
+            numbers(p[0, 0]),
+            torch.sign(z[0]).to(torch.int8).cpu().numpy(),
+        )
+
+    def report(self, run: int, log_loss: float | None) -> LossReport | None:
+        """What was counted for a run that ends now (see `Tally.report`)."""
+        return None if self._tally is None else self._tally.report(run, log_loss)
+
+    @torch.inference_mode()
+    def keep(self, runs: Sequence[int]) -> None:
+        """Drop all runs but these."""
+        kept = torch.tensor(runs, dtype=torch.int64, device=self._A.device)
+        self._inner.keep(kept)
+        self._A, self._summed, self._parameters = self._A[kept], self._summed[kept], self._parameters[:, kept]
+        self._c = None if self._c is None else self._c[kept]
+        if self._tally is not None:
+            self._tally.keep(kept)
+        self._streams = [self._streams[run] for run in runs] if self._streams else []
+        self._replay.forget()
+        self._make_buffers()

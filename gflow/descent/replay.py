@@ -1,0 +1,64 @@
+"""Many steps at the price of few launches: on CUDA a fixed number of steps is recorded once as a graph and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Feed = tuple[Tensor, Tensor] | None
+"""Indices and weights of the batches of T steps, (T, B, k) each; None for full batches."""
+
+# Steps in one graph.  Fewer steps than that are launched one by one.
+RECORDED = 32
+
+
+class Replay:
+    """Takes steps of a program that works in place: one by one on a CPU, by graphs where CUDA can record them."""
+
+    def __init__(self, step: Callable[[Feed, int], None], device: torch.device) -> None:
+        self._step = step
+        self._records = device.type == "cuda"
+        self.forget()
+
+    def forget(self) -> None:
+        """The program has new tensors: what was recorded is of no use."""
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._feed: Feed = None
+        self._warm = False  # libraries set themselves up in a first step that is not recorded
+
+    def run(self, feed: Feed, steps: int) -> None:
+        """Steps 0..steps - 1 of the feed."""
+        taken = 0
+        if self._records and not self._warm and steps > 0:
+            self._step(feed, 0)
+            self._warm, taken = True, 1
+        while self._records and steps - taken >= RECORDED:
+            if self._graph is None and not self._record(feed):
+                break
+            self._replay(feed, taken)
+            taken += RECORDED
+        for number in range(taken, steps):
+            self._step(feed, number)
+
+    def _record(self, feed: Feed) -> bool:
+        """Record the graph; recording takes no step.  False, for ever, where CUDA cannot."""
+        self._feed = None if feed is None else (feed[0][:RECORDED].clone(), feed[1][:RECORDED].clone())
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                for number in range(RECORDED):
+                    self._step(self._feed, number)
+        except RuntimeError:
+            self._records = False
+            return False
+        self._graph = graph
+        return True
+
+    def _replay(self, feed: Feed, start: int) -> None:
+        assert self._graph is not None
+        if feed is not None and self._feed is not None:
+            for held, given in zip(self._feed, feed, strict=True):
+                held.copy_(given[start : start + RECORDED])
+        self._graph.replay()

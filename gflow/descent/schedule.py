@@ -1,0 +1,93 @@
+"""Step sizes: constant, or a function of the step and of the loss; one formula for all runs of a batch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from math import inf, log
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from gflow.errors import ScenarioError
+
+
+class Schedule(Protocol):
+    """eta_k of one run; runs of one kind differ in their `parameters` only, and advance together."""
+
+    needs_loss: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that tell this run from others of its kind."""
+
+    @staticmethod
+    @abstractmethod
+    def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
+        """eta (B,) at step k () and log L (B,) before it (None unless `needs_loss`); parameters (k, B)."""
+
+    @abstractmethod
+    def elapsed(self, steps: int, summed: float) -> float:
+        """t after so many steps whose sizes were summed to this: the same, or something more exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """eta_k = eta, so that t = eta k exactly."""
+
+    eta: float
+    needs_loss: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        _check_positive("descent.eta", self.eta)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        return (self.eta,)
+
+    @staticmethod
+    def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
+        return parameters[0]
+
+    def elapsed(self, steps: int, summed: float) -> float:
+        return self.eta * steps
+
+
+@dataclass(frozen=True, slots=True)
+class LogSquared:
+    """eta_0 = first, then eta_k = factor log^2(1 / L_k) (Chatterji et al., with factor Q1 or C5 / P).
+
+    The formula is meant for small losses: it vanishes at L = 1 and grows again beyond.  Wherever L_k >= loss_guard,
+    in (0, 1], the step is `first`.
+    """
+
+    first: float
+    factor: float
+    loss_guard: float = 1.0
+    needs_loss: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_positive("descent.schedule.first", self.first)
+        _check_positive("descent.schedule.factor", self.factor)
+        if not 0.0 < self.loss_guard <= 1.0:
+            raise ScenarioError(f"descent.schedule.loss_guard = {self.loss_guard}: must be in (0, 1]")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        return self.first, self.factor, log(self.loss_guard)
+
+    @staticmethod
+    def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
+        assert log_loss is not None
+        first, factor, log_guard = parameters
+        return torch.where((step == 0) | (log_loss >= log_guard), first, factor * log_loss**2)
+
+    def elapsed(self, steps: int, summed: float) -> float:
+        return summed
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0.0 < value < inf:
+        raise ScenarioError(f"{name} = {value}: must be a positive finite number")
