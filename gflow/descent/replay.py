@@ -12,6 +12,9 @@ Feed = tuple[Tensor, Tensor] | None
 
 # Steps in one graph.  Fewer steps than that are launched one by one.
 RECORDED = 32
+# Recording costs about as much as launching this many steps, so it waits until as many were launched one by one: then
+# it costs at most twice what the better choice would have.  At least 1, for libraries to set themselves up.
+WORTH_RECORDING = 256
 
 
 class Replay:
@@ -26,21 +29,23 @@ class Replay:
         """The program has new tensors: what was recorded is of no use."""
         self._graph: torch.cuda.CUDAGraph | None = None
         self._feed: Feed = None
-        self._warm = False  # libraries set themselves up in a first step that is not recorded
+        self._launched = 0  # steps taken one by one since then
 
     def run(self, feed: Feed, steps: int) -> None:
         """Steps 0..steps - 1 of the feed."""
         taken = 0
-        if self._records and not self._warm and steps > 0:
-            self._step(feed, 0)
-            self._warm, taken = True, 1
-        while self._records and steps - taken >= RECORDED:
-            if self._graph is None and not self._record(feed):
-                break
-            self._replay(feed, taken)
-            taken += RECORDED
-        for number in range(taken, steps):
-            self._step(feed, number)
+        while taken < steps:
+            if self._records and steps - taken >= RECORDED and self._has_graph(feed):
+                self._replay(feed, taken)
+                taken += RECORDED
+            else:
+                self._step(feed, taken)
+                self._launched += 1
+                taken += 1
+
+    def _has_graph(self, feed: Feed) -> bool:
+        """Is there a graph, or is it time to record one, and does that succeed?"""
+        return self._graph is not None or (self._launched >= WORTH_RECORDING and self._record(feed))
 
     def _record(self, feed: Feed) -> bool:
         """Record the graph; recording takes no step.  False, for ever, where CUDA cannot."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from gflow.descent.replay import RECORDED, Feed, Replay
+from gflow.descent.replay import RECORDED, WORTH_RECORDING, Feed, Replay
 
 
 class Recording:
@@ -60,7 +60,7 @@ def program(recording: Recording) -> tuple[Callable[[Feed, int], None], list[flo
 
 
 @pytest.mark.parametrize("fed", [True, False])
-@pytest.mark.parametrize("steps", [1, RECORDED - 1, RECORDED, RECORDED + 1, 5 * RECORDED + 3])
+@pytest.mark.parametrize("steps", [1, RECORDED, WORTH_RECORDING, WORTH_RECORDING + 1, 12 * RECORDED + 3])
 def test_every_step_is_taken_once_and_in_order(steps: int, fed: bool, recording: Recording) -> None:
     step, seen = program(recording)
     replay = Replay(step, torch.device("cuda"))
@@ -69,17 +69,18 @@ def test_every_step_is_taken_once_and_in_order(steps: int, fed: bool, recording:
         replay.run((torch.zeros(steps, 1, 1, dtype=torch.int64), weights) if fed else None, steps)
     assert seen == list(range(2 * steps))
     assert recording.eager + RECORDED * recording.replays == 2 * steps
-    assert recording.eager <= 2 * RECORDED
+    assert recording.eager <= WORTH_RECORDING + 2 * RECORDED
+    assert (recording.replays > 0) == (2 * steps >= WORTH_RECORDING + RECORDED)
 
 
 def test_after_a_change_of_tensors_the_graph_is_recorded_anew(recording: Recording) -> None:
     step, seen = program(recording)
     replay = Replay(step, torch.device("cuda"))
-    replay.run(None, 2 * RECORDED)
-    replay.forget()
-    replay.run(None, RECORDED)
-    assert recording.eager == RECORDED + RECORDED  # 1 + the rest of 2 R - 1; then none left to fill a graph
-    assert len(seen) == 3 * RECORDED
+    for run in (1, 2):
+        replay.run(None, WORTH_RECORDING + 3 * RECORDED)
+        assert (recording.eager, recording.replays) == (run * WORTH_RECORDING, run * 3)
+        replay.forget()
+    assert len(seen) == 2 * (WORTH_RECORDING + 3 * RECORDED)
 
 
 def test_where_recording_fails_steps_are_launched_one_by_one(
@@ -92,11 +93,11 @@ def test_where_recording_fails_steps_are_launched_one_by_one(
 
     monkeypatch.setattr(torch.cuda, "graph", refuse)
     step, seen = program(recording)
-    Replay(step, torch.device("cuda")).run(None, 100)
-    assert seen == list(range(100)) and recording.replays == 0
+    Replay(step, torch.device("cuda")).run(None, 500)
+    assert seen == list(range(500)) and recording.replays == 0
 
 
 def test_on_a_cpu_nothing_is_recorded(recording: Recording) -> None:
     step, seen = program(recording)
-    Replay(step, torch.device("cpu")).run(None, 100)
-    assert recording.eager == 100 and recording.replays == 0
+    Replay(step, torch.device("cpu")).run(None, 500)
+    assert recording.eager == 500 and recording.replays == 0
