@@ -80,43 +80,48 @@ class SpanInner:
 
 
 class SampleInner:
-    """z (B, m, n) and the coefficients R (B, m, n) of U = U(0) + R C; one product with G = C C^T moves z."""
+    """The coefficients R (B, m, n) of U = U(0) + R C, so that z = z(0) + R G with G = C C^T.
+
+    z is worked out from R at every step, not moved along: it would drift away from U over many steps.
+    """
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
-        C = _like(U, problem.span.C)
-        self._gram, self._C = _like(U, problem.span.C @ problem.span.C.T), problem.span.C
-        self._start = U
-        self._z = U @ C.T
-        self._R = torch.zeros_like(self._z)
+        self._C = problem.span.C
+        self._gram = _like(U, self._C @ self._C.T)
+        self._start, self._z_start = U, U @ _like(U, self._C).T
+        self._R = torch.zeros_like(self._z_start)
+        self._z = U.new_empty(0)
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
-        if indices is None:
-            return self._z
-        return torch.gather(self._z, 2, self._columns(indices))
+        if indices is not None:
+            start = torch.gather(self._z_start, 2, self._columns(indices))
+            return start.baddbmm_(self._R, self._gram[indices].mT)
+        if self._z.shape != self._R.shape:
+            self._z = torch.empty_like(self._R)
+        start, R, z = (tensor.view(-1, tensor.shape[-1]) for tensor in (self._z_start, self._R, self._z))
+        torch.addmm(start, R, self._gram, out=z)
+        return self._z
 
     def move(self, pull: Tensor, indices: Tensor | None) -> None:
-        B, m, n = self._z.shape
         if indices is not None:
             self._R.scatter_add_(2, self._columns(indices), pull)
-            self._z.baddbmm_(pull, self._gram[indices])
         else:
             self._R.add_(pull)
-            self._z.view(B * m, n).addmm_(pull.view(B * m, n), self._gram)
 
     def _columns(self, indices: Tensor) -> Tensor:
-        return indices[:, None, :].expand(-1, self._z.shape[1], -1)
+        return indices[:, None, :].expand(-1, self._R.shape[1], -1)
 
     def all_preactivations(self, run: int) -> Tensor:
-        return self._z[run].clone()
+        return self._z_start[run] + self._R[run] @ self._gram
 
     def span(self, run: int) -> Array:
         return np.asarray(numbers(self._start[run]) + numbers(self._R[run]) @ self._C)
 
     def keep(self, runs: Tensor) -> None:
-        self._start, self._z, self._R = self._start[runs], self._z[runs], self._R[runs]
+        self._start, self._z_start, self._R = self._start[runs], self._z_start[runs], self._R[runs]
 
     def finite(self) -> Tensor:
-        return (self._z.isfinite() & self._R.isfinite()).all(-1).all(-1)
+        return self._R.isfinite().all(-1).all(-1)
 
 
 class ScalarInner:

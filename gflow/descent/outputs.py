@@ -54,9 +54,9 @@ class Outputs:
         if not self._classes:
             return batch.targets * f, batch.targets
         others = f.masked_fill(batch.targets, -torch.inf)
-        own = torch.where(batch.targets, f, 0.0).sum(-2, keepdim=True)
+        own = f.masked_fill(~batch.targets, 0.0).sum(-2, keepdim=True)
         p = own - torch.logsumexp(others, -2, keepdim=True)
-        return p, torch.where(batch.targets, 1.0, -torch.softmax(others, -2))
+        return p, torch.softmax(others, -2).neg_().masked_fill_(batch.targets, 1.0)
 
     def pulls(self, p: Tensor) -> Tensor:
         """g = -l'(p): e^-p, or 1 / (1 + e^p), which no margin overflows."""

@@ -71,7 +71,7 @@ class Coordinates(Enum):
     SPAN = auto()
     """U (m, r): a step costs two products with C (n, r)"""
     SAMPLES = auto()
-    """z (m, n), and coefficients R (m, n) with U = U(0) + R C: a step costs one product with C C^T (n, n)"""
+    """coefficients R (m, n) with U = U(0) + R C: a step costs one product with C C^T (n, n)"""
 
 
 class Precision(Enum):
@@ -124,7 +124,7 @@ def single_precision_warning(largest_margin: float) -> str | None:
     lost = " and gradients of samples beyond margin 87 underflow to zero" if abs(largest_margin) > 87.0 else ""
     return (
         f"float32 rounds margins of {abs(largest_margin):.3g} by {error:.1e}, the relative error of every gradient"
-        f"{lost}; steps below 6e-8 of a weight are lost, so that late phases stall: use float64 for them"
+        f"{lost}; steps below 6e-8 of what they add to are lost, so that late phases stall: use float64 for them"
     )
 
 

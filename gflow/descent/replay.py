@@ -1,4 +1,7 @@
-"""Many steps at the price of few launches: on CUDA a fixed number of steps is recorded once as a graph and replayed."""
+"""Many steps at the price of few launches: on CUDA a fixed number of steps is recorded once as a graph and replayed.
+
+What a step launches must not copy from the CPU: scalars go into kernels as arguments (masked_fill, not where).
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Tally:
         rise = log_loss - self._before
         risen = rise > self._rounding * log_loss.abs().clamp(min=1.0)
         self._rises.add_(risen)
-        torch.maximum(self._largest, torch.where(risen, rise, 0.0), out=self._largest)
+        torch.maximum(self._largest, rise.masked_fill(~risen, 0.0), out=self._largest)
         self._before.copy_(log_loss)
 
     def keep(self, runs: Tensor) -> None:
