@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from gflow.descent import (
     Constant,
+    Coordinates,
     Finish,
+    FullBatch,
     Iterate,
+    LossReport,
     LossWatch,
     Options,
     Outcome,
@@ -22,6 +26,7 @@ from gflow.descent import (
     loop,
     record_steps,
 )
+from gflow.descent.coordinates import SampleInner, SpanInner, inner_of
 from gflow.errors import ScenarioError
 from tests.descent.cases import DEVICES, KINDS, Case, Plain, case, gap, rows
 
@@ -185,6 +190,47 @@ def test_a_step_above_the_bound_is_counted_once() -> None:
         item for item in descend(chosen.problem, [run], Options(watch=LossWatch(bound))) if isinstance(item, Finish)
     )
     assert end.losses is not None and end.losses.above_bound == 101
+
+
+def test_watched_runs_together_as_alone() -> None:
+    """Counts stay with their runs when others end, and the last step of each is among them."""
+    chosen = case("both layers", "logistic")
+    plain = Plain(chosen)
+    losses = [plain.step(40.0) for _ in range(60)]
+    ends = [k + 1 for k in range(59) if losses[k + 1] > losses[k]]  # runs that end on a rise
+    runs = [Run(chosen.weights(), Constant(eta), np.array([0, end])) for end in ends[:3] for eta in (40.0, 10.0)]
+
+    def reports(*runs: Run) -> list[LossReport]:
+        items = descend(chosen.problem, runs, Options(watch=LossWatch(0.5)))
+        finished = {item.run: item.losses for item in items if isinstance(item, Finish)}
+        return [report for number in range(len(runs)) if (report := finished[number]) is not None]
+
+    together = reports(*runs)
+    assert [report.rises for report in together[::2]] == [1, 2, 3]
+    assert together == [reports(run)[0] for run in runs]
+    assert len(set(together)) >= 4
+
+
+def test_margins_that_overflow_are_no_row() -> None:
+    """Finite weights of 1e200 in both layers: the product is not finite, so the run has diverged where it starts."""
+    chosen = case("both layers", "logistic")
+    start = chosen.weights()
+    huge = Weights(1e200 * start.U, 1e200 * start.outer)
+    items = list(descend(chosen.problem, [Run(huge, Constant(0.1), np.array([0, 5]))]))
+    assert [type(item) for item in items] == [Finish, Progress]
+    assert isinstance(items[0], Finish) and (items[0].outcome, items[0].step) == (Outcome.DIVERGED, 0)
+
+
+@pytest.mark.parametrize(
+    "d, batches, cheapest", [(14, 0, SampleInner), (5, 0, SampleInner), (4, 0, SpanInner), (14, 2, SpanInner)]
+)
+def test_the_cheapest_coordinates(d: int, batches: int, cheapest: type) -> None:
+    """One product with (n, n) or two with (n, r): n = 9 against r = min(n, d)."""
+    chosen = case("leaky", "logistic", d=d)
+    drawn = RandomBatches(batches, True, 0) if batches else FullBatch()
+    run = Run(chosen.weights(), Constant(0.1), np.array([0]), drawn)
+    U = torch.from_numpy(chosen.weights().U)[None]
+    assert isinstance(inner_of(chosen.problem, run, Coordinates.CHEAPEST, U), cheapest)
 
 
 @pytest.mark.parametrize(
