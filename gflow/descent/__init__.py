@@ -1,4 +1,7 @@
-"""Gradient descent beside the flow: GD and SGD of every network, many runs as one program, on a CPU or on CUDA."""
+"""Gradient descent beside the flow: GD and SGD of every network, many runs as one program, on a CPU or on CUDA.
+
+On a CPU let torch run on one thread: on a busy machine its pool made these small tensors 10 times slower.
+"""
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
 from gflow.descent.loop import Finish, Iterate, Outcome, Progress, descend
