@@ -4,6 +4,7 @@
     trajectory = gflow.simulate(scenario, out="outputs/gaussian-leaky")
     trajectory.series["stable_rank"]
     gflow.analyze(trajectory)["freezing"].summary
+    gflow.compare(trajectory, [0.1, 0.01]).summary
 
 Names are loaded when they are first used, so that `import gflow` costs nothing.
 """
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import analyze, simulate
+    from gflow.pipeline import analyze, compare, simulate
     from gflow.scenario import Scenario, load_scenario
     from gflow.trajectory import Trajectory, open_trajectory
 
@@ -26,6 +27,7 @@ __all__ = [
     "Trajectory",
     "TrajectoryError",
     "analyze",
+    "compare",
     "load_scenario",
     "open_trajectory",
     "simulate",
@@ -40,6 +42,7 @@ _HOME = {
     "Trajectory": "gflow.trajectory",
     "open_trajectory": "gflow.trajectory",
     "analyze": "gflow.pipeline",
+    "compare": "gflow.pipeline",
     "simulate": "gflow.pipeline",
 }
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -113,6 +113,66 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
         return
     click.echo(headline(trajectory))
     click.echo(findings_text(found, shutil.get_terminal_size((120, 24)).columns))
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--eta", "etas", multiple=True, type=float, help="Step size; repeatable [default: the scenario's].")
+@click.option("--until-time", type=float, help="End time t [default: the scenario's, or the flow's].")
+@click.option("--sgd", "batch", type=int, metavar="BATCH", help="Stochastic descent with batches of this size.")
+@click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where descent runs.")
+@click.option("--precision", type=click.Choice(["double", "single"]), default="double", help="Of descent.")
+@click.option("--modified", is_flag=True, help="Also beside the flow of L + eta/4 |grad L|^2 (smooth activations).")
+@click.option("--json", "as_json", is_flag=True, help="Print what comparison.json holds.")
+def compare(
+    path: Path,
+    etas: tuple[float, ...],
+    until_time: float | None,
+    batch: int | None,
+    seed: int | None,
+    device: str,
+    precision: Literal["double", "single"],
+    modified: bool,
+    as_json: bool,
+) -> None:
+    """Set gradient descent beside the flow: where, when and why does it depart?
+
+    PATH is a run folder, its trajectory.h5, or a scenario file, which is simulated first if outputs/<name> has no run.
+    Step k of size eta is at t = eta k.  Results go to comparison.json and descent.h5 in the run folder, too.
+    """
+    from gflow.pipeline import compare as run
+    from gflow.report.comparison import ComparisonPrinter, comparison_text
+
+    trajectory = _run_to_compare(path, etas, until_time)
+    with ComparisonPrinter(sys.stderr, sys.stderr.isatty()) as printer:
+        found = run(
+            trajectory,
+            etas or None,
+            until_time=until_time,
+            sgd=batch,
+            seed=seed,
+            device=device,
+            precision=precision,
+            modified=modified,
+            progress=printer,
+        )
+    for warning in found.warnings:
+        click.echo(f"gflow: {warning}", err=True)
+    click.echo(
+        json.dumps(found.to_json(), indent=2, allow_nan=False) if as_json else comparison_text(found, trajectory)
+    )
+    if found.stopped_early:
+        click.get_current_context().exit(EXIT_LIMIT)
+
+
+def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | None) -> Trajectory:
+    """The run at PATH, simulated first where PATH is a scenario."""
+    from gflow.pipeline import run_of
+    from gflow.report.progress import ProgressPrinter
+
+    with ProgressPrinter(sys.stderr, sys.stderr.isatty()) as printer:
+        return run_of(path, etas or None, until_time, printer)
 
 
 @main.command()

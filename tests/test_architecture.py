@@ -56,6 +56,8 @@ DOORS = {
         "gflow/flow",
         "gflow/analysis",
         "gflow/trajectory/spectrum.py",
+        "gflow/comparison/order.py",
+        "gflow/comparison/modified.py",
     },
     "threadpoolctl": {"gflow/pipeline"},
 }

@@ -1,6 +1,6 @@
 """Specification to objects: the one place where the words of a scenario become data, networks and engines."""
 
-from gflow.build.capacity import check_disk, existing_parent, expected_rows
+from gflow.build.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
 from gflow.build.facts import facts, provenance
 from gflow.build.flow import build_choice, build_engine, build_rows, build_until
 from gflow.build.setup import Setup, build_setup
@@ -13,8 +13,10 @@ __all__ = [
     "build_setup",
     "build_until",
     "check_disk",
+    "check_room",
     "existing_parent",
     "expected_rows",
     "facts",
     "provenance",
+    "row_bytes",
 ]

@@ -60,22 +60,31 @@ def expected_rows(scenario: Scenario) -> int:
 
 
 def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool) -> None:
-    """Raise ScenarioError if the rows will not fit beside `path`, whose old content goes first if it is `replaced`.
+    """Raise ScenarioError if the rows of the flow will not fit beside `path` (`check_room`)."""
+    key = "record.times.at" if isinstance(scenario.record.times, GivenTimes) else "record.times.count"
+    remedy = "record fewer rows or choose another --out"
+    check_room(key, expected_rows(scenario), row_bytes(scenario, n, rank), path, replaced, remedy)
 
-    The file is copied once, when its outcome is stored, so twice its size has to be free.
+
+def row_bytes(scenario: Scenario, n: int, rank: int) -> int:
+    """What a row takes on disk."""
+    return NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
+
+
+def check_room(key: str, rows: int, row: int, path: Path, replaced: bool, remedy: str) -> None:
+    """Raise ScenarioError if so many rows of so many bytes will not fit beside `path`; key: who asks for them.
+
+    Its old content goes first if it is `replaced`.  The file is copied once, when its outcome is stored, so twice its
+    size has to be free.
     """
-    row = NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
-    rows = expected_rows(scenario)
     free = shutil.disk_usage(existing_parent(path)).free
     if replaced and path.is_file():
         free += path.stat().st_size
-    if 2 * rows * row <= free:
-        return
-    key = "record.times.at" if isinstance(scenario.record.times, GivenTimes) else "record.times.count"
-    raise ScenarioError(
-        f"{key}: {rows} rows of {row} bytes make a file of {_gigabytes(rows * row)}, and while it is finished twice "
-        f"that is needed; {_gigabytes(free)} are free for {path}; record fewer rows or choose another --out"
-    )
+    if 2 * rows * row > free:
+        raise ScenarioError(
+            f"{key}: {rows} rows of {row} bytes make a file of {_gigabytes(rows * row)}, and while it is finished "
+            f"twice that is needed; {_gigabytes(free)} are free for {path}; {remedy}"
+        )
 
 
 def existing_parent(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from gflow.analysis.findings import ANALYZERS, Findings, findings
-from gflow.errors import GflowError, TrajectoryError
+from gflow.errors import GflowError
+from gflow.pipeline.json_file import write_json
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.rows import installed_version
@@ -31,7 +31,9 @@ def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findin
         raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")
     with threadpool_limits(limits=1):  # small matrices, as in a run
         found = findings(trajectory, names)
-    _write(trajectory.path.parent / FILE_NAME, found.to_json(), identity(trajectory))
+    path, about = trajectory.path.parent / FILE_NAME, identity(trajectory)
+    content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
+    write_json(path, content | found.to_json())
     return found
 
 
@@ -48,17 +50,6 @@ def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
 def _asked(trajectory: Trajectory) -> list[str]:
     asked = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path)).analyses
     return list(ANALYZERS) if asked == "all" else [name for name in ANALYZERS if name in asked]
-
-
-def _write(path: Path, found: dict[str, Any], about: dict[str, Any]) -> None:  # Any: JSON values
-    """Replace the file in one step, so that a kill leaves the old one or the new one."""
-    content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about) | found
-    part = path.with_suffix(".json.part")
-    try:
-        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise TrajectoryError(f"{path} cannot be written: {error}: copy the run to a folder that can") from error
 
 
 def _earlier(path: Path, about: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values

@@ -51,7 +51,7 @@ class Run:
         self._first_log_loss = first.state.log_loss
         self._writer = TrajectoryWriter.create(
             self._path,
-            _header(self._scenario, self._setup),
+            header(self._scenario, self._setup),
             list(row.series),
             neuron_series=list(row.neurons),
             records_events=self._scenario.record.events,
@@ -135,7 +135,8 @@ def _write_scenario(scenario: Scenario, folder: Path) -> None:
         raise TrajectoryError(f"{folder / 'scenario.yaml'} cannot be written: {error}: choose another --out") from error
 
 
-def _header(scenario: Scenario, setup: Setup) -> Header:
+def header(scenario: Scenario, setup: Setup) -> Header:
+    """What a file says of its run before it has rows."""
     problem, network = setup.problem, setup.problem.network
     scalar = network.directions is not None
     return Header(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gflow.trajectory import Trajectory
+from gflow.trajectory import DESCENT, Trajectory
 
 LABEL_WIDTH = 12
 NOT_ENDED = "none yet: the run goes on, or was stopped from outside"
@@ -29,6 +29,8 @@ SMOOTH = {"linear", "smooth_leaky_relu", "huberized_relu"}
 
 
 def pattern_text(trajectory: Trajectory) -> str:
+    if trajectory.kind == DESCENT:
+        return ""  # several runs, and none of them slides
     last = trajectory.read("pattern", -1)
     if trajectory.facts.get("activation") in SMOOTH:
         turned = np.count_nonzero(last != trajectory.read("pattern", 0))

@@ -16,9 +16,12 @@ LOG_INTERVAL = 10.0  # seconds; a batch job of one hour then writes about 40 kB
 BAR_LENGTH = 14
 
 
-class ProgressPrinter:
-    """Called with each `Progress`, writes few of them; `close`, or the end of a `with`, finishes the last
-    line.
+Line = Callable[[bool], str]
+"""A line of progress, with its bar or without."""
+
+
+class LinePrinter:
+    """Shown each line, writes few of them; `close`, or the end of a `with`, finishes the last line.
 
     `clock` counts seconds.  A carriage return is only ever written to a terminal.
     """
@@ -36,15 +39,16 @@ class ProgressPrinter:
         self._width = width  # columns; None: those of the terminal at the time of writing
         self._due = clock() + (0.0 if is_terminal else LOG_INTERVAL)
         self._shown_length = 0
-        self._unseen: Progress | None = None
+        self._unseen: Line | None = None
 
-    def __call__(self, progress: Progress) -> None:
+    def show(self, line: Line) -> None:
+        """Write the line if it is time."""
         now = self._clock()
         if now < self._due:
-            self._unseen = progress
+            self._unseen = line
             return
         self._due = now + (TERMINAL_INTERVAL if self._is_terminal else LOG_INTERVAL)
-        self._write(progress)
+        self._write(line)
 
     def close(self) -> None:
         """On a terminal, show the last state and end its line; in a log nothing is left open."""
@@ -65,24 +69,29 @@ class ProgressPrinter:
     ) -> None:
         self.close()
 
-    def _write(self, progress: Progress) -> None:
+    def _write(self, line: Line) -> None:
         self._unseen = None
         if self._is_terminal:
             columns = self._width or shutil.get_terminal_size().columns
-            line = fitted(progress, columns - 1)
-            self._stream.write("\r" + line.ljust(self._shown_length))
-            self._shown_length = len(line)
+            text = fitted(line, columns - 1)
+            self._stream.write("\r" + text.ljust(self._shown_length))
+            self._shown_length = len(text)
         else:
-            self._stream.write(progress_line(progress) + "\n")
+            self._stream.write(line(True) + "\n")
         self._stream.flush()
 
 
-def fitted(progress: Progress, columns: int) -> str:
+class ProgressPrinter(LinePrinter):
+    """Called with each `Progress` of a run."""
+
+    def __call__(self, progress: Progress) -> None:
+        self.show(lambda with_bar: progress_line(progress, with_bar))
+
+
+def fitted(line: Line, columns: int) -> str:
     """The line in at most so many columns, first without its bar: a line that wraps cannot be rewritten."""
-    line = progress_line(progress)
-    if len(line) > columns:
-        line = progress_line(progress, with_bar=False)
-    return line[: max(columns, 1)]
+    text = line(True)
+    return (text if len(text) <= columns else line(False))[: max(columns, 1)]
 
 
 def progress_line(progress: Progress, with_bar: bool = True) -> str:

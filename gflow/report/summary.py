@@ -21,11 +21,12 @@ from gflow.report.lines import (
     stable_rank_text,
     time_text,
 )
-from gflow.trajectory import EVENT_KINDS, FILE_NAME, Trajectory
+from gflow.trajectory import DESCENT, EVENT_KINDS, FILE_NAME, Trajectory
 
 SCALAR = "scalar"
 TABLE_ROWS = 8
 TABLE_SERIES = ("stable_rank", "sliding", "events")
+RUN_COLUMNS = ("eta", "step")
 Facts = Mapping[str, str | float | int]
 Json = dict[str, Any]  # any JSON value
 
@@ -164,6 +165,8 @@ def table(trajectory: Trajectory) -> list[Json]:
         "log_loss": trajectory.log_loss[rows],
         "min_margin": trajectory.margins[rows].min(axis=1),
     }
+    if trajectory.kind == DESCENT:
+        columns |= {name: trajectory.read(name)[rows] for name in RUN_COLUMNS}
     for name in TABLE_SERIES:
         columns[name] = trajectory.series[name][rows] if name in trajectory.series else [None] * len(rows)
     return [{"row": row} | {name: values[k] for name, values in columns.items()} for k, row in enumerate(rows)]
@@ -186,6 +189,7 @@ def inspection_text(trajectory: Trajectory) -> str:
     facts = {
         "Outcome": outcome_text(trajectory),
         "Rows": f"{trajectory.n_rows}, {first} to {last}",
+        "Descent": descent_text(trajectory),
         "Events": events_text(trajectory),
         "Pattern": pattern_text(trajectory),
         "Margins": margins_text(trajectory),
@@ -197,6 +201,17 @@ def inspection_text(trajectory: Trajectory) -> str:
     }
     lines = facts | provenance_lines(trajectory.provenance)
     return "\n\n".join([headline(trajectory), labelled(lines), table_text(table(trajectory))])
+
+
+def descent_text(trajectory: Trajectory) -> str:
+    """`gradient descent, eta = 0.1, 0.01; double precision on cpu`; empty for a flow."""
+    if trajectory.kind != DESCENT:
+        return ""
+    facts, etas = trajectory.facts, trajectory.read("eta")
+    first = np.sort(np.unique(etas, return_index=True)[1])
+    kind = f"stochastic descent, batches of {facts['batch']}" if "batch" in facts else "gradient descent"
+    sizes = ", ".join(f"{eta:g}" for eta in etas[first])
+    return f"{kind}, eta = {sizes}; {facts.get('precision')} precision on {facts.get('device')}"
 
 
 def events_text(trajectory: Trajectory) -> str:
@@ -234,4 +249,4 @@ def table_text(rows: Sequence[Json]) -> str:
 def cell_text(name: str, value: float | None) -> str:
     if value is None:
         return "t = 0" if name == "log_time" else "-"
-    return f"{value + 0.0:.6g}" if name in ("row", "sliding", "events") else f"{value + 0.0:.4g}"
+    return f"{value + 0.0:.6g}" if name in ("row", "step", "sliding", "events") else f"{value + 0.0:.4g}"

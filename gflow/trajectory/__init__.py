@@ -1,11 +1,13 @@
 """Trajectories on disk: what is kept of a run, and the file that keeps it."""
 
-from gflow.trajectory.layout import EVENT_KINDS, FILE_NAME, SERIES
+from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
 from gflow.trajectory.reader import Events, Trajectory, open_trajectory
 from gflow.trajectory.rows import EventEntry, Header, Progress, Row, Target
 from gflow.trajectory.writer import TrajectoryWriter
 
 __all__ = [
+    "DESCENT",
+    "DESCENT_FILE_NAME",
     "EVENT_KINDS",
     "FILE_NAME",
     "SERIES",

@@ -70,11 +70,15 @@ def check_keys(row: Row, form: Form, number: int) -> None:
     """TrajectoryError unless a row brings exactly what the file was created with."""
     check_names(row.series.keys(), form.series, f"row {number}: series")
     check_names(row.neurons.keys(), form.neuron_series, f"row {number}: series of neurons")
-    for name, needed in (("outer", form.trains_outer), ("output_bias", form.has_output_bias)):
+    trained = {"outer": form.trains_outer, "output_bias": form.has_output_bias}
+    for name, needed in trained.items():
         if needed and getattr(row, name) is None:
             raise TrajectoryError(f"row {number}: {name} is missing: every row brings it when it is trained")
         if not needed and getattr(row, name) is not None:
             raise TrajectoryError(f"row {number}: {name} is given, but by the header it is not trained")
+    for name in ("eta", "step"):
+        if form.has_runs != (getattr(row, name) is not None):
+            raise TrajectoryError(f"row {number}: {name} is given exactly in files of descent: see the layout")
 
 
 def check_names(found: Set[str], announced: Sequence[str], what: str) -> None:

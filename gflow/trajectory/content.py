@@ -127,6 +127,7 @@ def form_of(file: HdfFile) -> Form:
         has_outputs=axes == 2,
         has_output_bias=OUTPUT_BIAS.name in file,
         has_directions="directions" in file,
+        has_runs="eta" in file,
     )
 
 

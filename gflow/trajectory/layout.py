@@ -28,6 +28,11 @@ Rules that writer and reader share:
   every accepted step and both sides of every event up to the row; `<name>_at` is log(1 + t) of the instant where
   that value was first met.  They take all of a run into account that came before, so a run that goes on from a row
   goes on from its values.  Rates are those of the mode at that instant, per tau.
+* *Descent.*  `descent.h5` beside a trajectory has `kind = "descent"`, and the rows of its runs one run after the other,
+  each from step 0 on.  Two more row datasets tell them apart: `eta` (T,), the step size, and `step` (T,), the steps
+  taken; so `log1p_time` = log(1 + eta * step) starts anew with every run.  `pattern` holds the signs of the
+  pre-activations, 0 where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not
+  recorded.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
@@ -46,6 +51,9 @@ from dataclasses import dataclass, replace
 FORMAT = "gflow"
 FORMAT_VERSION = 1
 FILE_NAME = "trajectory.h5"
+DESCENT_FILE_NAME = "descent.h5"
+DESCENT = "descent"
+"""The `kind` of a file of descent."""
 PART_SUFFIX = ".part"
 
 N_COMMITTED = "n_committed"
@@ -119,6 +127,11 @@ ROWS = (
     Variable("pattern", (ROW, "neuron", "sample"), "i1", "sign of <w_j, x_i>: +1, -1, 0 = sliding"),
 )
 
+RUN_ROWS = (
+    Variable("eta", (ROW,), "f8", "step size of the run that the row belongs to"),
+    Variable("step", (ROW,), "i8", "steps that this run has taken"),
+)
+
 WITH_OUTPUTS = {
     "y": "labels, class indices 0 .. K-1",
     "margins": "margins p_i = f_{y_i}(x_i) - log of sum_{k != y_i} exp f_k(x_i)",
@@ -126,6 +139,10 @@ WITH_OUTPUTS = {
 WITH_DIRECTIONS = {
     "inner": "inner weights b, w_j = b_j v_j",
     "basis": "one row of zeros: W moves along its directions",
+}
+IN_DESCENT = {
+    "tau": "rescaled time, by the trapezoid rule over the rows of the run",
+    "pattern": "sign of <w_j, x_i>: +1, -1, or 0 for exactly 0",
 }
 """Meanings of the same datasets in other forms."""
 
@@ -213,6 +230,7 @@ class Form:
     has_outputs: bool = False  # several, along `output`
     has_output_bias: bool = False
     has_directions: bool = False
+    has_runs: bool = False  # of descent: several, one after the other
 
     @property
     def dimensions(self) -> tuple[Variable, ...]:
@@ -228,7 +246,8 @@ class Form:
     def rows(self) -> tuple[Variable, ...]:
         """Datasets along the rows at the root: the fields of a `Row`."""
         outer = (self._outer,) if self.trains_outer else ()
-        return self._told(ROWS + outer + ((OUTPUT_BIAS,) if self.has_output_bias else ()))
+        bias = (OUTPUT_BIAS,) if self.has_output_bias else ()
+        return self._told(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -246,6 +265,7 @@ class Form:
     def _told(self, variables: Iterable[Variable]) -> tuple[Variable, ...]:
         """The same datasets with the meanings that they have in this form."""
         meanings = (WITH_OUTPUTS if self.has_outputs else {}) | (WITH_DIRECTIONS if self.has_directions else {})
+        meanings |= IN_DESCENT if self.has_runs else {}
         return tuple(replace(each, long_name=meanings.get(each.name, each.long_name)) for each in variables)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.trajectory.layout import Form
+from gflow.trajectory.layout import DESCENT, Form
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +67,7 @@ class Header:
             has_outputs=self.outer.ndim > 1,
             has_output_bias=self.has_output_bias,
             has_directions=self.directions is not None,
+            has_runs=self.kind == DESCENT,
         )
 
 
@@ -74,7 +75,8 @@ class Header:
 class Row:
     """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means.
 
-    `outer` and `output_bias` are given exactly where the header says that they are trained.
+    `outer` and `output_bias` are given exactly where the header says that they are trained, `eta` and `step` exactly in
+    a file of descent.
     """
 
     log1p_time: float
@@ -86,6 +88,8 @@ class Row:
     series: dict[str, float]
     outer: Floats | None = None  # (m,) or (K, m)
     output_bias: Floats | None = None  # (K,)
+    eta: float | None = None
+    step: int | None = None
     neurons: dict[str, Floats] = field(default_factory=dict)  # (m,) each
 
 

@@ -1,0 +1,44 @@
+"""The order in the step size: least squares on log gap against log eta, with a t-interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+# A gap of half the way that the flow has gone says nothing on an order; one at the error of the flow itself neither.
+LARGEST_GAP, ERRORS_OF_THE_FLOW = 0.5, 100.0
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """gap ~ eta^slope over so many step sizes; None for fewer than 2, no interval (95 %) for fewer than 3."""
+
+    slope: float | None
+    interval: tuple[float, float] | None
+    points: int
+
+
+def fitted_order(etas: Sequence[float], gaps: Sequence[float | None], rtol: float) -> Order:
+    """From the largest gap of every run (None: it has none); rtol: the tolerance of the flow."""
+    used = [
+        (eta, gap)
+        for eta, gap in zip(etas, gaps, strict=True)
+        if gap is not None and ERRORS_OF_THE_FLOW * rtol < gap < LARGEST_GAP
+    ]
+    if len(used) < 2:
+        return Order(None, None, len(used))
+    x, y = np.log(np.array(used)).T
+    x = x - x.mean()
+    spread = float(x @ x)
+    slope = float(x @ y) / spread
+    freedom = len(used) - 2
+    if freedom == 0:
+        return Order(slope, None, len(used))
+    residual = y - y.mean() - slope * x
+    error = float(np.sqrt(residual @ residual / freedom / spread))
+    half = float(stdtrit(freedom, 0.5 + 0.5 * CONFIDENCE)) * error
+    return Order(slope, (slope - half, slope + half), len(used))

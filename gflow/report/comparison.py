@@ -1,0 +1,84 @@
+"""A comparison for people: a line for every step size, the verdicts, and progress while it is made."""
+
+from __future__ import annotations
+
+from math import expm1
+
+from gflow.comparison.result import Comparison, RunComparison
+from gflow.comparison.verdict import percent
+from gflow.pipeline import CompareProgress
+from gflow.report.lines import labelled
+from gflow.report.progress import LinePrinter, bar
+from gflow.report.summary import headline, run_path
+from gflow.trajectory import DESCENT_FILE_NAME, Trajectory
+
+COLUMNS = ("eta", "steps", "largest gap", "at t", "angle", "pattern", "first other sign", "eta sharpness", "rises")
+STAGES = {"descent": "descent: step", "flow": "flow: row", "modified": "modified flow: run"}
+
+
+class ComparisonPrinter(LinePrinter):
+    """Called with each `CompareProgress`."""
+
+    def __call__(self, progress: CompareProgress) -> None:
+        self.show(lambda with_bar: comparison_line(progress, with_bar))
+
+
+def comparison_line(progress: CompareProgress, with_bar: bool = True) -> str:
+    """`descent: step 12000 / 40000  [####----------]`."""
+    text = f"{STAGES[progress.stage]} {progress.done} / {progress.total}"
+    return f"{text}  {bar(progress.done / max(progress.total, 1))}" if with_bar else text
+
+
+def comparison_text(found: Comparison, trajectory: Trajectory) -> str:
+    """What was compared, the table, a verdict for every step size, and the summary."""
+    lines = {
+        "Summary": found.summary,
+        "Modified": modified_text(found),
+        "Saved": f"{trajectory.path.parent}: comparison.json, {DESCENT_FILE_NAME};  "
+        f"next: gflow inspect {trajectory.path.with_name(DESCENT_FILE_NAME)}",
+    }
+    verdicts = "\n".join(f"eta = {run.eta:g}: {run.verdict}" for run in found.etas)
+    end = expm1(found.horizon_log1p_time)
+    head = f"{headline(trajectory)}\n{run_path(trajectory)}: {kind_text(found)} until t = {end:.6g}"
+    return "\n\n".join([head, table_text(found), verdicts, labelled(lines)])
+
+
+def kind_text(found: Comparison) -> str:
+    stochastic = found.etas[0].kind == "sgd"
+    return f"stochastic descent (seed {found.etas[0].seed})" if stochastic else "gradient descent"
+
+
+def table_text(found: Comparison) -> str:
+    """Right-aligned columns; `-` where there is no value."""
+    cells = [list(COLUMNS), *(cells_of(run) for run in found.etas)]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(COLUMNS))]
+    return "\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def cells_of(run: RunComparison) -> list[str]:
+    """One line of the table, in the order of `COLUMNS`."""
+    gap = run.max_relative_gap
+    return [
+        f"{run.eta:g}",
+        str(run.steps),
+        "-" if gap is None else percent(gap),
+        number(run.max_relative_gap_time),
+        number(run.final_direction_angle),
+        percent(run.pattern_agreement),
+        "none" if run.first_pattern_disagreement_time is None else f"t = {run.first_pattern_disagreement_time:.4g}",
+        number(run.sharpness_times_eta),
+        "-" if run.loss_rises is None else str(run.loss_rises),
+    ]
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def modified_text(found: Comparison) -> str:
+    if found.modified is None:
+        return ""
+    gaps = ", ".join(
+        "-" if each.max_relative_gap is None else percent(each.max_relative_gap) for each in found.modified.etas
+    )
+    return f"{found.modified.summary}; gaps {gaps}"
