@@ -7,6 +7,8 @@ this is its Gauss-Newton part.  Its nonzero eigenvalues are those of (1/n) D K D
 
 from __future__ import annotations
 
+from math import exp, inf
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ from gflow.problem.loss import Loss
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
+
+LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
 
 
 def tangent_kernel(problem: Problem, forces: Array, pull: Array, hidden: Array) -> Array:
@@ -34,10 +38,12 @@ def tangent_kernel(problem: Problem, forces: Array, pull: Array, hidden: Array) 
 
 
 def sharpness(K: Array, loss: Loss, p: Array) -> float:
-    """lambda_max((1/n) D K D) with D^2 = diag(l''(p)), K (n, n), p (n,); l'' = g (-d log g / dp)."""
-    curvature = np.exp(loss.log_slope(p)) * -loss.log_slope_rate(p)
-    D = np.sqrt(curvature)
-    return largest_eigenvalue(D[:, None] * K * D) / p.size
+    """lambda_max((1/n) D K D) with D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
+    log_g = loss.log_slope(p)
+    largest = float(log_g.max())
+    D = np.sqrt(np.exp(log_g - largest) * -loss.log_slope_rate(p))
+    scaled = largest_eigenvalue(D[:, None] * K * D) / p.size
+    return scaled * exp(largest) if largest < LARGEST_EXPONENT else inf
 
 
 def stability_threshold(K: Array) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import expm1, log1p
 from typing import Any
 
@@ -29,6 +29,7 @@ from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Item, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
+from gflow.pipeline.descent_rows import DescentRows
 from gflow.pipeline.descents import Ended, Manner, modified_gaps
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
@@ -41,31 +42,6 @@ Array = NDArray[np.float64]
 MOST_PAIRS_AHEAD = 5000
 
 
-class Rows:
-    """The rows of `descent.h5`, by run."""
-
-    def __init__(self, descent: Trajectory, subject: Subject, etas: Sequence[float]) -> None:
-        self._subject = Subject(descent, subject.problem)
-        eta = descent.read("eta")
-        self.counts = [int(np.count_nonzero(eta == each)) for each in etas]
-        self._offsets = np.concatenate([[0], np.cumsum(self.counts)])
-        self._ranks, self._margins = descent.series["stable_rank"], descent.series["normalized_margin"]
-
-    def state(self, run: int, k: int) -> FlowState:
-        """Row k of a run; a pre-activation of exactly 0 is on the - side, as the step takes it."""
-        state = self._subject.state(int(self._offsets[run]) + k)
-        return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
-
-    def sizes(self, run: int, k: int) -> Sizes:
-        """Row k of a run."""
-        row = int(self._offsets[run]) + k
-        return Sizes(float(self._ranks[row]), float(self._margins[row]))
-
-    def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
-        """All rows of a run from its row `first` on."""
-        return self._subject.trajectory.read(name, slice(int(self._offsets[run]) + first, int(self._offsets[run + 1])))
-
-
 @dataclass(frozen=True, slots=True)
 class Followed:
     """What was seen: courses of the runs, events of the flow, its last state that descent has too, and its end."""
@@ -74,7 +50,7 @@ class Followed:
     events: Events
     last: FlowState
     finish: Finish
-    rows: Rows
+    rows: DescentRows
     ended: Mapping[int, Ended]
 
 
@@ -107,7 +83,7 @@ class Beside:
         progress: Callable[[int], None],
     ) -> Followed:
         """Integrate the flow past all times of the table, and compare at each of them."""
-        rows = Rows(descent, self._subject, self._etas)
+        rows = DescentRows(descent, self._problem, self._etas)
         recorder = Recorder(self._problem, self._setup.W_initial)
         start = self._engine.start_parameters.U
         frame = Frame(self._problem, start, float(np.linalg.norm(self._subject.outside)), self._limit)
@@ -137,7 +113,7 @@ class Beside:
         until = Until(v_end, Outcome.TIME, None)
         return simulate(self._engine, until, iter(self._table.v[1:].tolist()), build_choice(self._scenario))
 
-    def _visitors(self, rows: Rows) -> dict[float, tuple[int, list[tuple[int, int]]]]:
+    def _visitors(self, rows: DescentRows) -> dict[float, tuple[int, list[tuple[int, int]]]]:
         """For each time, its place in the table, and (run, row) of the runs that have it."""
         at: dict[float, tuple[int, list[tuple[int, int]]]] = {
             v: (place, []) for place, v in enumerate(self._table.v.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import log1p
+from math import exp, log1p
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gflow.build import Setup
 from gflow.comparison.modified import states_at
+from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import (
     Constant,
     Finish,
@@ -42,6 +43,8 @@ Index = NDArray[np.int64]
 
 # Rows wait at most this long (seconds) before they are safe on disk.
 COMMIT_EVERY = 1.0
+# Weights and margins beyond this have diverged: their squares are near the end of float64.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class DescentFile:
         self._last_commit = time.monotonic()
         self.ended: dict[int, Ended] = {}
         self.largest_margin = 0.0
+        self._lost: dict[int, int] = {}  # run: the step at which it had left all scales
 
     @property
     def n_rows(self) -> int:
@@ -108,9 +112,10 @@ class DescentFile:
         """One item of descent."""
         match item:
             case Iterate():
-                self._waiting[item.run].append(self._row(item))
+                self._keep(item)
             case Finish():
-                self.ended[item.run] = Ended(item.step, item.outcome is Outcome.DIVERGED, item.losses)
+                diverged = item.outcome is Outcome.DIVERGED or item.run in self._lost
+                self.ended[item.run] = Ended(self._lost.get(item.run, item.step), diverged, item.losses)
             case Progress():
                 self._progress(item.taken, item.total)
                 if time.monotonic() - self._last_commit > COMMIT_EVERY:
@@ -147,6 +152,14 @@ class DescentFile:
         if rows and self._writer is not None:
             self._writer.commit(rows)
 
+    def _keep(self, at: Iterate) -> None:
+        """The row, unless the run has left all scales: then it has diverged, and no later row counts either."""
+        size = max(float(np.abs(at.U).max()), float(np.abs(at.p).max()), float(np.abs(at.outer).max()))
+        if size > LARGEST or at.run in self._lost:
+            self._lost.setdefault(at.run, at.step)
+        else:
+            self._waiting[at.run].append(self._row(at))
+
     def _row(self, at: Iterate) -> Row:
         self.largest_margin = max(self.largest_margin, float(np.abs(at.p).max()))
         state = iterate_state(at, self._problem.surfaces.first_sample, self._tau(at))
@@ -155,7 +168,7 @@ class DescentFile:
     def _tau(self, at: Iterate) -> float:
         """The trapezoid rule over the rows of the run."""
         t, rate, tau = self._before[at.run]
-        here = float(np.exp(log_mean(self._problem.loss.log_slope(at.p))))
+        here = exp(min(log_mean(self._problem.loss.log_slope(at.p)), LARGEST_EXPONENT))
         tau += 0.5 * (at.t - t) * (rate + here)
         self._before[at.run] = at.t, here, tau
         return tau

@@ -1,0 +1,66 @@
+"""The rows of `descent.h5` by run, as states on the clock of the flow; read in blocks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.comparison.course import Sizes
+from gflow.flow.state import FlowState, Parameters
+from gflow.problem.problem import Problem
+from gflow.trajectory import Trajectory
+
+# What the blocks of all runs may take together.
+BLOCK_BYTES = 256 * 1024 * 1024
+SIZES = ("series/stable_rank", "series/normalized_margin")
+STATE = ("log1p_time", "tau", "inner", "margins", "log_loss", "pattern", *SIZES)
+
+Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
+
+
+class DescentRows:
+    """Runs in the order of `etas`, each with `counts[run]` rows."""
+
+    def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
+        eta = descent.read("eta")
+        self.counts = [int(np.count_nonzero(eta == each)) for each in etas]
+        self._descent, self._problem = descent, problem
+        self._offsets = [0, *np.cumsum(self.counts).tolist()]
+        self._names = list(STATE)
+        self._names += ["outer"] if descent.trains_outer else []
+        self._names += ["output_bias"] if problem.network.output_bias is not None else []
+        row = sum(np.asarray(descent.read(name, 0)).nbytes for name in self._names)
+        self._length = max(1, BLOCK_BYTES // (row * len(etas)))
+        self._blocks: dict[int, tuple[int, Block]] = {}
+
+    def state(self, run: int, k: int) -> FlowState:
+        """Row k of a run; a pre-activation of exactly 0 is on the - side, as the step takes it."""
+        row = self._row(run, k)
+        network = self._problem.network
+        parameters = Parameters(row["inner"], row.get("outer", network.outer), row.get("output_bias"))
+        side = row["pattern"][:, self._problem.surfaces.first_sample]
+        side = np.where(side == 0, -1, side).astype(np.int8)
+        v, tau, log_loss = (float(row[name]) for name in ("log1p_time", "tau", "log_loss"))
+        return FlowState(tau, v, parameters, side, row["margins"], log_loss, h=0.0)
+
+    def sizes(self, run: int, k: int) -> Sizes:
+        """Of row k of a run."""
+        row = self._row(run, k)
+        return Sizes(*(float(row[name]) for name in SIZES))
+
+    def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
+        """One dataset, the rows of a run from `first` on."""
+        return self._descent.read(name, slice(self._offsets[run] + first, self._offsets[run + 1]))
+
+    def _row(self, run: int, k: int) -> Block:
+        first, block = self._blocks.get(run, (0, {}))
+        if not block or not first <= k < first + len(block["tau"]):
+            first = k - k % self._length
+            start = self._offsets[run] + first
+            rows = slice(start, min(start + self._length, self._offsets[run + 1]))
+            block = {name: self._descent.read(name, rows) for name in self._names}
+            self._blocks[run] = first, block
+        return {name: values[k - first] for name, values in block.items()}
