@@ -66,6 +66,7 @@ CASES = {
     "outputs": Case(OUTPUTS),
     "trained outputs": Case(replace(OUTPUTS, trains_outer=True, has_output_bias=True), ("norm",)),
     "one output with a bias": Case(replace(HEADER, trains_outer=True, has_output_bias=True)),
+    "descent": Case(replace(HEADER, kind="descent")),
     "scalar": Case(
         replace(
             HEADER,
@@ -87,6 +88,8 @@ def row(number: int, case: Case = PLAIN) -> Row:
         inner=inner(number, sizes["span"]),
         outer=header.outer + number / 17.0 if header.trains_outer else None,
         output_bias=np.arange(sizes["output"], dtype=np.float64) - number / 19.0 if header.has_output_bias else None,
+        eta=0.5**number if header.kind == "descent" else None,
+        step=3 * number if header.kind == "descent" else None,
         neurons={name: np.arange(M) / 2.0 - (k + number) / 23.0 for k, name in enumerate(case.neuron_series)},
     )
 

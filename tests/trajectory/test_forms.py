@@ -38,6 +38,7 @@ OUTER_DIMS = {
     "trained outputs": (T, "output", "neuron"),
     "one output with a bias": (T, "neuron"),
     "scalar": (T, "neuron"),
+    "descent": ("neuron",),
 }
 
 
@@ -260,3 +261,18 @@ def test_a_plain_file_is_read_with_h5py_alone_as_before(tmp_path: Path) -> None:
         moved = file["inner"][5] - file["inner"][0]
         np.testing.assert_array_equal(file["W_initial"][:] + moved @ file["basis"][:], trajectory.weights(5))
         np.testing.assert_array_equal(file["outer"][:], HEADER.outer)
+
+
+def test_descent_tells_its_runs_apart(tmp_path: Path) -> None:
+    trajectory = written(tmp_path, CASES["descent"])
+    assert trajectory.kind == "descent"
+    assert trajectory.read("eta").tolist() == [0.5**k for k in range(6)]
+    assert trajectory.read("step").tolist() == [3 * k for k in range(6)] and trajectory.read("step").dtype == np.int64
+    assert trajectory.to_xarray()["eta"].dims == (T,)
+
+
+@pytest.mark.parametrize("kind, other", [("plain", "descent"), ("descent", "plain")])
+def test_rows_of_flow_and_descent_are_not_mixed(tmp_path: Path, kind: str, other: str) -> None:
+    file = CASES[kind].create(tmp_path / FILE_NAME)
+    with pytest.raises(TrajectoryError, match="row 0: eta is given exactly in files of descent"):
+        file.commit([row(0, CASES[other])])
