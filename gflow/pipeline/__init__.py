@@ -1,7 +1,8 @@
 """The one place that wires the parts: what the command line and `import gflow` call."""
 
 from gflow.pipeline.analysis import analyze
-from gflow.pipeline.comparison import CompareProgress, compare, run_of
+from gflow.pipeline.comparison import compare, run_of
+from gflow.pipeline.plan import CompareProgress
 from gflow.pipeline.simulation import simulate, stopped_by_limit
 
 __all__ = ["CompareProgress", "analyze", "compare", "run_of", "simulate", "stopped_by_limit"]

@@ -13,7 +13,7 @@ from gflow.analysis.findings import ANALYZERS, Findings, findings
 from gflow.errors import GflowError
 from gflow.pipeline.json_file import write_json
 from gflow.scenario import parse_scenario
-from gflow.trajectory import Trajectory
+from gflow.trajectory import DESCENT, Trajectory
 from gflow.trajectory.rows import installed_version
 
 FILE_NAME = "analysis.json"
@@ -23,8 +23,10 @@ def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findin
     """Run the analyzers named in `only` (default: those of the scenario) and write `analysis.json` beside the file.
 
     Entries that other analyzers left there are kept if they are about the same rows.  Raises GflowError for an
-    unknown analyzer, TrajectoryError where the file cannot be written.
+    unknown analyzer and for a file of descent, TrajectoryError where the file cannot be written.
     """
+    if trajectory.kind == DESCENT:
+        raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")
     names = _asked(trajectory) if only is None else list(only)
     unknown = sorted(set(names) - ANALYZERS.keys())
     if unknown:

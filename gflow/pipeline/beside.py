@@ -30,13 +30,18 @@ from gflow.flow.state import Event, Finish, FlowState, Item, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
 from gflow.pipeline.descent_rows import DescentRows
-from gflow.pipeline.descents import Ended, Manner, modified_gaps
+from gflow.pipeline.descents import Ended, modified_gaps
+from gflow.pipeline.plan import Manner
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorder import Recorder
 from gflow.trajectory.rows import installed_version
 
 Array = NDArray[np.float64]
+Alive = Callable[[], None]
+"""Raises KeyboardInterrupt after an interruption."""
+Counted = Callable[[int, int], None]
+"""Told what is done, and how much there is."""
 
 # To follow the flow ahead until its limit is proved takes seconds for so many pairs, and grows faster than they do.
 MOST_PAIRS_AHEAD = 5000
@@ -79,8 +84,8 @@ class Beside:
         self,
         descent: Trajectory,
         ended: Mapping[int, Ended],
-        alive: Callable[[], None],
-        progress: Callable[[int], None],
+        alive: Alive,
+        progress: Counted,
     ) -> Followed:
         """Integrate the flow past all times of the table, and compare at each of them."""
         rows = DescentRows(descent, self._problem, self._etas)
@@ -101,7 +106,7 @@ class Beside:
                     seen = rows.state(run, k)
                     courses[run].row(item.state, seen, (rows.sizes(run, k), sizes), self._sharpness(seen))
                     last = item.state
-                progress(place + 1)
+                progress(place + 1, self._table.v.size)
             elif isinstance(item, Finish):
                 assert last is not None, "both have their start"
                 return Followed(courses, Events.of(events), last, item, rows, ended)
@@ -212,12 +217,16 @@ class Beside:
         return settled_pairs(seen.events, seen.last.v, seen.last.side == 0, descents, first)
 
     def modified(
-        self, seen: Followed, flows: Sequence[ModifiedFlow], alive: Callable[[], None], progress: Callable[[int], None]
+        self,
+        seen: Followed,
+        flows: Sequence[ModifiedFlow],
+        alive: Alive,
+        progress: Counted,
     ) -> ModifiedComparison:
         """Each run beside the flow of L + (eta / 4) |grad L|^2 of its own step size."""
         gaps = []
         for run, flow in enumerate(flows):
-            progress(run)
+            progress(run, len(flows))
             v, inner = seen.rows.all(run, "log1p_time", 1), seen.rows.all(run, "inner", 1)
             found = modified_gaps(self._setup, flow, np.expm1(v), inner, alive) if v.size else []
             top = largest(v, found, first_tenth(self._end))

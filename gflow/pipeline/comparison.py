@@ -1,72 +1,22 @@
-"""Gradient descent beside the flow: `descent.h5` and `comparison.json` in the run folder."""
+"""`gflow compare`: gradient descent beside the flow, from what is asked to what is found."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from math import exp, expm1, inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.subject import Subject
-from gflow.build import Setup, check_room, provenance, row_bytes
-from gflow.comparison.clock import Timetable, checked_etas, horizon, record_steps, timetable
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
-from gflow.flow.stopping import log_time
-from gflow.pipeline.interruption import Interruption
-from gflow.pipeline.json_file import write_json
-from gflow.pipeline.run import ProgressCallback, header
+from gflow.pipeline.plan import CompareCallback, CompareProgress, Manner, Plan, planned
+from gflow.pipeline.run import ProgressCallback
 from gflow.pipeline.simulation import simulate
 from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
-from gflow.trajectory import (
-    DESCENT,
-    DESCENT_FILE_NAME,
-    FILE_NAME,
-    Header,
-    Row,
-    Trajectory,
-    TrajectoryWriter,
-    open_trajectory,
-)
-
-if TYPE_CHECKING:
-    from gflow.pipeline.descents import DescentFile, Manner
-
-COMPARISON_FILE_NAME = "comparison.json"
-FLOW_FACTS = ("engine", "method", "rtol", "atol")
-
-
-@dataclass(frozen=True, slots=True)
-class CompareProgress:
-    """How far a comparison is: `descent` counts steps of all runs, `flow` times at which both are compared."""
-
-    stage: Literal["descent", "flow", "modified"]
-    done: int
-    total: int
-
-
-CompareCallback = Callable[[CompareProgress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which runs, how far, which steps are rows, and the times of these."""
-
-    etas: tuple[float, ...]
-    end: float
-    steps: tuple[Any, ...]  # Any: an index array of each run
-    table: Timetable
-
-    @classmethod
-    def of(cls, etas: Sequence[float], end: float) -> Plan:
-        """Runs until t = end."""
-        steps = tuple(record_steps(etas, end))
-        return cls(tuple(etas), end, steps, timetable(etas, steps))
+from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory
 
 
 def compare(
@@ -96,25 +46,12 @@ def compare(
     plan = planned(scenario, etas, until_time, expm1(min(float(trajectory.read("log1p_time", -1)), 700.0)))
     if seed is not None and sgd is None:
         raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
-    from gflow.pipeline.descents import Manner  # loads torch
-
     manner = Manner(sgd, scenario.seed if seed is None else seed, device, precision)
     command = _command(trajectory.path, plan, manner, modified)
+    from gflow.pipeline.side_by_side import SideBySide  # loads torch
+
     with threadpool_limits(limits=1):  # small matrices, as in a run
-        return _compared(trajectory, scenario, plan, manner, modified, progress or _silent, command)
-
-
-def planned(scenario: Scenario, etas: Sequence[float] | None, until_time: float | None, flow_end: float) -> Plan:
-    """The plan of a comparison; None: what the scenario says.  Raises GflowError."""
-    asked = scenario.descent
-    if not etas and asked is None:
-        raise GflowError(
-            "--eta: no step size is given, and the scenario has no `descent.eta`; add for example --eta 0.1"
-        )
-    chosen = checked_etas(etas or (asked.eta if asked is not None else ()))
-    if until_time is None and asked is not None and asked.until is not None:
-        until_time = asked.until.time
-    return Plan.of(chosen, horizon(until_time, flow_end, chosen))
+        return SideBySide(trajectory, scenario, plan, manner, progress or _silent).carry_out(modified, command)
 
 
 def run_of(
@@ -146,132 +83,8 @@ def _known_end(scenario: Scenario) -> float:
     return min((end for end in ends if end is not None), default=inf)
 
 
-def _compared(
-    trajectory: Trajectory,
-    scenario: Scenario,
-    plan: Plan,
-    manner: Manner,
-    modified: bool,
-    progress: CompareCallback,
-    command: str,
-) -> Comparison:
-    from gflow.pipeline.beside import Beside, Labels  # loads torch, as does the next
-    from gflow.pipeline.descents import DescentFile, descent_items, modified_flows, precision_warning
-
-    with _interrupted("nothing was written yet"):
-        subject = Subject.of(trajectory)
-        setup = Setup(subject.problem, _start(trajectory))
-        flows = modified_flows(setup, plan.etas) if modified else None
-        items = descent_items(setup, plan.etas, plan.steps, manner)
-        beside = Beside(subject, scenario, setup, plan.etas, plan.end, plan.table)
-        path = trajectory.path.with_name(DESCENT_FILE_NAME)
-        rows = sum(len(each) for each in plan.steps)
-        row = row_bytes(scenario, setup.problem.samples, setup.problem.coordinates().shape[-1])
-        check_room("--eta", rows, row, path, True, "compare fewer step sizes, or copy the run to a larger disk")
-    made = _header(trajectory, scenario, setup, manner)
-
-    def counted(done: int, total: int) -> None:
-        progress(CompareProgress("descent", done, total))
-
-    file = DescentFile(setup, plan.etas, lambda first: _create(path, made, first, rows), counted)
-    with Interruption() as interruption:
-
-        def alive() -> None:
-            if interruption.noticed:
-                raise KeyboardInterrupt
-
-        _descend(file, items, path, alive)
-        with _interrupted(f"{path} holds descent, but {COMPARISON_FILE_NAME} was not written"):
-            runs = beside.follow(
-                open_trajectory(path), file.ended, alive, _counted("flow", len(plan.table.v), progress)
-            )
-            warning = precision_warning(manner, file.largest_margin)
-            labels = Labels(_about(trajectory), command, () if warning is None else (warning,))
-            found = beside.found(runs, manner, labels)
-            if flows is not None:
-                found = replace(
-                    found, modified=beside.modified(runs, flows, alive, _counted("modified", len(flows), progress))
-                )
-        write_json(path.with_name(COMPARISON_FILE_NAME), found.to_json())
-    return found
-
-
-def _descend(
-    file: DescentFile, items: Iterable[Any], path: Path, alive: Callable[[], None]
-) -> None:  # Any: items of descent, whose module loads torch
-    """Run descent to its end, or to an interruption; then its rows so far are on disk."""
-    try:
-        for item in items:
-            file.take(item)
-            alive()
-        file.finish()
-    except KeyboardInterrupt as stop:
-        file.abandon()
-        kept = f"{path} keeps {file.n_rows} rows of descent" if file.n_rows else "nothing was written yet"
-        stop.args = (f"interrupted; {kept}",)
-        raise
-
-
-@contextmanager
-def _interrupted(what: str) -> Iterator[None]:
-    """Says what an interruption in here leaves."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        stop.args = (f"interrupted; {what}",)
-        raise
-
-
-def _counted(stage: Literal["flow", "modified"], total: int, progress: CompareCallback) -> Callable[[int], None]:
-    return lambda done: progress(CompareProgress(stage, done, total))
-
-
 def _silent(progress: CompareProgress) -> None:
     pass
-
-
-def _start(trajectory: Trajectory) -> Any:  # Any: an array, W (m, d) or b (m, 1)
-    """Where the run started: the file alone says it, so data and start files may have gone."""
-    return trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
-
-
-def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, manner: Manner) -> Header:
-    """That of the flow's file, for descent."""
-    of_flow = header(scenario, setup)
-    facts = {name: value for name, value in of_flow.facts.items() if name not in FLOW_FACTS}
-    facts |= {"descent": manner.kind, "precision": manner.precision, "device": manner.device}
-    if manner.batch is not None:
-        facts |= {"batch": manner.batch, "batch_seed": manner.seed}
-    return replace(
-        of_flow,
-        kind=DESCENT,
-        scenario=trajectory.scenario,
-        scenario_resolved=trajectory.scenario_resolved,
-        scenario_sha256=trajectory.scenario_sha256,
-        provenance=provenance(scenario),
-        facts=facts,
-    )
-
-
-def _create(path: Path, made: Header, first: Row, rows: int) -> TrajectoryWriter:
-    """The new file; an older comparison goes first, since its parts would not fit the new ones."""
-    try:
-        path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise TrajectoryError(f"{path} cannot be replaced: {error}: copy the run to a folder that can") from error
-    series, neurons = list(first.series), list(first.neurons)
-    return TrajectoryWriter.create(path, made, series, neuron_series=neurons, records_events=False, expected_rows=rows)
-
-
-def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
-    return {
-        "scenario_sha256": trajectory.scenario_sha256,
-        "name": trajectory.facts.get("name"),
-        "n_rows": trajectory.n_rows,
-        "outcome": trajectory.outcome,
-        "log_time": log_time(float(trajectory.read("log1p_time", -1))),
-    }
 
 
 def _command(path: Path, plan: Plan, manner: Manner, modified: bool) -> str:

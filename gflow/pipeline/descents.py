@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log1p
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from gflow.descent import (
 )
 from gflow.descent.loop import Item
 from gflow.flow.state import FlowState, Parameters
+from gflow.pipeline.plan import Manner
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Row, TrajectoryWriter
 from gflow.trajectory.recorder import Recorder
@@ -45,21 +45,6 @@ Index = NDArray[np.int64]
 COMMIT_EVERY = 1.0
 # Weights and margins beyond this have diverged: their squares are near the end of float64.
 LARGEST = 1e100
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How descent is done: batch size (None: all samples) and its seed, torch's device, and the arithmetic."""
-
-    batch: int | None
-    seed: int
-    device: str
-    precision: Literal["double", "single"]
-
-    @property
-    def kind(self) -> str:
-        """`gd` or `sgd`."""
-        return "gd" if self.batch is None else "sgd"
 
 
 @dataclass(frozen=True, slots=True)

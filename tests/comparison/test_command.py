@@ -120,6 +120,8 @@ def test_paths_that_are_no_run(run: Path, tmp_path: Path) -> None:
     assert call("compare", run, "--eta", "0.1").exit_code == 0
     descent = call("compare", run / DESCENT_FILE_NAME, "--eta", "0.1")
     assert descent.exit_code == 2 and "holds descent, not a flow" in descent.stderr
+    analyzed = call("analyze", run / DESCENT_FILE_NAME)
+    assert analyzed.exit_code == 2 and "holds descent, not a flow" in analyzed.stderr
     missing = call("compare", tmp_path / "nowhere", "--eta", "0.1")
     assert missing.exit_code == 2 and "no such file" in missing.stderr
     assert call("compare", run, "--eta", "abc").exit_code == 2
