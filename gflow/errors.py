@@ -15,3 +15,7 @@ class ScenarioError(GflowError):
 
 class TrajectoryError(GflowError):
     """A trajectory file cannot be created, opened or read."""
+
+
+class ReportError(GflowError):
+    """A report cannot be written, or what it should show not be read."""

@@ -1,0 +1,30 @@
+"""Every figure of a report, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gflow.report.page.figures import course, descent, neurons, patterns, ranks
+from gflow.report.page.figures.drawing import Absent, Drawing, Format, inline_svg, save, style
+from gflow.report.page.figures.material import Json, Material
+
+Maker = Callable[[Material], Drawing | Absent]
+
+FLOW: tuple[Maker, ...] = (
+    course.loss,
+    course.margins,
+    course.spread,
+    course.support,
+    ranks.direction,
+    ranks.stable_rank,
+    ranks.spectrum,
+    patterns.pairs_over_time,
+    patterns.switches,
+    patterns.final_pattern,
+    neurons.plane,
+    neurons.turning,
+    neurons.turning_and_size,
+)
+DESCENT: tuple[Maker, ...] = (descent.gap_over_time, descent.gap_by_eta, descent.agreement, descent.rank_beside)
+
+__all__ = ["DESCENT", "FLOW", "Absent", "Drawing", "Format", "Json", "Material", "inline_svg", "save", "style"]

@@ -1,0 +1,162 @@
+"""Loss and margins along the run."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from gflow.report.lines import time_text
+from gflow.report.page.figures.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    SUPERSCRIPTS,
+    Absent,
+    Drawing,
+    axes,
+    legend_above,
+    logarithmic,
+)
+from gflow.report.page.figures.material import Array, Material
+
+MOST_LINES = 60  # more samples than this are shown as a band
+COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}
+LABEL_NAMES = {1: "y = +1", -1: "y = −1", 0: "samples"}
+SUPPORT = 1e-9  # a share above rounding
+
+
+def loss(material: Material) -> Drawing:
+    """log L against log t is a straight line of slope -1 for every run; what differs is log(t L)."""
+    product = material.trajectory.log_loss + material.v
+    figure, ax = axes()
+    ax.plot(material.x, product, color=BLUE)
+    ax.set_ylabel("log((1 + t) L)")
+    material.time.dress(ax)
+    half = product[np.searchsorted(material.x, 0.5 * material.x[-1]) :]
+    caption = (
+        f"Loss L times 1 + t. A level line is a loss that falls like 1/t. At the end, {time_text(material.v[-1])}, "
+        f"log L = {material.trajectory.log_loss[-1]:.6g} and log((1 + t) L) = {product[-1]:.4g}; over the second half "
+        f"of the axis it varies by {np.ptp(half):.2g}."
+    )
+    alt = f"Curve of log of (1 + t) L from {product[0]:.3g} at the start to {product[-1]:.4g} at the end."
+    return Drawing("loss", "Does the loss fall like 1/t?", caption, alt, figure)
+
+
+def margins(material: Material) -> Drawing | Absent:
+    """Margins over the power of the norm that makes them independent of the scale of the parameters."""
+    title = "Where do the margins go?"
+    series, facts = material.trajectory.series, material.trajectory.facts
+    degree = float(facts.get("homogeneity", 1))
+    norm = next((name for name in ("parameter_norm", "weight_norm") if name in series), None)
+    if norm is None:
+        return Absent(title, "this run recorded no norm of its parameters")
+    size = series[norm] ** degree
+    if not (size > 0.0).any():
+        return Absent(title, "all parameters are 0")
+    # Nothing is drawn where the parameters are 0.
+    blank = np.full((len(size), material.trajectory.sizes["sample"]), np.nan)
+    values = np.divide(material.trajectory.margins, size[:, None], where=size[:, None] > 0.0, out=blank)
+    figure, ax = axes()
+    _draw_margins(ax, material, values)
+    limit = material.found("limit", "normalized_margin")
+    if limit is not None:
+        ax.axhline(limit, color=INK, linestyle="--", linewidth=1.2, label=f"limit {limit:.4g}")
+    scale = _norm_text(degree, norm)
+    ax.set_ylabel(f"margin / {scale}")
+    material.time.dress(ax)
+    legend_above(ax)
+    first, last = (values[size > 0.0][row] for row in (0, -1))
+    caption = (
+        f"Margins p = y f(x) of the {values.shape[1]} samples over {scale}"
+        + ("; the band has all of them, the dark part half. " if values.shape[1] > MOST_LINES else ", a line each. ")
+        + f"At the end they lie between {last.min():.4g} and {last.max():.4g}"
+        + (f"; the limit of the least is {limit:.4g}." if limit is not None else ".")
+    )
+    alt = f"Normalised margins over time, the least from {first.min():.3g} to {last.min():.4g} at the end."
+    return Drawing("margins", title, caption, alt, figure)
+
+
+def _norm_text(degree: float, series: str) -> str:
+    norm = "|W|" if series == "weight_norm" else "|θ|"
+    return norm if degree == 1.0 else norm + f"{degree:g}".translate(SUPERSCRIPTS)
+
+
+def _draw_margins(ax: Axes, material: Material, values: Array) -> None:
+    if values.shape[1] <= MOST_LINES:
+        for sign, name in LABEL_NAMES.items():
+            chosen = values[:, material.label == sign]
+            if chosen.size:
+                lines = ax.plot(material.x, chosen, color=COLOURS[sign], linewidth=0.9, alpha=0.75)
+                lines[0].set_label(name)
+        return
+    low, first, middle, third, high = np.percentile(values, [0, 25, 50, 75, 100], axis=1)
+    ax.fill_between(material.x, low, high, color=BLUE, alpha=0.18, linewidth=0, label="all")
+    ax.fill_between(material.x, first, third, color=BLUE, alpha=0.35, linewidth=0, label="half")
+    ax.plot(material.x, middle, color=BLUE, label="median")
+
+
+def support(material: Material) -> Drawing | Absent:
+    """The dual variables of the limit, which say how much each sample weighs in it."""
+    title = "Which samples carry the limit?"
+    found = material.found("kkt", "multipliers")
+    multipliers = np.array([] if found is None else found, dtype=float)
+    if multipliers.ndim != 1 or not multipliers.any():
+        return Absent(title, "no multipliers of single samples are known")
+    shares = multipliers / multipliers.sum()
+    order = np.argsort(-shares, kind="stable")
+    figure, ax = axes()
+    place = np.arange(1, len(order) + 1)
+    for sign, name in LABEL_NAMES.items():
+        chosen = material.label[order] == sign
+        if chosen.any():
+            hatch = "////" if sign < 0 else None
+            ax.bar(
+                place[chosen],
+                shares[order][chosen],
+                width=0.8,
+                color=COLOURS[sign],
+                label=name,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0.0,
+            )
+    ax.set_xlabel("samples, by their multiplier")
+    ax.set_ylabel("multiplier λ / Σ λ")
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    legend_above(ax)
+    carrying = int(np.count_nonzero(shares > SUPPORT))
+    point = material.found("kkt", "point") or "limit"
+    caption = (
+        f"KKT multipliers at the {point}, as shares: how much a sample weighs in W. {carrying} of {len(shares)} have "
+        f"more than {SUPPORT:g}; the largest has {shares.max():.4g}, an equal part would be {1.0 / len(shares):.4g}."
+    )
+    alt = f"Bars of {len(shares)} multipliers in falling order; {carrying} are not 0."
+    return Drawing("support", title, caption, alt, figure)
+
+
+def spread(material: Material) -> Drawing | Absent:
+    """In the limit every support sample has the same margin."""
+    title = "How unequal are the margins?"
+    series = material.trajectory.series
+    if "margin_spread" not in series:
+        return Absent(title, "this run recorded no spread of its margins")
+    values = series["margin_spread"]
+    positive = values > 0.0
+    if not positive.any():
+        return Absent(title, "all margins are equal in every row")
+    figure, ax = axes()
+    ax.plot(material.x, np.where(positive, values, np.nan), color=GREEN)
+    logarithmic(ax, "y", float(values[positive].min()), float(values.max()))
+    ax.set_ylabel("(max p − min p) / max |p|")
+    material.time.dress(ax)
+    support = material.found("limit", "support")
+    of = f"{support} of {material.trajectory.sizes['sample']} samples"
+    caption = (
+        f"Spread of the margins relative to the largest: {values[-1]:.4g} at the end. It tends to 0 exactly where all "
+        "samples lie on the margin of the limit" + (f"; here {of} do." if support is not None else ".")
+    )
+    alt = f"Relative spread of the margins, from {values[0]:.3g} to {values[-1]:.3g}, logarithmic."
+    return Drawing("margin-spread", title, caption, alt, figure)
