@@ -13,6 +13,7 @@ import click
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
+    from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
 EXIT_LIMIT, EXIT_INTERRUPTED = 3, 130
@@ -173,6 +174,31 @@ def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | Non
 
     with ProgressPrinter(sys.stderr, sys.stderr.isatty()) as printer:
         return run_of(path, etas or None, until_time, printer)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Write the page here [default: report.html in the run].")
+@click.option("--figures", "form", type=click.Choice(["svg", "png", "pdf"]), help="Write each figure to figures/, too.")
+def report(path: Path, out: Path | None, form: Format | None) -> None:
+    """Write the report of a run: one HTML file with its answers, figures, claims and provenance.
+
+    PATH is a run folder or its trajectory.h5.  What `gflow analyze` and `gflow compare` left beside it is shown.
+    """
+    from gflow.report.lines import size_text
+    from gflow.report.page import found_beside, write_figures, write_page
+    from gflow.trajectory import open_trajectory
+
+    trajectory = open_trajectory(path)
+    folder = trajectory.path.parent
+    found = found_beside(trajectory)
+    for note in found.notes:
+        click.echo(f"gflow: {note}", err=True)
+    target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html")
+    click.echo(f"Report  {target}  ({size_text(target.stat().st_size)})")
+    if form is not None:
+        written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
+        click.echo(f"Figures {folder / 'figures'}  ({len(written)} {form})")
 
 
 @main.command()

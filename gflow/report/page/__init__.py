@@ -1,0 +1,52 @@
+"""The report of a run: one HTML file that stands alone, and its figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gflow.errors import ReportError
+from gflow.report.page.figures import DESCENT, FLOW, Absent, Drawing, Format, Json, Material, save, style
+from gflow.report.page.inputs import Beside, found_beside
+from gflow.report.page.page import page_text
+from gflow.trajectory import Trajectory
+
+__all__ = ["Beside", "Format", "found_beside", "write_figures", "write_page"]
+
+
+def write_page(trajectory: Trajectory, analysis: Json | None, comparison: Json | None, target: Path) -> Path:
+    """Write the report; analysis, comparison: the JSON objects, None where there is none.  The same bytes each time.
+
+    ReportError: it cannot be written.
+    """
+    with style():
+        flow, descent = _drawn(trajectory, analysis, comparison)
+        text = page_text(trajectory, analysis, comparison, flow, descent)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReportError(f"{target} cannot be written: {error}: choose another --out") from error
+    return target
+
+
+def write_figures(
+    trajectory: Trajectory, analysis: Json | None, comparison: Json | None, folder: Path, form: Format
+) -> list[Path]:
+    """Write every figure of the report as a file of its own, in its order there.  ReportError: it cannot be written."""
+    with style():
+        flow, descent = _drawn(trajectory, analysis, comparison)
+        drawings = [each for each in flow + descent if isinstance(each, Drawing)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return [save(drawing, folder, form) for drawing in drawings]
+        except OSError as error:
+            raise ReportError(f"{folder} cannot be written: {error}: make room, or allow writing there") from error
+
+
+def _drawn(
+    trajectory: Trajectory, analysis: Json | None, comparison: Json | None
+) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
+    """The figures of the flow, and those of descent beside it, which only a comparison has."""
+    material = Material(trajectory, analysis, comparison)
+    descent = DESCENT if comparison is not None else ()
+    return [make(material) for make in FLOW], [make(material) for make in descent]

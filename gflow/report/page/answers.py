@@ -1,0 +1,114 @@
+"""The questions that a reader of a run has, and how it answers them: the table that opens a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = Mapping[str, Any]
+Tone = Literal["good", "open", "bad", "plain"]
+
+TONES: dict[str, Tone] = {
+    "proved": "good",
+    "holds": "good",
+    "low rank": "good",
+    "observed": "open",
+    "expected": "open",
+    "pending": "open",
+    "approaching": "open",
+    "undecided": "open",
+    "last row only": "open",
+    "violated": "bad",
+}
+"""How a verdict is coloured; whatever else an analyzer says is plain."""
+
+NOT_ANALYSED, ANALYSE = "not analysed", "Run gflow analyze on this run, then gflow report again."
+NOT_COMPARED, COMPARE = "not compared", "Run gflow compare on this run with step sizes, then gflow report again."
+CLAIM_VERDICTS = ("violated", "holds", "not applicable")
+QUESTIONS = {
+    "freezing": "Is the activation pattern frozen for ever?",
+    "direction": "Does the direction of the weights converge, and to what?",
+    "kkt": "Is the limit a KKT point of the margin problem?",
+    "rank": "Does the network become one of low rank?",
+}
+OTHERS = {"margins": "Margins", "alignment": "Alignment and balance", "rho": "Data-correlated decomposition"}
+"""Analyzers beside the questions: what the page calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    question: str
+    verdict: str
+    tone: Tone
+    sentence: str
+
+
+def answers(analysis: Json | None, comparison: Json | None) -> list[Answer]:
+    """One row a question, in the order of the reading."""
+    found: Json = {} if analysis is None else analysis
+    rows = [_answer(question, *_results(name, found)) for name, question in QUESTIONS.items()]
+    return [*rows, _claims_answer(found.get("claims")), _descent_answer(comparison)]
+
+
+def other_findings(analysis: Json | None) -> list[Answer]:
+    """What the analyzers beside the questions say; those that were run."""
+    found: Json = {} if analysis is None else analysis
+    return [_answer(title, found[name]) for name, title in OTHERS.items() if name in found]
+
+
+def _results(name: str, found: Json) -> list[Json]:
+    """What answers a question: its analyzer, and for the direction the limit that it goes to."""
+    results = [found[name]] if name in found else []
+    if name == "direction" and results and found.get("limit", {}).get("verdict", "none") != "none":
+        results.append(found["limit"])
+    return results
+
+
+def tone_of(verdict: str) -> Tone:
+    return TONES.get(verdict, "plain")
+
+
+def _answer(question: str, *results: Json) -> Answer:
+    """The verdict of the first result, the sentences of all."""
+    if not results:
+        return Answer(question, NOT_ANALYSED, "plain", ANALYSE)
+    verdict: str = results[0]["verdict"]
+    return Answer(question, verdict, tone_of(verdict), " ".join(sentence_of(result["summary"]) for result in results))
+
+
+def sentence_of(summary: str) -> str:
+    """With a capital and a full stop."""
+    summary = summary.strip()
+    return summary[:1].upper() + summary[1:] + ("" if summary.endswith(".") else ".")
+
+
+def claim_counts(claims: Sequence[Json]) -> dict[str, int]:
+    """How many claims have each verdict."""
+    counts = Counter(claim["verdict"] for claim in claims)
+    return {verdict: counts[verdict] for verdict in CLAIM_VERDICTS}
+
+
+def _claims_answer(claims: Sequence[Json] | None) -> Answer:
+    question = "Do the theorems that apply hold on this run?"
+    if claims is None:
+        return Answer(question, NOT_ANALYSED, "plain", ANALYSE)
+    counts = claim_counts(claims)
+    violated, held, rest = counts.values()
+    if not violated + held:
+        return Answer(question, "none applies", "plain", f"None of {rest} claims has its hypotheses fulfilled.")
+    said = (
+        f"Of {len(claims)} claims {held} hold, {violated} are violated; {rest} have a hypothesis that this run fails."
+    )
+    return Answer(question, "violated" if violated else "holds", "bad" if violated else "good", said)
+
+
+def _descent_answer(comparison: Json | None) -> Answer:
+    question = "Until when does gradient descent follow the flow?"
+    if comparison is None:
+        return Answer(question, NOT_COMPARED, "plain", COMPARE)
+    runs = comparison["etas"]
+    diverged = sum(run["outcome"] == "diverged" for run in runs)
+    verdict = f"{diverged} of {len(runs)} diverge" if diverged else f"{len(runs)} step sizes"
+    return Answer(question, verdict, "bad" if diverged else "plain", sentence_of(comparison["summary"]))

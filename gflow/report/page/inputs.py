@@ -1,0 +1,65 @@
+"""What was found earlier about a run, read from the files beside its trajectory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Never
+
+from gflow.errors import ReportError
+from gflow.trajectory import Trajectory
+
+ANALYSIS, COMPARISON = "analysis.json", "comparison.json"
+COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare"}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The objects of the two files, None where there is no file or it is of another state of the run.
+
+    notes: a sentence for each file that was left aside.
+    """
+
+    analysis: Mapping[str, Any] | None
+    comparison: Mapping[str, Any] | None
+    notes: tuple[str, ...]
+
+
+def found_beside(trajectory: Trajectory) -> Beside:
+    """analysis.json and comparison.json of the run folder, as far as they fit; ReportError: one is no JSON object."""
+    folder = trajectory.path.parent
+    found = {name: read_object(folder / name) for name in (ANALYSIS, COMPARISON)}
+    fitting = {name: content for name, content in found.items() if content is not None and fits(content, trajectory)}
+    notes = [
+        f"{folder / name} is of another state of this run and is left aside: run {COMMANDS[name]} again"
+        for name, content in found.items()
+        if content is not None and name not in fitting
+    ]
+    return Beside(fitting.get(ANALYSIS), fitting.get(COMPARISON), tuple(notes))
+
+
+def fits(content: Mapping[str, Any], trajectory: Trajectory) -> bool:
+    """Is it about these rows of this scenario?"""
+    of = content.get("trajectory")
+    expected = {"scenario_sha256": trajectory.scenario_sha256, "n_rows": trajectory.n_rows}
+    return isinstance(of, Mapping) and {name: of.get(name) for name in expected} == expected
+
+
+def read_object(path: Path) -> Mapping[str, Any] | None:
+    """The JSON object in a file; None: no such file.  ReportError: something else is in it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path} cannot be read: {error}: remove it, or run {COMMANDS[path.name]} again") from error
+    if not isinstance(content, Mapping):
+        raise ReportError(f"{path} holds no JSON object: remove it, or run {COMMANDS[path.name]} again")
+    return content
+
+
+def _refused(constant: str) -> Never:
+    """JSON has no such number, and a page should not show one."""
+    raise ValueError(f"{constant} is no number of JSON")

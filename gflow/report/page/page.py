@@ -1,0 +1,94 @@
+"""The page itself: what stands where is in template.html, how it looks in page.css."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gflow.report.lines import balance_text, margins_text, outcome_text, pattern_text, stable_rank_text
+from gflow.report.page import tables
+from gflow.report.page.answers import Json, answers, claim_counts, other_findings
+from gflow.report.page.figures import Absent, Drawing, inline_svg
+from gflow.report.summary import headline
+from gflow.trajectory import Trajectory
+
+FOLDER = Path(__file__).parent
+
+
+def page_text(
+    trajectory: Trajectory,
+    analysis: Json | None,
+    comparison: Json | None,
+    flow: list[Drawing | Absent],
+    descent: list[Drawing | Absent],
+) -> str:
+    """The whole HTML file; what comes from the run is escaped, figures are inserted as the SVG that they are."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = tables.number
+    return environment.get_template("template.html").render(
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        **_about(trajectory),
+        answers=answers(analysis, comparison),
+        others=other_findings(analysis),
+        analysed=analysis is not None,
+        flow=_shown(flow, 1),
+        descent=_shown(descent, 1 + sum(isinstance(each, Drawing) for each in flow)),
+        absent=[each for each in flow + descent if isinstance(each, Absent)],
+        **_claims(analysis),
+        **_comparison(comparison),
+    )
+
+
+def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the template
+    """What was run, how it ended, and where it comes from."""
+    name = str(trajectory.facts.get("name", "unnamed"))
+    facts = {
+        "Outcome": outcome_text(trajectory),
+        "Pattern": pattern_text(trajectory),
+        "Margins": margins_text(trajectory),
+        "Stable rank": stable_rank_text(trajectory),
+        "Balance": balance_text(trajectory),
+    }
+    return {
+        "name": name,
+        "described": headline(trajectory).removeprefix(f"{name}: "),
+        "facts": {label: text for label, text in facts.items() if text},
+        "files": tables.file_rows(trajectory),
+        "provenance": [tables.provenance_rows(entry) for entry in trajectory.provenance],
+        "scenario": trajectory.scenario,
+        "scenario_resolved": trajectory.scenario_resolved,
+    }
+
+
+def _claims(analysis: Json | None) -> dict[str, Any]:  # Any: names of the template
+    claims = (analysis or {}).get("claims") or []
+    return {"claims": tables.claim_groups(claims), "claim_counts": claim_counts(claims)}
+
+
+def _comparison(comparison: Json | None) -> dict[str, Any]:  # Any: names of the template
+    if comparison is None:
+        return {"step_sizes": [], "step_size_titles": (), "events": [], "compared_by": ""}
+    return {
+        "step_sizes": tables.step_size_rows(comparison),
+        "step_size_titles": tables.STEP_SIZE_TITLES,
+        "events": tables.event_rows(comparison),
+        "compared_by": comparison.get("command", ""),
+    }
+
+
+def _shown(figures: list[Drawing | Absent], first: int) -> list[dict[str, Any]]:  # Any: names of the template
+    drawings = [each for each in figures if isinstance(each, Drawing)]
+    return [
+        # The drawing escapes its own text: it is ours, and no name of the run stands in it.
+        {"number": first + k, "drawing": drawing, "svg": Markup(inline_svg(drawing))}
+        for k, drawing in enumerate(drawings)
+    ]
