@@ -22,6 +22,7 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 )
+TAB = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
 
 
 class Browser:
@@ -47,11 +48,9 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._devtools("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
-    def press(self, key: str) -> None:
+    def press_tab(self) -> None:
         for kind in ("keyDown", "keyUp"):
-            self._devtools(
-                "Input.dispatchKeyEvent", {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": 9}
-            )
+            self._devtools("Input.dispatchKeyEvent", {"type": kind} | TAB)
 
     def picture(self, target: Path) -> None:
         """The whole page as a PNG."""

@@ -100,7 +100,7 @@ def _draw_margins(ax: Axes, material: Material, values: Array) -> None:
 
 def support(material: Material) -> Drawing | Absent:
     """The dual variables of the limit, which say how much each sample weighs in it."""
-    title = "Which samples carry the limit?"
+    title = "How much does each sample weigh?"
     found = material.found("kkt", "multipliers")
     multipliers = np.array([] if found is None else found, dtype=float)
     if multipliers.ndim != 1 or not multipliers.any():
@@ -130,7 +130,7 @@ def support(material: Material) -> Drawing | Absent:
     carrying = int(np.count_nonzero(shares > SUPPORT))
     point = material.found("kkt", "point") or "limit"
     caption = (
-        f"KKT multipliers at the {point}, as shares: how much a sample weighs in W. {carrying} of {len(shares)} have "
+        f"KKT multipliers at the {point}, as shares: how much of W a sample brings. {carrying} of {len(shares)} have "
         f"more than {SUPPORT:g}; the largest has {shares.max():.4g}, an equal part would be {1.0 / len(shares):.4g}."
     )
     alt = f"Bars of {len(shares)} multipliers in falling order; {carrying} are not 0."

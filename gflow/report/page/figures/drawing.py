@@ -46,6 +46,7 @@ STYLE: Any = {  # Any: matplotlib types the keys by a list that grows with its v
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": INK,
     "grid.alpha": 0.13,
     "grid.linewidth": 0.7,

@@ -81,9 +81,9 @@ def spectrum(material: Material) -> Drawing | Absent:
     legend_above(ax, SHOWN_VALUES)
     kept = int(np.count_nonzero(values[-1] > 0.01 * values[-1, 0]))
     caption = (
-        f"Singular values of W (those outside the span of the samples included) over the largest, σ2 to "
-        f"σ{shares.shape[1] + 1} of {values.shape[1]}. At the end {kept} of them are above a hundredth of σ₁"
-        f"; σ2 / σ₁ = {shares[-1, 0]:.4g}."
+        f"The {shares.shape[1]} largest of the {values.shape[1]} singular values of W after the first, over the first; "
+        "the part of W outside the span of the samples counts, too. At the end "
+        f"{kept} are above a hundredth of σ₁, with σ₁ itself; σ2 / σ₁ = {shares[-1, 0]:.4g}."
     )
     alt = f"Ratios of singular values over time; sigma 2 over sigma 1 ends at {shares[-1, 0]:.3g}."
     return Drawing("spectrum", title, caption, alt, figure)
