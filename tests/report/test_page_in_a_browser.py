@@ -139,7 +139,8 @@ def test_the_keyboard_reaches_the_answers_first(shown: Browser, page: Path) -> N
     focused = "const e = document.activeElement; return [e.className, e.getBoundingClientRect().left >= 0]"
     assert shown.run(focused) == ["skip", True]
     unnamed = shown.run("""
-        const named = e => e.ariaLabel || e.labels?.length || document.getElementById(e.getAttribute('aria-labelledby'));
+        const other = e => document.getElementById(e.getAttribute('aria-labelledby'));
+        const named = e => e.ariaLabel || e.labels?.length || other(e);
         return [...document.querySelectorAll('[tabindex], svg[role=img], input')].filter(e => !named(e))
             .map(e => e.outerHTML.slice(0, 80))
     """)

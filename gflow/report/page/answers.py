@@ -24,8 +24,8 @@ TONES: dict[str, Tone] = {
 }
 """How a verdict is coloured; whatever else an analyzer says is plain."""
 
-NOT_ANALYSED, ANALYSE = "not analysed", "Run gflow analyze on this run, then gflow report again."
-NOT_COMPARED, COMPARE = "not compared", "Run gflow compare on this run with step sizes, then gflow report again."
+NOT_ANALYSED, ANALYSE = "not analysed", "Run gflow analyze, then gflow report."
+NOT_COMPARED, COMPARE = "not compared", "Run gflow compare with step sizes, then gflow report."
 CLAIM_VERDICTS = ("violated", "holds", "not applicable")
 QUESTIONS = {
     "freezing": "Is the activation pattern frozen for ever?",

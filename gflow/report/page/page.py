@@ -33,7 +33,7 @@ def page_text(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = tables.number
+    environment.filters["unbroken"] = unbroken
     return environment.get_template("template.html").render(
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         **_about(trajectory),
@@ -46,6 +46,11 @@ def page_text(
         **_claims(analysis),
         **_comparison(comparison),
     )
+
+
+def unbroken(text: str) -> str:
+    """`log t = 4191` stays in one line."""
+    return text.replace("log t = ", "log\N{NO-BREAK SPACE}t = ").replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
 
 
 def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the template

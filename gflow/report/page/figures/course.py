@@ -22,7 +22,7 @@ from gflow.report.page.figures.drawing import (
 )
 from gflow.report.page.figures.material import Array, Material
 
-MOST_LINES = 60  # more samples than this are shown as a band
+MOST_LINES, MOST_POINTS = 60, 240  # more samples than the first are shown as a band
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}
 LABEL_NAMES = {1: "y = +1", -1: "y = −1", 0: "samples"}
 SUPPORT = 1e-9  # a share above rounding
@@ -34,7 +34,7 @@ def loss(material: Material) -> Drawing:
     figure, ax = axes()
     ax.plot(material.x, product, color=BLUE)
     ax.set_ylabel("log((1 + t) L)")
-    material.time.dress(ax)
+    material.dress(ax)
     half = product[np.searchsorted(material.x, 0.5 * material.x[-1]) :]
     caption = (
         f"Loss L times 1 + t. A level line is a loss that falls like 1/t. At the end, {time_text(material.v[-1])}, "
@@ -48,35 +48,38 @@ def loss(material: Material) -> Drawing:
 def margins(material: Material) -> Drawing | Absent:
     """Margins over the power of the norm that makes them independent of the scale of the parameters."""
     title = "Where do the margins go?"
-    series, facts = material.trajectory.series, material.trajectory.facts
-    degree = float(facts.get("homogeneity", 1))
-    norm = next((name for name in ("parameter_norm", "weight_norm") if name in series), None)
+    norm = next((name for name in ("parameter_norm", "weight_norm") if name in material.trajectory.series), None)
     if norm is None:
         return Absent(title, "this run recorded no norm of its parameters")
-    size = series[norm] ** degree
-    if not (size > 0.0).any():
+    degree = float(material.trajectory.facts.get("homogeneity", 1))
+    rows = material.rows(MOST_POINTS)
+    size = material.trajectory.series[norm][rows] ** degree
+    rows, size = rows[size > 0.0], size[size > 0.0]
+    if not len(rows):
         return Absent(title, "all parameters are 0")
-    # Nothing is drawn where the parameters are 0.
-    blank = np.full((len(size), material.trajectory.sizes["sample"]), np.nan)
-    values = np.divide(material.trajectory.margins, size[:, None], where=size[:, None] > 0.0, out=blank)
+    values = material.trajectory.margins[rows] / size[:, None]
+    scale, limit = _norm_text(degree, norm), material.found("limit", "normalized_margin")
     figure, ax = axes()
-    _draw_margins(ax, material, values)
-    limit = material.found("limit", "normalized_margin")
+    _draw_margins(ax, material, material.x[rows], values)
     if limit is not None:
         ax.axhline(limit, color=INK, linestyle="--", linewidth=1.2, label=f"limit {limit:.4g}")
-    scale = _norm_text(degree, norm)
     ax.set_ylabel(f"margin / {scale}")
-    material.time.dress(ax)
+    material.dress(ax)
     legend_above(ax)
-    first, last = (values[size > 0.0][row] for row in (0, -1))
-    caption = (
-        f"Margins p = y f(x) of the {values.shape[1]} samples over {scale}"
-        + ("; the band has all of them, the dark part half. " if values.shape[1] > MOST_LINES else ", a line each. ")
-        + f"At the end they lie between {last.min():.4g} and {last.max():.4g}"
-        + (f"; the limit of the least is {limit:.4g}." if limit is not None else ".")
-    )
-    alt = f"Normalised margins over time, the least from {first.min():.3g} to {last.min():.4g} at the end."
+    caption = _margins_caption(material, values, scale, limit)
+    alt = f"Normalised margins over time, the least from {values[0].min():.3g} to {values[-1].min():.4g} at the end."
     return Drawing("margins", title, caption, alt, figure)
+
+
+def _margins_caption(material: Material, values: Array, scale: str, limit: float | None) -> str:
+    several = material.trajectory.facts.get("outputs", 1) != 1
+    meaning = "p (output of the label over those of the other classes)" if several else "p = y f(x)"
+    shown = "; the band has all of them, the dark part half" if values.shape[1] > MOST_LINES else ", a line each"
+    end = "" if limit is None else f"; the limit of the least is {limit:.4g}"
+    return (
+        f"Margins {meaning} of the {values.shape[1]} samples over {scale}{shown}. At the end they lie between "
+        f"{values[-1].min():.4g} and {values[-1].max():.4g}{end}."
+    )
 
 
 def _norm_text(degree: float, series: str) -> str:
@@ -84,18 +87,19 @@ def _norm_text(degree: float, series: str) -> str:
     return norm if degree == 1.0 else norm + f"{degree:g}".translate(SUPERSCRIPTS)
 
 
-def _draw_margins(ax: Axes, material: Material, values: Array) -> None:
+def _draw_margins(ax: Axes, material: Material, x: Array, values: Array) -> None:
+    """A line a sample, or a band where that would be too many; x (k,), values (k, n)."""
     if values.shape[1] <= MOST_LINES:
         for sign, name in LABEL_NAMES.items():
             chosen = values[:, material.label == sign]
             if chosen.size:
-                lines = ax.plot(material.x, chosen, color=COLOURS[sign], linewidth=0.9, alpha=0.75)
+                lines = ax.plot(x, chosen, color=COLOURS[sign], linewidth=0.9, alpha=0.75)
                 lines[0].set_label(name)
         return
     low, first, middle, third, high = np.percentile(values, [0, 25, 50, 75, 100], axis=1)
-    ax.fill_between(material.x, low, high, color=BLUE, alpha=0.18, linewidth=0, label="all")
-    ax.fill_between(material.x, first, third, color=BLUE, alpha=0.35, linewidth=0, label="half")
-    ax.plot(material.x, middle, color=BLUE, label="median")
+    ax.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0, label="all")
+    ax.fill_between(x, first, third, color=BLUE, alpha=0.35, linewidth=0, label="half")
+    ax.plot(x, middle, color=BLUE, label="median")
 
 
 def support(material: Material) -> Drawing | Absent:
@@ -151,7 +155,7 @@ def spread(material: Material) -> Drawing | Absent:
     ax.plot(material.x, np.where(positive, values, np.nan), color=GREEN)
     logarithmic(ax, "y", float(values[positive].min()), float(values.max()))
     ax.set_ylabel("(max p − min p) / max |p|")
-    material.time.dress(ax)
+    material.dress(ax)
     support = material.found("limit", "support")
     of = f"{support} of {material.trajectory.sizes['sample']} samples"
     caption = (

@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from gflow.report.page.figures.drawing import power_text
+from gflow.report.page.figures.drawing import INK, power_text
 from gflow.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 Json = Mapping[str, Any]  # an object of analysis.json or comparison.json
 
+FAR_APART = 0.02  # of the axis
 STRETCHED_FROM = 30.0  # from this log(1 + t) on, the axis itself is logarithmic: else all that happens is at its edge
 
 
@@ -76,6 +77,13 @@ class Material:
     def x(self) -> Array:
         """(T,) where the rows stand on the axis of time."""
         return self.time.place(self.v)
+
+    def dress(self, ax: Axes) -> None:
+        """The axis of time, with marks at rows that are far apart: lines between those are no data."""
+        self.time.dress(ax)
+        apart = np.diff(self.x) > FAR_APART * self.x[-1]
+        marked = self.x[np.append(apart, False) | np.append(False, apart)]
+        ax.plot(marked, np.zeros(len(marked)), "|", color=INK, markersize=7.0, transform=ax.get_xaxis_transform())
 
     def rows(self, most: int) -> NDArray[np.int64]:
         """At most so many rows, evenly along the axis of time, with the first and the last."""

@@ -76,7 +76,7 @@ def pairs_over_time(material: Material) -> Drawing | Absent:
     _image(ax, history[place][:, shown].T, (0.0, end, 100.0, 0.0))
     _moments(ax, material)
     ax.set_ylabel("pairs (neuron, sample), in %")
-    material.time.dress(ax)
+    material.dress(ax)
     ax.set_xlim(0.0, end)
     _legend(ax, material.kinked)
     moved = int(np.count_nonzero(rest))
@@ -112,7 +112,7 @@ def switches(material: Material) -> Drawing | Absent:
         )
     ax.set_ylabel("events so far; pairs")
     ax.set_ylim(bottom=0.0)
-    material.time.dress(ax)
+    material.dress(ax)
     legend_above(ax)
     caption = (
         f"Events so far, by kind: {len(events)} in all, the last at {time_text(events.log1p_time[-1])}. The broad line "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gflow.report.page.figures.drawing import (
     BLUE,
@@ -27,7 +28,7 @@ RANKS = {
 }
 SHOWN_VALUES, LEAST_VALUE = 6, 1e-7
 ROWS_OF_SPECTRUM, ROWS_OF_ANGLES = 48, 120
-ROUNDING = 1e-9  # radians; velocities are differences of large numbers late in a run
+ROUNDING = 1e-9  # radians; late in a run velocities come from small differences of large margins
 
 
 def stable_rank(material: Material) -> Drawing | Absent:
@@ -51,11 +52,12 @@ def stable_rank(material: Material) -> Drawing | Absent:
     if limit is not None:
         ax.axhline(limit, color=INK, linestyle=":", linewidth=1.2, label=f"limit of W {limit:.4g}")
     ax.set_ylabel("stable rank |W|² / σ₁²")
-    material.time.dress(ax)
+    material.dress(ax)
     legend_above(ax, 4)
+    parts = " and of its rows with a > 0 (W+) and a < 0 (W−)" if len(names) > 1 else ""
     caption = (
-        "Squared Frobenius norm over squared spectral norm of W and of its rows with a > 0 (W+) and a < 0 (W−): 1 is "
-        f"the least there is. At the end: {', '.join(ends)}."
+        f"Squared Frobenius norm over squared spectral norm of W{parts}: 1 is the least there is. "
+        f"At the end: {', '.join(ends)}."
     )
     alt = f"Stable ranks over time; at the end {', '.join(ends)}."
     return Drawing("stable-rank", title, caption, alt, figure)
@@ -77,7 +79,7 @@ def spectrum(material: Material) -> Drawing | Absent:
     least = max(float(shares.min()), LEAST_VALUE)
     logarithmic(ax, "y", least, 1.0)
     ax.set_ylabel("singular value / σ₁")
-    material.time.dress(ax)
+    material.dress(ax)
     legend_above(ax, SHOWN_VALUES)
     kept = int(np.count_nonzero(values[-1] > 0.01 * values[-1, 0]))
     caption = (
@@ -101,11 +103,11 @@ def _to_limit(material: Material, v: Array) -> Drawing:
     x = material.time.place(v)
     figure, ax = axes()
     for values, colour, dashes, label in ((angle, BLUE, "-", "W"), (turning, ORANGE, "--", "velocity dW/dτ")):
-        ax.plot(x, np.where(values > ROUNDING, values, np.nan), color=colour, linestyle=dashes, label=label)
-    seen = np.concatenate([angle, turning]).clip(ROUNDING)
-    logarithmic(ax, "y", float(seen.min()), float(seen.max()))
+        ax.plot(x, np.where(_resolved(values), values, np.nan), color=colour, linestyle=dashes, label=label)
+    seen = np.concatenate([values[_resolved(values)] for values in (angle, turning)])
+    logarithmic(ax, "y", float(seen.min(initial=1.0)), float(seen.max(initial=1.0)))
     ax.set_ylabel("angle to the limit (radians)")
-    material.time.dress(ax)
+    material.dress(ax)
     legend_above(ax)
     bound = material.found("direction", "angle_bound")
     standing = material.found("direction", "verdict")
@@ -113,10 +115,15 @@ def _to_limit(material: Material, v: Array) -> Drawing:
         f"Angle of W, and of the direction in which it moves, to the {standing} limit of the flow. At the end W is "
         f"{angle[-1]:.3g} rad from it, its velocity {turning[-1]:.3g} rad"
         + (f"; W is proved to stay within {bound:.3g} rad from there on." if bound is not None else ".")
-        + (" Angles below 10⁻⁹ are rounding and not drawn." if seen.min() == ROUNDING else "")
+        + (" What follows a first angle below 10⁻⁹ is rounding and not drawn." if len(seen) < 2 * len(v) else "")
     )
     alt = f"Angle of W to its limit, from {angle[0]:.3g} to {angle[-1]:.3g} rad, logarithmic."
     return Drawing("direction", "How far is the direction of W from its limit?", caption, alt, figure)
+
+
+def _resolved(angle: Array) -> NDArray[np.bool_]:
+    """(k,) which values come before the first that rounding may have made."""
+    return np.logical_and.accumulate(angle > ROUNDING)
 
 
 def _to_last(material: Material) -> Drawing | Absent:
@@ -129,7 +136,7 @@ def _to_last(material: Material) -> Drawing | Absent:
     ax.plot(material.x[rows], angle, color=PURPLE)
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel("angle to W at the end (radians)")
-    material.time.dress(ax)
+    material.dress(ax)
     caption = (
         f"Angle of W to W at the last row, {angle[0]:.3g} rad at the start. No limit direction of this run is known, "
         "and this curve ends at 0 by definition: it shows how fast W turns, not that it converges."
