@@ -133,6 +133,6 @@ def _run(trajectory: Trajectory, eta: float) -> Json:
 
 
 def _without_end() -> Json:
-    names = ("max_relative_gap", "max_relative_gap_time", "final_direction_angle", "sharpness_times_eta")
+    names = ("max_relative_gap", "max_relative_gap_time", "final_direction_angle", "pattern_agreement")
     empty: dict[str, list[float]] = {name: [] for name in ("log1p_time", "relative_gap", "pattern_agreement")}
     return dict.fromkeys(names) | {"outcome": "diverged", "steps": 3, "verdict": "diverges", "series": empty}

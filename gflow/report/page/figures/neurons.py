@@ -175,8 +175,8 @@ def turning_and_size(material: Material) -> Drawing | Absent:
     legend_above(ax)
     agreement = _rank_correlation(1.0 - cosine, sizes)
     caption = (
-        f"A mark is a neuron at the end ({_part_text(len(kept), len(sizes))}); left means "
-        f"turned far. Rank correlation (Spearman) of the turning 1 − cosine with |a| |w|: {agreement:.3g}."
+        f"Marks are {_part_text(len(kept), len(sizes))} at the end; left means turned far. Rank correlation (Spearman) "
+        f"of the turning 1 − cosine with |a| |w|: {agreement:.3g}."
     )
     alt = f"Scatter of rotation against norm of {len(sizes)} neurons, rank correlation {agreement:.3g}."
     return Drawing("neurons-turning", title, caption, alt, figure)

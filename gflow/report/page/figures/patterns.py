@@ -27,6 +27,7 @@ from gflow.trajectory import EVENT_KINDS
 Signs = NDArray[np.int8]
 PIXELS = np.array([to_rgba(colour) for colour in (MINUS_SIDE, SLIDING, PLUS_SIDE)])  # by sign + 1
 MOST_PAIRS, MOST_COLUMNS, MOST_POINTS = 360, 400, 240
+HEIGHTS = 3.4, 6.2  # inches: a line of pixels for each of some 500 neurons
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
@@ -36,7 +37,7 @@ def final_pattern(material: Material) -> Drawing:
     neurons = _in_order(pattern, material.sign)
     samples = _in_order(pattern.T, material.label)
     m, n = pattern.shape
-    figure, ax = axes(3.6)
+    figure, ax = axes(float(np.clip(2.4 + m / 128.0, *HEIGHTS)))
     _image(ax, pattern[np.ix_(neurons, samples)], (0.0, float(n), float(m), 0.0))
     for border, line in ((np.sum(material.sign > 0), ax.axhline), (np.sum(material.label > 0), ax.axvline)):
         if 0 < border < (m if line == ax.axhline else n):
