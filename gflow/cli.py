@@ -183,8 +183,10 @@ def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | Non
 def report(path: Path, out: Path | None, form: Format | None) -> None:
     """Write the report of a run: one HTML file with its answers, figures, claims and provenance.
 
-    PATH is a run folder or its trajectory.h5.  What `gflow analyze` and `gflow compare` left beside it is shown.
+    PATH is a run folder or its trajectory.h5.  What `gflow compare` left beside it is shown, and what `gflow analyze`
+    did; a run that was not analysed yet is analysed first.
     """
+    from gflow.pipeline import analyze as run
     from gflow.report.lines import size_text
     from gflow.report.page import found_beside, write_figures, write_page
     from gflow.trajectory import open_trajectory
@@ -192,6 +194,9 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     trajectory = open_trajectory(path)
     folder = trajectory.path.parent
     found = found_beside(trajectory)
+    if found.analysis is None and trajectory.kind == "flow":
+        run(trajectory)
+        found = found_beside(trajectory)
     for note in found.notes:
         click.echo(f"gflow: {note}", err=True)
     target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html")

@@ -246,7 +246,7 @@ def _proved_limit(subject: Subject) -> Array | None:
         prospect = subject.prospect
         known = prospect is not None and prospect.standing == "proved"
         return prospect.limit.U if known and prospect is not None and prospect.limit is not None else None
-    finding, limit = foreseen(subject.problem, last.side, last.U, last.p)
+    finding, limit = foreseen(subject.problem, last.side, last.U)
     return limit.U if finding.proved and limit is not None else None
 
 
