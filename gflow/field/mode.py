@@ -90,7 +90,18 @@ class Mode:
         self.slopes[j] = self._held_out(self.minus[j][None], self.side[j][None])[0]
         self._factor(j)
         if hold:
-            self.dependent[j] = None
+            self.hold(j)
+
+    def hold(self, j: int) -> None:
+        """Neuron j stays on its kinks whatever their hull says."""
+        self.dependent[j] = None
+
+    @property
+    def inexact(self) -> NDArray[np.bool_]:
+        """(m,): neurons held because it was decided so, or because their kinks have too many cells."""
+        held = np.zeros(self.side.shape[0], dtype=bool)
+        held[[j for j, cells_around in self.dependent.items() if cells_around is None]] = True
+        return held
 
     def refresh(self) -> None:
         """Forget how this mode was reached: what is derived then depends on `side` alone, bit for bit."""

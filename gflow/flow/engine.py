@@ -92,9 +92,11 @@ class Engine:
         self._mode.refresh()
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
-    def resume(self, state: FlowState) -> FlowState:
-        """Go on from a state; its step is guessed where it is not known (0)."""
+    def resume(self, state: FlowState, inexact: NDArray[np.bool_] | None = None) -> FlowState:
+        """Go on from a state, its step guessed where it is not known (0); inexact (m,): as in `Checkpoint`."""
         self._mode = self._coordinates.mode(self.problem, state.side)
+        for j in np.flatnonzero([] if inexact is None else inexact):
+            self._mode.hold(int(j))
         return state if state.h > 0.0 else replace(state, h=1e-3 * self._unit(state))
 
     def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
@@ -150,8 +152,14 @@ class Engine:
         parameters = self._coordinates.parameters(segment.branch, y)
         return self._state(segment.state.tau + unit * elapsed, float(y[-1]), parameters, unit * h)
 
+    @property
+    def inexact(self) -> NDArray[np.bool_]:
+        """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
+        return self._mode.inexact
+
     def refresh(self) -> None:
-        """Recompute what is kept of the mode from the sides alone, so that a state determines all that follows it."""
+        """Recompute what is kept of the mode from the sides alone, so that a state (with `inexact`)
+        determines all that follows it."""
         self._mode.refresh()
 
     def turned(

@@ -14,7 +14,7 @@ from gflow.field.dual import margin_rounding
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.engine import Engine, Segment
-from gflow.flow.state import Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
+from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, StepError, Stepper
@@ -59,54 +59,78 @@ class Cut:
 
 
 def simulate(
-    engine: Engine, until: Until, rows: Iterator[float], choice: Choice, origin: FlowState | None = None
+    engine: Engine, until: Until, rows: Iterator[float], choice: Choice, origin: FlowState | Checkpoint | None = None
 ) -> Iterator[Item]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
-    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  A row is
-    followed by the measure of the state it shows, so that a run that begins there says the same from then on.
-    rows: record times as v = log(1 + t), increasing, after the start.  origin: go on from there instead of t = 0.
+    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  What
+    follows a row depends on its checkpoint alone.
+    rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
+    at t = 0, or go on after the row of a checkpoint with the very items that came next.
     """
-    state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
-    watch = Watch(engine.problem) if until.certified else None
-    shown = replace(state, v=0.0, tau=0.0) if origin is None else state
-    yield replace(_measure_at_start(engine.segment(state)), v=shown.v)
-    yield Row(shown, steps := 0)
-    if margin_rounding(state.p) > UNRESOLVED:
-        yield Finish(Outcome.PRECISION, _unresolved(state), state, steps)
+    if isinstance(origin, Checkpoint):
+        at = replace(origin, state=engine.resume(origin.state, origin.inexact))
+    else:
+        at = yield from _begun(engine, origin)
+    if margin_rounding(at.state.p) > UNRESOLVED:
+        yield Finish(Outcome.PRECISION, _unresolved(at.state), at.state, at.steps)
         return
-    due, stiff, stalled = next(rows, None), False, 0
+    if at.resting:
+        yield from _rest(engine, at, until, rows)
+        return
+    watch = Watch(engine.problem) if until.certified else None
+    due = next(rows, None)
     while True:
-        segment = engine.segment(state)
+        segment = engine.segment(at.state)
         yield _measure_at_start(segment)
-        cut = yield from _integrate(segment, choice, stiff, _targets(segment, until, due), steps, watch)
-        steps, stiff = cut.steps, cut.stiff
+        cut = yield from _integrate(segment, choice, at.stiff, _targets(segment, until, due), at.steps, watch)
         # The root is at rounding distance from a target on the clock; what is shown is the target itself.
         v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
-        yield (measure := replace(segment.branch.measure(cut.y), v=v))
-        events: list[Event] = []
-        if cut.near is None:
-            state = engine.moved(segment, cut.elapsed, cut.y, cut.h)
-        else:
-            state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-            notes = Notes(notes.unsettled + said.unsettled, notes.conservative + said.conservative)
-            stalled = stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
-            yield from events
-        yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), steps)
+        yield replace(segment.branch.measure(cut.y), v=v)
+        at, events = _after(engine, segment, cut, at)
+        yield from events
+        yield Progress(at.state.v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
-            yield from _rest(state, measure, until, due, rows, steps, notes)
+            if until.v_end is None:
+                yield Row(at.state, _checkpoint(engine, at), last=True)
+            yield from _rest(engine, at, until, chain([] if due is None else [due], rows))
             return
-        outcome = _outcome(cut, state, stalled)
+        outcome = _outcome(cut, at)
         if cut.reached or outcome:
-            engine.refresh()
+            checkpoint, shown = _checkpoint(engine, at), replace(at.state, v=v)
             if watch is not None:
                 watch.forget()
-            shown = replace(state, v=v)
-            yield Row(shown, steps)
+            yield Row(shown, checkpoint, last=outcome is not None)
             due = next(rows, None)
         if outcome:
-            yield Finish(outcome, _sentence(outcome, cut, shown, events) + notes.sentence(), shown, steps)
+            yield Finish(outcome, _sentence(outcome, cut, shown, events) + at.notes.sentence(), shown, at.steps)
             return
+
+
+def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
+    """Row 0 with its measure, at t = 0 or at the origin."""
+    state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
+    at = Checkpoint(state, engine.inexact, notes=notes)
+    shown = replace(state, v=0.0, tau=0.0) if origin is None else state
+    yield replace(_measure_at_start(engine.segment(state)), v=shown.v)
+    yield Row(shown, at)
+    return at
+
+
+def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
+    """Where the loop stands after a cut, and the events there."""
+    at = replace(at, steps=cut.steps, stiff=cut.stiff, resting=cut.at_rest)
+    if cut.near is None:
+        return replace(at, state=engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
+    state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
+    stalled = at.stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
+    return replace(at, state=state, notes=at.notes + said, stalled=stalled), events
+
+
+def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
+    """Make what follows depend on the checkpoint alone, which is returned."""
+    engine.refresh()
+    return replace(at, inexact=engine.inexact)
 
 
 def _measure_at_start(segment: Segment) -> Measure:
@@ -148,7 +172,7 @@ def _integrate(
             step = stepper.step()
             cut = _first_cut(segment, stepper, step, targets, steps + 1)
         except StepError as error:
-            return Cut(elapsed, y, segment.state.h, steps, failure=str(error))
+            return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         if cut is not None:
             return Cut(cut.elapsed, cut.y, cut.h, steps, cut.near, cut.reached, stiff and cut.near is None)
@@ -206,39 +230,31 @@ def _first_guard(
     return root(stepper, step, lowest, low, high, resolution=GUARD_RESOLUTION)
 
 
-def _rest(
-    state: FlowState,
-    measure: Measure,
-    until: Until,
-    due: float | None,
-    rows: Iterator[float],
-    steps: int,
-    notes: Notes,
-) -> Iterator[Measure | Row | Finish]:
+def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
+    state = at.state
     if until.v_end is None:
-        yield Row(state, steps)
         sentence = f"stationary at {_when(state)}: nothing moves, and the loss stays at log loss {state.log_loss:.6g}"
-        yield Finish(Outcome.STATIONARY, sentence + notes.sentence(), state, steps)
+        yield Finish(Outcome.STATIONARY, sentence + at.notes.sentence(), state, at.steps)
         return
-    for v in chain([] if due is None else [due], rows):
-        if v < until.v_end:
-            yield replace(measure, v=v)
-            yield Row(replace(state, v=v), steps)
-    last = replace(state, v=until.v_end)
-    yield replace(measure, v=until.v_end)
-    yield Row(last, steps)
-    cut = Cut(0.0, np.empty(0), 0.0, steps)
+    at = _checkpoint(engine, at)
+    measure = _measure_at_start(engine.segment(state))
+    v_end = until.v_end
+    for v in chain((v for v in rows if v < v_end), [v_end]):
+        yield replace(measure, v=v)
+        yield Row(replace(state, v=v), at, last=v == v_end)
+    last = replace(state, v=v_end)
+    cut = Cut(0.0, np.empty(0), 0.0, at.steps)
     sentence = _sentence(until.outcome, cut, last, []) + f"; nothing but the clock moved after {_when(state)}"
-    yield Finish(until.outcome, sentence + notes.sentence(), last, steps)
+    yield Finish(until.outcome, sentence + at.notes.sentence(), last, at.steps)
 
 
-def _outcome(cut: Cut, state: FlowState, stalled: int) -> Outcome | None:
-    if margin_rounding(state.p) > UNRESOLVED:
+def _outcome(cut: Cut, at: Checkpoint) -> Outcome | None:
+    if margin_rounding(at.state.p) > UNRESOLVED:
         return Outcome.PRECISION
     if cut.failure:
         return Outcome.STEP_UNDERFLOW
-    if stalled > MOST_STALLED:
+    if at.stalled > MOST_STALLED:
         return Outcome.EVENTS_ACCUMULATE
     if cut.certified:
         return Outcome.CERTIFIED

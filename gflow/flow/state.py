@@ -61,6 +61,28 @@ class Notes:
             said += f"; selection: conservative at {self.conservative} instants with dependent kinks"
         return said
 
+    def __add__(self, other: Notes) -> Notes:
+        return Notes(self.unsettled + other.unsettled, self.conservative + other.conservative)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that the rest of a run depends on beside its scenario: it goes on from here to the same bits.
+
+    state: from which the loop goes on.  Its v and tau may differ from those that the row shows: by rounding where the
+    row is at a given time, by a leap of the clock at the start, and where nothing but the clock moves.
+    inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled: events in a row without
+    progress of tau.  resting: nothing but the clock moves any more.
+    """
+
+    state: FlowState
+    inexact: NDArray[np.bool_]
+    steps: int = 0
+    stiff: bool = False
+    stalled: int = 0
+    notes: Notes = Notes()
+    resting: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -102,10 +124,16 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The flow at a record time, and the accepted steps so far."""
+    """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows."""
 
     state: FlowState
-    steps: int
+    checkpoint: Checkpoint
+    last: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Accepted steps so far."""
+        return self.checkpoint.steps
 
 
 @dataclass(frozen=True, slots=True)
