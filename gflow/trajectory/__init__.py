@@ -1,6 +1,7 @@
 """Trajectories on disk: what is kept of a run, and the file that keeps it."""
 
 from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
+from gflow.trajectory.lock import sole_writer
 from gflow.trajectory.reader import Events, Trajectory, open_trajectory
 from gflow.trajectory.rows import EventEntry, Header, Progress, Row, Target
 from gflow.trajectory.writer import TrajectoryWriter
@@ -20,4 +21,5 @@ __all__ = [
     "Trajectory",
     "TrajectoryWriter",
     "open_trajectory",
+    "sole_writer",
 ]

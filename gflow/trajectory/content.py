@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from gflow.trajectory.rows import Header
 HdfFile = Any  # an open h5py.File; h5py carries no types
 HdfDataset = Any  # an h5py.Dataset
 Fact = str | float | int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a copy of a file has other than the original: attributes (None: none any more) and `layout.TEXTS`."""
+
+    attributes: Mapping[str, Fact | None] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_datasets(file: HdfFile, form: Form, sizes: Mapping[str, int], capacity: Mapping[str, int]) -> None:
@@ -84,11 +93,12 @@ def append(dataset: HdfDataset, first: int, block: NDArray[Any]) -> None:
     dataset[first:] = block
 
 
-def copy_content(old: HdfFile, new: HdfFile, form: Form, attributes: Mapping[str, Any]) -> None:
-    """Fill the datasets of `new`, as far as they go, from `old`; its attributes and texts, and some more."""
-    new.attrs.update(dict(old.attrs) | dict(attributes))
+def copy_content(old: HdfFile, new: HdfFile, form: Form, changes: Changes) -> None:
+    """Fill the datasets of `new`, as far as they go, from `old`; its attributes and texts, with some changes."""
+    attributes = dict(old.attrs) | dict(changes.attributes)
+    new.attrs.update({name: value for name, value in attributes.items() if value is not None})
     for name in layout.TEXTS:
-        write_text(new, name, old[name].asstr()[()])
+        write_text(new, name, changes.texts.get(name) or old[name].asstr()[()])
     for variable in form.variables:
         copy_dataset(old[variable.name], new[variable.name])
 
@@ -128,6 +138,7 @@ def form_of(file: HdfFile) -> Form:
         has_output_bias=OUTPUT_BIAS.name in file,
         has_directions="directions" in file,
         has_runs="eta" in file,
+        resumable="resume" in file,
     )
 
 
@@ -138,6 +149,7 @@ def check_rows(path: Path, file: HdfFile, form: Form) -> None:
         raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: run it again")
     names = [layout.ROW, *(variable.name for variable in form.rows)]
     names += [f"series/{name}" for name in form.series] + [f"neurons/{name}" for name in form.neuron_series]
+    names += [variable.name for variable in layout.RESUME] if form.resumable else []
     short = [name for name in names if file[name].len() < committed]
     if short:
         raise TrajectoryError(f"{path} is damaged: {committed} rows committed, fewer in {', '.join(short)}")

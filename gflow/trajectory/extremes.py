@@ -52,10 +52,7 @@ class Extremes:
         for name, beyond in self._beyond.items():
             if beyond:
                 self._until[name] = measure.v
-        self._beyond = {
-            "last_unfitted": measure.log_loss >= log(log(2.0)) - self._log_n,
-            "last_unfitted_g": log_mean_g >= log(log(2.0) / 3.0) - self._log_n,
-        }
+        self._begin(measure.log_loss, log_mean_g)
         self._margins(measure, log_g, log_mean_g)
         self._keep("inf_log_loss", measure.log_loss, measure.v)
         self._keep("sup_loss_rise", measure.log_loss - self._values["inf_log_loss"], measure.v)
@@ -67,8 +64,18 @@ class Extremes:
         values = {name: self._values[name] for name in self._names}
         return values | {f"{name}_at": self._at[name] for name in self._names} | self._until
 
+    def at_row(self, p: Array, log_loss: float) -> None:
+        """A step begins at a row with margins p (n,); a run that goes on from there knows no more of it than these."""
+        self._begin(log_loss, log_mean(self._loss.log_slope(p)))
+
+    def _begin(self, log_loss: float, log_mean_g: float) -> None:
+        self._beyond = {
+            "last_unfitted": log_loss >= log(log(2.0)) - self._log_n,
+            "last_unfitted_g": log_mean_g >= log(log(2.0) / 3.0) - self._log_n,
+        }
+
     def restore(self, values: Mapping[str, float]) -> None:
-        """Go on from the series of a row; the next `update` must bring the state that this row shows."""
+        """Go on from the series of a row; `at_row`, or the measure of the state that it shows, has to come next."""
         self._values = {name: float(values[name]) for name in self._names}
         self._at = {name: float(values[f"{name}_at"]) for name in self._names}
         self._until = {name: float(values[name]) for name in UNTIL}

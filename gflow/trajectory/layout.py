@@ -33,7 +33,12 @@ Rules that writer and reader share:
   taken; so `log1p_time` = log(1 + eta * step) starts anew with every run.  `pattern` holds the signs of the
   pre-activations, 0 where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not
   recorded.
-* *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends.
+* *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
+* *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by the datasets
+  of the row and those of `resume/`, the parameters U being `inner` (and `outer`, `output_bias` where trained) and the
+  sides of the pairs those in `pattern`.  A resume drops what is not committed, removes the outcome and appends to
+  `provenance`; when the run is extended to another end, `scenario`, `scenario_resolved` and `scenario_sha256` become
+  those of the new end.  Files without `resume` (of earlier versions, or not of a flow) cannot be resumed.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
   chunk is rewritten where it lies, so that a kill between (or, at a page boundary, inside) two writes of a
@@ -203,6 +208,19 @@ NEURON_SERIES = {
     "norm": "|a_j| |w_j|",
 }
 
+RESUME = (
+    Variable("resume/clock", (ROW,), "f8", "log(1 + t) from where the clock of the flow goes on"),
+    Variable("resume/tau", (ROW,), "f8", "tau from where the flow goes on"),
+    Variable("resume/step", (ROW,), "f8", "step in tau that the integrator tries next"),
+    Variable("resume/stiff", (ROW,), "i1", "1: the automatic choice has turned to the implicit method"),
+    Variable("resume/stalled", (ROW,), "i4", "events in a row without progress of tau"),
+    Variable("resume/unsettled", (ROW,), "i4", "pairs so far on kinks where solutions are not unique"),
+    Variable("resume/conservative", (ROW,), "i4", "decisions so far at dependent kinks that were not exact"),
+    Variable("resume/resting", (ROW,), "i1", "1: nothing but the clock moves any more"),
+    Variable("resume/held", (ROW, "neuron"), "i1", "1: the neuron is held on its kinks by decision"),
+)
+"""What the integrator goes on with after a row, beside the state in that row."""
+
 MAX_CHUNKS = 64
 """Entries of one node of HDF5's default chunk index; one more splits the node, which takes several writes."""
 PAGES = {"alignment_threshold": 2048, "alignment_interval": 4096}
@@ -231,6 +249,7 @@ class Form:
     has_output_bias: bool = False
     has_directions: bool = False
     has_runs: bool = False  # of descent: several, one after the other
+    resumable: bool = False
 
     @property
     def dimensions(self) -> tuple[Variable, ...]:
@@ -254,7 +273,8 @@ class Form:
         """All datasets but the texts, dimensions first."""
         series = tuple(series_variable(name) for name in self.series)
         neurons = tuple(neuron_variable(name) for name in self.neuron_series)
-        return self.dimensions + self.fixed + self.rows + series + neurons + (EVENTS if self.records_events else ())
+        events, resume = EVENTS if self.records_events else (), RESUME if self.resumable else ()
+        return self.dimensions + self.fixed + self.rows + series + neurons + events + resume
 
     @property
     def _outer(self) -> Variable:

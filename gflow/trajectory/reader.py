@@ -167,6 +167,17 @@ class Trajectory:
         with opened(self.path) as file:
             return Events(*(file[variable.name][: self.n_events] for variable in EVENTS))
 
+    @property
+    def resumable(self) -> bool:
+        """Does the file keep what a continuation needs?"""
+        return self._form.resumable
+
+    def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
+        """The fields of `layout.RESUME` at one row; empty where the file keeps none."""
+        with opened(self.path) as file:
+            number = range(self.n_rows)[row]
+            return {v.field: np.asarray(file[v.name][number]) for v in layout.RESUME if self.resumable}
+
     def weights(self, row: int) -> Floats:
         """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
         inner: Floats = self.read("inner", row)
@@ -225,8 +236,8 @@ class Trajectory:
         return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
 
     def to_xarray(self) -> xarray.DataTree:
-        """The committed content in memory, with named dimensions; groups `series`, `neurons` and `events` as in
-        the file.
+        """The committed content in memory, with named dimensions; groups `series`, `neurons`, `events` and
+        `resume` as in the file.
         """
         try:
             import xarray
@@ -244,6 +255,9 @@ class Trajectory:
         if self.neurons:
             neurons = {name: ((ROW, "neuron"), values) for name, values in self.neurons.items()}
             groups["neurons"] = xarray.Dataset(neurons)
+        if self.resumable:
+            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in layout.RESUME}
+            groups["resume"] = xarray.Dataset(resume)
         return xarray.DataTree.from_dict(groups)
 
     def _coordinate(self, axis: str) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -57,7 +57,13 @@ class Header:
             sizes["output"] = len(self.outer) if self.outer.ndim > 1 else 1
         return sizes
 
-    def form(self, series: Sequence[str], neuron_series: Sequence[str] = (), records_events: bool = True) -> Form:
+    def form(
+        self,
+        series: Sequence[str],
+        neuron_series: Sequence[str] = (),
+        records_events: bool = True,
+        resumable: bool = False,
+    ) -> Form:
         """The form of a file with this header and these series."""
         return Form(
             series=tuple(series),
@@ -68,6 +74,7 @@ class Header:
             has_output_bias=self.has_output_bias,
             has_directions=self.directions is not None,
             has_runs=self.kind == DESCENT,
+            resumable=resumable,
         )
 
 
@@ -76,7 +83,7 @@ class Row:
     """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means.
 
     `outer` and `output_bias` are given exactly where the header says that they are trained, `eta` and `step` exactly in
-    a file of descent.
+    a file of descent; `resume` holds the fields of `layout.RESUME` where the file keeps them, and is empty elsewhere.
     """
 
     log1p_time: float
@@ -91,6 +98,7 @@ class Row:
     eta: float | None = None
     step: int | None = None
     neurons: dict[str, Floats] = field(default_factory=dict)  # (m,) each
+    resume: Mapping[str, float | NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class EventEntry(NamedTuple):

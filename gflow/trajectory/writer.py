@@ -8,11 +8,13 @@ file that ordinary readers refuse.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -27,18 +29,18 @@ from gflow.trajectory.columns import (
     event_columns,
     row_columns,
 )
-from gflow.trajectory.content import HdfFile, append, copy_content, create_datasets, write_header
-from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, Form
+from gflow.trajectory.content import Changes, HdfFile, append, copy_content, create_datasets, form_of, write_header
+from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, UNLIMITED, Form
 from gflow.trajectory.rows import EventEntry, Header, Row
 
 ROW_CAPACITY = 256
 EVENT_CAPACITY = 65_536
 GROWTH = 4
-FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable"
+FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable, and --resume goes on"
 
 
 class TrajectoryWriter:
-    """Appends blocks of rows and events to one file; made by `create`.  `n_rows` of them are safe on disk."""
+    """Appends blocks of rows and events to one file; made by `create` or `reopen`.  `n_rows` are safe on disk."""
 
     def __init__(self, path: Path, sizes: Mapping[str, int], form: Form) -> None:
         self.path = path
@@ -58,18 +60,19 @@ class TrajectoryWriter:
         *,
         neuron_series: Sequence[str] = (),
         records_events: bool = True,
+        resumable: bool = False,
         expected_rows: int = ROW_CAPACITY,
     ) -> Self:
         """A new file with the header and no rows; its folder is made.
 
         `series_names` come from `layout.SERIES` and contain `events`, `neuron_series` from
-        `layout.NEURON_SERIES`; every row must bring exactly these.  More rows than expected cost one copy of
-        the file for each factor of `GROWTH`.  TrajectoryError if the arrays of the header do not fit each
-        other, there is a file already, or the place cannot be written.
+        `layout.NEURON_SERIES`; every row must bring exactly these, and `layout.RESUME` if `resumable`.  More
+        rows than expected cost one copy of the file for each factor of `GROWTH`.  TrajectoryError if the arrays
+        of the header do not fit each other, there is a file already, or the place cannot be written.
         """
         check_series_names(series_names)
         check_neuron_series(neuron_series)
-        form = header.form(series_names, neuron_series, records_events)
+        form = header.form(series_names, neuron_series, records_events, resumable)
         check_header(header, form)
         writer = cls(Path(path), header.sizes(), form)
         writer._capacity[ROW] = max(expected_rows, layout.MAX_CHUNKS)
@@ -78,6 +81,33 @@ class TrajectoryWriter:
             refuse_existing(writer.path)
             part = writer._write_part(writer._capacity, lambda file: write_header(file, header, form))
             publish(part, writer.path)
+        return writer
+
+    @classmethod
+    def reopen(
+        cls, path: Path, provenance: Mapping[str, Any], changes: Changes, expected_rows: int = ROW_CAPACITY
+    ) -> Self:
+        """Go on with a file after its committed rows: a copy of them, with one more entry of `provenance` and without
+        the outcome, takes its place in one step.
+
+        `provenance`: any JSON value.  TrajectoryError if the disk refuses; the file is what it was then.
+        """
+        with refusals(f"{path} cannot be resumed", FREE_SPACE):
+            with h5py.File(path, "r") as file:
+                form, n_rows = form_of(file), int(file.attrs[layout.N_COMMITTED])
+                sizes = {axis.name: file[axis.name].len() for axis in form.dimensions if axis.name not in UNLIMITED}
+                counted = int(file[f"series/{EVENT_COUNT}"][n_rows - 1]) if form.records_events else 0
+                entries = [*json.loads(file["provenance"].asstr()[()]), dict(provenance)]
+            writer = cls(path, sizes, form)
+            writer.n_rows = writer._attempted = n_rows
+            writer._n_events = counted
+            writer._capacity = {
+                ROW: max(n_rows, expected_rows, layout.MAX_CHUNKS),
+                EVENT: grown(EVENT_CAPACITY, counted),
+            }
+            without = {layout.OUTCOME: None, layout.OUTCOME_SENTENCE: None}
+            texts = {"provenance": json.dumps(entries), **changes.texts}
+            writer._replace(Changes({**without, **changes.attributes}, texts), writer._capacity)
         return writer
 
     def commit(self, rows: Sequence[Row], events: Sequence[EventEntry] = ()) -> None:
@@ -94,11 +124,17 @@ class TrajectoryWriter:
             self._append(row_block, event_block, n_rows)
         self.n_rows, self._n_events = n_rows, n_events
 
-    def finish(self, outcome: str, sentence: str) -> None:
-        """Store how the run ended.  TrajectoryError if the disk refuses; the rows stay."""
+    def finish(self, outcome: str, sentence: str, rows: Sequence[Row] = (), events: Sequence[EventEntry] = ()) -> None:
+        """Store how the run ended with its last rows, both or neither.  TrajectoryError if the disk refuses; the rows
+        committed before stay."""
+        row_block, event_block = self._blocks(rows, events)
+        n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
+        ended = Changes({layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence, layout.N_COMMITTED: n_rows})
+        capacity = self._enough({ROW: n_rows, EVENT: n_events})
         with refusals(f"{self.path}: the outcome could not be saved", FREE_SPACE):
-            texts = {layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence}
-            self._replace(texts, self._capacity)
+            self._attempted = n_rows
+            self._replace(ended, capacity, lambda file: self._append_blocks(file, row_block, event_block))
+        self.n_rows, self._n_events, self._capacity = n_rows, n_events, capacity
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
         """What to append along the rows and along the events, checked before the file is touched."""
@@ -120,13 +156,16 @@ class TrajectoryWriter:
     def _append(self, row_block: Columns, event_block: Columns, n_rows: int) -> None:
         with open_for_append(self.path) as file:
             self._check_sole_writer(file)
-            for name, block in row_block.items():
-                append(file[name], self.n_rows, block)
-            for name, block in event_block.items():
-                append(file[name], self._n_events, block)
+            self._append_blocks(file, row_block, event_block)
             file.flush()
             file.attrs.modify(layout.N_COMMITTED, np.int64(n_rows))
             file.flush()
+
+    def _append_blocks(self, file: HdfFile, row_block: Columns, event_block: Columns) -> None:
+        for name, block in row_block.items():
+            append(file[name], self.n_rows, block)
+        for name, block in event_block.items():
+            append(file[name], self._n_events, block)
 
     def _check_sole_writer(self, file: HdfFile) -> None:
         found = int(file.attrs[layout.N_COMMITTED])
@@ -138,17 +177,27 @@ class TrajectoryWriter:
 
     def _make_room(self, needed: Mapping[str, int]) -> None:
         """Larger chunks when a dataset would otherwise have more than `layout.MAX_CHUNKS` of them."""
-        enough = {axis: grown(self._capacity[axis], length) for axis, length in needed.items()}
+        enough = self._enough(needed)
         if enough != self._capacity:
-            self._replace({}, enough)
+            self._replace(Changes(), enough)
             self._capacity = enough
 
-    def _replace(self, attributes: Mapping[str, str], capacity: Mapping[str, int]) -> None:
-        """Put a copy of the committed content, with more attributes, in the place of the file."""
-        present = {layout.N_COMMITTED: np.int64(self.n_rows), **attributes}
+    def _enough(self, needed: Mapping[str, int]) -> dict[str, int]:
+        return {axis: grown(self._capacity[axis], length) for axis, length in needed.items()}
+
+    def _replace(
+        self, changes: Changes, capacity: Mapping[str, int], more: Callable[[HdfFile], None] = lambda file: None
+    ) -> None:
+        """Put a copy of the committed content, with some changes and more after it, in the place of the file."""
+        changes = replace(changes, attributes={layout.N_COMMITTED: self.n_rows, **changes.attributes})
+
+        def fill(new: HdfFile) -> None:
+            copy_content(old, new, self._form, changes)
+            more(new)
+
         with h5py.File(self.path, "r") as old:
             self._check_sole_writer(old)
-            part = self._write_part(capacity, lambda new: copy_content(old, new, self._form, present))
+            part = self._write_part(capacity, fill)
         os.replace(part, self.path)
 
     def _write_part(self, capacity: Mapping[str, int], fill: Callable[[HdfFile], None]) -> Path:
