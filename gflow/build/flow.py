@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import dropwhile
 
 from gflow.build.engine_name import engine_name
 from gflow.build.setup import Setup
@@ -49,8 +50,12 @@ def build_until(scenario: Scenario) -> Until:
     return Until(v_end, outcome, until.log_loss, bool(until.certified))
 
 
-def build_rows(scenario: Scenario, until: Until) -> Iterator[float]:
-    """Record times after the start, as v.  Raises ScenarioError for a time after the end of the run."""
+def build_rows(scenario: Scenario, until: Until, after: float = 0.0) -> Iterator[float]:
+    """Record times v beyond `after`.  Raises ScenarioError for a time after the end of the run."""
+    return dropwhile(lambda v: v <= after, _all_rows(scenario, until))
+
+
+def _all_rows(scenario: Scenario, until: Until) -> Iterator[float]:
     times = scenario.record.times
     if not isinstance(times, GivenTimes):
         return spaced(times.spacing, times.count, until)

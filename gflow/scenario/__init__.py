@@ -1,12 +1,13 @@
 """Scenario files: YAML text to a frozen, validated specification.  No torch here."""
 
-from gflow.scenario.fingerprint import sha256
+from gflow.scenario.fingerprint import differences, sha256
 from gflow.scenario.load import load_scenario, parse_scenario, resolved_yaml
 from gflow.scenario.schema import Origin, Scenario, json_schema
 
 __all__ = [
     "Origin",
     "Scenario",
+    "differences",
     "json_schema",
     "load_scenario",
     "parse_scenario",

@@ -1,9 +1,11 @@
-"""The identity of a scenario."""
+"""The identity of a scenario, and in what two of them differ."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from gflow.scenario.schema import Scenario
 
@@ -17,3 +19,17 @@ def sha256(scenario: Scenario) -> str:
     content = scenario.model_dump(mode="json", exclude_none=True)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def differences(one: Scenario, other: Scenario) -> list[str]:
+    """The keys, `flow.until.time` for instance, with other values in the two; in the order of the file, lists whole."""
+    first, second = (dict(_leaves(scenario.model_dump(mode="json"))) for scenario in (one, other))
+    return [key for key in first | second if key not in first or key not in second or first[key] != second[key]]
+
+
+def _leaves(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:  # Any: JSON values
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield above + key, value

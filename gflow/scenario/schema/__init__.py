@@ -24,7 +24,7 @@ from gflow.scenario.schema.network import (
     TwoLayerModel,
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
-from gflow.scenario.schema.run import Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
+from gflow.scenario.schema.run import Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import AnalysisName, Origin, Record, Scenario, json_schema
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "BalancedInit",
     "BreastCancerData",
     "ClustersData",
+    "Commit",
     "Data",
     "Descent",
     "DescentUntil",

@@ -80,6 +80,15 @@ class GivenTimes(Spec):
         return self
 
 
+class Commit(Spec):
+    """How often rows become safe on disk: at the first row after so many seconds, or after so many rows."""
+
+    seconds: float = Field(default=1.0, ge=0, le=86_400)
+    """how long rows may wait, in seconds of wall-clock time from 0 (every row is saved at once) to 86400"""
+    rows: int | None = Field(default=None, ge=1, le=100_000)
+    """how many rows may wait, from 1 to 100000; any number by default"""
+
+
 def times_shape(value: Any) -> str | None:  # Any: not yet validated
     """The tag of the two ways to give row times; `at` decides."""
     if isinstance(value, GivenTimes) or (isinstance(value, dict) and "at" in value):

@@ -14,7 +14,7 @@ from gflow.scenario.schema.base import LIST, NAME, Seed, Spec, refuse, shape_of
 from gflow.scenario.schema.data import Data
 from gflow.scenario.schema.init import Init
 from gflow.scenario.schema.network import Model
-from gflow.scenario.schema.run import Descent, Flow, GivenTimes, SpacedTimes, times_shape
+from gflow.scenario.schema.run import Commit, Descent, Flow, GivenTimes, SpacedTimes, times_shape
 
 AnalysisName = Literal["freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims"]
 AnalysisList = Annotated[tuple[AnalysisName, ...], Field(strict=False)]
@@ -38,6 +38,8 @@ class Record(Spec):
     """the row times: {spacing: log | loglog | linear, count: rows} or {at: [times]}"""
     events: bool = True
     """whether every crossing, slide and leave is recorded, true or false"""
+    commit: Commit | None = None
+    """when rows become safe on disk: {seconds: most to wait, rows: most to wait}; by default {seconds: 1.0}"""
 
 
 class Scenario(Spec):
@@ -65,7 +67,7 @@ class Scenario(Spec):
     flow: Flow
     """the integration: {engine, method, rtol, atol, until}"""
     record: Record = Field(default_factory=Record)
-    """what is recorded: {times, events}"""
+    """what is recorded: {times, events, commit}"""
     analyses: Annotated[Literal["all"], NAME] | Annotated[AnalysisList, LIST] = Field(
         default="all", discriminator=Discriminator(shape_of)
     )
