@@ -44,14 +44,20 @@ def main() -> None:
 @click.option("--out", type=click.Path(), help="Run folder [default: outputs/<name>].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: flow.rtol=1e-10.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where the primal engine runs.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder; flow.until may be later than it was.")
 @click.option("--overwrite", is_flag=True, help="Replace the trajectory that the run folder already has.")
-def simulate(file: Path, out: str | None, overrides: tuple[str, ...], device: str, overwrite: bool) -> None:
+def simulate(
+    file: Path, out: str | None, overrides: tuple[str, ...], device: str, resume: bool, overwrite: bool
+) -> None:
     """Integrate the gradient flow of the scenario FILE and write its trajectory.
+
+    A run that was interrupted or killed goes on with --resume, to the bits it would have had without a stop.  With a
+    later end (--set flow.until.log_time=1e5 --resume) a run that has ended is continued.
 
     Exit codes: 0 the end condition was reached; 2 bad input; 3 stopped by a limit, what was reached is saved;
     130 interrupted, what was reached is saved.
     """
-    trajectory = _trajectory(file, out, overrides, device, overwrite)
+    trajectory = _trajectory(file, out, overrides, device, resume, overwrite)
     from gflow.pipeline import stopped_by_limit
     from gflow.report.summary import closing_table, headline
 
@@ -61,7 +67,9 @@ def simulate(file: Path, out: str | None, overrides: tuple[str, ...], device: st
         click.get_current_context().exit(EXIT_LIMIT)
 
 
-def _trajectory(file: Path, out: str | None, overrides: tuple[str, ...], device: str, overwrite: bool) -> Trajectory:
+def _trajectory(
+    file: Path, out: str | None, overrides: tuple[str, ...], device: str, resume: bool, overwrite: bool
+) -> Trajectory:
     """The run itself.  An interruption without words of its own came before anything was written."""
     try:
         from gflow.pipeline import simulate as run
@@ -70,7 +78,8 @@ def _trajectory(file: Path, out: str | None, overrides: tuple[str, ...], device:
 
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
         try:
-            return run(load_scenario(file, overrides), out, progress=printer, overwrite=overwrite, device=device)
+            scenario = load_scenario(file, overrides)
+            return run(scenario, out, resume, printer, overwrite, device, say=lambda text: click.echo(text, err=True))
         finally:
             printer.close()
     except KeyboardInterrupt as stop:

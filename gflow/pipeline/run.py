@@ -14,17 +14,17 @@ from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.state import Event, Finish, Item, Progress, Row
 from gflow.flow.stopping import Until, log_time
+from gflow.pipeline.resumption import entry, kept_of
 from gflow.scenario import Scenario, resolved_yaml, sha256
-from gflow.scenario.schema import SpacedTimes
-from gflow.trajectory import EventEntry, Header, Target, TrajectoryWriter
+from gflow.scenario.schema import Commit, SpacedTimes
+from gflow.trajectory import EventEntry, Header, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory import Progress as RunProgress
 from gflow.trajectory import Row as FileRow
+from gflow.trajectory.content import Changes
 from gflow.trajectory.extremes import Extremes
 from gflow.trajectory.recorder import Recorder
 
-# Rows wait at most this long (seconds) before they are safe on disk.
-COMMIT_EVERY = 1.0
-
+SCENARIO_FILE = "scenario.yaml"
 ProgressCallback = Callable[[RunProgress], None]
 
 
@@ -38,7 +38,9 @@ class Run:
         times = scenario.record.times
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
         self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
+        self._cadence = scenario.record.commit or Commit()
         self._rows: list[FileRow] = []
+        self._last: list[FileRow] = []  # the row at the end, which is saved with the outcome
         self._events: list[EventEntry] = []
         self._counted = 0
         self._last_commit = time.monotonic()
@@ -55,11 +57,29 @@ class Run:
             list(row.series),
             neuron_series=list(row.neurons),
             records_events=self._scenario.record.events,
+            resumable=True,
             expected_rows=expected_rows(self._scenario),
         )
         self._rows = [row]
         self.commit()
         _write_scenario(self._scenario, self._path.parent)
+
+    def reopen(self, kept: Trajectory) -> None:
+        """Go on with a file after its last row."""
+        self._first_log_loss = float(kept.read("log_loss", 0))
+        self._counted = int(kept.read("series/events", -1))
+        self._extremes.restore({name: float(kept.read(f"series/{name}", -1)) for name in kept.series})
+        self._extremes.at_row(kept.read("margins", -1), float(kept.read("log_loss", -1)))
+        extended = kept.scenario_sha256 != sha256(self._scenario)
+        self._writer = TrajectoryWriter.reopen(
+            kept.path,
+            entry(provenance(self._scenario), kept),
+            _changes(self._scenario) if extended else Changes(),
+            expected_rows=kept.n_rows + expected_rows(self._scenario),
+        )
+        self._safe = kept.n_rows, float(kept.read("log1p_time", -1))
+        if extended or not (kept.path.parent / SCENARIO_FILE).exists():
+            _write_scenario(self._scenario, self._path.parent)
 
     def take(self, item: Item) -> None:
         """One item of the flow."""
@@ -69,9 +89,8 @@ class Run:
                 if self._scenario.record.events:
                     self._events.append(self._recorder.entry(item))
             case Row():
-                self._rows.append(self._row(item))
-                if time.monotonic() - self._last_commit > COMMIT_EVERY:
-                    self.commit()
+                (self._last if item.last else self._rows).append(self._row(item))
+                self._commit_if_due()
             case Measure():
                 self._extremes.update(item)
             case Progress():
@@ -79,11 +98,17 @@ class Run:
                     self._progress(self._shown(item))
             case Finish():
                 self.commit()
-                self._writer.finish(item.outcome.value, item.sentence)
+                self._writer.finish(item.outcome.value, item.sentence, self._last, self._events)
 
     def _row(self, at: Row) -> FileRow:
         row = self._recorder.row(at.state, self._counted, at.steps)
-        return replace(row, series=row.series | self._extremes.values())
+        self._extremes.at_row(at.state.p, at.state.log_loss)
+        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint))
+
+    def _commit_if_due(self) -> None:
+        full = self._cadence.rows is not None and len(self._rows) >= self._cadence.rows
+        if full or time.monotonic() - self._last_commit >= self._cadence.seconds:
+            self.commit()
 
     def commit(self) -> None:
         """Make the rows so far safe."""
@@ -100,7 +125,9 @@ class Run:
         rows, v = self._safe
         log_t = log_time(v)
         reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
-        return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}"
+        return (
+            f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}; go on with --resume"
+        )
 
     def _shown(self, at: Progress) -> RunProgress:
         log_t = log_time(at.v)
@@ -130,9 +157,15 @@ def given_text(scenario: Scenario) -> bytes:
 
 def _write_scenario(scenario: Scenario, folder: Path) -> None:
     try:
-        (folder / "scenario.yaml").write_bytes(given_text(scenario))
+        (folder / SCENARIO_FILE).write_bytes(given_text(scenario))
     except OSError as error:
-        raise TrajectoryError(f"{folder / 'scenario.yaml'} cannot be written: {error}: choose another --out") from error
+        raise TrajectoryError(f"{folder / SCENARIO_FILE} cannot be written: {error}: choose another --out") from error
+
+
+def _changes(scenario: Scenario) -> Changes:
+    """What a file says of its scenario, for another one."""
+    texts = {"scenario": given_text(scenario).decode(), "scenario_resolved": resolved_yaml(scenario)}
+    return Changes({"scenario_sha256": sha256(scenario)}, texts)
 
 
 def header(scenario: Scenario, setup: Setup) -> Header:

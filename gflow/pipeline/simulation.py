@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -21,9 +21,12 @@ from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Finish, Item, Outcome, Row
 from gflow.flow.stopping import Until
 from gflow.pipeline.interruption import Interruption
-from gflow.pipeline.run import ProgressCallback, Run, given_text
+from gflow.pipeline.resumption import check_data, check_scenario, last_checkpoint, nothing_left, stored_run
+from gflow.pipeline.run import SCENARIO_FILE, ProgressCallback, Run, given_text
 from gflow.scenario import Scenario
-from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory
+from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
+
+Say = Callable[[str], None]
 
 
 def simulate(
@@ -33,18 +36,38 @@ def simulate(
     progress: ProgressCallback | None = None,
     overwrite: bool = False,
     device: str = "cpu",
+    say: Say | None = None,
 ) -> Trajectory:
     """Integrate the gradient flow of a scenario and write the run folder `out` (default: outputs/<name>).
 
-    device: `cpu`, or `cuda` for the primal engine.  progress is called after every accepted step.  Raises
-    ScenarioError for unusable input and for lack of memory or disk, before anything is written, and TrajectoryError
-    where the folder already has a trajectory (unless overwrite) or cannot be written.
+    resume: go on with the run in that folder, to the bits it would have had without a stop (on the same machine, with
+    the same versions); only `flow.until` may have become later.  device: `cpu`, or `cuda` for the primal engine.
+    progress is called after every accepted step, say with a sentence on what a resume does.  Raises ScenarioError for
+    unusable input and for lack of memory or disk, before anything is written, and TrajectoryError where the folder
+    already has a trajectory (unless overwrite or resume), has none to resume, is in use or cannot be written.
     A run that is interrupted (SIGINT, SIGTERM) keeps its rows: KeyboardInterrupt passes through after they are saved,
     its message says what there is.
     """
-    if resume:
-        raise ScenarioError("resume = True: runs cannot be resumed in this version; start anew with another `out`")
-    path = _run_folder(scenario, out) / FILE_NAME
+    if resume and overwrite:
+        raise ScenarioError("--resume and --overwrite exclude each other: one keeps the rows, the other removes them")
+    # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
+    # slower on two busy cores), and the bits of a run must not depend on how many cores a machine has.
+    with threadpool_limits(limits=1):
+        path = _run_folder(scenario, out) / FILE_NAME
+        if resume:
+            stored_run(path)
+            with sole_writer(path.parent):
+                _resume(scenario, path, progress, device, say or _silent)
+        else:
+            _start(scenario, path, progress, overwrite, device)
+    return open_trajectory(path)
+
+
+def _silent(_: str) -> None:
+    """Nobody listens."""
+
+
+def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:
     setup = build_setup(scenario)
     until = build_until(scenario)
     check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
@@ -55,10 +78,28 @@ def simulate(
     first = next(flow)  # it is judged before anything is written
     assert isinstance(first, Row), "a flow begins with its row 0"
     _check_loss(until, first)
-    if overwrite:
-        _remove(path)
-    _write(run, first, flow)
-    return open_trajectory(path)
+    with sole_writer(path.parent):
+        if overwrite:
+            _remove(path)
+        _write(run, lambda: run.open(first), flow)
+
+
+def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, device: str, say: Say) -> None:
+    """Go on with the run at `path`; nothing is changed before everything is known to fit."""
+    kept, until = stored_run(path), build_until(scenario)
+    check_scenario(scenario, kept)
+    if nothing_left(scenario, until, kept):
+        say(f"{path} is complete, nothing is left to do: {kept.outcome_sentence}")
+        return
+    rows = build_rows(scenario, until, after=float(kept.read("log1p_time", -1)))
+    setup = build_setup(scenario)
+    check_data(setup, kept)
+    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, replaced=False)
+    engine = build_engine(scenario, setup, device)
+    checkpoint = last_checkpoint(kept, setup.problem)
+    run = Run(scenario, setup, until, path, progress)
+    say(f"going on after row {kept.n_rows - 1} of {path}")
+    _write(run, lambda: run.reopen(kept), simulate_flow(engine, until, rows, build_choice(scenario), checkpoint))
 
 
 def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
@@ -66,7 +107,7 @@ def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
     if out == "":
         raise TrajectoryError("--out '': is empty; name a folder, or leave --out away for outputs/<name>")
     folder = Path("outputs") / scenario.name if out is None else Path(out)
-    beside = folder / "scenario.yaml"
+    beside = folder / SCENARIO_FILE
     try:
         on_the_way = folder if folder.exists() else existing_parent(folder)
         if not on_the_way.is_dir():
@@ -99,23 +140,26 @@ def _remove(path: Path) -> None:
         raise TrajectoryError(f"{path} cannot be replaced: {error}: choose another --out") from error
 
 
-def _write(run: Run, first: Row, flow: Iterator[Item]) -> None:
+def _write(run: Run, begin: Callable[[], None], flow: Iterator[Item]) -> None:
     """Follow the flow to its end, or to an interruption; then every row so far is on disk."""
-    # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
-    # slower on two busy cores), and the bits of a run must not depend on how many cores a machine has.
-    with Interruption() as interruption, threadpool_limits(limits=1):
+    with Interruption() as interruption:
         try:
             try:
-                run.open(first)
+                begin()
                 for item in flow:
                     run.take(item)
-                    if interruption.noticed and not isinstance(item, Finish):
+                    if interruption.noticed and not isinstance(item, Finish) and not _is_last(item):
                         raise KeyboardInterrupt
             finally:
                 run.commit()
         except KeyboardInterrupt as stop:
             stop.args = (run.kept(),)
             raise
+
+
+def _is_last(item: Item) -> bool:
+    """Is this the row at the end, which is saved with what follows it at once?"""
+    return isinstance(item, Row) and item.last
 
 
 def stopped_by_limit(trajectory: Trajectory) -> bool:

@@ -225,7 +225,17 @@ def events_text(trajectory: Trajectory) -> str:
 def provenance_lines(entries: Sequence[Json]) -> dict[str, str]:
     """The first entry under its own labels, and how many followed."""
     lines = {key.replace("_", " ").capitalize(): flat_text(value) for key, value in entries[0].items()}
-    return lines | ({"Resumed": f"{len(entries) - 1} times"} if len(entries) > 1 else {})
+    return lines | ({"Resumed": resumes_text(entries[1:])} if len(entries) > 1 else {})
+
+
+def resumes_text(entries: Sequence[Json]) -> str:
+    """How often, and after which rows where that is known: `2 times, after rows 17 and 103`."""
+    times = "once" if len(entries) == 1 else f"{len(entries)} times"
+    rows = [str(entry["from_row"]) for entry in entries if "from_row" in entry]
+    if not rows:
+        return times
+    shown = ", ".join(rows[:-1]) + (" and " if len(rows) > 1 else "") + rows[-1]
+    return f"{times}, after row{'s' if len(rows) > 1 else ''} {shown}"
 
 
 def flat_text(value: Any) -> str:  # Any: one value of a JSON object
