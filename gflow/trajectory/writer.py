@@ -32,6 +32,7 @@ from gflow.trajectory.columns import (
 from gflow.trajectory.content import Changes, HdfFile, append, copy_content, create_datasets, form_of, write_header
 from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, UNLIMITED, Form
 from gflow.trajectory.rows import EventEntry, Header, Row
+from gflow.trajectory.space import bytes_needed, noticing_losses, reserve
 
 ROW_CAPACITY = 256
 EVENT_CAPACITY = 65_536
@@ -79,7 +80,9 @@ class TrajectoryWriter:
         with refusals(f"{path} cannot be created", "choose another folder with --out"):
             writer.path.parent.mkdir(parents=True, exist_ok=True)
             refuse_existing(writer.path)
-            part = writer._write_part(writer._capacity, lambda file: write_header(file, header, form))
+            texts = [header.scenario, header.scenario_resolved, json.dumps([header.provenance])]
+            room = writer._room(writer._capacity, (0, 0), texts)
+            part = writer._write_part(writer._capacity, lambda file: write_header(file, header, form), room)
             publish(part, writer.path)
         return writer
 
@@ -121,7 +124,7 @@ class TrajectoryWriter:
         with refusals(f"{self.path}: row {self.n_rows} could not be saved", FREE_SPACE):
             self._make_room({ROW: n_rows, EVENT: n_events})
             self._attempted = n_rows
-            self._append(row_block, event_block, n_rows)
+            self._append(row_block, event_block, n_rows, n_events)
         self.n_rows, self._n_events = n_rows, n_events
 
     def finish(self, outcome: str, sentence: str, rows: Sequence[Row] = (), events: Sequence[EventEntry] = ()) -> None:
@@ -133,7 +136,8 @@ class TrajectoryWriter:
         capacity = self._enough({ROW: n_rows, EVENT: n_events})
         with refusals(f"{self.path}: the outcome could not be saved", FREE_SPACE):
             self._attempted = n_rows
-            self._replace(ended, capacity, lambda file: self._append_blocks(file, row_block, event_block))
+            n_new = len(rows), len(events)
+            self._replace(ended, capacity, n_new, lambda file: self._append_blocks(file, row_block, event_block))
         self.n_rows, self._n_events, self._capacity = n_rows, n_events, capacity
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
@@ -153,11 +157,15 @@ class TrajectoryWriter:
                 "commit the events up to a row with it or before it"
             )
 
-    def _append(self, row_block: Columns, event_block: Columns, n_rows: int) -> None:
-        with open_for_append(self.path) as file:
+    def _append(self, row_block: Columns, event_block: Columns, n_rows: int, n_events: int) -> None:
+        after = {**self._sizes, ROW: n_rows, EVENT: n_events}
+        before = {**self._sizes, ROW: self.n_rows, EVENT: self._n_events}
+        reserve(self.path, bytes_needed(self._form, before, after, self._capacity))
+        with noticing_losses() as losses, open_for_append(self.path) as file:
             self._check_sole_writer(file)
             self._append_blocks(file, row_block, event_block)
             file.flush()
+            losses.check()
             file.attrs.modify(layout.N_COMMITTED, np.int64(n_rows))
             file.flush()
 
@@ -186,9 +194,14 @@ class TrajectoryWriter:
         return {axis: grown(self._capacity[axis], length) for axis, length in needed.items()}
 
     def _replace(
-        self, changes: Changes, capacity: Mapping[str, int], more: Callable[[HdfFile], None] = lambda file: None
+        self,
+        changes: Changes,
+        capacity: Mapping[str, int],
+        n_new: tuple[int, int] = (0, 0),
+        more: Callable[[HdfFile], None] = lambda file: None,
     ) -> None:
-        """Put a copy of the committed content, with some changes and more after it, in the place of the file."""
+        """Put a copy of the committed content, with some changes and after it `more` (so many rows and events), in the
+        place of the file."""
         changes = replace(changes, attributes={layout.N_COMMITTED: self.n_rows, **changes.attributes})
 
         def fill(new: HdfFile) -> None:
@@ -197,18 +210,30 @@ class TrajectoryWriter:
 
         with h5py.File(self.path, "r") as old:
             self._check_sole_writer(old)
-            part = self._write_part(capacity, fill)
+            texts = [*changes.texts.values(), *(old[name].asstr()[()] for name in layout.TEXTS)]
+            room = self._room(capacity, (self.n_rows + n_new[0], self._n_events + n_new[1]), texts)
+            part = self._write_part(capacity, fill, room)
         os.replace(part, self.path)
 
-    def _write_part(self, capacity: Mapping[str, int], fill: Callable[[HdfFile], None]) -> Path:
-        """A complete file beside the real one, on disk also if the power fails; removed if that cannot be."""
+    def _room(self, capacity: Mapping[str, int], counts: tuple[int, int], texts: Sequence[str]) -> int:
+        """Bytes of a new file with so many rows and events."""
+        after = {**self._sizes, ROW: counts[0], EVENT: counts[1]}
+        return bytes_needed(self._form, {}, after, capacity, sum(len(text.encode()) for text in texts))
+
+    def _write_part(self, capacity: Mapping[str, int], fill: Callable[[HdfFile], None], room: int) -> Path:
+        """A complete file beside the real one, of at most `room` bytes, on disk also if the power fails; removed if
+        that cannot be."""
         part = self.path.with_name(self.path.name + layout.PART_SUFFIX)
         part.unlink(missing_ok=True)
         sizes = {**self._sizes, ROW: self.n_rows, EVENT: self._n_events}
         try:
-            with h5py.File(part, "x", **layout.PAGES) as file:
-                create_datasets(file, self._form, sizes, capacity)
-                fill(file)
+            with noticing_losses() as losses:
+                with h5py.File(part, "x", **layout.PAGES) as file:
+                    create_datasets(file, self._form, sizes, capacity)
+                reserve(part, room)
+                with h5py.File(part, "r+", **layout.PAGES) as file:
+                    fill(file)
+            losses.check()
             synchronise(part)
         except BaseException:
             part.unlink(missing_ok=True)

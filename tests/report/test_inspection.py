@@ -61,6 +61,9 @@ def test_a_resumed_run_says_how_often() -> None:
         "None": "",
         "Resumed": "2 times",
     }
+    assert provenance_lines([{}, {"from_row": 3}]) == {"Resumed": "once, after row 3"}
+    known = [{"from_row": row} for row in (3, 17, 40)]
+    assert provenance_lines([{}, *known]) == {"Resumed": "3 times, after rows 3, 17 and 40"}
 
 
 def test_the_text(tiny: Trajectory) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gflow.trajectory import EventEntry, Header, Row, Trajectory, TrajectoryWriter
-from gflow.trajectory.layout import EVENT_COUNT
+from gflow.trajectory.layout import EVENT_COUNT, RESUME
 from gflow.trajectory.rows import Floats
 
 N, D, M, R, K = 3, 5, 4, 2, 6
@@ -51,10 +52,16 @@ class Case:
 
     header: Header
     neuron_series: tuple[str, ...] = ()
+    resumable: bool = False
 
     def create(self, path: str | Path, expected_rows: int = 256) -> TrajectoryWriter:
         return TrajectoryWriter.create(
-            path, self.header, SERIES_NAMES, neuron_series=self.neuron_series, expected_rows=expected_rows
+            path,
+            self.header,
+            SERIES_NAMES,
+            neuron_series=self.neuron_series,
+            resumable=self.resumable,
+            expected_rows=expected_rows,
         )
 
 
@@ -77,6 +84,7 @@ CASES = {
         ),
         ("balancedness",),
     ),
+    "resumable": Case(HEADER, (), resumable=True),
 }
 
 
@@ -91,7 +99,14 @@ def row(number: int, case: Case = PLAIN) -> Row:
         eta=0.5**number if header.kind == "descent" else None,
         step=3 * number if header.kind == "descent" else None,
         neurons={name: np.arange(M) / 2.0 - (k + number) / 23.0 for k, name in enumerate(case.neuron_series)},
+        resume=resume(number) if case.resumable else {},
     )
+
+
+def resume(number: int) -> dict[str, float | NDArray[np.bool_]]:
+    """Integers that fit every type, and neurons held in turn."""
+    values = {variable.field: float(number % 2 + k) for k, variable in enumerate(RESUME)}
+    return {**values, "held": np.arange(M) % 3 == number % 3}
 
 
 def inner(number: int, rank: int) -> Floats:
@@ -132,6 +147,9 @@ def assert_committed_content(trajectory: Trajectory, case: Case = PLAIN) -> None
     assert_fields(trajectory, case, expected)
     for name, values in trajectory.series.items():
         np.testing.assert_array_equal(values, [each.series[name] for each in expected], name)
+    for number in range(trajectory.n_rows):
+        kept, written = trajectory.resume_at(number), expected[number].resume
+        assert kept.keys() == written.keys() and all(np.array_equal(kept[name], written[name]) for name in kept)
     assert tuple(sorted(trajectory.neurons)) == tuple(sorted(case.neuron_series))
     for name, values in trajectory.neurons.items():
         np.testing.assert_array_equal(values, [each.neurons[name] for each in expected], name)

@@ -39,6 +39,7 @@ OUTER_DIMS = {
     "one output with a bias": (T, "neuron"),
     "scalar": (T, "neuron"),
     "descent": ("neuron",),
+    "resumable": ("neuron",),
 }
 
 

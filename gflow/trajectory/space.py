@@ -1,0 +1,90 @@
+"""Disk space, asked for before HDF5 needs it, and writes that HDF5 lost.
+
+HDF5 does not survive a full disk: what it has written of its index by then may point to what it could not write.  So a
+block is reserved before the file is opened.  And a write that fails while h5py closes a dataset is told to nobody but
+Python's hook for errors that cannot be raised: unheard, a row would count as saved that is not on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from gflow.trajectory import layout
+from gflow.trajectory.layout import Form
+
+PAGE = layout.PAGES["alignment_interval"]
+# Index nodes and headers of one dataset, and of the file beside its datasets.
+PAGES_A_DATASET, PAGES_A_FILE = 2, 16
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+def bytes_needed(
+    form: Form, before: Mapping[str, int], after: Mapping[str, int], capacity: Mapping[str, int], texts: int = 0
+) -> int:
+    """At most so many bytes a file grows by when its dimensions grow from `before` to `after`; texts: bytes beside."""
+    pages = PAGES_A_FILE + math.ceil(texts / PAGE)
+    for variable in form.variables:
+        entry = np.dtype(variable.dtype).itemsize * math.prod(after[name] for name in variable.dims[1:])
+        axis = variable.dims[0]
+        length = layout.chunk_length(capacity[axis], entry) if axis in capacity else 1
+        chunks = math.ceil(after[axis] / length) - math.ceil(before.get(axis, 0) / length)
+        if chunks:
+            pages += PAGES_A_DATASET + (chunks if axis in capacity else 1) * math.ceil(
+                (length if axis in capacity else chunks) * entry / PAGE
+            )
+    return pages * PAGE
+
+
+def reserve(path: Path, size: int) -> None:
+    """Let the file system set `size` more bytes aside for a file; HDF5 gives back what it does not use.
+
+    OSError if the disk or a quota has no room for them, or the file may not become that large.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        before = path.stat().st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, before + size)
+        except OSError as error:
+            os.ftruncate(file.fileno(), before)
+            if error.errno in FULL:
+                raise
+
+
+class Losses:
+    """Errors that were told to nobody, of one stretch of writing."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def check(self) -> None:
+        """Raises OSError if anything was lost."""
+        if self.errors:
+            raise OSError(str(self.errors[0]).split("\n")[0]) from self.errors[0]
+
+
+@contextmanager
+def noticing_losses() -> Iterator[Losses]:
+    """Errors while h5py closes its objects, which it cannot raise, are collected instead of printed."""
+    losses, hook = Losses(), sys.unraisablehook
+
+    def notice(unraisable: sys.UnraisableHookArgs) -> None:
+        if "h5py" in str(unraisable.object) and unraisable.exc_value is not None:
+            losses.errors.append(unraisable.exc_value)
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = notice
+    try:
+        yield losses
+    finally:
+        sys.unraisablehook = hook
