@@ -192,7 +192,8 @@ def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals
     assert cut.outcome is None and 1 < cut.n_rows < whole.n_rows
     assert np.array_equal(cut.pattern, whole.pattern[: cut.n_rows])
     log_t = np.log(np.expm1(cut.log1p_time[-1]))
-    assert str(caught.value) == f"interrupted; {cut.path} keeps {cut.n_rows} rows, up to log t = {log_t:.4g}"
+    kept = f"{cut.path} keeps {cut.n_rows} rows, up to log t = {log_t:.4g}"
+    assert str(caught.value) == f"interrupted; {kept}; go on with --resume"
 
 
 def test_a_second_signal_acts_at_once(tmp_path: Path) -> None:
@@ -323,11 +324,6 @@ def test_the_run_folder_tells_where_it_came_from(tmp_path: Path) -> None:
 def test_without_events(tmp_path: Path) -> None:
     trajectory = run(tmp_path, "record.events=false")
     assert len(trajectory.events) == 0 < trajectory.series["events"][-1]
-
-
-def test_resume_is_refused_in_this_version(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="cannot be resumed in this version"):
-        gflow.simulate(parse_scenario(SMALL), out=tmp_path, resume=True)
 
 
 def test_a_start_on_a_pushing_kink_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,458 @@
+"""A run that is cut and resumed has the bits of one that was not; what cannot be resumed is refused and untouched."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import gflow
+from gflow.build import build_choice, build_engine, build_setup, build_until
+from gflow.cli import main
+from gflow.errors import GflowError, ScenarioError, TrajectoryError
+from gflow.flow.simulate import simulate as simulate_flow
+from gflow.flow.state import Finish
+from gflow.flow.stopping import spaced
+from gflow.pipeline import stopped_by_limit
+from gflow.pipeline.resumption import last_checkpoint
+from gflow.scenario import parse_scenario
+from gflow.trajectory import TrajectoryWriter, layout, writer
+from tests.resumed import (
+    CASES,
+    EVERY_ROW,
+    FEW_ROWS,
+    FILES,
+    announced_rows,
+    announced_run,
+    assert_same,
+    contents,
+    cut,
+    scenario_of,
+)
+from tests.test_pipeline import SMALL
+
+LEAKY = scenario_of("leaky", Path())
+
+
+@pytest.mark.parametrize("name", [*CASES, *FILES])
+def test_a_run_cut_after_any_rows_has_the_same_bits(tmp_path: Path, name: str) -> None:
+    """Cut after the first row, in the middle and before the last one, and resumed each time."""
+    scenario = scenario_of(name, tmp_path)
+    whole = gflow.simulate(scenario, tmp_path / "whole")
+    rows, folder = whole.n_rows, tmp_path / "cut"
+    at = [1, rows // 3, rows // 2, rows - 1]
+    for k, count in enumerate(at):
+        cut(scenario, folder, count, resume=k > 0)
+    again = gflow.simulate(scenario, folder, resume=True)
+    assert_same(again.path, contents(whole.path))
+    assert [entry["from_row"] for entry in again.provenance[1:]] == [count - 1 for count in at]
+    assert again.outcome is not None and again.outcome == whole.outcome
+
+
+@pytest.mark.parametrize("name", ["leaky", "in a plane, primal"])
+def test_a_run_cut_after_every_row_has_the_same_bits(tmp_path: Path, name: str) -> None:
+    scenario = scenario_of(name, tmp_path)
+    whole = gflow.simulate(scenario, tmp_path / "whole")
+    for count in range(1, whole.n_rows):
+        cut(scenario, tmp_path / "cut", count, resume=count > 1)
+    assert_same(gflow.simulate(scenario, tmp_path / "cut", resume=True).path, contents(whole.path))
+
+
+def test_the_cases_contain_what_is_hard_to_resume(tmp_path: Path) -> None:
+    """Slides, the implicit method, neurons held by decision, rests, leaps of the clock, and kinks at the start."""
+    names = ("late", "held", "dying", "leap")
+    found = {name: gflow.simulate(scenario_of(name, tmp_path), tmp_path / name) for name in names}
+    assert found["late"].series["sliding"].max() > 0 and set(found["late"].read("resume/stiff")) == {0, 1}
+    assert found["held"].read("resume/held").any() and found["held"].read("resume/unsettled")[0] > 0
+    assert set(found["dying"].read("resume/resting")) == {0, 1}
+    clock, shown = found["leap"].read("resume/clock"), found["leap"].log1p_time
+    assert (clock[:2] > shown[:2] + 10.0).all() and clock[2:] == pytest.approx(shown[2:], rel=1e-14)
+
+
+@pytest.mark.parametrize("field", ["step", "tau", "clock"])
+def test_another_checkpoint_gives_other_bits(tmp_path: Path, field: str) -> None:
+    """The negative control: the comparison sees a step that is not the one the integrator would have tried."""
+    whole = gflow.simulate(LEAKY, tmp_path / "whole")
+    cut(LEAKY, tmp_path / "cut", 5)
+    with h5py.File(tmp_path / "cut" / "trajectory.h5", "r+") as file:
+        file[f"resume/{field}"][4] *= 1.0 + 1e-9
+    again = gflow.simulate(LEAKY, tmp_path / "cut", resume=True)
+    assert not np.array_equal(again.inner[5:], whole.inner[5:]) or field == "tau"
+    assert not np.array_equal(again.tau[5:], whole.tau[5:])
+    assert again.margins == pytest.approx(whole.margins, abs=1e-6)
+
+
+def test_a_run_that_is_killed_before_its_first_step_resumes(tmp_path: Path) -> None:
+    """Also where nothing can follow: margins that floats cannot resolve."""
+    scenario = scenario_of("leaky", tmp_path, "init={kind: gaussian, std: 1.0e+15}")
+    whole = gflow.simulate(scenario, tmp_path / "whole")
+    cut(scenario, tmp_path / "cut", 1)
+    again = gflow.simulate(scenario, tmp_path / "cut", resume=True)
+    assert again.outcome == "precision" and stopped_by_limit(again)
+    assert_same(again.path, contents(whole.path))
+
+
+def test_what_is_not_committed_is_dropped(tmp_path: Path) -> None:
+    """Rows and events beyond the last committed row, as a kill inside a block leaves them."""
+    whole = gflow.simulate(LEAKY, tmp_path / "whole")
+    cut(LEAKY, tmp_path / "cut", 6)
+    with h5py.File(tmp_path / "cut" / "trajectory.h5", "r+") as file:
+        file.attrs["n_committed"] = 4
+    again = gflow.simulate(LEAKY, tmp_path / "cut", resume=True)
+    assert again.provenance[-1]["from_row"] == 3
+    assert_same(again.path, contents(whole.path))
+
+
+def forkserver() -> ForkServerContext:
+    """Processes that start with everything imported; threads of this one are not copied."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.resumed", "gflow.pipeline", "gflow.flow.primal"])
+    return context
+
+
+def child(overrides: list[str], folder: Path, resume: bool) -> ForkServerProcess:
+    process = forkserver().Process(target=announced_run, args=(overrides, folder, resume))
+    process.start()
+    return process
+
+
+def committed_rows(folder: Path, whole: gflow.Trajectory) -> int:
+    """The rows on disk, which are those of the whole run; 0 where there is no file, or none in it yet."""
+    try:
+        found = gflow.open_trajectory(folder)
+    except TrajectoryError as error:
+        assert "no such file" in str(error) or "holds no rows" in str(error)
+        return 0
+    for name in ("log1p_time", "inner", "margins", "pattern", "series/steps", "series/sup_margin_gap", "resume/step"):
+        assert np.array_equal(found.read(name), whole.read(name, slice(found.n_rows))), name
+    count = len(found.events)
+    assert np.array_equal(found.events.log1p_time, whole.events.log1p_time[:count])
+    return found.n_rows
+
+
+def check_kills(folder: Path, overrides: list[str], kills: int, seed: int) -> None:
+    """Start, kill at a random instant, look, resume, ...; whenever a run is through, compare it and begin anew."""
+    rng, scenario = random.Random(seed), parse_scenario(SMALL, overrides=overrides)
+    whole = gflow.simulate(scenario, folder / "whole")
+    child(overrides, folder / "warm", False).join()
+    start = time.monotonic()
+    child(overrides, folder / "timed", False).join()
+    lasts, expected = time.monotonic() - start, contents(whole.path)
+    run, done, before = 0, 0, 0
+    while done < kills or before:
+        place = folder / str(run)
+        process = child(overrides, place, resume=before > 0)
+        process.join(rng.uniform(0.0, lasts) if done < kills else None)
+        if process.is_alive():
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            done += 1
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        rows = committed_rows(place, whole)
+        assert rows >= max(before, announced_rows(place))
+        before = rows
+        if rows and gflow.open_trajectory(place).outcome is not None:
+            assert_same(place / "trajectory.h5", expected)
+            run, before = run + 1, 0
+    assert done == kills and run > 0
+
+
+KILLED = {
+    "dual": [EVERY_ROW, "record.times={spacing: log, count: 30}"],
+    "primal": [EVERY_ROW, "record.times={spacing: log, count: 30}", "model.outer.train=true"],
+}
+
+
+@pytest.mark.parametrize("engine", KILLED)
+def test_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, engine: str) -> None:
+    check_kills(tmp_path, KILLED[engine], kills=10, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", KILLED)
+def test_many_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, engine: str) -> None:
+    check_kills(tmp_path, KILLED[engine], kills=100, seed=2)
+
+
+@pytest.mark.parametrize("name", ["leaky", "primal relu", "dying"])
+def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
+    short, long = scenario_of(name, tmp_path), scenario_of(name, tmp_path, "flow.until={time: 60.0}")
+    first = gflow.simulate(short, tmp_path / "run")
+    kept, rows = first.inner, first.n_rows
+    engine = build_engine(long, build_setup(long), "cpu")
+    *_, end = simulate_flow(
+        engine,
+        build_until(long),
+        (v for v in spaced("log", 9, build_until(long)) if v > first.log1p_time[-1]),
+        build_choice(long),
+        last_checkpoint(first, engine.problem),
+    )
+    again = gflow.simulate(long, tmp_path / "run", resume=True)
+    assert np.array_equal(again.inner[:rows], kept) and again.outcome == "time"
+    grid = np.linspace(0.0, 1.0, 9) * np.log1p(60.0)
+    assert np.array_equal(again.log1p_time[rows:], grid[grid > np.log1p(20.0)])
+    assert isinstance(end, Finish) and np.array_equal(again.inner[-1], end.state.U)
+    assert again.outcome_sentence == end.sentence
+    direct = gflow.simulate(long, tmp_path / "direct")
+    assert again.margins[-1] == pytest.approx(direct.margins[-1], abs=1e-7)
+    assert again.scenario_sha256 == direct.scenario_sha256 and "60.0" in again.scenario_resolved
+    assert again.provenance[1]["ended_before"] == first.outcome_sentence
+
+
+def test_an_extension_that_is_cut_has_the_same_bits(tmp_path: Path) -> None:
+    late = scenario_of("leaky", tmp_path, "flow.until={log_time: 1e4}", "record.times.spacing=loglog")
+    for folder in ("one", "other"):
+        gflow.simulate(LEAKY, tmp_path / folder)
+    whole = gflow.simulate(late, tmp_path / "one", resume=True)
+    cut(late, tmp_path / "other", 11, resume=True)
+    again = gflow.simulate(late, tmp_path / "other", resume=True)
+    assert_same(again.path, contents(whole.path))
+    assert again.log1p_time[-1] > 9_999.0 and again.series["steps"][-1] > again.series["steps"][9]
+
+
+def test_given_times_go_on_behind_the_last_row(tmp_path: Path) -> None:
+    gflow.simulate(scenario_of("given times", tmp_path), tmp_path / "run")
+    more = ["record.times={at: [0.1, 1.0, 7.0, 20.0, 30.0]}", "flow.until={time: 40.0}"]
+    again = gflow.simulate(scenario_of("leaky", tmp_path, *more), tmp_path / "run", resume=True)
+    assert np.array_equal(again.log1p_time, np.log1p([0.0, 0.1, 1.0, 7.0, 20.0, 30.0, 40.0]))
+
+
+def test_a_stationary_run_gets_rows_up_to_an_end_on_the_clock(tmp_path: Path) -> None:
+    first = gflow.simulate(scenario_of("dying before a loss", tmp_path), tmp_path / "run")
+    assert first.outcome == "stationary"
+    timed = scenario_of("dying before a loss", tmp_path, "flow.until={log_loss: -5.0, time: 1e4}")
+    again = gflow.simulate(timed, tmp_path / "run", resume=True)
+    assert again.outcome == "time" and again.log1p_time[-1] == np.log1p(1e4)
+    assert (np.diff(again.log1p_time) > 0.0).all() and np.array_equal(again.inner[-1], first.inner[-1])
+
+
+@pytest.mark.parametrize("name", ["leaky", "late", "certified", "until a loss", "dying before a loss"])
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    scenario, said = scenario_of(name, tmp_path), list[str]()
+    done = gflow.simulate(scenario, tmp_path / "run")
+    before = done.path.read_bytes()
+    gflow.simulate(scenario, tmp_path / "run", resume=True, say=said.append)
+    assert said == [f"{done.path} is complete, nothing is left to do: {done.outcome_sentence}"]
+    assert done.path.read_bytes() == before
+
+
+def test_a_proof_or_a_limit_is_not_undone_by_a_later_end(tmp_path: Path) -> None:
+    for name, more in (
+        ("certified", ["flow.until={certified: true, log_time: 1e6}"]),
+        ("leaky", ["init={kind: gaussian, std: 1.0e+15}", "flow.until={time: 50.0}"]),
+    ):
+        done = gflow.simulate(scenario_of(name, tmp_path, *more[:-1]), tmp_path / name)
+        before = done.path.read_bytes()
+        gflow.simulate(scenario_of(name, tmp_path, *more), tmp_path / name, resume=True)
+        assert done.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["flow.rtol=1e-9"], "--resume: flow.rtol: not as in .*trajectory.h5"),
+        (["seed=1", "flow.until={time: 50.0}"], "--resume: seed: not as in"),
+        (
+            ["flow.rtol=1e-9", "model.width=4", "name=a", "loss=exponential"],
+            "name, model.width, model.outer.positive and 2 more",
+        ),
+        (["record.times.count=12"], "record.times.count: not as in .* and record.times only with it"),
+        (["flow.until={time: 3.0}"], "flow.until: .* has come to log t = 2.99.* already.*choose a later end"),
+        (["flow.until={log_loss: -0.7}"], "flow.until.log_loss: -0.7: .* already; choose a smaller one"),
+        (["record.times={at: [3.0]}", "flow.until={time: 30.0}"], "record.times.at: 3.0 is before the last row"),
+    ],
+)
+def test_another_scenario_is_refused(tmp_path: Path, overrides: list[str], message: str) -> None:
+    done = gflow.simulate(LEAKY, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(ScenarioError, match=message):
+        gflow.simulate(scenario_of("leaky", tmp_path, *overrides), tmp_path / "run", resume=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert done.outcome == "time"
+
+
+@pytest.mark.parametrize("file, name", [("held.npz", "X"), ("held-init.npz", "W_initial")])
+def test_other_data_are_refused(tmp_path: Path, file: str, name: str) -> None:
+    scenario = scenario_of("held", tmp_path)
+    cut(scenario, tmp_path / "run", 3)
+    before = (tmp_path / "run" / "trajectory.h5").read_bytes()
+    arrays = dict(np.load(tmp_path / file))
+    first = next(iter(arrays))
+    arrays[first][1, 1] = np.nextafter(arrays[first][1, 1], 9.0)
+    np.savez(tmp_path / file, **arrays)
+    with pytest.raises(ScenarioError, match=f"--resume: {name} is not, bit for bit, what .* holds"):
+        gflow.simulate(scenario, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
+
+
+def test_a_file_of_another_version_or_without_checkpoints_is_refused(tmp_path: Path) -> None:
+    cut(LEAKY, tmp_path / "run", 3)
+    with h5py.File(tmp_path / "run" / "trajectory.h5", "r+") as file:
+        version = file.attrs["gflow_version"]
+        file.attrs["gflow_version"] = "7.0.0"
+    with pytest.raises(TrajectoryError, match="is of format 1 and gflow 7.0.0, .* with the version that began it"):
+        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
+    with h5py.File(tmp_path / "run" / "trajectory.h5", "r+") as file:
+        file.attrs["gflow_version"] = version
+        del file["resume"]
+    with pytest.raises(TrajectoryError, match="keeps nothing to go on from.* --overwrite"):
+        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
+    assert gflow.open_trajectory(tmp_path / "run").n_rows == 3
+
+
+def test_a_run_that_is_not_there_is_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(TrajectoryError, match="there is no run to resume; leave --resume away"):
+        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(GflowError, match="exclude each other"):
+        gflow.simulate(LEAKY, tmp_path / "run", resume=True, overwrite=True)
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite", "anew"])
+def test_a_second_writer_is_refused(tmp_path: Path, how: str) -> None:
+    refused = list[object]()
+
+    def second(_: object) -> None:
+        if not refused:
+            with pytest.raises(TrajectoryError, match="is being written by another run of gflow") as caught:
+                gflow.simulate(LEAKY, tmp_path / "run", resume=how == "resume", overwrite=how == "overwrite")
+            refused.append(caught)
+
+    whole = gflow.simulate(LEAKY, tmp_path / "whole")
+    first = gflow.simulate(LEAKY, tmp_path / "run", progress=second)
+    assert refused and first.outcome == "time"
+    assert_same(first.path, contents(whole.path))
+
+
+def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
+    overrides = [EVERY_ROW, "record.times={spacing: log, count: 100}"]
+    process = child(overrides, tmp_path / "run", False)
+    while not announced_rows(tmp_path / "run"):
+        time.sleep(0.005)
+    scenario = parse_scenario(SMALL, overrides=overrides)
+    with pytest.raises(TrajectoryError, match="is being written by another run"):
+        gflow.simulate(scenario, tmp_path / "run", resume=True)
+    process.kill()
+    process.join()
+    assert gflow.simulate(scenario, tmp_path / "run", resume=True).n_rows == 100
+    assert sorted(os.listdir(tmp_path / "run")) == ["scenario.yaml", "trajectory.h5"]
+
+
+LONG = ("model.width=100", "record.times.count=200", "record.commit={rows: 20}")
+
+
+def limited(folder: Path, size: int) -> None:
+    """A run, in a child, where no file may grow beyond `size` bytes."""
+    layout.CHUNK_LENGTH = 16  # so that the file grows while it runs
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        gflow.simulate(scenario_of("leaky", folder, *LONG), folder)
+    except TrajectoryError as error:
+        assert "free disk space" in str(error) and "--resume goes on" in str(error) and "\n" not in str(error)
+        sys.exit(2)
+
+
+def test_a_disk_that_is_full_loses_nothing_committed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The kernel itself refuses; with more room the run goes on to the same bits.  HDF5 says nothing of its own."""
+    scenario = scenario_of("leaky", tmp_path, *LONG)
+    whole = gflow.simulate(scenario, tmp_path / "whole")
+    rows = list[int]()
+    for k, share in enumerate((0.5, 0.9, 1.3)):
+        folder = tmp_path / str(k)
+        process = forkserver().Process(target=limited, args=(folder, int(share * whole.path.stat().st_size)))
+        process.start()
+        process.join()
+        assert process.exitcode == 2
+        rows.append(committed_rows(folder, whole))
+        if rows[-1]:
+            assert_same(gflow.simulate(scenario, folder, resume=True).path, contents(whole.path))
+    assert rows == sorted(rows) and 1 < rows[-1] < 200, rows
+    assert "h5py" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["synchronise", "os.replace"])
+def test_a_resume_that_cannot_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    cut(LEAKY, tmp_path / "run", 4)
+    before = (tmp_path / "run" / "trajectory.h5").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"gflow.trajectory.writer.{name}", refuse)
+        with pytest.raises(TrajectoryError, match="trajectory.h5 cannot be resumed: .*Read-only file system: "):
+            gflow.simulate(LEAKY, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
+    assert gflow.simulate(LEAKY, tmp_path / "run", resume=True).outcome == "time"
+
+
+def test_an_end_that_cannot_be_saved_is_reached_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last row and the outcome come together or not at all."""
+
+    def full(path: Path) -> None:
+        if path.parent.name == "run" and (tmp_path / "run" / "trajectory.h5").exists():
+            raise OSError(28, "No space left on device")
+
+    whole = gflow.simulate(LEAKY, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "synchronise", full)
+        with pytest.raises(TrajectoryError, match="the outcome could not be saved"):
+            gflow.simulate(LEAKY, tmp_path / "run")
+    assert gflow.open_trajectory(tmp_path / "run").n_rows == whole.n_rows - 1
+    assert_same(gflow.simulate(LEAKY, tmp_path / "run", resume=True).path, contents(whole.path))
+
+
+@pytest.mark.parametrize(("cadence", "commits"), [("{seconds: 86400, rows: 3}", [1, 4, 7]), (None, [1])])
+def test_rows_are_saved_at_the_cadence_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cadence: str | None, commits: list[int]
+) -> None:
+    """9 rows: the first at once, then as many as may wait, the last one with the outcome."""
+    saved, commit = list[int](), TrajectoryWriter.commit
+
+    def note(self: TrajectoryWriter, *block: object) -> None:
+        commit(self, *block)  # type: ignore[arg-type]
+        saved.append(self.n_rows)
+
+    monkeypatch.setattr(TrajectoryWriter, "commit", note)
+    monkeypatch.setattr("gflow.pipeline.run.time.monotonic", lambda: 0.0)
+    overrides = [FEW_ROWS, *([f"record.commit={cadence}"] if cadence else [])]
+    run = gflow.simulate(parse_scenario(SMALL, overrides=overrides), tmp_path / "run")
+    assert run.n_rows == 9 and saved == [*commits, 8]
+
+
+def call(*arguments: str | Path) -> tuple[int, str, str]:
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_line_goes_on_where_a_signal_stopped_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    file, out = tmp_path / "small.yaml", tmp_path / "run"
+    file.write_text(SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr("gflow.report.progress.ProgressPrinter.__call__", lambda *_: signal.raise_signal(number))
+        code, _, said = call("simulate", file, "--out", out)
+    assert code == 130 and said.endswith("; go on with --resume\n")
+    code, shown, said = call("simulate", file, "--out", out, "--resume")
+    assert code == 0 and "Outcome      reached t = 20" in shown and "going on after row 0 of" in said
+    code, shown, said = call("simulate", file, "--out", out, "--resume")
+    assert code == 0 and "nothing is left to do: reached t = 20" in said and "Outcome      reached t = 20" in shown
+    code, shown, _ = call("simulate", file, "--out", out, "--resume", "--set", "flow.until.time=30")
+    assert code == 0 and "Outcome      reached t = 30" in shown
+    assert "Resumed      2 times, after rows 0 and 199" in call("inspect", out)[1]
+    code, shown, said = call("simulate", file, "--out", out, "--resume", "--set", "flow.rtol=1e-9")
+    assert code == 2 and shown == "" and said.startswith("gflow: --resume: ") and said.count("\n") == 1
