@@ -1,0 +1,95 @@
+"""The events against the pattern: replayed from row 0 on, they must give the pattern of every row."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.trajectory import Events
+from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.material import Material
+
+GROUP = "events"
+Index = NDArray[np.intp]
+
+BEFORE_ONE = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
+"""The sides from which each kind of event starts."""
+AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
+"""The side after an event, by its kind."""
+
+# Event times and record times are located to rounding, each on its own.
+ROUNDING = 1e-13
+
+
+def event_log(material: Material) -> list[Check]:
+    """Counts, order, alternation and replay of the events; not applicable where no kink is followed or kept."""
+    names = ("log", "sides", "replay")
+    if not material.problem.network.curved:
+        return [not_applicable(GROUP, name, "the network has no kinks to cross") for name in names]
+    if not material.trajectory.records_events:
+        return [not_applicable(GROUP, name, "this run does not keep its events (record.events)") for name in names]
+    events = material.trajectory.events
+    wrong = _not_possible(material, events)
+    order = _order(material, events)
+    log = bounded(GROUP, "log", wrong + order, 0.0, f"of {len(events)} entries: no such pair or kind, or out of order")
+    if wrong:
+        return [log, *(not_applicable(GROUP, name, "the log has entries that cannot be") for name in names[1:])]
+    surface = material.problem.surfaces.of_sample[events.sample]
+    return [log, _sides(material, events, surface), _replay(material, events, surface)]
+
+
+def _start(material: Material) -> NDArray[np.int8]:
+    """Sides (m, H) at row 0."""
+    pattern = material.trajectory.read("pattern", 0)
+    return np.asarray(pattern[:, material.problem.surfaces.first_sample])
+
+
+def _not_possible(material: Material, events: Events) -> int:
+    """Entries of a neuron, a sample or a kind that there is not; and entries that are missing."""
+    m, n = material.problem.network.width, material.problem.samples
+    good = (events.neuron >= 0) & (events.neuron < m) & (events.sample >= 0) & (events.sample < n)
+    good &= (events.kind >= 1) & (events.kind <= 5)
+    sample = np.clip(events.sample, 0, n - 1)
+    surfaces = material.problem.surfaces
+    good &= surfaces.first_sample[surfaces.of_sample[sample]] == sample
+    return int((~good).sum()) + abs(len(events) - int(material.event_counts[-1]))
+
+
+def _order(material: Material, events: Events) -> int:
+    """Entries before their predecessor, or on the other side of a row than its count says."""
+    v, counts = events.log1p_time, material.event_counts
+    wrong = int((~(np.diff(v) >= 0.0)).sum())
+    room = ROUNDING * (1.0 + material.v)
+    row = np.searchsorted(counts, np.arange(len(v)), side="right")  # the first row that counts the entry
+    row = np.minimum(row, counts.size - 1)
+    wrong += int((~(v <= material.v[row] + room[row])).sum())
+    return wrong + int((~(v >= material.v[np.maximum(row - 1, 0)] - room[row])).sum())
+
+
+def _sides(material: Material, events: Events, surface: Index) -> Check:
+    """Each pair's events in turn: across or onto its kink from where the one before left it."""
+    start = _start(material)
+    pair = events.neuron.astype(np.int64) * start.shape[1] + surface
+    turn = np.argsort(pair, kind="stable")
+    after = AFTER[events.kind[turn]]
+    before = np.empty_like(after)
+    before[1:] = after[:-1]
+    first = np.ones(pair.size, dtype=bool)
+    first[1:] = np.diff(pair[turn]) != 0
+    before[first] = start.ravel()[pair[turn][first]]
+    allowed = np.zeros((6, 3), dtype=bool)
+    for kind, sides in BEFORE_ONE.items():
+        allowed[kind, np.array(sides) + 1] = True
+    wrong = int((~allowed[events.kind[turn], before + 1]).sum())
+    return bounded(GROUP, "sides", wrong, 0.0, f"of {pair.size} events: from another side than the pair had")
+
+
+def _replay(material: Material, events: Events, surface: Index) -> Check:
+    """Pairs (neuron, sample) of a row that differ from the replay; the largest number in a row."""
+    side, counts, worst, done = _start(material).copy(), material.event_counts, Worst(), 0
+    for row, pattern in enumerate(material.rows("pattern")):
+        part = slice(done, int(counts[row]))
+        side[events.neuron[part], surface[part]] = AFTER[events.kind[part]]  # of repeated pairs the last one stays
+        done = max(done, int(counts[row]))
+        worst.see(float((material.problem.sample_sides(side) != pattern).sum()), row)
+    return bounded(GROUP, "replay", worst.value, 0.0, f"pairs of a row off the replay from row 0 on; {worst.place}")

@@ -1,0 +1,173 @@
+"""Exact relations of the flow between stored rows: what no error of the integrator beyond its tolerance may break.
+
+Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
+(L_0 - L_1).  d tau = mean_i g_i dt with g_i = 1 - exp(-l_i) for the logistic and g_i = l_i for the exponential loss;
+the first is concave, so the mean of g lies between (1 - exp(-n L)) / n and 1 - exp(-L), both of which fall with L.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.problem.span import row_norms
+from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.material import Material
+
+Array = NDArray[np.float64]
+GROUP = "invariants"
+EPS = float(np.finfo(float).eps)
+
+# Steps of tolerance rtol may leave so many rtol.
+STEPS, RUN = 10.0, 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Along the rows: |theta|, |theta - theta in the row before| (0 in the first), both (T,); and how far
+    sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, worst neuron (T,)."""
+
+    size: Array
+    step: Array
+    drift: Array
+
+    @classmethod
+    def of(cls, material: Material) -> Course:
+        """One pass over the rows."""
+        sizes, steps, drifts = [], [], []
+        before: Array | None = None
+        start: Array | None = None
+        for at in material.snapshots():
+            trained = [at.U.ravel()] + ([at.outer.ravel()] if material.problem.network.trains_outer else [])
+            theta = np.concatenate(trained + ([] if at.bias is None else [at.bias]))
+            squares = np.sum(np.atleast_2d(at.outer) ** 2, axis=0)
+            norms = np.hypot(material.outside_norms, row_norms(at.U)) ** 2
+            start = squares - norms if start is None else start
+            sizes.append(np.hypot(np.linalg.norm(theta), np.linalg.norm(material.outside_norms)))
+            steps.append(0.0 if before is None else np.linalg.norm(theta - before))
+            scale = np.maximum(squares + norms, np.abs(start))
+            drift = np.abs(squares - norms - start)
+            drifts.append(np.divide(drift, scale, out=np.zeros_like(drift), where=scale > 0.0).max())
+            before = theta
+        return cls(np.array(sizes), np.array(steps), np.array(drifts))
+
+
+def invariants(material: Material) -> list[Check]:
+    """Loss, energy, clock, margins, norm, balancedness and span."""
+    course = Course.of(material)
+    return [
+        _loss(material),
+        _energy(material, course),
+        _clock(material),
+        _fall(material, "smoothed margin", "sup_margin_fall", "the smoothed normalised margin"),
+        _fall(material, "norm", "sup_norm_fall", "|theta|"),
+        _balancedness(material, course),
+        _span(material),
+    ]
+
+
+def _loss(material: Material) -> Check:
+    """The loss never rises: between rows, and (running extreme) between accepted steps."""
+    rises = np.maximum(material.log_loss - np.minimum.accumulate(material.log_loss), 0.0)
+    largest = float(np.max(np.append(rises, material.trajectory.series["sup_loss_rise"])))
+    bound = STEPS * material.rtol + 16.0 * EPS * float(np.abs(material.log_loss).max())
+    return bounded(GROUP, "loss", largest, bound, "largest rise of log L, over all rows and accepted steps")
+
+
+def _energy(material: Material, course: Course) -> Check:
+    """|d theta|^2 <= dt dL, as a logarithm; what rounding and the tolerance do to both sides is granted."""
+    fall = -np.diff(material.log_loss)
+    margins = np.abs(material.log_loss[:-1]) + 1.0
+    granted = np.maximum(fall, 0.0) + material.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins
+    log_fall = material.log_loss[:-1] + np.log(-np.expm1(-granted))
+    moved = np.maximum(course.step[1:] - 64.0 * EPS * course.size[1:], 0.0)
+    excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - _log_passed(material) - log_fall
+    worst = _worst(np.where(moved > 0.0, excess, 0.0))
+    bound = RUN * material.rtol
+    said = f"largest log(|d theta|^2 / (dt dL)) between rows, 0 or less along the flow; {worst.place}"
+    return bounded(GROUP, "energy", worst.value, bound, said)
+
+
+def _clock(material: Material) -> Check:
+    """tau against t and L; the lower side only where every sample has a neuron that sees it."""
+    network, n = material.problem.network, material.problem.samples
+    exponential = material.problem.loss.name == "exponential"
+    passed, tau = np.diff(material.tau), material.tau[1:]
+    log_t, log_L = _log_passed(material), material.log_loss
+    upper = log_L[:-1] if exponential else _log_slope(log_L[:-1])
+    most = np.log(np.where(passed > 0.0, passed, 1.0)) - log_t - upper - 64.0 * EPS * tau / np.maximum(passed, EPS)
+    excess = np.where(passed > 0.0, most, 0.0)
+    if network.slope > 0.0:
+        lower = log_L[1:] if exponential else _log_slope(log_L[1:] + np.log(n)) - np.log(n)
+        room = passed + 64.0 * EPS * tau
+        excess = np.maximum(excess, log_t + lower - np.log(np.where(room > 0.0, room, EPS)))
+    worst = _worst(excess)
+    said = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
+    return bounded(GROUP, "clock", worst.value, RUN * material.rtol, said)
+
+
+def _log_slope(log_L: Array) -> Array:
+    """log(1 - exp(-L)) from log L, without underflow."""
+    L = np.exp(np.minimum(log_L, 700.0))
+    return np.asarray(np.where(log_L < -30.0, log_L - 0.5 * L, np.log(-np.expm1(-np.maximum(L, 1e-300)))))
+
+
+def _log_passed(material: Material) -> Array:
+    """log(t_1 - t_0) between rows, (T - 1,)."""
+    v = material.v
+    return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
+
+
+def _worst(values: Array) -> Worst:
+    """The largest of values between rows, and the later row of the two."""
+    worst = Worst()
+    for row, value in enumerate(values, 1):
+        worst.see(float(value), row)
+    return worst
+
+
+def _fall(material: Material, name: str, series: str, what: str) -> Check:
+    """What may only rise once L < l(0) / n (Lyu and Li): its running fall."""
+    if series not in material.trajectory.series:
+        return not_applicable(GROUP, name, "the network is not homogeneous in what is trained")
+    value = float(np.max(material.trajectory.series[series]))
+    said = f"largest relative fall of {what} once L < l(0)/n, over all accepted steps"
+    return bounded(GROUP, name, value, STEPS * material.rtol, said)
+
+
+def _balancedness(material: Material, course: Course) -> Check:
+    """sum_k A_kj^2 - |w_j|^2 is conserved where both layers are trained and phi is positively homogeneous."""
+    network = material.problem.network
+    if not network.trains_outer or network.smoothing is not None:
+        why = "the outer layer is fixed" if not network.trains_outer else "the activation is smooth"
+        return not_applicable(GROUP, "balancedness", f"{why}: nothing is balanced")
+    worst = Worst()
+    for row, drift in enumerate(course.drift):
+        worst.see(float(drift), row)
+    said = f"largest change of |a_j|^2 - |w_j|^2, over |a_j|^2 + |w_j|^2; {worst.place}"
+    return bounded(GROUP, "balancedness", worst.value, RUN * material.rtol, said)
+
+
+def _span(material: Material) -> Check:
+    """The basis is orthonormal, holds every sample, and row 0 is the stored start: then nothing moves outside."""
+    trajectory, directions = material.trajectory, material.problem.network.directions
+    W = trajectory.W_initial
+    if directions is not None:
+        gaps = [np.abs(row_norms(directions) - 1.0).max(), _relative(trajectory.read("inner", 0) * directions, W)]
+        return bounded(GROUP, "span", float(max(gaps)), 1e-12, "directions of unit length; row 0 against the start")
+    B, X = trajectory.basis, trajectory.X
+    units = X / row_norms(X)[:, None]
+    gaps = [
+        np.abs(B @ B.T - np.eye(B.shape[0])).max(),
+        np.abs(units - (units @ B.T) @ B).max(),
+        _relative(trajectory.read("inner", 0), W @ B.T),
+    ]
+    return bounded(GROUP, "span", float(max(gaps)), 1e-12, "basis orthonormal, samples inside it, row 0 at the start")
+
+
+def _relative(found: Array, expected: Array) -> float:
+    """Largest entry of the difference over that of what is expected."""
+    size = float(np.abs(expected).max())
+    return float(np.abs(found - expected).max()) / size if size > 0.0 else float(np.abs(found).max())
