@@ -5,6 +5,7 @@
     trajectory.series["stable_rank"]
     gflow.analyze(trajectory)["freezing"].summary
     gflow.compare(trajectory, [0.1, 0.01]).summary
+    gflow.verify(trajectory).passed
 
 Names are loaded when they are first used, so that `import gflow` costs nothing.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import analyze, compare, simulate
+    from gflow.pipeline import analyze, compare, simulate, verify
     from gflow.scenario import Scenario, load_scenario
     from gflow.trajectory import Trajectory, open_trajectory
 
@@ -31,6 +32,7 @@ __all__ = [
     "load_scenario",
     "open_trajectory",
     "simulate",
+    "verify",
 ]
 
 _HOME = {
@@ -44,6 +46,7 @@ _HOME = {
     "analyze": "gflow.pipeline",
     "compare": "gflow.pipeline",
     "simulate": "gflow.pipeline",
+    "verify": "gflow.pipeline",
 }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
-EXIT_LIMIT, EXIT_INTERRUPTED = 3, 130
+EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 1, 3, 130
 
 
 class _Commands(click.Group):
@@ -213,6 +213,33 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     if form is not None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
         click.echo(f"Figures {folder / 'figures'}  ({len(written)} {form})")
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print what verify.json holds.")
+def verify(path: Path, as_json: bool) -> None:
+    """Say whether a run can be trusted: its rows and events against themselves, exact identities, the flow again.
+
+    PATH is a run folder or its trajectory.h5.  The flow is integrated again with tolerances 10 and 100 times tighter
+    (the whole run), and with another method and another engine (until log t = 6 or 60 events), so this takes some
+    times as long as the run did.  Results go to verify.json in the run folder, too.
+
+    Exit codes: 0 everything that applies passes; 1 something fails; 2 bad input; 130 interrupted.
+    """
+    from gflow.pipeline import verify as run
+    from gflow.report.verification import VerificationPrinter, verification_text
+    from gflow.trajectory import open_trajectory
+
+    trajectory = open_trajectory(path)
+    with VerificationPrinter(sys.stderr, sys.stderr.isatty()) as printer:
+        found = run(trajectory, printer)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
+    else:
+        click.echo(verification_text(found, trajectory, shutil.get_terminal_size((120, 24)).columns))
+    if not found.passed:
+        click.get_current_context().exit(EXIT_NOT_VERIFIED)
 
 
 @main.command()

@@ -27,6 +27,7 @@ FLOORS = {
     "trajectory": 6,
     "analysis": 7,
     "comparison": 7,
+    "verification": 7,
     "pipeline": 8,
     "report": 9,
     "cli": 10,

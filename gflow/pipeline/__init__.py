@@ -4,5 +4,16 @@ from gflow.pipeline.analysis import analyze
 from gflow.pipeline.comparison import compare, run_of
 from gflow.pipeline.plan import CompareProgress
 from gflow.pipeline.simulation import simulate, stopped_by_limit
+from gflow.pipeline.verification import verify
+from gflow.verification.ladder import LadderProgress
 
-__all__ = ["CompareProgress", "analyze", "compare", "run_of", "simulate", "stopped_by_limit"]
+__all__ = [
+    "CompareProgress",
+    "LadderProgress",
+    "analyze",
+    "compare",
+    "run_of",
+    "simulate",
+    "stopped_by_limit",
+    "verify",
+]

@@ -1,0 +1,58 @@
+"""`gflow verify`: a trajectory becomes a verification, in memory and as `verify.json` beside it."""
+
+from __future__ import annotations
+
+from threadpoolctl import threadpool_limits
+
+from gflow.analysis.subject import Subject
+from gflow.errors import GflowError
+from gflow.pipeline.analysis import identity
+from gflow.pipeline.interruption import Interruption
+from gflow.pipeline.json_file import write_json
+from gflow.scenario import parse_scenario
+from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
+from gflow.trajectory.rows import installed_version
+from gflow.verification.check import Check, Verification
+from gflow.verification.event_log import event_log
+from gflow.verification.invariants import invariants
+from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
+from gflow.verification.masses import dual_masses
+from gflow.verification.material import Material
+from gflow.verification.origin import origin
+from gflow.verification.recomputation import recomputation
+from gflow.verification.stability import agreement
+
+VERIFY_FILE_NAME = "verify.json"
+
+
+def verify(trajectory: Trajectory, progress: Callback | None = None) -> Verification:
+    """Check a run: its rows, its events, exact identities, and the flow integrated again; writes `verify.json`.
+
+    Raises GflowError for a file of descent, TrajectoryError where the file cannot be read or written.  An interruption
+    leaves no file behind: KeyboardInterrupt passes through, its message says so.
+    """
+    if trajectory.kind == DESCENT:
+        raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
+    path = trajectory.path.with_name(VERIFY_FILE_NAME)
+    with Interruption() as interruption, threadpool_limits(limits=1):  # small matrices, as in a run
+
+        def alive(at: LadderProgress) -> None:
+            if interruption.noticed:
+                raise KeyboardInterrupt(f"interrupted; {path} was not written")
+            if progress is not None:
+                progress(at)
+
+        checks = _checks(trajectory, alive)
+    found = Verification.of(installed_version(), identity(trajectory), checks)
+    write_json(path, found.to_json())
+    return found
+
+
+def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
+    """Cheap ones first; the integrations are those of the problem in the file."""
+    scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
+    material = Material(trajectory, Subject.of(trajectory).problem)
+    checks = [origin(material, scenario), *recomputation(material), *event_log(material)]
+    checks += [*invariants(material), *dual_masses(material)]
+    chosen, left = rungs(material)
+    return checks + agreement(material, list(all_again(material, chosen, progress)), left)

@@ -1,0 +1,35 @@
+"""The start of the file against its scenario: data and weights drawn anew from the seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gflow.build import build_setup
+from gflow.scenario import Scenario, sha256
+from gflow.scenario.schema import FileInit
+from gflow.verification.check import Check, bounded, not_applicable
+from gflow.verification.material import Material
+
+GROUP, NAME = "rows", "scenario"
+
+# Generators give the same bits everywhere; matrix products of other libraries may round otherwise.
+ROUNDING = 1e-12
+
+
+def origin(material: Material, scenario: Scenario) -> Check:
+    """X, y and the start are those that the scenario draws, and its fingerprint is that of the file."""
+    trajectory = material.trajectory
+    if trajectory.scenario_sha256 != sha256(scenario):
+        return Check(GROUP, NAME, "fail", None, None, "the scenario in the file has another fingerprint than is stored")
+    if scenario.data.kind == "file" or isinstance(scenario.init, FileInit):
+        return not_applicable(GROUP, NAME, "data or start came from a file, which may have gone since")
+    setup = build_setup(scenario)
+    drawn = (setup.problem.X, setup.problem.y, setup.W_initial, setup.problem.network.outer)
+    stored = (trajectory.X, trajectory.y, trajectory.W_initial, trajectory.outer_at(0))
+    gap = 0.0
+    for ours, theirs in zip(stored, drawn, strict=True):
+        if ours.shape != theirs.shape:
+            return Check(GROUP, NAME, "fail", None, ROUNDING, "the scenario draws arrays of other shapes")
+        gap = max(gap, float(np.abs(ours - theirs).max()) / max(float(np.abs(theirs).max()), np.finfo(float).tiny))
+    said = "samples, labels and starting weights, drawn anew from the scenario and its seeds, relative"
+    return bounded(GROUP, NAME, gap, ROUNDING, said)
