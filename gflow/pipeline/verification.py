@@ -12,14 +12,14 @@ from gflow.pipeline.json_file import write_json
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
 from gflow.trajectory.rows import installed_version
-from gflow.verification.check import Check, Verification
+from gflow.verification.check import Check, Verification, not_applicable
 from gflow.verification.event_log import event_log
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
 from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
 from gflow.verification.origin import origin
-from gflow.verification.recomputation import recomputation
+from gflow.verification.recomputation import recomputation, soundness
 from gflow.verification.stability import agreement
 
 VERIFY_FILE_NAME = "verify.json"
@@ -52,7 +52,11 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     """Cheap ones first; the integrations are those of the problem in the file."""
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
     material = Material(trajectory, Subject.of(trajectory).problem)
-    checks = [origin(material, scenario), *recomputation(material), *event_log(material)]
+    checks = [origin(material, scenario), *soundness(material)]
+    if any(check.verdict == "fail" for check in checks):
+        why = "another start, numbers that are not finite, or rows out of order: nothing else can be judged"
+        return [*checks, *(not_applicable(group, "all", why) for group in ("events", "invariants", "again"))]
+    checks += [*recomputation(material), *event_log(material)]
     checks += [*invariants(material), *dual_masses(material)]
     chosen, left = rungs(material)
     return checks + agreement(material, list(all_again(material, chosen, progress)), left)

@@ -29,7 +29,7 @@ def event_log(material: Material) -> list[Check]:
     if not material.trajectory.records_events:
         return [not_applicable(GROUP, name, "this run does not keep its events (record.events)") for name in names]
     events = material.trajectory.events
-    wrong = _not_possible(material, events)
+    wrong = impossible(material, events)
     order = _order(material, events)
     log = bounded(GROUP, "log", wrong + order, 0.0, f"of {len(events)} entries: no such pair or kind, or out of order")
     if wrong:
@@ -41,10 +41,10 @@ def event_log(material: Material) -> list[Check]:
 def _start(material: Material) -> NDArray[np.int8]:
     """Sides (m, H) at row 0."""
     pattern = material.trajectory.read("pattern", 0)
-    return np.asarray(pattern[:, material.problem.surfaces.first_sample])
+    return np.asarray(np.sign(pattern[:, material.problem.surfaces.first_sample]))
 
 
-def _not_possible(material: Material, events: Events) -> int:
+def impossible(material: Material, events: Events) -> int:
     """Entries of a neuron, a sample or a kind that there is not; and entries that are missing."""
     m, n = material.problem.network.width, material.problem.samples
     good = (events.neuron >= 0) & (events.neuron < m) & (events.sample >= 0) & (events.sample < n)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gflow.problem.span import row_norms
 from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.event_log import impossible
 from gflow.verification.material import Material
 
 Array = NDArray[np.float64]
@@ -37,7 +38,8 @@ def dual_masses(material: Material) -> list[Check]:
 
 def _measured(material: Material) -> list[Check]:
     """One pass over the rows."""
-    masses, changes = _Masses(material), _Changes(material)
+    masses, unknown = _Masses(material), _unknown_changes(material)
+    changes = None if unknown else _Changes(material)
     cone, sums = Worst(), Worst()
     rows = zip(material.rows("inner"), material.rows("pattern"), strict=True)
     before: Array | None = None
@@ -47,17 +49,24 @@ def _measured(material: Material) -> list[Check]:
         if before is not None and side is not None:
             moved = b - before
             cone.see(float((-moved / unit).max()), row)
-            if material.trajectory.records_events:
+            if changes is not None:
                 kept = (pattern > 0) & (side > 0) & ~changes.between(row)
                 passed = float(material.tau[row] - material.tau[row - 1])
                 sums.see(_gap(moved, unit, kept[masses.moving], passed), row)
         before, side = b, pattern
     unit_said = "in units of the error that rtol |w_j| leaves"
     found = [bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {unit_said}; {cone.place}")]
-    if not material.trajectory.records_events:
-        return [*found, not_applicable(GROUP, "masses", "this run does not keep its events (record.events)")]
+    if unknown:
+        return [*found, not_applicable(GROUP, "masses", unknown)]
     said = f"masses of one sample in several neurons, and their sum against tau, {unit_said}; {sums.place}"
     return [*found, bounded(GROUP, "masses", sums.value, UNITS, said)]
+
+
+def _unknown_changes(material: Material) -> str:
+    """Why it is not known which pairs switched between two rows; empty where it is."""
+    if not material.trajectory.records_events:
+        return "this run does not keep its events (record.events)"
+    return "the log has entries that cannot be" if impossible(material, material.trajectory.events) else ""
 
 
 def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> float:
@@ -70,7 +79,7 @@ def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> f
     if not known.all():
         return apart
     least = np.where(kept, unit, np.inf).min(axis=0)
-    return max(apart, abs(float(dc.sum()) - passed) / float(least.sum()))
+    return float(np.maximum(apart, abs(float(dc.sum()) - passed) / float(least.sum())))
 
 
 class _Masses:

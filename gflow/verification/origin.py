@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gflow.build import build_setup
+from gflow.errors import ScenarioError
 from gflow.scenario import Scenario, sha256
 from gflow.scenario.schema import FileInit
 from gflow.verification.check import Check, bounded, not_applicable
@@ -23,7 +24,10 @@ def origin(material: Material, scenario: Scenario) -> Check:
         return Check(GROUP, NAME, "fail", None, None, "the scenario in the file has another fingerprint than is stored")
     if scenario.data.kind == "file" or isinstance(scenario.init, FileInit):
         return not_applicable(GROUP, NAME, "data or start came from a file, which may have gone since")
-    setup = build_setup(scenario)
+    try:
+        setup = build_setup(scenario)
+    except ScenarioError as error:
+        return not_applicable(GROUP, NAME, f"the start cannot be drawn here: {error}")
     drawn = (setup.problem.X, setup.problem.y, setup.W_initial, setup.problem.network.outer)
     stored = (trajectory.X, trajectory.y, trajectory.W_initial, trajectory.outer_at(0))
     gap = 0.0

@@ -1,0 +1,148 @@
+"""Negative controls: whatever is changed in a file, the check that is there for it fails; and none does untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gflow.analysis.subject import Subject
+from gflow.trajectory import Trajectory
+from gflow.verification.check import Check
+from gflow.verification.event_log import event_log
+from gflow.verification.invariants import invariants
+from gflow.verification.masses import dual_masses
+from gflow.verification.material import Material
+from gflow.verification.recomputation import recomputation, soundness
+from tests.verification.runs import Change, changed, failing, named
+
+File = Any  # an open h5py.File
+ROW = 7
+
+
+def quick(trajectory: Trajectory) -> list[Check]:
+    """Everything but the integrations."""
+    material = Material(trajectory, Subject.of(trajectory).problem)
+    return [
+        *soundness(material),
+        *recomputation(material),
+        *event_log(material),
+        *invariants(material),
+        *dual_masses(material),
+    ]
+
+
+def add(name: str, index: Any, amount: float) -> Change:  # Any: an index of numpy
+    """Add to one entry."""
+
+    def change(file: File) -> None:
+        file[name][index] = file[name][index] + amount
+
+    return change
+
+
+def flipped(file: File) -> None:
+    """The pair with the largest |z| on the + side of a row gets the other sign, and the counts are made to fit."""
+    pattern, z = file["pattern"][ROW], file["inner"][ROW] @ file["basis"][:] @ file["X"][:].T
+    j, i = np.unravel_index(np.argmax(np.where(pattern > 0, z, -np.inf)), z.shape)
+    file["pattern"][ROW, j, i] = -1
+    file["series/active"][ROW] -= 1
+    file["series/inactive"][ROW] += 1
+
+
+def mirrored(file: File) -> None:
+    """One event goes the other way."""
+    kinds = file["events/kind"][:]
+    at = int(np.flatnonzero(np.isin(kinds, (1, 2)))[0])
+    file["events/kind"][at] = 3 - kinds[at]
+
+
+def moved(file: File) -> None:
+    """One event belongs to another neuron."""
+    file["events/neuron"][3] = (file["events/neuron"][3] + 1) % file["inner"].shape[1]
+
+
+def late(file: File) -> None:
+    """The first event comes after the second."""
+    file["events/log1p_time"][0] = file["events/log1p_time"][1] + 0.1
+
+
+def hurried(file: File) -> None:
+    """Half of the time between two rows never was."""
+    v = file["log1p_time"]
+    v[ROW:] = v[ROW:] - 0.5 * (v[ROW] - v[ROW - 1])
+
+
+CHANGES: dict[str, tuple[Change, str]] = {
+    "margin": (add("margins", (ROW, 2), 1e-6), "rows: margins"),
+    "inner": (add("inner", (ROW, 1, 0), 1e-6), "rows: margins"),
+    "pattern": (flipped, "rows: pattern"),
+    "pattern, replay": (flipped, "events: replay"),
+    "event kind": (mirrored, "events: sides"),
+    "event neuron": (moved, "events: replay"),
+    "event time": (late, "events: log"),
+    "unknown sample": (lambda file: file["events/sample"].__setitem__(0, 999), "events: log"),
+    "loss": (add("log_loss", ROW, -1e-6), "rows: loss"),
+    "loss rises": (add("log_loss", slice(ROW, None), 5.0), "invariants: loss"),
+    "stable rank": (add("series/stable_rank", ROW, 1e-6), "rows: norms and ranks"),
+    "smoothed margin": (add("series/normalized_smoothed_margin", ROW, 1e-6), "rows: margin series"),
+    "count": (add("series/sliding", ROW, 1.0), "rows: counts"),
+    "extreme": (add("series/sup_margin_gap", ROW, 10.0), "rows: extremes"),
+    "clock": (add("tau", slice(ROW, None), 1e-3), "invariants: masses"),
+    "time": (hurried, "invariants: energy"),
+    "basis": (add("basis", (0, 0), 1e-9), "invariants: span"),
+}
+
+
+def test_an_untouched_run_passes(clean: Trajectory, both_layers: Trajectory) -> None:
+    for trajectory in (clean, both_layers):
+        checks = quick(trajectory)
+        assert failing(checks) == set()
+        assert all(c.value is None or c.bound is None or c.value <= c.bound for c in checks)
+    assert named(quick(clean))["events: replay"].verdict == "pass"
+    assert named(quick(clean))["invariants: masses"].verdict == "pass"
+    assert named(quick(both_layers))["invariants: balancedness"].verdict == "pass"
+    assert named(quick(both_layers))["rows: neurons"].verdict == "pass"
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_changed_file_fails(clean: Trajectory, tmp_path: Path, what: str) -> None:
+    change, check = CHANGES[what]
+    assert check in failing(quick(changed(clean, tmp_path, change)))
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "amount", "check"),
+    [
+        ("outer", (ROW, 1), 1e-4, "invariants: balancedness"),
+        ("outer", (ROW, 1), 1e-6, "rows: margins"),
+        ("neurons/rotation", (ROW, 1), 1e-6, "rows: neurons"),
+        ("series/parameter_norm", ROW, 1e-6, "rows: norms and ranks"),
+    ],
+)
+def test_a_changed_file_of_two_trained_layers_fails(
+    both_layers: Trajectory, tmp_path: Path, name: str, index: Any, amount: float, check: str
+) -> None:
+    assert check in failing(quick(changed(both_layers, tmp_path, add(name, index, amount))))
+
+
+def test_a_sliding_pair_must_lie_on_its_kink(clean: Trajectory, tmp_path: Path) -> None:
+    """A pair away from zero that is said to slide."""
+
+    def change(file: File) -> None:
+        z = file["inner"][ROW] @ file["basis"][:] @ file["X"][:].T
+        file["pattern"][(ROW, *np.unravel_index(np.argmax(np.abs(z)), z.shape))] = 0
+
+    assert {"rows: pattern", "rows: counts"} <= failing(quick(changed(clean, tmp_path, change)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("inner", np.nan), ("series/stable_rank", np.inf), ("tau", -1.0)])
+def test_numbers_that_cannot_be(clean: Trajectory, tmp_path: Path, name: str, value: float) -> None:
+    def change(file: File) -> None:
+        file[name][ROW] = value
+
+    trajectory = changed(clean, tmp_path, change)
+    material = Material(trajectory, Subject.of(trajectory).problem)
+    assert failing(soundness(material)) == {"rows: order" if name == "tau" else "rows: finite"}
