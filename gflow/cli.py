@@ -192,8 +192,8 @@ def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | Non
 def report(path: Path, out: Path | None, form: Format | None) -> None:
     """Write the report of a run: one HTML file with its answers, figures, claims and provenance.
 
-    PATH is a run folder or its trajectory.h5.  What `gflow compare` left beside it is shown, and what `gflow analyze`
-    did; a run that was not analysed yet is analysed first.
+    PATH is a run folder or its trajectory.h5.  What `gflow compare`, `gflow analyze` and `gflow verify` left beside it
+    is shown; a run that was not analysed yet is analysed first.
     """
     from gflow.pipeline import analyze as run
     from gflow.report.lines import size_text
@@ -208,7 +208,7 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
         found = found_beside(trajectory)
     for note in found.notes:
         click.echo(f"gflow: {note}", err=True)
-    target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html")
+    target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html", found.verification)
     click.echo(f"Report  {target}  ({size_text(target.stat().st_size)})")
     if form is not None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)

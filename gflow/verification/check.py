@@ -39,7 +39,7 @@ class Verification:
         passed = sum(check.verdict == "pass" for check in checks)
         rest = len(checks) - passed - len(failed)
         said = f"{passed} checks pass, {len(failed)} fail" + (f" ({', '.join(failed)})" if failed else "")
-        said += f", {rest} do not apply" if rest else ""
+        said += f", {rest} not applicable" if rest else ""
         return cls(gflow, trajectory, "fail" if failed else "pass", said, tuple(checks))
 
     @property

@@ -10,7 +10,7 @@ from tests.verification.runs import run
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
-    return run(tmp_path_factory.mktemp("clean"))
+    return run(tmp_path_factory.mktemp("clean"), log_time=3.0)
 
 
 @pytest.fixture(scope="session")

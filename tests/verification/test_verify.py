@@ -62,7 +62,7 @@ def test_a_clean_run_passes_and_says_so(clean: Trajectory) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_network_is_verified(tmp_path: Path, kind: str) -> None:
-    found = gflow.verify(run(tmp_path, KINDS[kind], log_time=0.5))
+    found = gflow.verify(run(tmp_path, KINDS[kind], "model.width=6", log_time=0.5))
     assert failing(found) == set(), [check for check in found.checks if check.verdict == "fail"]
     assert named(found)["again: rtol / 100"].verdict == "pass"
     other = [name for name in named(found) if name.startswith("again: other engine: ")]
@@ -140,7 +140,7 @@ def test_the_integrations_are_those_promised(clean: Trajectory) -> None:
 
 
 def test_command_line(tmp_path: Path) -> None:
-    short = run(tmp_path / "short", log_time=0.5)
+    short = run(tmp_path / "short", "model.width=6", log_time=0.5)
     shown = CliRunner().invoke(main, ["verify", str(short.path.parent), "--json"])
     assert shown.exit_code == 0 and json.loads(shown.stdout)["verdict"] == "pass"
 
@@ -161,3 +161,17 @@ def test_descent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GflowError, match=r"descent\.h5 holds descent, not a flow: give the run folder"):
         gflow.verify(gflow.open_trajectory(tmp_path / "descent.h5"))
     assert CliRunner().invoke(main, ["verify", str(tmp_path / "descent.h5")]).exit_code == 2
+
+
+def test_the_report_shows_it(clean: Trajectory, tmp_path: Path) -> None:
+    """Beside the same rows: every check with its verdict; of other rows: left aside, with a note."""
+    gflow.verify(clean)
+    page = tmp_path / "page.html"
+    shown = CliRunner().invoke(main, ["report", str(clean.path), "--out", str(page)])
+    text = page.read_text()
+    assert shown.exit_code == 0 and 'id="verified"' in text
+    assert "events: replay" in text and "0 fail" in text
+    path = clean.path.with_name("verify.json")
+    path.write_text(path.read_text().replace(f'"n_rows": {clean.n_rows}', '"n_rows": 3'))
+    shown = CliRunner().invoke(main, ["report", str(clean.path), "--out", str(page)])
+    assert "verify.json is of another state of this run" in shown.output and 'id="verified"' not in page.read_text()

@@ -13,14 +13,21 @@ from gflow.trajectory import Trajectory
 __all__ = ["Beside", "Format", "found_beside", "write_figures", "write_page"]
 
 
-def write_page(trajectory: Trajectory, analysis: Json | None, comparison: Json | None, target: Path) -> Path:
-    """Write the report; analysis, comparison: the JSON objects, None where there is none.  The same bytes each time.
+def write_page(
+    trajectory: Trajectory,
+    analysis: Json | None,
+    comparison: Json | None,
+    target: Path,
+    verification: Json | None = None,
+) -> Path:
+    """Write the report; analysis, comparison, verification: the JSON objects, None where there is none.  The same
+    bytes each time.
 
     ReportError: it cannot be written.
     """
     with style():
         flow, descent = _drawn(trajectory, analysis, comparison)
-        text = page_text(trajectory, analysis, comparison, flow, descent)
+        text = page_text(trajectory, analysis, comparison, flow, descent, verification)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

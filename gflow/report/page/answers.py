@@ -21,6 +21,8 @@ TONES: dict[str, Tone] = {
     "undecided": "open",
     "last row only": "open",
     "violated": "bad",
+    "pass": "good",
+    "fail": "bad",
 }
 """How a verdict is coloured; whatever else an analyzer says is plain."""
 
@@ -56,6 +58,22 @@ def other_findings(analysis: Json | None) -> list[Answer]:
     """What the analyzers beside the questions say; those that were run."""
     found: Json = {} if analysis is None else analysis
     return [_answer(title, found[name]) for name, title in OTHERS.items() if name in found]
+
+
+def verified(verification: Json | None) -> list[Answer]:
+    """The checks of `gflow verify`, with what was measured and its bound."""
+    checks = [] if verification is None else verification["checks"]
+    return [
+        Answer(f"{check['group']}: {check['name']}", check["verdict"], tone_of(check["verdict"]), _measured(check))
+        for check in checks
+    ]
+
+
+def _measured(check: Json) -> str:
+    said = sentence_of(check["sentence"])
+    if check["value"] is None or check["bound"] is None:
+        return said
+    return f"{said} Measured {check['value'] + 0.0:.2g}, bound {check['bound']:.2g}."
 
 
 def _results(name: str, found: Json) -> list[Json]:

@@ -11,33 +11,34 @@ from typing import Any, Never
 from gflow.errors import ReportError
 from gflow.trajectory import Trajectory
 
-ANALYSIS, COMPARISON = "analysis.json", "comparison.json"
-COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare"}
+ANALYSIS, COMPARISON, VERIFICATION = "analysis.json", "comparison.json", "verify.json"
+COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare", VERIFICATION: "gflow verify"}
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The objects of the two files, None where there is no file or it is of another state of the run.
+    """The objects of the three files, None where there is no file or it is of another state of the run.
 
     notes: a sentence for each file that was left aside.
     """
 
     analysis: Mapping[str, Any] | None
     comparison: Mapping[str, Any] | None
+    verification: Mapping[str, Any] | None
     notes: tuple[str, ...]
 
 
 def found_beside(trajectory: Trajectory) -> Beside:
-    """analysis.json and comparison.json of the run folder, as far as they fit; ReportError: one is no JSON object."""
+    """The JSON files of the run folder, as far as they fit; ReportError: one is no JSON object."""
     folder = trajectory.path.parent
-    found = {name: read_object(folder / name) for name in (ANALYSIS, COMPARISON)}
+    found = {name: read_object(folder / name) for name in COMMANDS}
     fitting = {name: content for name, content in found.items() if content is not None and fits(content, trajectory)}
     notes = [
         f"{folder / name} is of another state of this run and is left aside: run {COMMANDS[name]} again"
         for name, content in found.items()
         if content is not None and name not in fitting
     ]
-    return Beside(fitting.get(ANALYSIS), fitting.get(COMPARISON), tuple(notes))
+    return Beside(fitting.get(ANALYSIS), fitting.get(COMPARISON), fitting.get(VERIFICATION), tuple(notes))
 
 
 def fits(content: Mapping[str, Any], trajectory: Trajectory) -> bool:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from gflow.report.lines import balance_text, margins_text, outcome_text, pattern_text, stable_rank_text
 from gflow.report.page import tables
-from gflow.report.page.answers import Json, answers, claim_counts, other_findings
+from gflow.report.page.answers import Json, answers, claim_counts, other_findings, verified
 from gflow.report.page.figures import Absent, Drawing, inline_svg
 from gflow.report.summary import headline
 from gflow.trajectory import Trajectory
@@ -24,6 +24,7 @@ def page_text(
     comparison: Json | None,
     flow: list[Drawing | Absent],
     descent: list[Drawing | Absent],
+    verification: Json | None = None,
 ) -> str:
     """The whole HTML file; what comes from the run is escaped, figures are inserted as the SVG that they are."""
     environment = Environment(
@@ -39,6 +40,8 @@ def page_text(
         **_about(trajectory),
         answers=answers(analysis, comparison),
         others=other_findings(analysis),
+        checks=verified(verification),
+        verified="" if verification is None else verification["summary"],
         analysed=analysis is not None,
         flow=_shown(flow, 1),
         descent=_shown(descent, 1 + sum(isinstance(each, Drawing) for each in flow)),
