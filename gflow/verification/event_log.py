@@ -12,7 +12,7 @@ from gflow.verification.material import Material
 GROUP = "events"
 Index = NDArray[np.intp]
 
-BEFORE_ONE = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
+FROM = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
 """The sides from which each kind of event starts."""
 AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
 """The side after an event, by its kind."""
@@ -78,7 +78,7 @@ def _sides(material: Material, events: Events, surface: Index) -> Check:
     first[1:] = np.diff(pair[turn]) != 0
     before[first] = start.ravel()[pair[turn][first]]
     allowed = np.zeros((6, 3), dtype=bool)
-    for kind, sides in BEFORE_ONE.items():
+    for kind, sides in FROM.items():
         allowed[kind, np.array(sides) + 1] = True
     wrong = int((~allowed[events.kind[turn], before + 1]).sum())
     return bounded(GROUP, "sides", wrong, 0.0, f"of {pair.size} events: from another side than the pair had")

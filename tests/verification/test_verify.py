@@ -175,3 +175,28 @@ def test_the_report_shows_it(clean: Trajectory, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(f'"n_rows": {clean.n_rows}', '"n_rows": 3'))
     shown = CliRunner().invoke(main, ["report", str(clean.path), "--out", str(page)])
     assert "verify.json is of another state of this run" in shown.output and 'id="verified"' not in page.read_text()
+
+
+def test_surfaces_of_several_samples_and_data_from_a_file(tmp_path: Path) -> None:
+    """A scaled and an antipodal sample share surfaces: one event turns several entries of the pattern."""
+    X = np.random.default_rng(3).normal(size=(6, 5))
+    X[3], X[4] = 2.0 * X[0], -X[1]
+    np.savez(tmp_path / "data.npz", X=X, y=np.array([1.0, -1.0, 1.0, 1.0, 1.0, -1.0]))
+    trajectory = run(tmp_path / "run", f"data={{kind: file, path: {tmp_path / 'data.npz'}}}", log_time=1.5)
+    assert len(trajectory.events) > 0 and set(trajectory.events.sample) <= {0, 1, 2, 5}
+    found = gflow.verify(trajectory)
+    assert failing(found) == set()
+    assert named(found)["events: replay"].verdict == "pass"
+    for name in ("rows: scenario", "invariants: masses"):
+        assert named(found)[name].verdict == "not applicable"
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
+    trajectory = run(tmp_path, log_time=0.5)
+
+    def stop(_: LadderProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gflow.verify(trajectory, stop)
+    assert not (tmp_path / "verify.json").exists()
