@@ -84,8 +84,7 @@ def simulate(
         segment = engine.segment(at.state)
         yield _measure_at_start(segment)
         cut = yield from _integrate(segment, choice, at.stiff, _targets(segment, until, due), at.steps, watch)
-        # The root is at rounding distance from a target on the clock; what is shown is the target itself.
-        v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
+        v = _shown_time(cut)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
@@ -105,6 +104,11 @@ def simulate(
         if outcome:
             yield Finish(outcome, _sentence(outcome, cut, shown, events) + at.notes.sentence(), shown, at.steps)
             return
+
+
+def _shown_time(cut: Cut) -> float:
+    """The root is at rounding distance from a target on the clock; what is shown is the target itself."""
+    return next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
 
 
 def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
