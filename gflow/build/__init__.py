@@ -2,11 +2,12 @@
 
 from gflow.build.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
 from gflow.build.facts import facts, provenance
-from gflow.build.flow import build_choice, build_engine, build_rows, build_until
+from gflow.build.flow import build_account, build_choice, build_engine, build_rows, build_until
 from gflow.build.setup import Setup, build_setup
 
 __all__ = [
     "Setup",
+    "build_account",
     "build_choice",
     "build_engine",
     "build_rows",

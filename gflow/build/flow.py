@@ -9,6 +9,7 @@ from gflow.build.engine_name import engine_name
 from gflow.build.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
+from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
@@ -48,6 +49,12 @@ def build_until(scenario: Scenario) -> Until:
         ends.append((log1p_of_log_time(until.log_time), Outcome.LOG_TIME))
     v_end, outcome = min(ends, key=lambda end: end[0]) if ends else (None, Outcome.TIME)
     return Until(v_end, outcome, until.log_loss, bool(until.certified))
+
+
+def build_account(scenario: Scenario) -> Account:
+    """The account of what the run may cost, opened now."""
+    given = scenario.flow.budget
+    return Account(Budget() if given is None else Budget(given.wall_time, given.events, given.steps))
 
 
 def build_rows(scenario: Scenario, until: Until, after: float = 0.0) -> Iterator[float]:

@@ -16,6 +16,7 @@ from gflow.problem.initialisation import ScalarStart, Start
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
+from gflow.problem.sizes import check_products
 from gflow.scenario import Scenario
 from gflow.scenario.schema import (
     BalancedInit,
@@ -49,7 +50,13 @@ class Setup:
 
 
 def build_setup(scenario: Scenario) -> Setup:
-    """Data, network and start of a scenario.  Raises ScenarioError for unusable files and for lack of memory."""
+    """Data, network and start of a scenario.  Raises ScenarioError for unusable files and sizes, lack of memory."""
+    setup = _setup(scenario)
+    check_products(setup.problem, setup.inner)
+    return setup
+
+
+def _setup(scenario: Scenario) -> Setup:
     dataset = build_dataset(scenario)
     model, loss = scenario.model, LOSSES[scenario.loss]
     if isinstance(model, ScalarModel):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_rounding
+from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.engine import Engine, Segment
@@ -43,7 +44,8 @@ class Target:
 class Cut:
     """Where a segment ends: `elapsed` in tau, the state y there and the step the integrator would try next.
 
-    near: neurons among which a guard is at zero; reached: targets met; stiff: the method has to change.
+    near: neurons among which a guard is at zero; reached: targets met; stiff: the method has to change;
+    spent: which budget is, in words.
     """
 
     elapsed: float
@@ -56,18 +58,26 @@ class Cut:
     failure: str = ""
     at_rest: bool = False
     certified: bool = False
+    spent: str = ""
 
 
 def simulate(
-    engine: Engine, until: Until, rows: Iterator[float], choice: Choice, origin: FlowState | Checkpoint | None = None
+    engine: Engine,
+    until: Until,
+    rows: Iterator[float],
+    choice: Choice,
+    origin: FlowState | Checkpoint | None = None,
+    account: Account | None = None,
 ) -> Iterator[Item]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
     The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  What
     follows a row depends on its checkpoint alone.
     rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
-    at t = 0, or go on after the row of a checkpoint with the very items that came next.
+    at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
+    ends the run, looked at after every step and event.
     """
+    account = account or Account(Budget())
     if isinstance(origin, Checkpoint):
         at = replace(origin, state=engine.resume(origin.state, origin.inexact))
     else:
@@ -82,13 +92,18 @@ def simulate(
     due = next(rows, None)
     while True:
         segment = engine.segment(at.state)
-        yield _measure_at_start(segment)
-        cut = yield from _integrate(segment, choice, at.stiff, _targets(segment, until, due), at.steps, watch)
-        v = _shown_time(cut)
+        targets = _targets(segment, until, due)
+        yield _measure_before(segment, targets)
+        cut = yield from _integrate(segment, choice, at.stiff, targets, at.steps, watch, account)
+        # The root is at rounding distance from a target on the clock; what is shown is the target itself.
+        v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
-        yield Progress(at.state.v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
+        if events:
+            account.note(events)
+            cut = replace(cut, spent=account.spent(at.steps))
+        yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
                 yield Row(at.state, _checkpoint(engine, at), last=True)
@@ -141,6 +156,12 @@ def _measure_at_start(segment: Segment) -> Measure:
     return segment.branch.measure(segment.branch.y0)
 
 
+def _measure_before(segment: Segment, targets: Sequence[Target]) -> Measure:
+    """After a leap of the clock the times on the way are still to be shown, and nothing has moved since."""
+    measure = _measure_at_start(segment)
+    return replace(measure, v=min([measure.v, *(target.v for target in targets if target.v is not None)]))
+
+
 def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
     targets = []
     if due is not None and (until.v_end is None or due < until.v_end):
@@ -161,7 +182,13 @@ def _rounding(value: float) -> float:
 
 
 def _integrate(
-    segment: Segment, choice: Choice, stiff: bool, targets: Sequence[Target], steps: int, watch: Watch | None
+    segment: Segment,
+    choice: Choice,
+    stiff: bool,
+    targets: Sequence[Target],
+    steps: int,
+    watch: Watch | None,
+    account: Account,
 ) -> Generator[Measure | Progress, None, Cut]:
     """Step through one mode until something happens; `steps` lie behind."""
     branch = segment.branch
@@ -184,6 +211,8 @@ def _integrate(
         yield Progress(measure.v, measure.log_loss, sliding, steps)
         if watch is not None and watch.proved(segment, y, steps, stiff):
             return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff, certified=True)
+        if spent := account.spent(steps):
+            return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff, spent=spent)
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return Cut(elapsed, y, stepper.proposed, steps, stiff=True)
@@ -262,7 +291,8 @@ def _outcome(cut: Cut, at: Checkpoint) -> Outcome | None:
         return Outcome.EVENTS_ACCUMULATE
     if cut.certified:
         return Outcome.CERTIFIED
-    return next((target.end for target in cut.reached if target.end), None)
+    reached = next((target.end for target in cut.reached if target.end), None)
+    return reached or (Outcome.BUDGET if cut.spent else None)
 
 
 def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event]) -> str:
@@ -281,6 +311,8 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
             return f"stopped at {reached}: {cut.failure}; {remedy}"
         case Outcome.PRECISION:
             return _unresolved(state)
+        case Outcome.BUDGET:
+            return f"stopped at {reached}: {cut.spent}"
         case Outcome.STATIONARY:
             return f"stationary at {reached}"
         case Outcome.EVENTS_ACCUMULATE:

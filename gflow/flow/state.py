@@ -115,11 +115,12 @@ class Outcome(Enum):
     EVENTS_ACCUMULATE = "events_accumulate"
     PRECISION = "precision"
     STATIONARY = "stationary"
+    BUDGET = "budget"
 
     @property
     def is_limit(self) -> bool:
         """Was the run stopped short of what was asked (exit code 3)?"""
-        return self in (Outcome.STEP_UNDERFLOW, Outcome.EVENTS_ACCUMULATE, Outcome.PRECISION, Outcome.STATIONARY)
+        return self not in (Outcome.TIME, Outcome.LOG_TIME, Outcome.LOG_LOSS, Outcome.CERTIFIED)
 
 
 @dataclass(frozen=True, slots=True)

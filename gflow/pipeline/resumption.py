@@ -20,8 +20,9 @@ from gflow.trajectory import Trajectory, open_trajectory
 from gflow.trajectory.layout import FORMAT_VERSION
 from gflow.trajectory.rows import installed_version
 
-# What may change when a run goes on: how often it is saved, where it ends and, with that, when it is recorded.
-CADENCE, END, TIMES = "record.commit", "flow.until", "record.times"
+# What may change when a run goes on: how often it is saved, what it may cost, where it ends and, with that, when it is
+# recorded.
+CADENCE, BUDGET, END, TIMES = "record.commit", "flow.budget", "flow.until", "record.times"
 
 
 def stored_run(path: Path) -> Trajectory:
@@ -47,7 +48,7 @@ def check_scenario(scenario: Scenario, kept: Trajectory) -> None:
     """ScenarioError where the scenario is not that of the run, but for a later end with its rows."""
     changed = differences(_stored(kept), scenario)
     extended = any(key.startswith(END) for key in changed)
-    free = (CADENCE, END, TIMES) if extended else (CADENCE,)
+    free = (CADENCE, BUDGET, END, TIMES) if extended else (CADENCE, BUDGET)
     barred = [key for key in changed if not key.startswith(free)]
     if barred:
         shown = ", ".join(barred[:3]) + (f" and {len(barred) - 3} more" if len(barred) > 3 else "")
@@ -107,6 +108,8 @@ def _at_end(outcome: Outcome, scenario: Scenario, until: Until, kept: Trajectory
             return until.certified
         case Outcome.STATIONARY:
             return until.v_end is None
+        case Outcome.BUDGET:
+            return False
         case Outcome.STEP_UNDERFLOW | Outcome.EVENTS_ACCUMULATE | Outcome.PRECISION:
             return True  # nothing can follow, whatever the scenario says
 

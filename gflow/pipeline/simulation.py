@@ -8,6 +8,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from gflow.build import (
+    build_account,
     build_choice,
     build_engine,
     build_rows,
@@ -72,7 +73,8 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
     until = build_until(scenario)
     check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
     engine = build_engine(scenario, setup, device)
-    flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario))
+    account = build_account(scenario)
+    flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
     run = Run(scenario, setup, until, path, progress)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
@@ -99,7 +101,8 @@ def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, d
     checkpoint = last_checkpoint(kept, setup.problem)
     run = Run(scenario, setup, until, path, progress)
     say(f"going on after row {kept.n_rows - 1} of {path}")
-    _write(run, lambda: run.reopen(kept), simulate_flow(engine, until, rows, build_choice(scenario), checkpoint))
+    flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario))
+    _write(run, lambda: run.reopen(kept), flow)
 
 
 def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:

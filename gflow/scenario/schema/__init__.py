@@ -24,13 +24,14 @@ from gflow.scenario.schema.network import (
     TwoLayerModel,
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
-from gflow.scenario.schema.run import Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
+from gflow.scenario.schema.run import Budget, Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import AnalysisName, Origin, Record, Scenario, json_schema
 
 __all__ = [
     "AnalysisName",
     "BalancedInit",
     "BreastCancerData",
+    "Budget",
     "ClustersData",
     "Commit",
     "Data",

@@ -28,6 +28,17 @@ class Until(Spec):
         return self
 
 
+class Budget(Spec):
+    """What a run may cost; it ends short of its end when the first of the limits is reached, with all rows kept."""
+
+    wall_time: Positive | None = None
+    """the longest time of the run by the clock on the wall, in seconds, > 0"""
+    events: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    """the most crossings, slides and leaves, an integer >= 1"""
+    steps: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    """the most accepted steps of the integrator, an integer >= 1"""
+
+
 class Flow(Spec):
     """The engine, the integrator with its tolerances, and the end of the run."""
 
@@ -46,6 +57,9 @@ class Flow(Spec):
     until: Until
     """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, {certified: true}, or several of
     them"""
+    budget: Budget | None = None
+    """what the run may cost: {wall_time: seconds, events: count, steps: count}, or several of them; by default
+    nothing limits it"""
 
 
 class SpacedTimes(Spec):

@@ -65,7 +65,7 @@ class Scenario(Spec):
     """the loss: `logistic` (log(1 + e^-p)) or `exponential` (e^-p) of the margin p; with several outputs
     `logistic`, which is the softmax cross-entropy"""
     flow: Flow
-    """the integration: {engine, method, rtol, atol, until}"""
+    """the integration: {engine, method, rtol, atol, until, budget}"""
     record: Record = Field(default_factory=Record)
     """what is recorded: {times, events, commit}"""
     analyses: Annotated[Literal["all"], NAME] | Annotated[AnalysisList, LIST] = Field(

@@ -1,0 +1,52 @@
+"""What a run may cost: wall time, events and steps, so that every run ends whatever its data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gflow.flow.state import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of one start of a run: wall_time in seconds, side changes, accepted steps; None: no limit."""
+
+    wall_time: float | None = None
+    events: int | None = None
+    steps: int | None = None
+
+
+class Account:
+    """What was spent of a budget since the account was opened.  clock: seconds, from any origin."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget, self._clock, self._opened = budget, clock, clock()
+        self._events = 0
+        self._last: Event | None = None
+
+    def note(self, events: list[Event]) -> None:
+        """Count the events of one instant."""
+        if events:
+            self._events, self._last = self._events + len(events), events[-1]
+
+    def spent(self, steps: int) -> str:
+        """After so many steps: which limit is reached, what was spent, and the remedy; empty while none is."""
+        seconds, limits = self._clock() - self._opened, self._budget
+        used: list[tuple[str, float, float | None]] = [
+            ("wall_time", seconds, limits.wall_time),
+            ("events", self._events, limits.events),
+            ("steps", steps, limits.steps),
+        ]
+        for name, value, limit in used:
+            if limit is not None and value >= limit:
+                return (
+                    f"flow.budget.{name} = {limit:g} is spent ({steps} steps, {self._events} events, {seconds:.3g} s; "
+                    f"{self._where()}); raise flow.budget.{name} or end sooner by flow.until"
+                )
+        return ""
+
+    def _where(self) -> str:
+        last = self._last
+        return "no event yet" if last is None else f"last event at neuron {last.neuron} surface {last.surface}"

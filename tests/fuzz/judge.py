@@ -1,0 +1,67 @@
+"""Follow the flow of a hostile problem within a budget, and judge all that it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gflow.field.branch import Measure, Tolerances
+from gflow.field.dual import margin_rounding
+from gflow.flow.budget import Account, Budget
+from gflow.flow.choice import Choice
+from gflow.flow.dual import dual_engine
+from gflow.flow.engine import Engine
+from gflow.flow.simulate import simulate
+from gflow.flow.state import Event, Finish, Item, Row
+from gflow.flow.stopping import spaced
+from gflow.problem.sizes import check_products
+from tests.flow.driver import until_log_time
+from tests.fuzz.problems import Recipe, built
+
+RTOL = 1e-8
+
+
+def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Finish:
+    """Run a recipe, by the dual engine unless another is given; every item is judged.  Returns how the run ended.
+
+    Raises ScenarioError for sizes that `gflow simulate` refuses, too.
+    """
+    problem, W = built(recipe)
+    check_products(problem, W)
+    engine = engine or dual_engine(problem, W, Tolerances(RTOL, RTOL / 100.0))
+    until = until_log_time(recipe.log_time)
+    finish = None
+    for item in judged(simulate(engine, until, spaced("loglog", 5, until), Choice("auto"), account=Account(budget))):
+        assert finish is None, "something was said after the end"
+        finish = item if isinstance(item, Finish) else None
+    assert finish is not None, "the flow ended without saying how"
+    assert finish.sentence and finish.state.v <= (until.v_end or np.inf)
+    return finish
+
+
+def judged(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each finite; the clock never runs back, and the loss never rises beyond rounding and tolerance."""
+    v, lowest = 0.0, np.inf
+    for item in items:
+        match item:
+            case Row() | Finish():
+                state = item.state
+                numbers = [state.U.ravel(), state.p, [state.v, state.tau, state.log_loss, state.h]]
+                assert np.isfinite(np.concatenate(numbers)).all(), f"not finite: {state}"
+                here = state.v
+            case Measure():
+                numbers = [item.p, item.margin_rates, [item.v, item.norm, item.speed, item.log_loss]]
+                assert np.isfinite(np.concatenate(numbers)).all(), f"not finite: {item}"
+                here = item.v
+                # Rounding of the margins, and their local errors, which the control keeps near rtol a step.
+                slack = 1e3 * margin_rounding(item.p) + 10.0 * RTOL
+                assert item.log_loss <= lowest + slack, f"log loss rises from {lowest!r} to {item.log_loss!r}"
+                lowest = min(lowest, item.log_loss)
+            case Event():
+                here = item.v
+            case _:
+                here = item.v
+        assert here >= v * (1.0 - 1e-12), f"the clock runs back from {v!r} to {here!r}"
+        v = max(v, here)
+        yield item
