@@ -92,6 +92,9 @@ class Branch(Protocol):
     def measure(self, y: Array) -> Measure:
         """Size, speed and loss at a state, whatever is behind it."""
 
+    def margin_rounding(self, y: Array) -> float:
+        """What float64 cannot resolve of the margins that are made of a state."""
+
     def at_rest(self, y: Array) -> bool:
         """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""
 

@@ -127,6 +127,11 @@ class DualBranch:
         turned = 1.5 * float(np.abs(q - q[0]).sum(axis=1).max())
         return reach[:, None] * np.where(projected, far, near), np.full(reach.size, turned)
 
+    def margin_rounding(self, y: Array) -> float:
+        """Of K c, whose terms cancel where masses of contradicting samples grow like t and margins do not."""
+        terms = np.abs(self.mode.K) @ np.abs(self.unit * y[:-1])
+        return float(np.finfo(float).eps * terms.max())
+
     def at_rest(self, y: Array) -> bool:
         """|K q| against what was added up in it."""
         q = self.live * self.dual(y)

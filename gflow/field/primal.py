@@ -132,6 +132,10 @@ class PrimalBranch:
             log_clock=float(log_total) - log(n),
         )
 
+    def margin_rounding(self, y: Array) -> float:
+        """The state holds the parameters themselves: no more is lost than at the start of the stretch."""
+        return 0.0
+
     def at_rest(self, y: Array) -> bool:
         """Only where no sample is live: other stationary points are left to the integrator."""
         return not self.live.any()

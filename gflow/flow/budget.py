@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gflow.flow.state import Event
@@ -26,13 +26,13 @@ class Account:
         self._events = 0
         self._last: Event | None = None
 
-    def note(self, events: list[Event]) -> None:
-        """Count the events of one instant."""
+    def spent(self, steps: int, events: Sequence[Event] = ()) -> str:
+        """After so many steps in all and the events since: which limit is reached, what was spent, and the remedy.
+
+        Empty while none is.
+        """
         if events:
             self._events, self._last = self._events + len(events), events[-1]
-
-    def spent(self, steps: int) -> str:
-        """After so many steps: which limit is reached, what was spent, and the remedy; empty while none is."""
         seconds, limits = self._clock() - self._opened, self._budget
         used: list[tuple[str, float, float | None]] = [
             ("wall_time", seconds, limits.wall_time),

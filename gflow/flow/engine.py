@@ -73,7 +73,7 @@ class Engine:
         self.problem, self.start_parameters = problem, start
         self._outside, self._tolerances, self._coordinates = outside, tolerances, coordinates
         self._norms_initial = self.weight_norms(start.U)
-        self._largest_sample = float(row_norms(problem.span.C).max())
+        self._sample_norms = row_norms(problem.span.C)
         self._mode: Mode
 
     def start(self) -> tuple[FlowState, Notes]:
@@ -137,14 +137,30 @@ class Engine:
         """|w_j| (m,) of the full weights at inner parameters U (m, r)."""
         return np.hypot(self._outside, row_norms(U))
 
+    def margin_rounding(self, state: FlowState) -> float:
+        """What float64 cannot resolve of the margins, which may be small sums of large terms."""
+        z = self.problem.preactivations(state.U)
+        terms = np.abs(self.problem.network.hidden(z, self.problem.sample_sides(state.side)))
+        sums = np.abs(state.parameters.outer) @ terms
+        return float(np.finfo(float).eps * sums.max())
+
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state` (whose mode must be the current one)."""
         norms = self.weight_norms(state.parameters.U)
         stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, stretch)
-        largest_outer = np.abs(state.parameters.outer).reshape(-1, norms.size).max(axis=0)
-        moved = largest_outer * self._largest_sample * state.h
-        return Segment(state, branch, Guards(branch, self._norms_initial + norms + moved))
+        return Segment(state, branch, Guards(branch, self._norms_initial + norms + self._reach(branch, state.h)))
+
+    def _reach(self, branch: Branch, h: float) -> Array:
+        """How far each neuron moves in a step h at most while its push is what it is, (m,).
+
+        By its own slopes and masses: a bound by the largest of them is far too wide for a neuron with a tiny slope,
+        whose steps are long, and what is within rounding of that bound is no rounding of the weights.
+        """
+        if not self.problem.network.curved:
+            return np.zeros(self.problem.network.width)
+        push = np.abs(branch.push(branch.y0, np.arange(self.problem.network.width)))
+        return np.asarray(h * (push * self._mode.slopes) @ self._sample_norms)
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
         """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""

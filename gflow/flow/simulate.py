@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
-from gflow.field.dual import margin_rounding
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
@@ -82,8 +81,9 @@ def simulate(
         at = replace(origin, state=engine.resume(origin.state, origin.inexact))
     else:
         at = yield from _begun(engine, origin)
-    if margin_rounding(at.state.p) > UNRESOLVED:
-        yield Finish(Outcome.PRECISION, _unresolved(at.state), at.state, at.steps)
+    if (rounding := engine.margin_rounding(at.state)) > UNRESOLVED:
+        shown = replace(at.state, v=0.0, tau=0.0) if origin is None else at.state
+        yield Finish(Outcome.PRECISION, _unresolved(shown, rounding), shown, at.steps)
         return
     if at.resting:
         yield from _rest(engine, at, until, rows)
@@ -93,23 +93,25 @@ def simulate(
     while True:
         segment = engine.segment(at.state)
         targets = _targets(segment, until, due)
-        yield _measure_before(segment, targets)
+        ahead = min((target.v for target in targets if target.v is not None), default=np.inf)
+        yield _measure_at_start(segment, ahead)
         cut = yield from _integrate(segment, choice, at.stiff, targets, at.steps, watch, account)
         # The root is at rounding distance from a target on the clock; what is shown is the target itself.
         v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
+        v = min(v, ahead)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
         if events:
-            account.note(events)
-            cut = replace(cut, spent=account.spent(at.steps))
+            cut = replace(cut, spent=account.spent(at.steps, events))
         yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
                 yield Row(at.state, _checkpoint(engine, at), last=True)
             yield from _rest(engine, at, until, chain([] if due is None else [due], rows))
             return
-        outcome = _outcome(cut, at)
+        rounding = max(segment.branch.margin_rounding(cut.y), engine.margin_rounding(at.state))
+        outcome = _outcome(cut, rounding, at.stalled)
         if cut.reached or outcome:
             checkpoint, shown = _checkpoint(engine, at), replace(at.state, v=v)
             if watch is not None:
@@ -117,7 +119,7 @@ def simulate(
             yield Row(shown, checkpoint, last=outcome is not None)
             due = next(rows, None)
         if outcome:
-            yield Finish(outcome, _sentence(outcome, cut, shown, events) + at.notes.sentence(), shown, at.steps)
+            yield Finish(outcome, _sentence(outcome, cut, shown, events, rounding) + at.notes.sentence(), shown, at.steps)
             return
 
 
@@ -131,7 +133,7 @@ def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row,
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
     at = Checkpoint(state, engine.inexact, notes=notes)
     shown = replace(state, v=0.0, tau=0.0) if origin is None else state
-    yield replace(_measure_at_start(engine.segment(state)), v=shown.v)
+    yield _measure_at_start(engine.segment(state), shown.v)
     yield Row(shown, at)
     return at
 
@@ -152,14 +154,13 @@ def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
     return replace(at, inexact=engine.inexact)
 
 
-def _measure_at_start(segment: Segment) -> Measure:
-    return segment.branch.measure(segment.branch.y0)
+def _measure_at_start(segment: Segment, ahead: float) -> Measure:
+    """The measure at the start of a segment, shown no later than the next time that has to be shown.
 
-
-def _measure_before(segment: Segment, targets: Sequence[Target]) -> Measure:
-    """After a leap of the clock the times on the way are still to be shown, and nothing has moved since."""
-    measure = _measure_at_start(segment)
-    return replace(measure, v=min([measure.v, *(target.v for target in targets if target.v is not None)]))
+    After a leap of the clock the times on the way are still to be shown, and nothing has moved since.
+    """
+    measure = segment.branch.measure(segment.branch.y0)
+    return replace(measure, v=min(measure.v, ahead))
 
 
 def _targets(segment: Segment, until: Until, due: float | None) -> list[Target]:
@@ -211,6 +212,8 @@ def _integrate(
         yield Progress(measure.v, measure.log_loss, sliding, steps)
         if watch is not None and watch.proved(segment, y, steps, stiff):
             return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff, certified=True)
+        if branch.margin_rounding(y) > UNRESOLVED:
+            return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
         if spent := account.spent(steps):
             return Cut(elapsed, y, stepper.proposed, steps, stiff=stiff, spent=spent)
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
@@ -271,19 +274,19 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
         yield Finish(Outcome.STATIONARY, sentence + at.notes.sentence(), state, at.steps)
         return
     at = _checkpoint(engine, at)
-    measure = _measure_at_start(engine.segment(state))
+    measure = _measure_at_start(engine.segment(state), np.inf)
     v_end = until.v_end
     for v in chain((v for v in rows if v < v_end), [v_end]):
         yield replace(measure, v=v)
         yield Row(replace(state, v=v), at, last=v == v_end)
     last = replace(state, v=v_end)
     cut = Cut(0.0, np.empty(0), 0.0, at.steps)
-    sentence = _sentence(until.outcome, cut, last, []) + f"; nothing but the clock moved after {_when(state)}"
+    sentence = _sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {_when(state)}"
     yield Finish(until.outcome, sentence + at.notes.sentence(), last, at.steps)
 
 
-def _outcome(cut: Cut, at: Checkpoint) -> Outcome | None:
-    if margin_rounding(at.state.p) > UNRESOLVED:
+def _outcome(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
+    if rounding > UNRESOLVED:
         return Outcome.PRECISION
     if cut.failure:
         return Outcome.STEP_UNDERFLOW
@@ -295,7 +298,8 @@ def _outcome(cut: Cut, at: Checkpoint) -> Outcome | None:
     return reached or (Outcome.BUDGET if cut.spent else None)
 
 
-def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event]) -> str:
+def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event], rounding: float) -> str:
+    """rounding: of the margins."""
     reached = _when(state)
     match outcome:
         case Outcome.TIME:
@@ -310,7 +314,7 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
             remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
             return f"stopped at {reached}: {cut.failure}; {remedy}"
         case Outcome.PRECISION:
-            return _unresolved(state)
+            return _unresolved(state, rounding)
         case Outcome.BUDGET:
             return f"stopped at {reached}: {cut.spent}"
         case Outcome.STATIONARY:
@@ -320,10 +324,10 @@ def _sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Eve
             return f"stopped at {reached}: {MOST_STALLED} events without progress of time, last at {pairs}"
 
 
-def _unresolved(state: FlowState) -> str:
+def _unresolved(state: FlowState, rounding: float) -> str:
     return (
-        f"stopped at {_when(state)}: margins reach {float(np.abs(state.p).max()):.3g}, which float64 resolves to "
-        f"{margin_rounding(state.p):.1g} only; scale the outer layer, the inputs or the start down"
+        f"stopped at {_when(state)}: margins are sums of up to {rounding / np.finfo(float).eps:.3g}, which float64 "
+        f"resolves to {rounding:.1g} only; scale the outer layer, the inputs or the start down"
     )
 
 

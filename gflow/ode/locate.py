@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from gflow.ode.step import DenseStep, Stepper
+from gflow.ode.step import DenseStep, StepError, Stepper
 
 Array = NDArray[np.float64]
+
+# Brent's method needs about 10 evaluations on smooth functions, and at most about 52 squared on any.
+MOST_BISECTIONS = 1000
 
 
 def root(
@@ -26,6 +29,7 @@ def root(
     [low, high] (theta in [0, 1]) is where the interpolant says the sign changes; it is widened to [0, 1] where the
     states of the method disagree.  Values of at most `resolution` count as zero: they are rounding.
     None when the value is positive at the end of the step after all.
+    Raises StepError when the function is too wild for a root to be found.
     """
     span = step.end - step.start
     states: dict[float, Array] = {}
@@ -43,7 +47,19 @@ def root(
     while at_high < 0.0 and low > 0.0 and (at_low := at(low)) <= 0.0:
         high, at_high, low, width = low, at_low, max(0.0, low - 4.0 * width), 4.0 * width
     if at_high < 0.0:
-        high = float(brentq(at, low, high, xtol=1e-16, rtol=8.9e-16)) if at(low) > 0.0 else low
+        high = _between(at, low, high, step) if at(low) > 0.0 else low
     if high not in states:
         at(high)
     return step.start + high * span, states[high]
+
+
+def _between(at: Callable[[float], float], low: float, high: float, step: DenseStep) -> float:
+    """The theta in [low, high] at which a function changes its sign."""
+    theta, report = brentq(
+        at, low, high, xtol=1e-16, rtol=8.9e-16, maxiter=MOST_BISECTIONS, full_output=True, disp=False
+    )
+    if not report.converged:
+        raise StepError(
+            f"{MOST_BISECTIONS} evaluations do not locate an event between t = {step.start:.17g} and {step.end:.17g}"
+        )
+    return float(theta)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import DOP853, RK45, Radau
+from scipy.linalg import LinAlgWarning
 
 from gflow.ode.bernstein import from_nodes, nodes
 from gflow.ode.step import DenseStep, StepError, System, checked
@@ -16,6 +18,8 @@ Array = NDArray[np.float64]
 
 # The error is judged by System.scale alone; scipy insists on a positive rtol of at least 100 machine epsilons.
 SMALLEST_RTOL = 2.3e-14
+# A state inside an accepted step is found again in a few steps; where it is not, no search for a root would end.
+MOST_SUBSTEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,11 @@ class ScipyStepper:
         if t <= start:
             return np.array(self._dense.y_old)
         again = self._start(start, np.array(self._dense.y_old), t, t - start)
-        while again.status == "running":
+        for _ in range(MOST_SUBSTEPS):
+            if again.status != "running":
+                return np.asarray(again.y)
             _advance(again)
-        return np.asarray(again.y)
+        raise StepError(f"{MOST_SUBSTEPS} steps do not reach t = {t:.17g} inside a step that began at t = {start:.17g}")
 
     @property
     def proposed(self) -> float:
@@ -81,8 +87,9 @@ class ScipyStepper:
 
 
 def _advance(solver: Any) -> None:
-    """One accepted step.  Trials that overflow are rejected like any other bad trial, so the overflow is no news."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    """One accepted step.  Trials that overflow, or whose matrix is singular, are rejected like any other bad trial."""
+    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)
         solver.step()
     if solver.status == "failed":
         raise StepError(f"the step size fell below 10 ulp at t = {solver.t:.17g}")

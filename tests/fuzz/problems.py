@@ -42,6 +42,11 @@ class Recipe:
     log_time: float
     seed: int
 
+    @property
+    def is_moderate(self) -> bool:
+        """Are no sizes extreme and is the end near, so that the flow must be as accurate as its tolerance says?"""
+        return all(1e-8 <= scale <= 1e3 for scale in self.scales) and self.log_time <= 10.0
+
 
 def drawn(seed: int) -> Recipe:
     """The recipe of a seed."""

@@ -1,0 +1,106 @@
+"""A run ends when its budget is spent: wall time by an injected clock, events, steps; and says which, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import gflow
+from gflow.cli import main
+from gflow.errors import ScenarioError
+from gflow.field.branch import Tolerances
+from gflow.flow.budget import Account, Budget
+from gflow.flow.choice import Choice
+from gflow.flow.dual import dual_engine
+from gflow.flow.simulate import simulate
+from gflow.flow.state import Event, Finish, Item, Outcome, Row
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
+from gflow.scenario import parse_scenario
+from tests.flow.driver import until_log_time
+
+# Contradicting labels in the plane: no network separates them, and late steps are proportional to t.
+INSEPARABLE = """\
+gflow: 1
+name: inseparable
+seed: 1
+data: {kind: gaussian, n: 8, d: 2}
+model: {kind: two_layer, width: 8, activation: {kind: leaky_relu, slope: 0.5}}
+init: {kind: gaussian, scale: 1.0, relative_to: tensorflow}
+loss: logistic
+flow: {until: {log_time: 1e6}}
+record: {times: {spacing: loglog, count: 20}}
+"""
+
+
+def items(account: Account) -> Iterator[Item]:
+    """A small network with events, to log t = 100."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((8, 5)), rng.choice([-1.0, 1.0], size=8)
+    problem = Problem.of(X, y, Network(np.array([1.0, -1.0, 1.0, -1.0]), 0.1), LOSSES["logistic"])
+    engine = dual_engine(problem, 0.1 * rng.standard_normal((4, 5)), Tolerances(1e-8, 1e-10))
+    return simulate(engine, until_log_time(100.0), iter([]), Choice("auto"), account=account)
+
+
+def finish_of(account: Account) -> tuple[Finish, list[Event]]:
+    said = list(items(account))
+    assert isinstance(said[-1], Finish) and isinstance(said[-2], Row)
+    assert said[-2].state is said[-1].state
+    return said[-1], [item for item in said if isinstance(item, Event)]
+
+
+def test_steps() -> None:
+    finish, _ = finish_of(Account(Budget(steps=7)))
+    assert finish.outcome is Outcome.BUDGET and finish.steps == 7
+    assert "flow.budget.steps = 7 is spent (7 steps" in finish.sentence and "raise flow.budget.steps" in finish.sentence
+
+
+def test_events() -> None:
+    finish, events = finish_of(Account(Budget(events=5)))
+    assert finish.outcome is Outcome.BUDGET and finish.outcome.is_limit and 5 <= len(events) < 10
+    last = events[-1]
+    assert f"{len(events)} events" in finish.sentence
+    assert f"last event at neuron {last.neuron} surface {last.surface}" in finish.sentence
+
+
+def test_wall_time() -> None:
+    ticks = count()
+    finish, _ = finish_of(Account(Budget(wall_time=20.0), clock=lambda: float(next(ticks))))
+    assert finish.outcome is Outcome.BUDGET and "flow.budget.wall_time = 20 is spent" in finish.sentence
+    assert next(ticks) == 21, "the clock is read once when opened, and once a step or event"
+
+
+def test_a_wide_budget_changes_nothing() -> None:
+    wide, some = finish_of(Account(Budget(1e9, 10**6, 10**6)))
+    free, all_events = finish_of(Account(Budget()))
+    assert wide.outcome is free.outcome is Outcome.LOG_TIME and wide.sentence == free.sentence
+    assert some == all_events and np.array_equal(wide.state.U, free.state.U)
+
+
+@pytest.mark.parametrize("key, fragment", [("steps=300", "300 steps"), ("events=10", "10 events")])
+def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str, fragment: str) -> None:
+    (tmp_path / "s.yaml").write_text(INSEPARABLE)
+    given = ["simulate", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "run"), "--set", f"flow.budget.{key}"]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 3 and fragment in done.stdout
+    trajectory = gflow.open_trajectory(tmp_path / "run")
+    assert trajectory.outcome == "budget" and fragment in (trajectory.outcome_sentence or "")
+    assert trajectory.n_rows >= 3 and np.isfinite(trajectory.log_loss[:]).all()
+    assert (np.diff(trajectory.log1p_time[:]) > 0.0).all()
+
+
+def test_data_that_nothing_separates_end_by_wall_time(tmp_path: Path) -> None:
+    scenario = parse_scenario(INSEPARABLE, overrides=["flow.budget={wall_time: 0.5}"])
+    assert gflow.simulate(scenario, out=tmp_path).outcome == "budget"
+
+
+@pytest.mark.parametrize("value", ["{wall_time: 0}", "{steps: 0}", "{events: -1}", "{steps: 1.5}", "{time: 3}", "7"])
+def test_a_budget_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ScenarioError, match=r"flow.budget"):
+        parse_scenario(INSEPARABLE, overrides=[f"flow.budget={value}"])
