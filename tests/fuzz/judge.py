@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.dual import margin_rounding
@@ -48,12 +49,12 @@ def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
         match item:
             case Row() | Finish():
                 state = item.state
-                numbers = [state.U.ravel(), state.p, [state.v, state.tau, state.log_loss, state.h]]
-                assert np.isfinite(np.concatenate(numbers)).all(), f"not finite: {state}"
+                assert _finite(state.U, state.p, state.v, state.tau, state.log_loss, state.h), f"not finite: {state}"
                 here = state.v
             case Measure():
-                numbers = [item.p, item.margin_rates, [item.v, item.norm, item.speed, item.log_loss]]
-                assert np.isfinite(np.concatenate(numbers)).all(), f"not finite: {item}"
+                assert _finite(item.p, item.margin_rates, item.v, item.norm, item.speed, item.log_loss), (
+                    f"not finite: {item}"
+                )
                 here = item.v
                 slack = 1e3 * margin_rounding(item.p) + rise
                 assert item.log_loss <= lowest + slack, f"log loss rises from {lowest!r} to {item.log_loss!r}"
@@ -65,3 +66,7 @@ def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
         assert here >= v * (1.0 - 1e-9) - 1e-100, f"the clock runs back from {v!r} to {here!r}"
         v = max(v, here)
         yield item
+
+
+def _finite(*numbers: float | NDArray[np.float64]) -> bool:
+    return all(bool(np.isfinite(number).all()) for number in numbers)
