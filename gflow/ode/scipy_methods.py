@@ -12,14 +12,12 @@ from scipy.integrate import DOP853, RK45, Radau
 from scipy.linalg import LinAlgWarning
 
 from gflow.ode.bernstein import from_nodes, nodes
-from gflow.ode.step import DenseStep, StepError, System, checked
+from gflow.ode.step import MOST_SUBSTEPS, DenseStep, StepError, System, checked, unreached
 
 Array = NDArray[np.float64]
 
 # The error is judged by System.scale alone; scipy insists on a positive rtol of at least 100 machine epsilons.
 SMALLEST_RTOL = 2.3e-14
-# A state inside an accepted step is found again in a few steps; where it is not, no search for a root would end.
-MOST_SUBSTEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class ScipyStepper:
             if again.status != "running":
                 return np.asarray(again.y)
             _advance(again)
-        raise StepError(f"{MOST_SUBSTEPS} steps do not reach t = {t:.17g} inside a step that began at t = {start:.17g}")
+        raise unreached(start, t)
 
     @property
     def proposed(self) -> float:

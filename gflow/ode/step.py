@@ -15,6 +15,10 @@ Array = NDArray[np.float64]
 Field = Callable[[float, Array], Array]
 
 
+# A state inside an accepted step is found again in a few steps; where it is not, no search for a root would end.
+MOST_SUBSTEPS = 500
+
+
 class TensorField(Protocol):
     """An autonomous field on tensors (..., p) of one device."""
 
@@ -76,6 +80,11 @@ def checked(step: DenseStep) -> DenseStep:
     if not np.isfinite(step.coefficients[-1]).all():
         raise StepError(f"the state is not finite after t = {step.start:.17g}")
     return step
+
+
+def unreached(start: float, t: float) -> StepError:
+    """The refusal of a state at t inside a step that began at `start`."""
+    return StepError(f"{MOST_SUBSTEPS} steps do not reach t = {t:.17g} inside a step that began at t = {start:.17g}")
 
 
 class Stepper(Protocol):

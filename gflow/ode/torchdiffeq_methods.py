@@ -21,7 +21,7 @@ from torchdiffeq._impl.dopri8 import Dopri8Solver
 from torchdiffeq._impl.fehlberg2 import Fehlberg2
 from torchdiffeq._impl.misc import _PerturbFunc
 
-from gflow.ode.step import DenseStep, StepError, System, checked
+from gflow.ode.step import MOST_SUBSTEPS, DenseStep, StepError, System, checked, unreached
 
 Array = NDArray[np.float64]
 
@@ -118,11 +118,13 @@ class TorchdiffeqStepper:
         if t <= start:
             return np.array(_numpy(self._old))
         again = self._start(start, self._old, t - start)
-        while float(again.rk_state.t1) < t:
+        for _ in range(MOST_SUBSTEPS):
             state = again.rk_state
+            if float(state.t1) >= t:
+                return np.array(_numpy(state.y1))
             again.rk_state = state._replace(dt=torch.clamp(state.dt, max=t - float(state.t1)))
             self._accepted(again)
-        return np.array(_numpy(again.rk_state.y1))
+        raise unreached(start, t)
 
     @property
     def proposed(self) -> float:

@@ -63,7 +63,7 @@ def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
                 here = item.v
             case _:
                 here = item.v
-        assert here >= v * (1.0 - 1e-9) - 1e-100, f"the clock runs back from {v!r} to {here!r}"
+        assert here >= v * (1.0 - 10.0 * RTOL) - 1e-100, f"the clock runs back from {v!r} to {here!r}"
         v = max(v, here)
         yield item
 
