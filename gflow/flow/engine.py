@@ -62,6 +62,10 @@ class Segment:
     branch: Branch
     guards: Guards
 
+    def clock(self, y: Array) -> float:
+        """v = log(1 + t) at a state of the integrator, which may be off by its tolerance: never before the start."""
+        return max(float(y[-1]), self.state.v)
+
 
 class Engine:
     """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
@@ -166,7 +170,7 @@ class Engine:
         """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
         unit = segment.branch.unit
         parameters = self._coordinates.parameters(segment.branch, y)
-        return self._state(segment.state.tau + unit * elapsed, float(y[-1]), parameters, unit * h)
+        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
 
     @property
     def inexact(self) -> NDArray[np.bool_]:
@@ -189,7 +193,7 @@ class Engine:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
             U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
         unit = segment.branch.unit
-        state = self._state(segment.state.tau + unit * elapsed, float(y[-1]), replace(parameters, U=U), unit * h)
+        state = self._state(segment.state.tau + unit * elapsed, segment.clock(y), replace(parameters, U=U), unit * h)
         return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:

@@ -97,7 +97,7 @@ def simulate(
         yield _measure_at_start(segment, ahead)
         cut = yield from _integrate(segment, choice, at.stiff, targets, at.steps, watch, account)
         # The root is at rounding distance from a target on the clock; what is shown is the target itself.
-        v = next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
+        v = next((target.v for target in cut.reached if target.v is not None), segment.clock(cut.y))
         v = min(v, ahead)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
@@ -119,7 +119,8 @@ def simulate(
             yield Row(shown, checkpoint, last=outcome is not None)
             due = next(rows, None)
         if outcome:
-            yield Finish(outcome, _sentence(outcome, cut, shown, events, rounding) + at.notes.sentence(), shown, at.steps)
+            sentence = _sentence(outcome, cut, shown, events, rounding) + at.notes.sentence()
+            yield Finish(outcome, sentence, shown, at.steps)
             return
 
 
@@ -290,7 +291,7 @@ def _outcome(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
         return Outcome.PRECISION
     if cut.failure:
         return Outcome.STEP_UNDERFLOW
-    if at.stalled > MOST_STALLED:
+    if stalled > MOST_STALLED:
         return Outcome.EVENTS_ACCUMULATE
     if cut.certified:
         return Outcome.CERTIFIED

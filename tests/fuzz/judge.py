@@ -34,7 +34,7 @@ def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Fi
     until = until_log_time(recipe.log_time)
     finish = None
     items = simulate(engine, until, spaced("loglog", 5, until), Choice("auto"), account=Account(budget))
-    for item in judged(items, 10.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED):
+    for item in judged(items, 100.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED):
         assert finish is None, "something was said after the end"
         finish = item if isinstance(item, Finish) else None
     assert finish is not None, "the flow ended without saying how"
@@ -61,6 +61,7 @@ def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
                 lowest = min(lowest, item.log_loss)
             case Event():
                 here = item.v
+                assert here >= 0.0, f"an event before the start, at {here!r}"
             case _:
                 here = item.v
         assert here >= v * (1.0 - 10.0 * RTOL) - 1e-100, f"the clock runs back from {v!r} to {here!r}"

@@ -79,6 +79,8 @@ REGRESSIONS = {
     776: "likewise",
     37: "a start that float64 does not resolve ended at the time the clock had leapt to",
     693: "time within rounding of 0",
+    5219: "an event a rounding before t = 0",
+    2627: "a record time met to the tolerance of the clock only",
     2488: "a singular matrix inside Radau was a warning",
 }
 
