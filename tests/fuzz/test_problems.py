@@ -16,7 +16,7 @@ from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
 from gflow.problem.loss import LOSSES
 from tests.fuzz.judge import followed
-from tests.fuzz.problems import LABELS, LOG_TIMES, OUTERS, SCALES, SHAPES, SLOPES, STARTS, Recipe, built, drawn
+from tests.fuzz.problems import LABELS, LOG_TIMES, OPEN, OUTERS, SCALES, SHAPES, SLOPES, STARTS, Recipe, built, drawn
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 SMALL = Budget(events=300, steps=300)  # counts, not seconds: the same on every machine
@@ -72,7 +72,7 @@ def test_both_engines_agree(recipe: Recipe) -> None:
 REGRESSIONS = {
     203: "rounding of the guards, set by a bound on the motion, swallowed weights of a neuron with a tiny slope",
     261: "likewise, with long steps",
-    206: "the clock",
+    206: "a record time met to rounding only",
     307: "at rest after a leap: the clock of the measure ran ahead of the rows, and the sentence named its time",
     475: "likewise",
     423: "margins that cancel out of terms of 1e30 were taken for exact",
@@ -81,10 +81,18 @@ REGRESSIONS = {
     693: "time within rounding of 0",
     5219: "an event a rounding before t = 0",
     2627: "a record time met to the tolerance of the clock only",
+    5735: "likewise",
+    7599: "likewise",
     2488: "a singular matrix inside Radau was a warning",
 }
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_what_failed_once(seed: int) -> None:
+    followed(drawn(seed), SMALL)
+
+
+@pytest.mark.parametrize("seed", OPEN)
+@pytest.mark.xfail(reason="open: see OPEN in problems.py", raises=AssertionError, strict=True)
+def test_what_still_fails(seed: int) -> None:
     followed(drawn(seed), SMALL)
