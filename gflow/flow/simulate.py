@@ -82,8 +82,8 @@ def simulate(
     else:
         at = yield from _begun(engine, origin)
     if (rounding := engine.margin_rounding(at.state)) > UNRESOLVED:
-        shown = replace(at.state, v=0.0, tau=0.0) if origin is None else at.state
-        yield Finish(Outcome.PRECISION, _unresolved(shown, rounding), shown, at.steps)
+        begun = _shown_at_start(at.state, origin)
+        yield Finish(Outcome.PRECISION, _unresolved(begun, rounding), begun, at.steps)
         return
     if at.resting:
         yield from _rest(engine, at, until, rows)
@@ -93,17 +93,14 @@ def simulate(
     while True:
         segment = engine.segment(at.state)
         targets = _targets(segment, until, due)
-        ahead = min((target.v for target in targets if target.v is not None), default=np.inf)
+        ahead = _next_time(targets)
         yield _measure_at_start(segment, ahead)
         cut = yield from _integrate(segment, choice, at.stiff, targets, at.steps, watch, account)
-        # The root is at rounding distance from a target on the clock; what is shown is the target itself.
-        v = next((target.v for target in cut.reached if target.v is not None), segment.clock(cut.y))
-        v = min(v, ahead)
+        v = _shown_time(segment, cut, ahead)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
-        if events:
-            cut = replace(cut, spent=account.spent(at.steps, events))
+        cut = replace(cut, spent=account.spent(at.steps, events)) if events else cut
         yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
@@ -119,8 +116,8 @@ def simulate(
             yield Row(shown, checkpoint, last=outcome is not None)
             due = next(rows, None)
         if outcome:
-            sentence = _sentence(outcome, cut, shown, events, rounding) + at.notes.sentence()
-            yield Finish(outcome, sentence, shown, at.steps)
+            said = _sentence(outcome, cut, shown, events, rounding)
+            yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
             return
 
 
@@ -133,10 +130,26 @@ def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row,
     """Row 0 with its measure, at t = 0 or at the origin."""
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
     at = Checkpoint(state, engine.inexact, notes=notes)
-    shown = replace(state, v=0.0, tau=0.0) if origin is None else state
+    shown = _shown_at_start(state, origin)
     yield _measure_at_start(engine.segment(state), shown.v)
     yield Row(shown, at)
     return at
+
+
+def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> FlowState:
+    """A leap of the clock before the first step is not shown yet."""
+    return replace(state, v=0.0, tau=0.0) if origin is None else state
+
+
+def _shown_time(segment: Segment, cut: Cut, ahead: float) -> float:
+    """The root is at rounding distance from a target on the clock; what is shown is the target itself."""
+    reached = _next_time(cut.reached)
+    return min(segment.clock(cut.y) if np.isinf(reached) else reached, ahead)
+
+
+def _next_time(targets: Sequence[Target]) -> float:
+    """The earliest v among the targets on the clock; infinite where there is none."""
+    return min((target.v for target in targets if target.v is not None), default=np.inf)
 
 
 def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
