@@ -121,11 +121,6 @@ def simulate(
             return
 
 
-def _shown_time(cut: Cut) -> float:
-    """The root is at rounding distance from a target on the clock; what is shown is the target itself."""
-    return next((target.v for target in cut.reached if target.v is not None), float(cut.y[-1]))
-
-
 def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
     """Row 0 with its measure, at t = 0 or at the origin."""
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
