@@ -35,7 +35,10 @@ class Browser:
         self._session = self._asked("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
 
     def open(self, page: Path) -> None:
+        """The page, painted: until its first frame a browser drops what is typed."""
         self.post("/url", {"url": page.as_uri()})
+        painted = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
+        self.post("/execute/async", {"script": painted, "args": []})
 
     def run(self, script: str) -> Any:  # Any: a JSON value
         """The value of the body of a function."""
