@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 from gflow.build.engine_name import engine_name
@@ -99,6 +101,12 @@ def physical_memory() -> int | None:
     except (AttributeError, ValueError, OSError):
         return None
     return size if size > 0 else None
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had at once so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _outer_bytes(scenario: Scenario) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import dropwhile
+from pathlib import Path
 
+from gflow.build.capacity import peak_memory
 from gflow.build.engine_name import engine_name
 from gflow.build.setup import Setup
 from gflow.errors import ScenarioError
@@ -51,10 +53,13 @@ def build_until(scenario: Scenario) -> Until:
     return Until(v_end, outcome, until.log_loss, bool(until.certified))
 
 
-def build_account(scenario: Scenario) -> Account:
-    """The account of what the run may cost, opened now."""
+def build_account(scenario: Scenario, path: Path) -> Account:
+    """The account of what the run into the file `path` may cost, opened now."""
     given = scenario.flow.budget
-    return Account(Budget() if given is None else Budget(given.wall_time, given.events, given.steps))
+    if given is None:
+        return Account(Budget())
+    budget = Budget(given.wall_time, given.events, given.steps, given.memory, given.disk)
+    return Account(budget, gauges={"memory": peak_memory, "disk": lambda: path.stat().st_size if path.exists() else 0})
 
 
 def build_rows(scenario: Scenario, until: Until, after: float = 0.0) -> Iterator[float]:

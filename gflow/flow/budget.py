@@ -1,28 +1,41 @@
-"""What a run may cost: wall time, events and steps, so that every run ends whatever its data."""
+"""What a run may cost: wall time, events, steps, memory and disk, so that every run ends whatever its data."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gflow.flow.state import Event
 
+Gauges = Mapping[str, Callable[[], float]]
+"""For `memory` and `disk`, what the process has taken of it by now, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of one start of a run: wall_time in seconds, side changes, accepted steps; None: no limit."""
+    """Limits of one start of a run: wall_time in seconds, side changes, accepted steps, memory and disk in bytes.
+
+    None: no limit.
+    """
 
     wall_time: float | None = None
     events: int | None = None
     steps: int | None = None
+    memory: float | None = None
+    disk: float | None = None
 
 
 class Account:
-    """What was spent of a budget since the account was opened.  clock: seconds, from any origin."""
+    """What was spent of a budget since the account was opened.  clock: seconds, from any origin.
 
-    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
-        self._budget, self._clock, self._opened = budget, clock, clock()
+    gauges: read where their limit is set only.
+    """
+
+    def __init__(
+        self, budget: Budget, clock: Callable[[], float] = time.monotonic, gauges: Gauges | None = None
+    ) -> None:
+        self._budget, self._clock, self._opened, self._gauges = budget, clock, clock(), gauges or {}
         self._events = 0
         self._last: Event | None = None
 
@@ -38,6 +51,8 @@ class Account:
             ("wall_time", seconds, limits.wall_time),
             ("events", self._events, limits.events),
             ("steps", steps, limits.steps),
+            ("memory", self._gauged("memory", limits.memory), limits.memory),
+            ("disk", self._gauged("disk", limits.disk), limits.disk),
         ]
         for name, value, limit in used:
             if limit is not None and value >= limit:
@@ -46,6 +61,9 @@ class Account:
                     f"{self._where()}); raise flow.budget.{name} or end sooner by flow.until"
                 )
         return ""
+
+    def _gauged(self, name: str, limit: float | None) -> float:
+        return 0.0 if limit is None else self._gauges[name]()
 
     def _where(self) -> str:
         last = self._last

@@ -73,7 +73,7 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
     until = build_until(scenario)
     check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
     engine = build_engine(scenario, setup, device)
-    account = build_account(scenario)
+    account = build_account(scenario, path)
     flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
     run = Run(scenario, setup, until, path, progress)
     run.take(next(flow))  # the measure of the start
@@ -101,7 +101,7 @@ def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, d
     checkpoint = last_checkpoint(kept, setup.problem)
     run = Run(scenario, setup, until, path, progress)
     say(f"going on after row {kept.n_rows - 1} of {path}")
-    flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario))
+    flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
     _write(run, lambda: run.reopen(kept), flow)
 
 

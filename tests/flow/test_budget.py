@@ -76,6 +76,15 @@ def test_wall_time() -> None:
     assert next(ticks) == 21, "the clock is read once when opened, and once a step or event"
 
 
+@pytest.mark.parametrize("name", ["memory", "disk"])
+def test_a_gauge_that_grows(name: str) -> None:
+    taken = count(1000, 100)
+    budget = Budget(**{name: 1500.0})  # type: ignore[arg-type]
+    finish, _ = finish_of(Account(budget, gauges={name: lambda: float(next(taken))}))
+    assert finish.outcome is Outcome.BUDGET and f"flow.budget.{name} = 1500 is spent" in finish.sentence
+    assert next(taken) == 1600, "it is read once a step or event"
+
+
 def test_a_wide_budget_changes_nothing() -> None:
     wide, some = finish_of(Account(Budget(1e9, 10**6, 10**6)))
     free, all_events = finish_of(Account(Budget()))
@@ -83,7 +92,15 @@ def test_a_wide_budget_changes_nothing() -> None:
     assert some == all_events and np.array_equal(wide.state.U, free.state.U)
 
 
-@pytest.mark.parametrize("key, fragment", [("steps=300", "300 steps"), ("events=10", "10 events")])
+@pytest.mark.parametrize(
+    "key, fragment",
+    [
+        ("steps=300", "300 steps"),
+        ("events=10", "10 events"),
+        ("disk=1e5", "flow.budget.disk = 100000 is spent"),
+        ("memory=1e5", "flow.budget.memory = 100000 is spent"),
+    ],
+)
 def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str, fragment: str) -> None:
     (tmp_path / "s.yaml").write_text(INSEPARABLE)
     given = ["simulate", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "run"), "--set", f"flow.budget.{key}"]
@@ -91,7 +108,7 @@ def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str
     assert done.exit_code == 3 and fragment in done.stdout
     trajectory = gflow.open_trajectory(tmp_path / "run")
     assert trajectory.outcome == "budget" and fragment in (trajectory.outcome_sentence or "")
-    assert trajectory.n_rows >= 3 and np.isfinite(trajectory.log_loss[:]).all()
+    assert trajectory.n_rows >= 2 and np.isfinite(trajectory.log_loss[:]).all()
     assert (np.diff(trajectory.log1p_time[:]) > 0.0).all()
 
 
@@ -100,7 +117,9 @@ def test_data_that_nothing_separates_end_by_wall_time(tmp_path: Path) -> None:
     assert gflow.simulate(scenario, out=tmp_path).outcome == "budget"
 
 
-@pytest.mark.parametrize("value", ["{wall_time: 0}", "{steps: 0}", "{events: -1}", "{steps: 1.5}", "{time: 3}", "7"])
+@pytest.mark.parametrize(
+    "value", ["{wall_time: 0}", "{steps: 0}", "{events: -1}", "{steps: 1.5}", "{time: 3}", "{disk: 0}", "7"]
+)
 def test_a_budget_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(ScenarioError, match=r"flow.budget"):
         parse_scenario(INSEPARABLE, overrides=[f"flow.budget={value}"])

@@ -37,6 +37,10 @@ class Budget(Spec):
     """the most crossings, slides and leaves, an integer >= 1"""
     steps: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     """the most accepted steps of the integrator, an integer >= 1"""
+    memory: Positive | None = None
+    """the most memory that the process may take, in bytes, > 0"""
+    disk: Positive | None = None
+    """the size of `trajectory.h5` at which the run ends, in bytes, > 0; for a moment it takes twice that to finish"""
 
 
 class Flow(Spec):
@@ -58,8 +62,8 @@ class Flow(Spec):
     """the end of the run: {time: t}, {log_time: v} with t = e^v, {log_loss: value}, {certified: true}, or several of
     them"""
     budget: Budget | None = None
-    """what the run may cost: {wall_time: seconds, events: count, steps: count}, or several of them; by default
-    nothing limits it"""
+    """what the run may cost: {wall_time: seconds, events: count, steps: count, memory: bytes, disk: bytes}, or
+    several of them; by default nothing limits it"""
 
 
 class SpacedTimes(Spec):
