@@ -61,8 +61,9 @@ def _kind(before: int, after: int) -> EventKind:
 def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     """Classify every neuron of `near` with a guard at zero at the state y, in the order of their numbers.
 
-    Neurons are independent given q, so simultaneous events of several neurons need no order; all surfaces one neuron
-    lies on are decided together.
+    Neurons are independent given q, so simultaneous events of several neurons need no order to be decided; all surfaces
+    one neuron lies on are decided together.  What is at zero to its rounding is at zero: that is one instant.  `Turn`
+    lists by surface, so the order of the events of an instant is that of (neuron, surface), whatever their kinds.
     """
     branch = guards.branch
     now = guards.values(y, near)

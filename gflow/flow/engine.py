@@ -185,7 +185,7 @@ class Engine:
     def turned(
         self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
     ) -> tuple[FlowState, list[Event], Notes]:
-        """Classify the kinks at y and take the new mode; the events in the order of neuron, then surface."""
+        """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
         turns = turns_at(segment.guards, y, near)
         parameters = self._coordinates.parameters(segment.branch, y)
         U = parameters.U.copy()

@@ -12,6 +12,11 @@ Rules that writer and reader share:
 * *Committed events.*  `series/events` counts the entries of `events/` from the start up to each row, so the
   committed entries are the first `series/events[n_committed - 1]`: events after the last committed row are
   not shown until a later row counts them.  A run whose events are not recorded has no group `events`.
+* *Order of events.*  By time; those of one instant by neuron, then surface, whose number is that of its first sample
+  among the first samples.  Instants are one where they are the same to rounding.  A row at the instant of an event
+  shows the pattern before it and does not count it: the event follows, at the time of the row or within rounding
+  after it.  So an event at the end of a run is not in its file, and is the first entry when the run is extended.
+  Row 0 shows the sides that the kinks of the start were given, for which there are no entries.
 * *Forms.*  What a run can have beyond one output and a fixed outer layer changes its datasets (`Form`):
   trained, `outer` is a row dataset (T, m), otherwise (m,).  With several outputs it has K rows of neurons,
   (T, K, m) or (K, m), along `output`; then `y` holds class indices and `margins` are those of the classes.
