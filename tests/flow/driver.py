@@ -14,7 +14,7 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
+from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -26,13 +26,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The last state, all events and rows in order, how the run ended, and the engine that made them."""
+    """The last state, all events and rows in order, how the run ended, and the engine that made them.
+
+    counted: how many of the events came before each row.
+    """
 
     state: FlowState
     events: list[Event]
     rows: list[Row]
     finish: Finish
     engine: Engine
+    counted: list[int]
 
     @property
     def steps(self) -> int:
@@ -69,18 +73,22 @@ def flow(
     return followed(engine, until, method, rows)
 
 
-def followed(engine: Engine, until: Until, method: str, rows: int | Sequence[float]) -> Result:
-    """Run an engine and keep what it says; rows as for `flow`."""
+def followed(
+    engine: Engine, until: Until, method: str, rows: int | Sequence[float], origin: Checkpoint | None = None
+) -> Result:
+    """Run an engine, from a checkpoint where one is given, and keep what it says; rows as for `flow`."""
     due: Iterator[float] = spaced("log", rows, until) if isinstance(rows, int) else iter(rows)
     events: list[Event] = []
     kept: list[Row] = []
-    for said in simulate(engine, until, due, Choice(method)):
+    counted: list[int] = []
+    for said in simulate(engine, until, due, Choice(method), origin):
         if isinstance(said, Event):
             events.append(said)
         elif isinstance(said, Row):
             kept.append(said)
+            counted.append(len(events))
         elif isinstance(said, Finish):
-            return Result(said.state, events, kept, said, engine)
+            return Result(said.state, events, kept, said, engine, counted)
     raise AssertionError("the flow ended without saying how")
 
 

@@ -1,4 +1,7 @@
-"""Kinks at the edge: starts on them, coincidences, the origin, and sizes at the ends of float64; answers by hand."""
+"""Kinks at the edge: neutral and dependent ones, the origin, and sizes at the ends of float64; answers by hand.
+
+What can happen at one surface, and at several at once, is in test_event_catalogue.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +46,6 @@ def one_sample_margin(p0: float, k: float, t: float) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if middle + exp(middle) < c else (low, middle)
     return low
-
-
-@pytest.mark.parametrize("slope, outer, side", [
-    (0.0, -1.0, 0), (0.3, -1.0, -1),  # trapping: ReLU is held, leaky crosses down
-    (0.0, 1.0, 0), (0.3, 1.0, 1),  # pushing: the least element of [0, 1] rests, that of [lk, 1] goes up
-])  # fmt: skip
-def test_a_start_on_the_kink_of_one_sample(slope: float, outer: float, side: int) -> None:
-    result = flow(problem([RIGHT], [1.0], [outer], slope), np.array([[0.0, 1.0]]), until_time(5.0), rtol=1e-11)
-    assert result.state.side.tolist() == [[side]]
-    assert result.events == []
-    reached = {0: 1e-300, 1: 1.0, -1: slope**2}[side]
-    assert result.state.p[0] == pytest.approx(one_sample_margin(0.0, reached, 5.0), abs=1e-9)
 
 
 def test_a_start_on_a_neutral_kink() -> None:
@@ -104,17 +95,6 @@ def test_duplicated_neurons_stay_identical(kind: str, slope: float) -> None:
     assert {(e.v, e.neuron + 4, e.surface, e.kind) for e in result.events if e.neuron < 4} == {
         (e.v, e.neuron, e.surface, e.kind) for e in result.events if e.neuron >= 4
     }
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.2])
-def test_two_neurons_and_three_surfaces_at_one_instant(slope: float) -> None:
-    """Orthonormal samples, equal pre-activations: everything of neurons 0 and 1 happens at once, in order."""
-    W = np.array([[0.4, 0.4, 0.4], [0.4, 0.4, 0.4], [1.0, 1.0, 1.0]])
-    result = flow(problem(np.eye(3), [1, 1, 1], [-1, -1, 1], slope), W, until_time(20.0))
-    assert [(e.neuron, e.surface) for e in result.events] == [(j, h) for j in (0, 1) for h in range(3)]
-    assert len({e.v for e in result.events}) == 1
-    kind = EventKind.CROSS_DOWN if slope else EventKind.SLIDE
-    assert {e.kind for e in result.events} == {kind}
 
 
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
