@@ -4,7 +4,7 @@ On a CPU let torch run on one thread: on a busy machine its pool made these smal
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Finish, Iterate, Outcome, Progress, descend
+from gflow.descent.loop import Checkpoint, Finish, Iterate, Outcome, Progress, descend
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
@@ -22,6 +22,7 @@ from gflow.descent.watch import LossReport
 
 __all__ = [
     "AtKink",
+    "Checkpoint",
     "Constant",
     "Coordinates",
     "Finish",

@@ -85,6 +85,13 @@ class Stream:
         self._indices, self._weights = self._indices[count:], self._weights[count:]
         return taken
 
+    def skip(self, count: int) -> None:
+        """Go on as if the next `count` batches had been taken; they are drawn, and not kept."""
+        while self._indices.shape[0] < count:
+            count -= self._indices.shape[0]
+            self._indices, self._weights = next(self._blocks)
+        self.take(count)
+
 
 def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Index, Array]]:
     """Blocks of batches: indices (T, size), and weights (T, size) that sum to 1 over each batch."""

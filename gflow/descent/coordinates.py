@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 class Inner(Protocol):
     """The inner layers of B runs, changed in place."""
 
+    @property
+    def moved(self) -> Tensor:
+        """What the steps change, (B, m, .): all that is not known from the start."""
+
     def preactivations(self, indices: Tensor | None) -> Tensor:
         """z (B, m, k), valid until the next call or move; not to be written to."""
 
@@ -49,6 +53,10 @@ class SpanInner:
         self._U = U
         self._C = _like(U, problem.span.C)
         self._z = U.new_empty(0)
+
+    @property
+    def moved(self) -> Tensor:
+        return self._U
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
         B, m, r = self._U.shape
@@ -92,6 +100,10 @@ class SampleInner:
         self._R = torch.zeros_like(self._z_start)
         self._z = U.new_empty(0)
 
+    @property
+    def moved(self) -> Tensor:
+        return self._R
+
     def preactivations(self, indices: Tensor | None) -> Tensor:
         if indices is not None:
             start = torch.gather(self._z_start, 2, self._columns(indices))
@@ -131,6 +143,10 @@ class ScalarInner:
         self._b = U
         self._inputs = _like(U, problem.coordinates()[..., 0])  # (m, n)
         self._z = U.new_empty(0)
+
+    @property
+    def moved(self) -> Tensor:
+        return self._b
 
     def _seen(self, indices: Tensor | None) -> Tensor:
         return self._inputs if indices is None else self._inputs[:, indices].transpose(0, 1)

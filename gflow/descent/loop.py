@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gflow.descent.plan import Options, Run, check_runs
-from gflow.descent.program import Program
+from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import ScenarioError
 from gflow.problem.loss import log_mean
@@ -53,12 +55,29 @@ class Iterate:
     """signs of the pre-activations (m, n), 0 for exactly 0"""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A point from which descent goes on, as the same runs with the same options would have without a stop."""
+
+    taken: int
+    """steps of all runs so far"""
+    group: tuple[int, ...]
+    """runs that advance together now; others have ended, or wait"""
+    alive: tuple[int, ...]
+    """those of the group that have not ended"""
+    step: int
+    """of the runs alive; rows and ends that are due there come after this point"""
+    state: State
+    """of the runs alive (`Program.state`)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Steps taken, and asked for, over all runs."""
+    """Steps taken, and asked for, over all runs; checkpoint: this point, to be asked for before the next item."""
 
     taken: int
     total: int
+    checkpoint: Callable[[], Checkpoint] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +94,33 @@ class Finish:
 Item = Iterate | Progress | Finish
 
 
-def descend(problem: Problem, runs: Sequence[Run], options: Options | None = None) -> Iterator[Item]:
+def descend(
+    problem: Problem, runs: Sequence[Run], options: Options | None = None, origin: Checkpoint | None = None
+) -> Iterator[Item]:
     """Advance all runs together, each to its own end; items name runs by their place in `runs`.
 
     Rows of one run come in the order of its steps, rows of different runs as they fall.  A run alone and the same run
-    among others agree to rounding.  Memory does not grow with the number of steps.  Raises ScenarioError at once.
+    among others agree to rounding.  Memory does not grow with the number of steps.  origin: a checkpoint to go on
+    from; what follows has the bits it had without it (same machine, versions and threads).  Raises ScenarioError at
+    once.
     """
     options = options or Options()
     check_runs(problem, runs, options)
     _check_device(options.device)
-    return _items(problem, runs, options)
+    groups, place = _groups(problem, runs, options), 0
+    if origin is not None:
+        place = _place(origin, groups)
+    first = _Group(problem, runs, groups[place], options)
+    if origin is not None:
+        first.restore(origin)
+    return _items(problem, runs, options, first, groups[place + 1 :], 0 if origin is None else origin.taken)
+
+
+def _place(origin: Checkpoint, groups: Sequence[list[int]]) -> int:
+    group = list(origin.group)
+    if group not in groups or not set(origin.alive) <= set(group):
+        raise ScenarioError(f"descent: a checkpoint of runs {origin.alive} of {group}, where groups are {groups}")
+    return groups.index(group)
 
 
 def _check_device(device: str) -> None:
@@ -94,16 +130,16 @@ def _check_device(device: str) -> None:
         raise ScenarioError(f"descent.device = {device}: torch finds no CUDA device here; use cpu")
 
 
-def _items(problem: Problem, runs: Sequence[Run], options: Options) -> Iterator[Item]:
-    total, ended = sum(run.steps for run in runs), 0
-    for numbers in _groups(problem, runs, options):
-        group = _Group(problem, runs, numbers, options)
+def _items(
+    problem: Problem, runs: Sequence[Run], options: Options, first: _Group, others: Sequence[list[int]], taken: int
+) -> Iterator[Item]:
+    total = sum(run.steps for run in runs)
+    for group in chain([first], (_Group(problem, runs, numbers, options) for numbers in others)):
         while group.alive:
             yield from group.rows_and_ends()
             if group.alive:
-                group.advance()
-            yield Progress(ended + group.taken, total)
-        ended += group.taken
+                taken += group.advance()
+            yield Progress(taken, total, partial(group.checkpoint, taken))
 
 
 def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[list[int]]:
@@ -118,19 +154,32 @@ class _Group:
     """Runs that advance together, all at one step; those that ended are dropped."""
 
     def __init__(self, problem: Problem, runs: Sequence[Run], numbers: list[int], options: Options) -> None:
-        self._problem, self._runs, self.alive = problem, runs, numbers
+        self._problem, self._runs, self._numbers, self.alive = problem, runs, numbers, numbers
         self._program = Program(problem, [runs[number] for number in numbers], options)
-        self._step, self.taken = 0, 0
+        self._step = 0
 
-    def advance(self) -> None:
-        """To the next row of any run, or as far as one looks at once."""
+    def checkpoint(self, taken: int) -> Checkpoint:
+        """This point, when all runs have taken so many steps."""
+        state = self._program.state() if self.alive else {}
+        return Checkpoint(taken, tuple(self._numbers), tuple(self.alive), self._step, state)
+
+    def restore(self, origin: Checkpoint) -> None:
+        """From step 0 to a checkpoint.  Runs that have ended are dropped here, not left out before: what is worked out
+        for all runs of a group at once may depend, in its last bit, on how many they are."""
+        self._step = origin.step
+        self._keep([place for place, number in enumerate(self.alive) if number in origin.alive])
+        if self.alive:
+            self._program.restore(origin.state, origin.step)
+
+    def advance(self) -> int:
+        """To the next row of any run, or as far as one looks at once; how many steps of all runs that is."""
         records = [self._runs[number].record for number in self.alive]
         due = min(int(record[np.searchsorted(record, self._step, side="right")]) for record in records)
         most = min(CHUNK, max(1, CHUNK_ENTRIES // max(1, self._program.batch_entries)))
         steps = min(due - self._step, most)
         self._program.advance(steps)
         self._step += steps
-        self.taken += steps * len(self.alive)
+        return steps * len(self.alive)
 
     def rows_and_ends(self) -> Iterator[Iterate | Finish]:
         """The rows due at this step and the runs that end here."""
@@ -149,10 +198,13 @@ class _Group:
                 continue
             losses = self._program.report(place, None if row is None else row.log_loss)
             yield Finish(number, Outcome.STEPS if finite else Outcome.DIVERGED, self._step, losses)
-        if len(kept) < len(self.alive):
-            self.alive = [self.alive[place] for place in kept]
-            if kept:
-                self._program.keep(kept)
+        self._keep(kept)
+
+    def _keep(self, places: Sequence[int]) -> None:
+        if len(places) < len(self.alive):
+            self.alive = [self.alive[place] for place in places]
+            if places:
+                self._program.keep(places)
 
     def _row(self, number: int, place: int) -> Iterate | None:
         """The iterate, or None if its margins overflow."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +26,11 @@ from gflow.descent.outputs import Outputs
 from gflow.descent.plan import Options, Precision, Run
 from gflow.descent.replay import Feed, Replay
 from gflow.descent.watch import LossReport, Tally
+from gflow.errors import ScenarioError
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
+State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, and counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,6 +162,30 @@ class Program:
     def report(self, run: int, log_loss: float | None) -> LossReport | None:
         """What was counted for a run that ends now (see `Tally.report`)."""
         return None if self._tally is None else self._tally.report(run, log_loss)
+
+    def state(self) -> State:
+        """All that the steps change, copied: what a program of the same runs goes on with (`restore`)."""
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
+
+    @torch.inference_mode()
+    def restore(self, state: State, step: int) -> None:
+        """From step 0 to a `state` of the same runs at `step`, bit for bit; ScenarioError if it does not fit."""
+        tensors = self._tensors()
+        wanted = {
+            name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()
+        }
+        found = {name: (array.shape, array.dtype.name) for name, array in state.items()}
+        if found != wanted or state["step_number"] != step:
+            raise ScenarioError(f"descent: a state of {found} at step {step} is not one of these runs, {wanted}")
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(state[name]))
+        for stream in self._streams:
+            stream.skip(step)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {"inner": self._inner.moved, "outer": self._A, "summed": self._summed}
+        tensors |= {"step_number": self._step_number} | ({} if self._c is None else {"output_bias": self._c})
+        return tensors | ({} if self._tally is None else self._tally.tensors)
 
     @torch.inference_mode()
     def keep(self, runs: Sequence[int]) -> None:

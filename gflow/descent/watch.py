@@ -56,6 +56,11 @@ class Tally:
         self._before, self._largest = self._before[runs], self._largest[runs]
         self._rises, self._above = self._rises[runs], self._above[runs]
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the steps change, (B,) each."""
+        return {"before": self._before, "rises": self._rises, "above": self._above, "largest": self._largest}
+
     def report(self, run: int, log_loss: float | None) -> LossReport:
         """Of one run that ends at this log L (None: it has none, the last step is not counted)."""
         rises, largest = int(self._rises[run]), float(self._largest[run])
