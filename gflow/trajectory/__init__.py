@@ -1,5 +1,6 @@
 """Trajectories on disk: what is kept of a run, and the file that keeps it."""
 
+from gflow.trajectory.agreement import first_difference
 from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
 from gflow.trajectory.lock import sole_writer
 from gflow.trajectory.reader import Events, Trajectory, open_trajectory
@@ -20,6 +21,7 @@ __all__ = [
     "Target",
     "Trajectory",
     "TrajectoryWriter",
+    "first_difference",
     "open_trajectory",
     "sole_writer",
 ]

@@ -146,9 +146,8 @@ def check_rows(path: Path, file: HdfFile, form: Form) -> None:
     """TrajectoryError unless all datasets are as long as the committed rows, and those are not none."""
     committed = int(file.attrs[layout.N_COMMITTED])
     if committed == 0:
-        raise TrajectoryError(
-            f"{path} holds no rows: the run has just begun or was killed early: run it again with --overwrite"
-        )
+        again = "compare again, without --resume" if form.has_runs else "run it again with --overwrite"
+        raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: {again}")
     names = [layout.ROW, *(variable.name for variable in form.rows)]
     names += [f"series/{name}" for name in form.series] + [f"neurons/{name}" for name in form.neuron_series]
     names += [variable.name for variable in layout.RESUME] if form.resumable else []

@@ -33,17 +33,19 @@ Rules that writer and reader share:
   every accepted step and both sides of every event up to the row; `<name>_at` is log(1 + t) of the instant where
   that value was first met.  They take all of a run into account that came before, so a run that goes on from a row
   goes on from its values.  Rates are those of the mode at that instant, per tau.
-* *Descent.*  `descent.h5` beside a trajectory has `kind = "descent"`, and the rows of its runs one run after the other,
-  each from step 0 on.  Two more row datasets tell them apart: `eta` (T,), the step size, and `step` (T,), the steps
-  taken; so `log1p_time` = log(1 + eta * step) starts anew with every run.  `pattern` holds the signs of the
-  pre-activations, 0 where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not
-  recorded.
+* *Descent.*  `descent.h5` beside a trajectory has `kind = "descent"`, and the rows of all its runs as they fell: runs
+  that advance together take turns, so a row is known by two more datasets, `eta` (T,), the step size of its run, and
+  `step` (T,), the steps taken.  The rows of one run, those of one `eta`, come in the order of its steps from 0 on, and
+  `log1p_time` = log(1 + eta * step) increases along them only.  `pattern` holds the signs of the pre-activations, 0
+  where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not recorded.  The facts
+  `etas` (a JSON list) and `until_time` say what was asked for.  What descent goes on with after a stop is not in
+  here but in a checkpoint beside the file, until the comparison is done.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
 * *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by the datasets
   of the row and those of `resume/`, the parameters U being `inner` (and `outer`, `output_bias` where trained) and the
   sides of the pairs those in `pattern`.  A resume drops what is not committed, removes the outcome and appends to
   `provenance`; when the run is extended to another end, `scenario`, `scenario_resolved` and `scenario_sha256` become
-  those of the new end.  Files without `resume` (of earlier versions, or not of a flow) cannot be resumed.
+  those of the new end.  Flows without `resume` (of earlier versions) cannot be resumed.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
   chunk is rewritten where it lies, so that a kill between (or, at a page boundary, inside) two writes of a
@@ -138,7 +140,7 @@ ROWS = (
 )
 
 RUN_ROWS = (
-    Variable("eta", (ROW,), "f8", "step size of the run that the row belongs to"),
+    Variable("eta", (ROW,), "f8", "step size, which names the run that the row belongs to"),
     Variable("step", (ROW,), "i8", "steps that this run has taken"),
 )
 
@@ -151,6 +153,7 @@ WITH_DIRECTIONS = {
     "basis": "one row of zeros: W moves along its directions",
 }
 IN_DESCENT = {
+    ROW: "log(1 + t), t = eta * step; increasing along the rows of one run",
     "tau": "rescaled time, by the trapezoid rule over the rows of the run",
     "pattern": "sign of <w_j, x_i>: +1, -1, or 0 for exactly 0",
 }
@@ -253,12 +256,12 @@ class Form:
     has_outputs: bool = False  # several, along `output`
     has_output_bias: bool = False
     has_directions: bool = False
-    has_runs: bool = False  # of descent: several, one after the other
+    has_runs: bool = False  # of descent: several, told apart by `eta`
     resumable: bool = False
 
     @property
     def dimensions(self) -> tuple[Variable, ...]:
-        return DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ())
+        return self._told(DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ()))
 
     @property
     def fixed(self) -> tuple[Variable, ...]:

@@ -25,7 +25,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise TrajectoryError(f"{folder} cannot be used: {error}: choose another folder with --out") from error
+        raise TrajectoryError(f"{folder} cannot be used: {error}: use another folder") from error
     try:
         _lock(folder, descriptor)
         yield
@@ -40,7 +40,7 @@ def _lock(folder: Path, descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise TrajectoryError(
-            f"{folder} is being written by another run of gflow: wait for it to end, or choose another --out"
+            f"{folder} is being written by another run of gflow: wait for it to end, or use another folder"
         ) from error
     except OSError:
         return  # a file system without such locks, as where there is no fcntl

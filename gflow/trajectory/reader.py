@@ -71,7 +71,8 @@ class Trajectory:
 
     def __init__(self, path: Path, file: HdfFile, form: Form):
         self.path = path
-        self._form = form
+        self.form = form
+        """which datasets there are"""
         self._attributes: dict[str, Fact] = {name: plain(value) for name, value in file.attrs.items()}
         self.n_rows = int(self._attributes[layout.N_COMMITTED])
         self.series = Series(self, "series", form.series)
@@ -82,14 +83,21 @@ class Trajectory:
         self.n_events = counted if self.records_events else 0
         self.sizes = {axis.name: file[axis.name].len() for axis in form.dimensions if axis.name not in UNLIMITED}
 
-    def read(self, name: str, rows: int | slice = slice(None)) -> NDArray[Any]:
+    def read(self, name: str, rows: int | slice | NDArray[np.intp] = slice(None)) -> NDArray[Any]:
         """Committed rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
 
-        IndexError beyond the committed rows; TrajectoryError if the dataset is not there or not readable.
+        An array takes the rows that it names, increasing.  IndexError beyond the committed rows; TrajectoryError if the
+        dataset is not there or not readable.
         """
-        selection = slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
         with opened(self.path) as file:
-            return np.asarray(file[name][selection])
+            return np.asarray(file[name][self._selection(rows)])
+
+    def _selection(self, rows: int | slice | NDArray[np.intp]) -> int | slice | NDArray[np.intp]:
+        if isinstance(rows, np.ndarray):
+            if rows.size and not 0 <= rows[0] <= rows[-1] < self.n_rows:
+                raise IndexError(f"rows {rows[0]} .. {rows[-1]} of {self.path}, which has {self.n_rows}")
+            return rows
+        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
 
     @property
     def log1p_time(self) -> Floats:
@@ -152,12 +160,12 @@ class Trajectory:
     @property
     def output_bias(self) -> Floats | None:
         """(T, K); None without one"""
-        return self.read("output_bias") if self._form.has_output_bias else None
+        return self.read("output_bias") if self.form.has_output_bias else None
 
     @property
     def directions(self) -> Floats | None:
         """(m, d), unit rows, of a scalar network; None for all others"""
-        return self._whole("directions") if self._form.has_directions else None
+        return self._whole("directions") if self.form.has_directions else None
 
     @property
     def events(self) -> Events:
@@ -170,7 +178,7 @@ class Trajectory:
     @property
     def resumable(self) -> bool:
         """Does the file keep what a continuation needs?"""
-        return self._form.resumable
+        return self.form.resumable
 
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
         """The fields of `layout.RESUME` at one row; empty where the file keeps none."""
@@ -181,7 +189,7 @@ class Trajectory:
     def weights(self, row: int) -> Floats:
         """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
         inner: Floats = self.read("inner", row)
-        if self._form.has_directions:
+        if self.form.has_directions:
             scaled: Floats = inner * self._whole("directions")
             return scaled
         moved: Floats = inner - self.read("inner", 0)
@@ -243,9 +251,9 @@ class Trajectory:
             import xarray
         except ModuleNotFoundError as error:
             raise TrajectoryError("to_xarray needs xarray: pip install 'gflow[xarray]'") from error
-        coordinates = {axis.name: self._coordinate(axis.name) for axis in self._form.dimensions}
-        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in self._form.rows}
-        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in self._form.fixed}
+        coordinates = {axis.name: self._coordinate(axis.name) for axis in self.form.dimensions}
+        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.rows}
+        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in self.form.fixed}
         events = self.events
         groups = {
             "/": xarray.Dataset(root, coordinates, self._attributes),
