@@ -133,6 +133,7 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
 @click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where descent runs.")
 @click.option("--precision", type=click.Choice(["double", "single"]), default="double", help="Of descent.")
+@click.option("--resume", is_flag=True, help="Go on with the same comparison, which was interrupted or killed.")
 @click.option("--modified", is_flag=True, help="Also beside the flow of L + eta/4 |grad L|^2 (smooth activations).")
 @click.option("--json", "as_json", is_flag=True, help="Print what comparison.json holds.")
 def compare(
@@ -143,6 +144,7 @@ def compare(
     seed: int | None,
     device: str,
     precision: Literal["double", "single"],
+    resume: bool,
     modified: bool,
     as_json: bool,
 ) -> None:
@@ -150,11 +152,15 @@ def compare(
 
     PATH is a run folder, its trajectory.h5, or a scenario file, which is simulated first if outputs/<name> has no run.
     Step k of size eta is at t = eta k.  Results go to comparison.json and descent.h5 in the run folder, too.
+
+    A comparison that was interrupted or killed goes on with the same command and --resume, to the bits it would have
+    had without a stop.  Exit codes: 0 done; 2 bad input; 3 the flow was stopped by a limit; 130 interrupted, what was
+    reached is saved.
     """
     from gflow.pipeline import compare as run
     from gflow.report.comparison import ComparisonPrinter, comparison_text
 
-    trajectory = _run_to_compare(path, etas, until_time)
+    trajectory = _run_to_compare(path, etas, until_time, resume)
     with ComparisonPrinter(sys.stderr, sys.stderr.isatty()) as printer:
         found = run(
             trajectory,
@@ -166,6 +172,8 @@ def compare(
             precision=precision,
             modified=modified,
             progress=printer,
+            resume=resume,
+            say=lambda text: click.echo(f"gflow: {text}", err=True),
         )
     for warning in found.warnings:
         click.echo(f"gflow: {warning}", err=True)
@@ -176,13 +184,13 @@ def compare(
         click.get_current_context().exit(EXIT_LIMIT)
 
 
-def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | None) -> Trajectory:
+def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | None, resume: bool) -> Trajectory:
     """The run at PATH, simulated first where PATH is a scenario."""
     from gflow.pipeline import run_of
     from gflow.report.progress import ProgressPrinter
 
     with ProgressPrinter(sys.stderr, sys.stderr.isatty()) as printer:
-        return run_of(path, etas or None, until_time, printer)
+        return run_of(path, etas or None, until_time, printer, resume)
 
 
 @main.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Self
 
 from gflow.comparison.events import SettledPair
 from gflow.comparison.patterns import SlidingShares
@@ -127,6 +127,45 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:  # Any: JSON values
         """Plain JSON values."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:  # Any: JSON values
+        """What `to_json` gave; KeyError or TypeError for anything else."""
+        modified = content["modified"]
+        return cls(
+            **{
+                **content,
+                "etas": tuple(_run_of(run) for run in content["etas"]),
+                "fitted_order_interval": _numbers(content["fitted_order_interval"]),
+                "modified": None if modified is None else _modified_of(modified),
+                "events": tuple(_settled_of(pair) for pair in content["events"]),
+                "warnings": tuple(content["warnings"]),
+            }
+        )
+
+
+def _run_of(content: dict[str, Any]) -> RunComparison:  # Any: JSON values
+    pair = content["first_pattern_disagreement"]
+    parts = {
+        "first_pattern_disagreement": None if pair is None else Pair(**pair),
+        "sliding_pairs": SlidingShares(**content["sliding_pairs"]),
+        "series": Series(**{name: _numbers(values) for name, values in content["series"].items()}),
+    }
+    return RunComparison(**{**content, **parts})
+
+
+def _modified_of(content: dict[str, Any]) -> ModifiedComparison:  # Any: JSON values
+    etas = tuple(ModifiedGap(**each) for each in content["etas"])
+    interval = _numbers(content["fitted_order_interval"])
+    return ModifiedComparison(**{**content, "etas": etas, "fitted_order_interval": interval})
+
+
+def _settled_of(content: dict[str, Any]) -> SettledPair:  # Any: JSON values
+    return SettledPair(**{**content, "descent_log1p_time": _numbers(content["descent_log1p_time"])})
+
+
+def _numbers(values: Any) -> Any:  # Any: a list of JSON or None, and a tuple or None
+    return None if values is None else tuple(values)
 
 
 def _plain(value: Any) -> Any:  # Any: a frozen result, and JSON values

@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline.plan import CompareCallback, CompareProgress, Manner, Plan, planned
+from gflow.pipeline.plan import CompareCallback, Manner, Plan, planned
 from gflow.pipeline.run import ProgressCallback
-from gflow.pipeline.simulation import simulate
+from gflow.pipeline.simulation import Say, simulate
 from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
-from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory
+from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory, sole_writer
 
 
 def compare(
@@ -30,15 +30,19 @@ def compare(
     precision: Literal["double", "single"] = "double",
     modified: bool = False,
     progress: CompareCallback | None = None,
+    resume: bool = False,
+    say: Say | None = None,
 ) -> Comparison:
     """Gradient descent at each step size, on the clock t = eta k, beside the flow, integrated anew to the same times.
 
     etas: default those of the scenario's `descent`.  until_time: default that of the scenario, else the end of the
     flow, or 100,000 of the largest steps if that comes first.  sgd: batch size of stochastic descent with this seed
     (default: the scenario's).  modified: also beside the flow of L + (eta / 4) |grad L|^2 (smooth activations).
-    Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones.  Raises GflowError for what
-    cannot be compared, before anything is written.  An interruption keeps the rows of descent so far:
-    KeyboardInterrupt passes through, its message says what there is.
+    Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones.  resume: go on with the
+    comparison that was interrupted or killed there, to the bits it would have had without a stop (same machine,
+    versions and arguments); one that is complete is returned as it is.  say is called with a sentence on what a resume
+    does.  Raises GflowError for what cannot be compared or resumed, before anything is written.  An interruption keeps
+    the rows of descent so far: KeyboardInterrupt passes through, its message says what there is.
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
@@ -50,22 +54,30 @@ def compare(
     command = _command(trajectory.path, plan, manner, modified)
     from gflow.pipeline.side_by_side import SideBySide  # loads torch
 
-    with threadpool_limits(limits=1):  # small matrices, as in a run
-        return SideBySide(trajectory, scenario, plan, manner, progress or _silent).carry_out(modified, command)
+    with threadpool_limits(limits=1), sole_writer(trajectory.path.parent):  # small matrices, as in a run
+        both = SideBySide(trajectory, scenario, plan, manner, progress or _silent)
+        return both.resume(modified, command, say or _silent) if resume else both.carry_out(modified, command)
 
 
 def run_of(
-    path: Path, etas: Sequence[float] | None, until_time: float | None, progress: ProgressCallback | None = None
+    path: Path,
+    etas: Sequence[float] | None,
+    until_time: float | None,
+    progress: ProgressCallback | None = None,
+    resume: bool = False,
 ) -> Trajectory:
     """The trajectory of a run folder or file; a scenario file without a run is simulated first, into outputs/<name>.
 
-    Raises GflowError before that for step sizes that cannot be compared, and where outputs/<name> is another run.
+    Raises GflowError before that for step sizes that cannot be compared, where outputs/<name> is another run, and where
+    there is none whose comparison could be resumed.
     """
     if path.suffix not in (".yaml", ".yml"):
         return open_trajectory(path)
     scenario = load_scenario(path)
     planned(scenario, etas, until_time, _known_end(scenario))
     there = Path("outputs") / scenario.name / FILE_NAME
+    if resume and not there.exists():
+        raise TrajectoryError(f"{there}: there is no run whose comparison could be resumed; leave --resume away")
     if not there.exists():
         return simulate(scenario, progress=progress)
     trajectory = open_trajectory(there)
@@ -83,8 +95,8 @@ def _known_end(scenario: Scenario) -> float:
     return min((end for end in ends if end is not None), default=inf)
 
 
-def _silent(progress: CompareProgress) -> None:
-    pass
+def _silent(_: object) -> None:
+    """Nobody listens."""
 
 
 def _command(path: Path, plan: Plan, manner: Manner, modified: bool) -> str:

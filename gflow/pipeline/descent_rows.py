@@ -22,13 +22,13 @@ Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
 
 class DescentRows:
-    """Runs in the order of `etas`, each with `counts[run]` rows."""
+    """Runs in the order of `etas`, each with `counts[run]` rows; those of one run do not lie side by side."""
 
     def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
         eta = descent.read("eta")
-        self.counts = [int(np.count_nonzero(eta == each)) for each in etas]
+        self._places = [np.flatnonzero(eta == each) for each in etas]
+        self.counts = [places.size for places in self._places]
         self._descent, self._problem = descent, problem
-        self._offsets = [0, *np.cumsum(self.counts).tolist()]
         self._names = list(STATE)
         self._names += ["outer"] if descent.trains_outer else []
         self._names += ["output_bias"] if problem.network.output_bias is not None else []
@@ -53,14 +53,13 @@ class DescentRows:
 
     def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
         """One dataset, the rows of a run from `first` on."""
-        return self._descent.read(name, slice(self._offsets[run] + first, self._offsets[run + 1]))
+        return self._descent.read(name, self._places[run][first:])
 
     def _row(self, run: int, k: int) -> Block:
         first, block = self._blocks.get(run, (0, {}))
         if not block or not first <= k < first + len(block["tau"]):
             first = k - k % self._length
-            start = self._offsets[run] + first
-            rows = slice(start, min(start + self._length, self._offsets[run + 1]))
-            block = {name: self._descent.read(name, rows) for name in self._names}
+            places = self._places[run][first : first + self._length]
+            block = {name: self._descent.read(name, places) for name in self._names}
             self._blocks[run] = first, block
         return {name: values[k - first] for name, values in block.items()}

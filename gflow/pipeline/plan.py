@@ -14,6 +14,7 @@ from gflow.errors import GflowError
 from gflow.scenario import Scenario
 
 Index = NDArray[np.int64]
+COMPARISON_FILE_NAME = "comparison.json"
 
 
 @dataclass(frozen=True, slots=True)

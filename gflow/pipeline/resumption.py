@@ -30,18 +30,23 @@ def stored_run(path: Path) -> Trajectory:
     if not path.exists():
         raise TrajectoryError(f"{path}: there is no run to resume; leave --resume away to start one, or check --out")
     kept = open_trajectory(path)
-    versions = kept.gflow_version, installed_version()
-    majors = {version.split(".")[0] for version in versions if version != "unknown"}
-    if kept.format_version != FORMAT_VERSION or len(majors) > 1:
-        raise TrajectoryError(
-            f"{path} is of format {kept.format_version} and gflow {versions[0]}, and this is format {FORMAT_VERSION} "
-            f"and gflow {versions[1]}: resume it with the version that began it, or start anew with --overwrite"
-        )
+    check_version(kept, "start anew with --overwrite")
     if not kept.resumable:
         raise TrajectoryError(
             f"{path} keeps nothing to go on from: it is of an earlier version, or no flow; start anew with --overwrite"
         )
     return kept
+
+
+def check_version(kept: Trajectory, anew: str) -> None:
+    """TrajectoryError for a file that this version cannot go on with; anew: the other way out."""
+    versions = kept.gflow_version, installed_version()
+    majors = {version.split(".")[0] for version in versions if version != "unknown"}
+    if kept.format_version != FORMAT_VERSION or len(majors) > 1:
+        raise TrajectoryError(
+            f"{kept.path} is of format {kept.format_version} and gflow {versions[0]}, and this is format "
+            f"{FORMAT_VERSION} and gflow {versions[1]}: resume it with the version that began it, or {anew}"
+        )
 
 
 def check_scenario(scenario: Scenario, kept: Trajectory) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,19 +14,24 @@ from gflow.analysis.subject import Subject
 from gflow.build import Setup, check_room, provenance, row_bytes
 from gflow.comparison.result import Comparison
 from gflow.descent.loop import Item
-from gflow.errors import TrajectoryError
 from gflow.flow.stopping import log_time
-from gflow.pipeline.beside import Beside, Labels
-from gflow.pipeline.descents import DescentFile, descent_items, modified_flows, precision_warning
+from gflow.pipeline.beside import Beside
+from gflow.pipeline.composition import Labels, composed
+from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME, Account, remove, save
+from gflow.pipeline.descent_file import DescentFile
+from gflow.pipeline.descent_resumption import Kept, identity_of, kept_descent
+from gflow.pipeline.descent_store import DescentStore
+from gflow.pipeline.descents import descent_items, modified_flows, precision_warning
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import write_json
-from gflow.pipeline.plan import CompareCallback, CompareProgress, Manner, Plan
+from gflow.pipeline.plan import COMPARISON_FILE_NAME, CompareCallback, CompareProgress, Manner, Plan
 from gflow.pipeline.run import header
+from gflow.pipeline.simulation import Say
 from gflow.scenario import Scenario
-from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, Header, Row, Trajectory, TrajectoryWriter, open_trajectory
+from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, Header, Trajectory, open_trajectory
 
-COMPARISON_FILE_NAME = "comparison.json"
 FLOW_FACTS = ("engine", "method", "rtol", "atol")
+GO_ON = "go on with the same command and --resume"
 
 
 class SideBySide:
@@ -36,47 +43,81 @@ class SideBySide:
         self._trajectory, self._scenario, self._plan, self._manner = trajectory, scenario, plan, manner
         self._progress = progress
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
+        self._subject = Subject.of(trajectory)
+        self._setup = Setup(self._subject.problem, _start(trajectory))
+        self._made = _header(trajectory, scenario, self._setup, plan, manner)
 
-    def carry_out(self, modified: bool, command: str) -> Comparison:
-        """All of it; whatever cannot be done is refused before anything is written."""
-        plan, manner = self._plan, self._manner
-        with _interrupted("nothing was written yet"):
-            subject = Subject.of(self._trajectory)
-            setup = Setup(subject.problem, _start(self._trajectory))
+    def resume(self, modified: bool, command: str, say: Say) -> Comparison:
+        """What is left of it.  TrajectoryError where it cannot go on; then nothing was changed."""
+        kept = kept_descent(self._path, self._made)
+        found = None if kept.rows.outcome is None else self._stored(command)
+        if found is not None:
+            say(f"{self._path.with_name(COMPARISON_FILE_NAME)} is complete, nothing is left to do")
+            remove(self._path.with_name(CHECKPOINT_FILE_NAME))
+            return found
+        say(kept.sentence())
+        return self.carry_out(modified, command, kept)
+
+    def carry_out(self, modified: bool, command: str, kept: Kept | None = None) -> Comparison:
+        """All of it, or what is left; whatever cannot be done is refused before anything is written."""
+        plan, setup = self._plan, self._setup
+        with _interrupted("nothing was written yet" if kept is None else f"{self._path} is as it was; {GO_ON}"):
             flows = modified_flows(setup, plan.etas) if modified else None
-            items = descent_items(setup, plan.etas, plan.steps, manner)
-            self._check_room(setup)
-            beside = Beside(subject, self._scenario, setup, plan.etas, plan.end, plan.table)
-        file = DescentFile(setup, plan.etas, self._creation(setup), self._counted("descent"))
+            items = self._items(kept)
+            self._check_room()
+            beside = Beside(self._subject, self._scenario, setup, plan.etas, plan.end, plan.table)
+        file = self._file(kept)
         with Interruption() as interruption:
 
             def alive() -> None:
                 if interruption.noticed:
                     raise KeyboardInterrupt
 
-            _descend(file, items, self._path, alive)
-            with _interrupted(f"{self._path} holds descent, but {COMPARISON_FILE_NAME} was not written"):
-                seen = beside.follow(open_trajectory(self._path), file.ended, alive, self._counted("flow"))
-                warning = precision_warning(manner, file.largest_margin)
+            if kept is None or not kept.complete:
+                _descend(file, items, self._path, alive)
+            with _interrupted(f"{self._path} holds descent, but {COMPARISON_FILE_NAME} was not written; {GO_ON}"):
+                descent, ended = open_trajectory(self._path), file.account.ended
+                seen = beside.follow(descent, ended, alive, self._counted("flow"))
+                warning = precision_warning(self._manner, file.account.largest_margin)
                 labels = Labels(_about(self._trajectory), command, () if warning is None else (warning,))
-                found = beside.found(seen, manner, labels)
+                found = composed(seen, self._subject, plan, self._manner, self._scenario.flow.rtol, labels)
                 if flows is not None:
                     found = replace(found, modified=beside.modified(seen, flows, alive, self._counted("modified")))
             write_json(self._path.with_name(COMPARISON_FILE_NAME), found.to_json())
+        remove(self._path.with_name(CHECKPOINT_FILE_NAME))
         return found
 
-    def _check_room(self, setup: Setup) -> None:
-        row = row_bytes(self._scenario, setup.problem.samples, setup.problem.coordinates().shape[-1])
+    def _items(self, kept: Kept | None) -> Iterator[Item]:
+        origin = None if kept is None else kept.origin
+        return descent_items(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)
+
+    def _file(self, kept: Kept | None) -> DescentFile:
+        rows, account = (None, Account()) if kept is None else (kept.rows, kept.account)
+        store = DescentStore(self._path, self._made, self._rows, rows)
+        path, identity = self._path.with_name(CHECKPOINT_FILE_NAME), identity_of(self._made)
+        counted = self._counted("descent")
+        return DescentFile(
+            self._setup, self._plan.etas, store, lambda saved: save(path, identity, saved), account, counted
+        )
+
+    def _stored(self, command: str) -> Comparison | None:
+        """The comparison on disk, if it is what the same command gives."""
+        path = self._path.with_name(COMPARISON_FILE_NAME)
+        try:
+            found = Comparison.from_json(json.loads(path.read_text(encoding="utf-8")))
+            same = _options(found.command) == _options(command)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # there is none, or none that can be read: it is worked out again
+        return found if same and found.trajectory == _about(self._trajectory) else None
+
+    def _check_room(self) -> None:
+        row = row_bytes(self._scenario, self._setup.problem.samples, self._setup.problem.coordinates().shape[-1])
         remedy = "compare fewer step sizes, or copy the run to a larger disk"
         check_room("--eta", self._rows, row, self._path, True, remedy)
 
     @property
     def _rows(self) -> int:
         return sum(len(each) for each in self._plan.steps)
-
-    def _creation(self, setup: Setup) -> Callable[[Row], TrajectoryWriter]:
-        made = _header(self._trajectory, self._scenario, setup, self._manner)
-        return lambda first: _create(self._path, made, first, self._rows)
 
     def _counted(self, stage: Literal["descent", "flow", "modified"]) -> Callable[[int, int], None]:
         return lambda done, total: self._progress(CompareProgress(stage, done, total))
@@ -90,10 +131,15 @@ def _descend(file: DescentFile, items: Iterable[Item], path: Path, alive: Callab
             alive()
         file.finish()
     except KeyboardInterrupt as stop:
-        file.abandon()
-        kept = f"{path} keeps {file.n_rows} rows of descent" if file.n_rows else "nothing was written yet"
+        file.settle()
+        kept = f"{path} keeps {file.n_rows} rows of descent; {GO_ON}" if file.n_rows else "nothing was written yet"
         stop.args = (f"interrupted; {kept}",)
         raise
+
+
+def _options(command: str) -> list[str]:
+    """Of a command line, without the folder, which may have been moved or may be named from elsewhere."""
+    return shlex.split(command)[3:]
 
 
 @contextmanager
@@ -111,11 +157,12 @@ def _start(trajectory: Trajectory) -> Any:  # Any: an array, W (m, d) or b (m, 1
     return trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
 
 
-def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, manner: Manner) -> Header:
+def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, plan: Plan, manner: Manner) -> Header:
     """That of the flow's file, for descent."""
     of_flow = header(scenario, setup)
     facts = {name: value for name, value in of_flow.facts.items() if name not in FLOW_FACTS}
     facts |= {"descent": manner.kind, "precision": manner.precision, "device": manner.device}
+    facts |= {"etas": json.dumps(plan.etas), "until_time": plan.end}
     if manner.batch is not None:
         facts |= {"batch": manner.batch, "batch_seed": manner.seed}
     return replace(
@@ -127,17 +174,6 @@ def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, manner: Ma
         provenance=provenance(scenario),
         facts=facts,
     )
-
-
-def _create(path: Path, made: Header, first: Row, rows: int) -> TrajectoryWriter:
-    """The new file; an older comparison goes first, since its parts would not fit the new ones."""
-    try:
-        path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise TrajectoryError(f"{path} cannot be replaced: {error}: copy the run to a folder that can") from error
-    series, neurons = list(first.series), list(first.neurons)
-    return TrajectoryWriter.create(path, made, series, neuron_series=neurons, records_events=False, expected_rows=rows)
 
 
 def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 import gflow
 from gflow.cli import main
 from gflow.pipeline import CompareProgress
+from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.comparison.cases import KINKED, simulated
 
@@ -47,15 +48,17 @@ def test_a_run_folder_then_inspect(run: Path) -> None:
     assert json.loads(again.stdout) == content
 
 
-def test_rows_of_runs_lie_one_after_the_other(run: Path) -> None:
+def test_rows_of_a_run_come_in_the_order_of_its_steps(run: Path) -> None:
     assert call("compare", run, "--eta", "0.05", "--eta", "0.02").exit_code == 0
     descent = gflow.open_trajectory(run / DESCENT_FILE_NAME)
     eta, step = descent.read("eta"), descent.read("step")
     assert descent.kind == "descent" and not descent.records_events and descent.outcome == "time"
-    (changes,) = np.nonzero(np.diff(eta))
-    assert changes.size == 1 and (eta[0], eta[-1]) == (0.05, 0.02)
-    assert (np.diff(step[: changes[0] + 1]) > 0).all() and (np.diff(step[changes[0] + 1 :]) > 0).all()
-    assert step[0] == step[changes[0] + 1] == 0 and step[-1] == 200 and step[changes[0]] == 80
+    for size, last in ((0.05, 80), (0.02, 200)):
+        own = step[eta == size]
+        assert (np.diff(own) > 0).all() and (own[0], own[-1]) == (0, last)
+    assert (np.diff(step) >= 0).all() and set(eta) == {0.05, 0.02}, "runs that advance together take turns"
+    assert json.loads(str(descent.facts["etas"])) == [0.05, 0.02]
+    assert descent.facts["until_time"] == pytest.approx(4.0, rel=1e-15)
     assert np.log1p(eta * step) == pytest.approx(descent.log1p_time, abs=1e-15)
     z = descent.weights(50) @ descent.X.T
     assert (descent.pattern[50] == np.sign(z)).all()
@@ -137,13 +140,14 @@ def test_an_interruption_leaves_a_valid_descent_and_no_comparison(run: Path, sta
         if progress.stage == stage and progress.done > 0:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match=f"interrupted; .*{DESCENT_FILE_NAME} (keeps|holds)"):
+    with pytest.raises(KeyboardInterrupt, match=f"interrupted; .*{DESCENT_FILE_NAME} (keeps|holds).* --resume$"):
         gflow.compare(trajectory, [0.05, 0.01], progress=interrupt)
-    assert names(run) == {"scenario.yaml", "trajectory.h5", DESCENT_FILE_NAME}
+    assert names(run) == {"scenario.yaml", "trajectory.h5", DESCENT_FILE_NAME, CHECKPOINT_FILE_NAME}
     descent = gflow.open_trajectory(run / DESCENT_FILE_NAME)
     assert set(descent.read("eta")) <= {0.05, 0.01} and descent.n_rows > 0
     assert (descent.outcome is None) == (stage == "descent")
     assert gflow.compare(trajectory, [0.1]).etas[0].outcome == "time"
+    assert names(run) == {"scenario.yaml", "trajectory.h5", DESCENT_FILE_NAME, "comparison.json"}
 
 
 def test_a_flow_that_stops_early_exits_with_3(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

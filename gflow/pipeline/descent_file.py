@@ -1,0 +1,113 @@
+"""Rows and checkpoints of descent on their way to disk, in this order: a checkpoint never counts a row that is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import exp, inf
+
+import numpy as np
+
+from gflow.build import Setup
+from gflow.comparison.sharpness import LARGEST_EXPONENT
+from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
+from gflow.descent.loop import Item
+from gflow.pipeline.descent_checkpoint import Account, Ended, Saved
+from gflow.pipeline.descent_store import DescentStore
+from gflow.pipeline.descents import iterate_state
+from gflow.problem.loss import log_mean
+from gflow.trajectory import Row
+from gflow.trajectory.recorder import Recorder
+
+# Rows wait at most this long (seconds) before they are safe on disk.
+COMMIT_EVERY = 1.0
+# A checkpoint goes with the rows, unless the one before took more than this part of the time since: large ones do.
+CHECKPOINT_SHARE = 0.05
+# Weights and margins beyond this have diverged: their squares are near the end of float64.
+LARGEST = 1e100
+
+
+class DescentFile:
+    """Takes the items of descent, from its start or from where an account leads."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        etas: Sequence[float],
+        store: DescentStore,
+        keep: Callable[[Saved], None],
+        account: Account,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        """keep: saves a checkpoint; account: of the rows before; progress: told steps taken and asked for."""
+        self._problem, self._etas, self._store, self._keep = setup.problem, etas, store, keep
+        self.account, self._progress = account, progress
+        self._recorder = Recorder(setup.problem, setup.W_initial)
+        self._rows: list[Row] = []  # the last ones, not yet on disk
+        self._point: Callable[[], Checkpoint] | None = None  # the last item, where descent can go on from it
+        self._rows_due = self._point_due = -inf
+
+    @property
+    def n_rows(self) -> int:
+        """Rows on disk."""
+        return self._store.n_rows
+
+    def take(self, item: Item) -> None:
+        """One item of descent."""
+        self._point = None
+        match item:
+            case Iterate():
+                self._take_row(item)
+            case Finish():
+                lost = self.account.lost
+                diverged = item.outcome is Outcome.DIVERGED or item.run in lost
+                self.account.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
+            case Progress():
+                self._point = item.checkpoint
+                self._progress(item.taken, item.total)
+                if time.monotonic() >= self._rows_due:
+                    self._put(time.monotonic() >= self._point_due)
+
+    def settle(self) -> None:
+        """Make all rows so far safe, and the point they lead to, if descent can go on there."""
+        self._put(True)
+
+    def finish(self) -> None:
+        """All runs have ended: the rows, and how they did."""
+        self.settle()
+        diverged = [self._etas[run] for run, end in self.account.ended.items() if end.diverged]
+        sentence = f"{len(self._etas)} runs of descent"
+        if diverged:
+            sentence += f"; diverged at eta = {', '.join(f'{eta:g}' for eta in sorted(diverged))}"
+        self._store.finish("diverged" if diverged else "time", sentence, self.account.n_rows)
+
+    def _put(self, point_too: bool) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            self._store.put(rows, self.account.n_rows - len(rows))
+        if self._point is not None and point_too:
+            started = time.monotonic()
+            self._keep(Saved(self.account, self._point()))
+            took = time.monotonic() - started
+            self._point_due = time.monotonic() + took / CHECKPOINT_SHARE
+        self._rows_due = time.monotonic() + COMMIT_EVERY
+
+    def _take_row(self, at: Iterate) -> None:
+        """The row, unless the run has left all scales: then it has diverged, and no later row counts either."""
+        size = max(float(np.abs(at.U).max()), float(np.abs(at.p).max()), float(np.abs(at.outer).max()))
+        if size > LARGEST or at.run in self.account.lost:
+            self.account.lost.setdefault(at.run, at.step)
+            return
+        self.account.largest_margin = max(self.account.largest_margin, float(np.abs(at.p).max()))
+        state = iterate_state(at, self._problem.surfaces.first_sample, self._tau(at))
+        self._rows.append(replace(self._recorder.row(state, 0, at.step), eta=self._etas[at.run], step=at.step))
+        self.account.n_rows += 1
+
+    def _tau(self, at: Iterate) -> float:
+        """The trapezoid rule over the rows of the run."""
+        t, rate, tau = self.account.clock.get(at.run, (0.0, 0.0, 0.0))
+        here = exp(min(log_mean(self._problem.loss.log_slope(at.p)), LARGEST_EXPONENT))
+        tau += 0.5 * (at.t - t) * (rate + here)
+        self.account.clock[at.run] = at.t, here, tau
+        return tau

@@ -1,0 +1,81 @@
+"""`descent.h5` while it is written: new rows are appended, rows that were there before must come out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gflow.errors import TrajectoryError
+from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME
+from gflow.pipeline.plan import COMPARISON_FILE_NAME
+from gflow.pipeline.resumption import entry
+from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference
+from gflow.trajectory.content import Changes
+
+
+class DescentStore:
+    """The file of one descent, with all rows of all runs in the order in which they fall."""
+
+    def __init__(self, path: Path, made: Header, expected: int, kept: Trajectory | None) -> None:
+        """made: the header; expected: rows of all runs; kept: the file of a descent that goes on."""
+        self._path, self._made, self._expected, self._kept = path, made, expected, kept
+        self._writer: TrajectoryWriter | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows on disk."""
+        before = 0 if self._kept is None else self._kept.n_rows
+        return before if self._writer is None else self._writer.n_rows
+
+    def put(self, rows: Sequence[Row], first: int) -> None:
+        """Rows `first`, `first + 1`, ...; on return they are safe.
+
+        TrajectoryError if one that is there already is another one, before anything is changed.
+        """
+        there = 0 if self._kept is None else max(0, self._kept.n_rows - first)
+        if rows[:there] and self._kept is not None:
+            differs = first_difference(self._kept, rows[:there], first)
+            if differs is not None:
+                raise self._other(differs)
+        if rows[there:]:
+            self._opened(rows[there]).commit(rows[there:])
+
+    def finish(self, outcome: str, sentence: str, n_rows: int) -> None:
+        """All runs have ended, with so many rows."""
+        if self.n_rows > n_rows:
+            raise self._other(n_rows)
+        self._opened(None).finish(outcome, sentence)
+
+    def _other(self, row: int) -> TrajectoryError:
+        return TrajectoryError(
+            f"{self._path}: row {row} is not, bit for bit, what this machine with its versions works out, so descent "
+            "cannot go on with it: compare anew, without --resume"
+        )
+
+    def _opened(self, first: Row | None) -> TrajectoryWriter:
+        """The file, which is not touched before there is something to write."""
+        if self._writer is None and self._kept is not None:
+            added = entry(self._made.provenance, self._kept)
+            self._writer = TrajectoryWriter.reopen(self._path, added, Changes(), expected_rows=self._expected)
+        if self._writer is None:
+            assert first is not None, "every run has its row 0"
+            _clear(self._path)
+            series, neurons = list(first.series), list(first.neurons)
+            self._writer = TrajectoryWriter.create(
+                self._path,
+                self._made,
+                series,
+                neuron_series=neurons,
+                records_events=False,
+                expected_rows=self._expected,
+            )
+        return self._writer
+
+
+def _clear(path: Path) -> None:
+    """An older comparison goes before the new file comes, the file last: its other parts would not fit the new one."""
+    try:
+        for old in (COMPARISON_FILE_NAME, CHECKPOINT_FILE_NAME, path.name):
+            path.with_name(old).unlink(missing_ok=True)
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be replaced: {error}: copy the run to a folder that can") from error
