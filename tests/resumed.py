@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,16 +139,21 @@ def assert_same(path: Path, whole: dict[str, object]) -> None:
     assert [name for name in whole if found[name] != whole[name]] == []
 
 
-def announced_run(overrides: list[str], folder: Path, resume: bool) -> None:
-    """A run for a child: it appends the number of rows to `announced` beside the folder after each commit."""
+def announcing(folder: Path) -> None:
+    """From now on this process appends the number of rows to a file beside the folder after each commit."""
     commit = TrajectoryWriter.commit
     announced = os.open(f"{folder}.announced", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def announce(self: TrajectoryWriter, rows: list[Row], events: list[EventEntry]) -> None:
+    def announce(self: TrajectoryWriter, rows: list[Row], events: Sequence[EventEntry] = ()) -> None:
         commit(self, rows, events)
         os.write(announced, f"{self.n_rows}\n".encode())
 
     TrajectoryWriter.commit = announce  # type: ignore[assignment, method-assign]
+
+
+def announced_run(overrides: list[str], folder: Path, resume: bool) -> None:
+    """A run for a child; it announces its rows."""
+    announcing(folder)
     scenario = parse_scenario(SMALL, overrides=overrides)
     gflow.simulate(scenario, folder, resume=resume, overwrite=not resume)
 

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import random
-import resource
 import signal
-import sys
-import time
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import h5py
@@ -20,21 +13,17 @@ from click.testing import CliRunner
 import gflow
 from gflow.build import build_choice, build_engine, build_setup, build_until
 from gflow.cli import main
-from gflow.errors import GflowError, ScenarioError, TrajectoryError
 from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Finish
 from gflow.flow.stopping import spaced
 from gflow.pipeline import stopped_by_limit
 from gflow.pipeline.resumption import last_checkpoint
 from gflow.scenario import parse_scenario
-from gflow.trajectory import TrajectoryWriter, layout, writer
+from gflow.trajectory import TrajectoryWriter
 from tests.resumed import (
     CASES,
-    EVERY_ROW,
     FEW_ROWS,
     FILES,
-    announced_rows,
-    announced_run,
     assert_same,
     contents,
     cut,
@@ -114,78 +103,6 @@ def test_what_is_not_committed_is_dropped(tmp_path: Path) -> None:
     assert_same(again.path, contents(whole.path))
 
 
-def forkserver() -> ForkServerContext:
-    """Processes that start with everything imported; threads of this one are not copied."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.resumed", "gflow.pipeline", "gflow.flow.primal"])
-    return context
-
-
-def child(overrides: list[str], folder: Path, resume: bool) -> ForkServerProcess:
-    process = forkserver().Process(target=announced_run, args=(overrides, folder, resume))
-    process.start()
-    return process
-
-
-def committed_rows(folder: Path, whole: gflow.Trajectory) -> int:
-    """The rows on disk, which are those of the whole run; 0 where there is no file, or none in it yet."""
-    try:
-        found = gflow.open_trajectory(folder)
-    except TrajectoryError as error:
-        assert "no such file" in str(error) or "holds no rows" in str(error)
-        return 0
-    for name in ("log1p_time", "inner", "margins", "pattern", "series/steps", "series/sup_margin_gap", "resume/step"):
-        assert np.array_equal(found.read(name), whole.read(name, slice(found.n_rows))), name
-    count = len(found.events)
-    assert np.array_equal(found.events.log1p_time, whole.events.log1p_time[:count])
-    return found.n_rows
-
-
-def check_kills(folder: Path, overrides: list[str], kills: int, seed: int) -> None:
-    """Start, kill at a random instant, look, resume, ...; whenever a run is through, compare it and begin anew."""
-    rng, scenario = random.Random(seed), parse_scenario(SMALL, overrides=overrides)
-    whole = gflow.simulate(scenario, folder / "whole")
-    child(overrides, folder / "warm", False).join()
-    start = time.monotonic()
-    child(overrides, folder / "timed", False).join()
-    lasts, expected = time.monotonic() - start, contents(whole.path)
-    run, done, before = 0, 0, 0
-    while done < kills or before:
-        place = folder / str(run)
-        process = child(overrides, place, resume=before > 0)
-        process.join(rng.uniform(0.0, lasts) if done < kills else None)
-        if process.is_alive():
-            assert process.pid is not None
-            os.kill(process.pid, signal.SIGKILL)
-            done += 1
-        process.join()
-        assert process.exitcode in (0, -signal.SIGKILL)
-        rows = committed_rows(place, whole)
-        assert rows >= max(before, announced_rows(place))
-        before = rows
-        if rows and gflow.open_trajectory(place).outcome is not None:
-            assert_same(place / "trajectory.h5", expected)
-            run, before = run + 1, 0
-    assert done == kills and run > 0
-
-
-KILLED = {
-    "dual": [EVERY_ROW, "record.times={spacing: log, count: 30}"],
-    "primal": [EVERY_ROW, "record.times={spacing: log, count: 30}", "model.outer.train=true"],
-}
-
-
-@pytest.mark.parametrize("engine", KILLED)
-def test_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, engine: str) -> None:
-    check_kills(tmp_path, KILLED[engine], kills=10, seed=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", KILLED)
-def test_many_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, engine: str) -> None:
-    check_kills(tmp_path, KILLED[engine], kills=100, seed=2)
-
-
 @pytest.mark.parametrize("name", ["leaky", "primal relu", "dying"])
 def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
     short, long = scenario_of(name, tmp_path), scenario_of(name, tmp_path, "flow.until={time: 60.0}")
@@ -257,161 +174,6 @@ def test_a_proof_or_a_limit_is_not_undone_by_a_later_end(tmp_path: Path) -> None
         before = done.path.read_bytes()
         gflow.simulate(scenario_of(name, tmp_path, *more), tmp_path / name, resume=True)
         assert done.path.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["flow.rtol=1e-9"], "--resume: flow.rtol: not as in .*trajectory.h5"),
-        (["seed=1", "flow.until={time: 50.0}"], "--resume: seed: not as in"),
-        (
-            ["flow.rtol=1e-9", "model.width=4", "name=a", "loss=exponential"],
-            "name, model.width, model.outer.positive and 2 more",
-        ),
-        (["record.times.count=12"], "record.times.count: not as in .* and record.times only with it"),
-        (["flow.until={time: 3.0}"], "flow.until: .* has come to log t = 2.99.* already.*choose a later end"),
-        (["flow.until={log_loss: -0.7}"], "flow.until.log_loss: -0.7: .* already; choose a smaller one"),
-        (["record.times={at: [3.0]}", "flow.until={time: 30.0}"], "record.times.at: 3.0 is before the last row"),
-    ],
-)
-def test_another_scenario_is_refused(tmp_path: Path, overrides: list[str], message: str) -> None:
-    done = gflow.simulate(LEAKY, tmp_path / "run")
-    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with pytest.raises(ScenarioError, match=message):
-        gflow.simulate(scenario_of("leaky", tmp_path, *overrides), tmp_path / "run", resume=True)
-    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-    assert done.outcome == "time"
-
-
-@pytest.mark.parametrize("file, name", [("held.npz", "X"), ("held-init.npz", "W_initial")])
-def test_other_data_are_refused(tmp_path: Path, file: str, name: str) -> None:
-    scenario = scenario_of("held", tmp_path)
-    cut(scenario, tmp_path / "run", 3)
-    before = (tmp_path / "run" / "trajectory.h5").read_bytes()
-    arrays = dict(np.load(tmp_path / file))
-    first = next(iter(arrays))
-    arrays[first][1, 1] = np.nextafter(arrays[first][1, 1], 9.0)
-    np.savez(tmp_path / file, **arrays)
-    with pytest.raises(ScenarioError, match=f"--resume: {name} is not, bit for bit, what .* holds"):
-        gflow.simulate(scenario, tmp_path / "run", resume=True)
-    assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
-
-
-def test_a_file_of_another_version_or_without_checkpoints_is_refused(tmp_path: Path) -> None:
-    cut(LEAKY, tmp_path / "run", 3)
-    with h5py.File(tmp_path / "run" / "trajectory.h5", "r+") as file:
-        version = file.attrs["gflow_version"]
-        file.attrs["gflow_version"] = "7.0.0"
-    with pytest.raises(TrajectoryError, match="is of format 1 and gflow 7.0.0, .* with the version that began it"):
-        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
-    with h5py.File(tmp_path / "run" / "trajectory.h5", "r+") as file:
-        file.attrs["gflow_version"] = version
-        del file["resume"]
-    with pytest.raises(TrajectoryError, match="keeps nothing to go on from.* --overwrite"):
-        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
-    assert gflow.open_trajectory(tmp_path / "run").n_rows == 3
-
-
-def test_a_run_that_is_not_there_is_not_begun(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError, match="there is no run to resume; leave --resume away"):
-        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
-    assert not (tmp_path / "run").exists()
-    with pytest.raises(GflowError, match="exclude each other"):
-        gflow.simulate(LEAKY, tmp_path / "run", resume=True, overwrite=True)
-
-
-@pytest.mark.parametrize("how", ["resume", "overwrite", "anew"])
-def test_a_second_writer_is_refused(tmp_path: Path, how: str) -> None:
-    refused = list[object]()
-
-    def second(_: object) -> None:
-        if not refused:
-            with pytest.raises(TrajectoryError, match="is being written by another run of gflow") as caught:
-                gflow.simulate(LEAKY, tmp_path / "run", resume=how == "resume", overwrite=how == "overwrite")
-            refused.append(caught)
-
-    whole = gflow.simulate(LEAKY, tmp_path / "whole")
-    first = gflow.simulate(LEAKY, tmp_path / "run", progress=second)
-    assert refused and first.outcome == "time"
-    assert_same(first.path, contents(whole.path))
-
-
-def test_a_killed_writer_leaves_no_lock(tmp_path: Path) -> None:
-    overrides = [EVERY_ROW, "record.times={spacing: log, count: 100}"]
-    process = child(overrides, tmp_path / "run", False)
-    while not announced_rows(tmp_path / "run"):
-        time.sleep(0.005)
-    scenario = parse_scenario(SMALL, overrides=overrides)
-    with pytest.raises(TrajectoryError, match="is being written by another run"):
-        gflow.simulate(scenario, tmp_path / "run", resume=True)
-    process.kill()
-    process.join()
-    assert gflow.simulate(scenario, tmp_path / "run", resume=True).n_rows == 100
-    assert sorted(os.listdir(tmp_path / "run")) == ["scenario.yaml", "trajectory.h5"]
-
-
-LONG = ("model.width=100", "record.times.count=200", "record.commit={rows: 20}")
-
-
-def limited(folder: Path, size: int) -> None:
-    """A run, in a child, where no file may grow beyond `size` bytes."""
-    layout.CHUNK_LENGTH = 16  # so that the file grows while it runs
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    try:
-        gflow.simulate(scenario_of("leaky", folder, *LONG), folder)
-    except TrajectoryError as error:
-        assert "free disk space" in str(error) and "--resume goes on" in str(error) and "\n" not in str(error)
-        sys.exit(2)
-
-
-def test_a_disk_that_is_full_loses_nothing_committed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The kernel itself refuses; with more room the run goes on to the same bits.  HDF5 says nothing of its own."""
-    scenario = scenario_of("leaky", tmp_path, *LONG)
-    whole = gflow.simulate(scenario, tmp_path / "whole")
-    rows = list[int]()
-    for k, share in enumerate((0.5, 0.9, 1.3)):
-        folder = tmp_path / str(k)
-        process = forkserver().Process(target=limited, args=(folder, int(share * whole.path.stat().st_size)))
-        process.start()
-        process.join()
-        assert process.exitcode == 2
-        rows.append(committed_rows(folder, whole))
-        if rows[-1]:
-            assert_same(gflow.simulate(scenario, folder, resume=True).path, contents(whole.path))
-    assert rows == sorted(rows) and 1 < rows[-1] < 200, rows
-    assert "h5py" not in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["synchronise", "os.replace"])
-def test_a_resume_that_cannot_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(30, "Read-only file system")
-
-    cut(LEAKY, tmp_path / "run", 4)
-    before = (tmp_path / "run" / "trajectory.h5").read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(f"gflow.trajectory.writer.{name}", refuse)
-        with pytest.raises(TrajectoryError, match="trajectory.h5 cannot be resumed: .*Read-only file system: "):
-            gflow.simulate(LEAKY, tmp_path / "run", resume=True)
-    assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
-    assert gflow.simulate(LEAKY, tmp_path / "run", resume=True).outcome == "time"
-
-
-def test_an_end_that_cannot_be_saved_is_reached_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last row and the outcome come together or not at all."""
-
-    def full(path: Path) -> None:
-        if path.parent.name == "run" and (tmp_path / "run" / "trajectory.h5").exists():
-            raise OSError(28, "No space left on device")
-
-    whole = gflow.simulate(LEAKY, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, "synchronise", full)
-        with pytest.raises(TrajectoryError, match="the outcome could not be saved"):
-            gflow.simulate(LEAKY, tmp_path / "run")
-    assert gflow.open_trajectory(tmp_path / "run").n_rows == whole.n_rows - 1
-    assert_same(gflow.simulate(LEAKY, tmp_path / "run", resume=True).path, contents(whole.path))
 
 
 @pytest.mark.parametrize(("cadence", "commits"), [("{seconds: 86400, rows: 3}", [1, 4, 7]), (None, [1])])
