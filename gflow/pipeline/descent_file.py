@@ -83,9 +83,9 @@ class DescentFile:
         self._store.finish("diverged" if diverged else "time", sentence, self.account.n_rows)
 
     def _put(self, point_too: bool) -> None:
-        rows, self._rows = self._rows, []
-        if rows:
-            self._store.put(rows, self.account.n_rows - len(rows))
+        if self._rows:
+            self._store.put(self._rows, self.account.n_rows - len(self._rows))
+            self._rows = []  # not before: where a second signal comes in between, they are offered again
         if self._point is not None and point_too:
             started = time.monotonic()
             self._keep(Saved(self.account, self._point()))

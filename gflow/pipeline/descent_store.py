@@ -28,17 +28,18 @@ class DescentStore:
         return before if self._writer is None else self._writer.n_rows
 
     def put(self, rows: Sequence[Row], first: int) -> None:
-        """Rows `first`, `first + 1`, ...; on return they are safe.
+        """Rows `first`, `first + 1`, ...; on return they are safe.  Those that are on disk are not written again.
 
-        TrajectoryError if one that is there already is another one, before anything is changed.
+        TrajectoryError if one was there before as another one; then nothing is changed.
         """
-        there = 0 if self._kept is None else max(0, self._kept.n_rows - first)
-        if rows[:there] and self._kept is not None:
-            differs = first_difference(self._kept, rows[:there], first)
+        again = 0 if self._kept is None else max(0, self._kept.n_rows - first)
+        if rows[:again] and self._kept is not None:
+            differs = first_difference(self._kept, rows[:again], first)
             if differs is not None:
                 raise self._other(differs)
-        if rows[there:]:
-            self._opened(rows[there]).commit(rows[there:])
+        new = rows[max(0, self.n_rows - first) :]
+        if new:
+            self._opened(new[0]).commit(new)
 
     def finish(self, outcome: str, sentence: str, n_rows: int) -> None:
         """All runs have ended, with so many rows."""

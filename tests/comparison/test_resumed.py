@@ -172,7 +172,7 @@ def test_no_flip_of_a_bit_goes_unnoticed(tmp_path: Path, monkeypatch: pytest.Mon
     identity, saved = kept[3]
     save(tmp_path / "one", identity, saved)
     content, rng, refused = (tmp_path / "one").read_bytes(), random.Random(0), 0
-    for _ in range(400):
+    for _ in range(200):
         changed = bytearray(content)
         changed[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         (tmp_path / "one").write_bytes(changed)
@@ -183,7 +183,7 @@ def test_no_flip_of_a_bit_goes_unnoticed(tmp_path: Path, monkeypatch: pytest.Mon
             continue
         assert again.account == saved.account and again.origin.state.keys() == saved.origin.state.keys()
         assert all(np.array_equal(array, saved.origin.state[name]) for name, array in again.origin.state.items())
-    assert refused > 200
+    assert refused > 100
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -225,6 +225,15 @@ def test_other_batches_are_refused(tmp_path: Path, plain: Begun) -> None:
     for options, message in (({"sgd": 3, "seed": 1}, "--sgd is 3, .* with 4"), ({"sgd": 4}, "--seed is 0, .* with 1")):
         with pytest.raises(GflowError, match=message):
             compared(Descent(PLAIN.text, (0.4,), options), folder, resume=True)
+
+
+def test_a_file_that_does_not_say_what_was_asked_for_is_refused(tmp_path: Path, plain: Begun) -> None:
+    """As those of earlier versions, whose rows lie in another order."""
+    folder = plain.copy(plain.cut, tmp_path)
+    with h5py.File(folder / DESCENT_FILE_NAME, "r+") as file:
+        del file.attrs["until_time"]
+    with pytest.raises(TrajectoryError, match="of an earlier version; compare anew, without --resume"):
+        compared(PLAIN, folder, resume=True)
 
 
 def test_the_descent_of_another_run_is_refused(tmp_path: Path, plain: Begun) -> None:
@@ -291,7 +300,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, plain: Begun, how: str) -> N
     assert refused
 
 
-@pytest.mark.parametrize("place", ["gflow.trajectory.writer.reserve", "os.fsync", "os.replace"])
+@pytest.mark.parametrize("place", ["gflow.trajectory.writer.reserve", "numpy.savez", "os.fsync", "os.replace"])
 def test_a_disk_that_refuses_loses_nothing_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: Begun, place: str
 ) -> None:
@@ -299,7 +308,7 @@ def test_a_disk_that_refuses_loses_nothing_committed(
     folder = plain.copy(plain.cut, tmp_path)
     rows = gflow.open_trajectory(folder / DESCENT_FILE_NAME).inner
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:

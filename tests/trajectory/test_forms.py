@@ -272,6 +272,17 @@ def test_descent_tells_its_runs_apart(tmp_path: Path) -> None:
     assert trajectory.to_xarray()["eta"].dims == (T,)
 
 
+def test_rows_are_read_by_their_numbers(tmp_path: Path) -> None:
+    trajectory = written(tmp_path, CASES["descent"])
+    for rows in ([1, 4], [0], [], [0, 1, 2, 3, 4, 5]):
+        for name in ("step", "inner", "series/stable_rank"):
+            whole = trajectory.read(name)
+            assert np.array_equal(trajectory.read(name, np.array(rows, dtype=np.intp)), whole[rows]), (name, rows)
+    for wrong in ([6], [-1, 2]):
+        with pytest.raises(IndexError, match="which has 6"):
+            trajectory.read("step", np.array(wrong))
+
+
 @pytest.mark.parametrize("kind, other", [("plain", "descent"), ("descent", "plain")])
 def test_rows_of_flow_and_descent_are_not_mixed(tmp_path: Path, kind: str, other: str) -> None:
     file = CASES[kind].create(tmp_path / FILE_NAME)
