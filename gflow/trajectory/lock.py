@@ -25,7 +25,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise TrajectoryError(f"{folder} cannot be used: {error}: use another folder") from error
+        raise TrajectoryError(f"{folder} cannot be used: {error}: choose another folder with --out") from error
     try:
         _lock(folder, descriptor)
         yield
