@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import Engine, Stretch
+from gflow.flow.engine import Engine, Maker, Stretch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -51,8 +51,8 @@ class DualCoordinates:
         return Parameters(branch.weights(y), branch.problem.network.outer)
 
 
-def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
+def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances, made: Maker = Engine) -> Engine:
     """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
     U = W_initial @ problem.span.B.T
     outside = row_norms(W_initial - U @ problem.span.B)
-    return Engine(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())
+    return made(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -200,6 +200,11 @@ class Engine:
         """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
         normals = self.problem.surfaces.normals[turn.zero]
         return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+
+
+Maker = Callable[[Problem, Parameters, Array, Tolerances, Coordinates], Engine]
+"""How an engine is made of a problem, its start, |w_j| outside the span, tolerances and coordinates: `Engine` itself,
+or one that is watched."""
 
 
 def _events(turns: Sequence[Turn], v: float) -> list[Event]:
