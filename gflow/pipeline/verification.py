@@ -14,6 +14,7 @@ from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
 from gflow.trajectory.rows import installed_version
 from gflow.verification.check import Check, Verification, not_applicable
 from gflow.verification.event_log import event_log
+from gflow.verification.identities import identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
 from gflow.verification.masses import dual_masses
@@ -55,8 +56,12 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     checks = [origin(material, scenario), *soundness(material)]
     if any(check.verdict == "fail" for check in checks):
         why = "another start, numbers that are not finite, or rows out of order: nothing else can be judged"
-        return [*checks, *(not_applicable(group, "all", why) for group in ("events", "invariants", "again"))]
+        return [
+            *checks,
+            *(not_applicable(group, "all", why) for group in ("events", "invariants", "identities", "again")),
+        ]
     checks += [*recomputation(material), *event_log(material)]
     checks += [*invariants(material), *dual_masses(material)]
     chosen, left = rungs(material)
-    return checks + agreement(material, list(all_again(material, chosen, progress)), left)
+    runs = list(all_again(material, chosen, progress))
+    return [*checks, *identities(material, runs), *agreement(material, runs, left)]

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Verdict = Literal["pass", "fail", "not applicable"]
+Verdict = Literal["pass", "fail", "not decided", "not applicable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A measured value beside its bound: `pass` where value <= bound, None where there is nothing to measure."""
+    """A measured value beside its bound: `pass` where value <= bound, None where there is nothing to measure.
+
+    `not decided`: it was begun, and its budget ended before it could say; the sentence tells what was reached.
+    """
 
     group: str
     name: str
@@ -37,8 +40,10 @@ class Verification:
         """Sum the checks up."""
         failed = [check.name for check in checks if check.verdict == "fail"]
         passed = sum(check.verdict == "pass" for check in checks)
-        rest = len(checks) - passed - len(failed)
+        open_ones = [check.name for check in checks if check.verdict == "not decided"]
+        rest = len(checks) - passed - len(failed) - len(open_ones)
         said = f"{passed} checks pass, {len(failed)} fail" + (f" ({', '.join(failed)})" if failed else "")
+        said += f", {len(open_ones)} not decided ({', '.join(open_ones)})" if open_ones else ""
         said += f", {rest} not applicable" if rest else ""
         return cls(gflow, trajectory, "fail" if failed else "pass", said, tuple(checks))
 
@@ -81,3 +86,8 @@ def bounded(group: str, name: str, value: float, bound: float, sentence: str) ->
 def not_applicable(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
     """A check that says nothing about this run, and why."""
     return Check(group, name, "not applicable", value, bound, why)
+
+
+def not_decided(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
+    """A check whose budget ended before it could say, and what was reached until then."""
+    return Check(group, name, "not decided", value, bound, f"not decided: {why}")

@@ -1,4 +1,8 @@
-"""The events against the pattern: replayed from row 0 on, they must give the pattern of every row."""
+"""The events against the pattern: replayed from row 0 on, they must give the pattern of every row.
+
+And the pairs that slide: the share of the + branch that holds a neuron on its kink lies in [0, 1], else it would have
+left.  (That they lie on their kink is part of `recomputation`.)
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from numpy.typing import NDArray
 from gflow.trajectory import Events
 from gflow.verification.check import Check, Worst, bounded, not_applicable
 from gflow.verification.material import Material
+from gflow.verification.velocity import Field, weights_at
 
 GROUP = "events"
 Index = NDArray[np.intp]
@@ -20,12 +25,20 @@ AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
 # Event times and record times are located to rounding, each on its own.
 ROUNDING = 1e-13
 
+# Margins are known to rtol, and with them the relative sizes of the g that hold a neuron; steps leave so many rtol.
+STEPS = 10.0
+
 
 def event_log(material: Material) -> list[Check]:
-    """Counts, order, alternation and replay of the events; not applicable where no kink is followed or kept."""
+    """Counts, order, alternation and replay of the events, and shares; not applicable where no kink is followed."""
     names = ("log", "sides", "replay")
     if not material.problem.network.curved:
-        return [not_applicable(GROUP, name, "the network has no kinks to cross") for name in names]
+        return [not_applicable(GROUP, name, "the network has no kinks to cross") for name in (*names, "shares")]
+    return [*_log(material, names), _shares(material)]
+
+
+def _log(material: Material, names: tuple[str, ...]) -> list[Check]:
+    """Everything about the entries."""
     if not material.trajectory.records_events:
         return [not_applicable(GROUP, name, "this run does not keep its events (record.events)") for name in names]
     events = material.trajectory.events
@@ -93,3 +106,27 @@ def _replay(material: Material, events: Events, surface: Index) -> Check:
         done = max(done, int(counts[row]))
         worst.see(float((material.problem.sample_sides(side) != pattern).sum()), row)
     return bounded(GROUP, "replay", worst.value, 0.0, f"pairs of a row off the replay from row 0 on; {worst.place}")
+
+
+def _shares(material: Material) -> Check:
+    """Of every row; where normals are dependent the shares are not unique, and nothing is said."""
+    problem, field = material.problem, Field(material.problem)
+    worst, pairs, left = Worst(), 0, 0
+    for at in material.snapshots():
+        field.take(np.sign(at.pattern[:, problem.surfaces.first_sample]))
+        if not field.held.neurons.size:
+            continue
+        shares = field.shares(field.at(weights_at(at), field.live))
+        sliding = (field.held.surfaces >= 0).sum(axis=1)
+        pairs, left = pairs + int(sliding[shares.unique].sum()), left + int(sliding[~shares.unique].sum())
+        worst.see(float(shares.excess[shares.unique].max(initial=0.0)), at.row)
+    if not pairs:
+        why = (
+            "no neuron ever slides"
+            if not left
+            else "neurons slide on dependent kinks only, where shares are not unique"
+        )
+        return not_applicable(GROUP, "shares", f"{why} (in the rows)")
+    said = f"of {pairs} sliding pairs: force beyond what a share in [0, 1] of the + branch gives, over all forces"
+    said += f" ({left} on dependent kinks are left out)" if left else ""
+    return bounded(GROUP, "shares", worst.value, STEPS * material.rtol, f"{said}; {worst.place}")

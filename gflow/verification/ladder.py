@@ -3,24 +3,32 @@
 Tighter tolerances follow the whole run.  The other method and the other engine, which may be explicit and have the
 parameters themselves for state, are cross-checks of kinks and fields and stop early: at the last row with log t <=
 `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (at the first row if that has more of them already).
+
+Every integration has a budget in steps, those of the run to the same row times `STEP_FACTOR`, and the short ones one
+in events: work, not seconds, so that what comes out does not depend on the machine.  One that ends by its budget is
+judged as far as it came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.branch import Tolerances
+from gflow.field.branch import Measure, Tolerances
+from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine
+from gflow.flow.engine import Engine, Maker
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
+from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
+from gflow.verification.tape import Sums, Tape, TapedChoice, TapedEngine
 
 Array = NDArray[np.float64]
 
@@ -28,6 +36,12 @@ MOST_ROWS = 10
 SHORT_EVENTS, SHORT_LOG_TIME = 60, 6.0
 TIGHTER = (10.0, 100.0)
 TIGHTEST = 1e-13
+
+# Steps of a method of order p grow like the tolerance to the power -1 / p: 10 times for the lowest order there is, 2,
+# and a tolerance 100 times tighter.  Twice that is granted, and what a start costs whatever the run.
+STEP_FACTOR, STEPS_TO_START = 20, 200
+# A short integration should meet `SHORT_EVENTS` at most; one that sees other events may go on some way.
+MOST_EVENTS = 2 * SHORT_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +69,53 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One integration: its name, how it is done, the rows it goes to (increasing), and whether that is all the way."""
+    """One integration: its name, how it is done, the rows it goes to (increasing), and whether that is all the way.
+
+    budget: what it may cost; taped: are the identities integrated along it?
+    """
 
     name: str
     manner: Manner
     rows: tuple[int, ...]
     whole: bool
+    budget: Budget = Budget()
+    taped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|)."""
+    """The flow at one of the rows, events so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
+
+    measure: what the engine says of its motion there; sums: of the identities, where they were integrated.
+    """
 
     row: int
     state: FlowState
     events: int
     weight_gap: float
     margin_gap: float
+    measure: Measure
+    sums: Sums | None
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What an integration came to; stopped: why it ended before its last row, else empty; last_event: its v."""
+    """What an integration came to: rows, events, and how it ended if that was before its last row."""
 
     rung: Rung
     reached: tuple[Reached, ...]
-    last_event: float | None
-    stopped: str
+    events: tuple[Event, ...]
+    stopped: Finish | None
+
+    @property
+    def last_event(self) -> float | None:
+        """log(1 + t) of it; None without events."""
+        return self.events[-1].v if self.events else None
+
+    @property
+    def spent(self) -> bool:
+        """Did its budget end it?"""
+        return self.stopped is not None and self.stopped.outcome is Outcome.BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +143,7 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
             left.append((name, f"tolerances cannot be tightened below {TIGHTEST:g}"))
             continue
         previous = manner.tolerances.rtol
-        found.append(Rung(name, manner, whole, True))
+        found.append(Rung(name, manner, whole, True, _budget(material, whole), taped=not found))
     short = _spread(_short_row(material))
     for name, changed in (("other method", _other_method(own)), ("other engine", _other_engine(material, own))):
         if changed is None:
@@ -117,8 +151,15 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
         elif not short:
             left.append((name, f"the run has no row until log t = {SHORT_LOG_TIME:g}"))
         else:
-            found.append(Rung(f"{name}: {getattr(changed, name.removeprefix('other '))}", changed, short, False))
+            told = f"{name}: {getattr(changed, name.removeprefix('other '))}"
+            found.append(Rung(told, changed, short, False, _budget(material, short, MOST_EVENTS)))
     return found, left
+
+
+def _budget(material: Material, rows: Sequence[int], events: int | None = None) -> Budget:
+    """In steps and events, for an integration to these rows."""
+    steps = int(material.trajectory.series["steps"][rows[-1]])
+    return Budget(steps=STEPS_TO_START + STEP_FACTOR * steps, events=events)
 
 
 def _other_method(own: Manner) -> Manner:
@@ -159,35 +200,48 @@ def _spread(last: int) -> tuple[int, ...]:
 
 def again(material: Material, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung; progress may raise to stop it."""
-    manner = rung.manner
-    engine = _engine(material, manner)
-    v = material.v[list(rung.rows)]
-    reached, count, last_event, stopped = list[Reached](), 0, None, ""
+    v, tape = material.v[list(rung.rows)], _tape(material) if rung.taped else None
+    choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
+    engine = _engine(material, rung.manner, Engine if tape is None else partial(TapedEngine, tape))
+    until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
+    reached, events = list[Reached](), list[Event]()
+    stopped: Finish | None = None
+    measure: Measure | None = None
     progress(LadderProgress(rung.name, 0, len(rung.rows)))
-    for said in simulate(engine, Until(float(v[-1]), Outcome.TIME, None), iter(v[:-1]), Choice(manner.method)):
+    for said in simulate(engine, until, iter(v[:-1]), choice, account=account):
         if isinstance(said, Event):
-            count, last_event = count + 1, said.v
+            events.append(said)
+        elif isinstance(said, Measure):
+            measure = said  # the flow is measured before each row
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
-            reached.append(_compared(material, rung.rows[len(reached)], said.state, count))
+            assert measure is not None
+            gaps, sums = _gaps(material, rung.rows[len(reached)], said.state), None if tape is None else tape.sums
+            reached.append(Reached(rung.rows[len(reached)], said.state, len(events), *gaps, measure, sums))
         elif isinstance(said, Finish) and len(reached) < v.size:
-            stopped = said.sentence
+            stopped = said
         progress(LadderProgress(rung.name, len(reached), len(rung.rows)))
-    return Again(rung, tuple(reached), last_event, stopped)
+    return Again(rung, tuple(reached), tuple(events), stopped)
 
 
-def _engine(material: Material, manner: Manner) -> Engine:
+def _tape(material: Material) -> Tape:
+    """For the identities that apply; masses as in `masses`."""
+    return Tape(material.problem, not without_masses(material.problem))
+
+
+def _engine(material: Material, manner: Manner, made: Maker) -> Engine:
     """From the start in the file."""
     trajectory = material.trajectory
     inner = trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
     if manner.engine == "dual":
-        return dual_engine(material.problem, inner, manner.tolerances)
+        return dual_engine(material.problem, inner, manner.tolerances, made=made)
     from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
 
     use_one_thread()
-    return primal_engine(material.problem, inner, manner.tolerances)
+    return primal_engine(material.problem, inner, manner.tolerances, made=made)
 
 
-def _compared(material: Material, row: int, state: FlowState, events: int) -> Reached:
+def _gaps(material: Material, row: int, state: FlowState) -> tuple[float, float]:
+    """Of weights and of margins, as in `Reached`."""
     at = material.snapshot(row)
     parts = [(at.U, state.parameters.U)]
     if material.problem.network.trains_outer:
@@ -197,7 +251,7 @@ def _compared(material: Material, row: int, state: FlowState, events: int) -> Re
     size = _norm([material.outside_norms, *(stored for stored, _ in parts)])
     gap = _norm([stored - found for stored, found in parts])
     margins = float(np.abs(at.p - state.p).max()) / max(1.0, float(np.abs(at.p).max()))
-    return Reached(row, state, events, gap / size if size > 0.0 else gap, margins)
+    return gap / size if size > 0.0 else gap, margins
 
 
 def _norm(parts: Sequence[Array]) -> float:

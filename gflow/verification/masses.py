@@ -1,7 +1,8 @@
 """The dual masses behind the weights of a fixed outer layer: their cone, and their sum, which is the clock.
 
 w_j(t) - w_j(0) = sum_i a_j y_i b_ji x_i with b_ji = (1/n) int phi'_ji g_i dt (Kou et al., Lemma 5.2), so b_ji never
-falls, rises by the same dc_i for all neurons that keep sample i on the + side, and sum_i dc_i = d tau.  All of it is
+falls, rises by the same dc_i for all neurons that keep sample i on the + side, and sum_i dc_i = d tau.  As phi' lies in
+[slope, 1], slope b_ji <= b_li for any two neurons (claims: |rho_ji| / |rho_li| in [slope, 1 / slope]).  All of it is
 measured in units of what an error of rtol |w_j| leaves in b_ji.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.verification.check import Check, Worst, bounded, not_applicable
 from gflow.verification.event_log import impossible
@@ -22,30 +24,35 @@ UNITS = 10.0
 
 
 def dual_masses(material: Material) -> list[Check]:
-    """The cone and the sum of the masses, where the samples are independent and the outer layer is fixed."""
-    problem, why = material.problem, ""
+    """The cone, the sum and the ratio of the masses, where the samples are independent and the outer layer is fixed."""
+    why = without_masses(material.problem)
+    if why:
+        return [not_applicable(GROUP, name, why) for name in ("cone", "masses", "ratio")]
+    return _measured(material)
+
+
+def without_masses(problem: Problem) -> str:
+    """Why the weights of this network do not tell any masses; empty where they do."""
     network = problem.network
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
-        why = "masses need a fixed outer layer, one output and an activation of two slopes"
-    elif problem.span.rank < problem.samples:
-        why = f"the samples are dependent (rank {problem.span.rank} of {problem.samples}): masses are not unique"
-    elif not network.outer.any():
-        why = "every neuron has a_j = 0: nothing moves"
-    if why:
-        return [not_applicable(GROUP, name, why) for name in ("cone", "masses")]
-    return _measured(material)
+        return "masses need a fixed outer layer, one output and an activation of two slopes"
+    if problem.span.rank < problem.samples:
+        return f"the samples are dependent (rank {problem.span.rank} of {problem.samples}): masses are not unique"
+    return "" if network.outer.any() else "every neuron has a_j = 0: nothing moves"
 
 
 def _measured(material: Material) -> list[Check]:
     """One pass over the rows."""
-    masses, unknown = _Masses(material), _unknown_changes(material)
+    masses, unknown = Masses(material), _unknown_changes(material)
     changes = None if unknown else _Changes(material)
-    cone, sums = Worst(), Worst()
+    cone, sums, ratio = Worst(), Worst(), Worst()
     rows = zip(material.rows("inner"), material.rows("pattern"), strict=True)
     before: Array | None = None
     side: NDArray[np.int8] | None = None
     for row, (U, pattern) in enumerate(rows):
         b, unit = masses.of(U)
+        apart = material.problem.network.slope * b.max(axis=0) - b.min(axis=0)  # phi' in [slope, 1]
+        ratio.see(float((apart / unit.max(axis=0)).max()), row)
         if before is not None and side is not None:
             moved = b - before
             cone.see(float((-moved / unit).max()), row)
@@ -55,7 +62,11 @@ def _measured(material: Material) -> list[Check]:
                 sums.see(_gap(moved, unit, kept[masses.moving], passed), row)
         before, side = b, pattern
     unit_said = "in units of the error that rtol |w_j| leaves"
-    found = [bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {unit_said}; {cone.place}")]
+    said = f"slope max_j b_ji - min_j b_ji, 0 or less along the flow, {unit_said}; {ratio.place}"
+    found = [
+        bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {unit_said}; {cone.place}"),
+        bounded(GROUP, "ratio", max(ratio.value, 0.0), UNITS, said),
+    ]
     if unknown:
         return [*found, not_applicable(GROUP, "masses", unknown)]
     said = f"masses of one sample in several neurons, and their sum against tau, {unit_said}; {sums.place}"
@@ -82,7 +93,7 @@ def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> f
     return float(np.maximum(apart, abs(float(dc.sum()) - passed) / float(least.sum())))
 
 
-class _Masses:
+class Masses:
     """The linear map from weights to masses b_ji (neurons with a_j != 0)."""
 
     def __init__(self, material: Material) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.flow.certified import foreseen
-from gflow.verification.check import Check, bounded, not_applicable
+from gflow.verification.check import Check, bounded, not_applicable, not_decided
 from gflow.verification.ladder import Again
 from gflow.verification.material import Material
 
@@ -27,8 +28,14 @@ def agreement(material: Material, runs: Sequence[Again], left: Sequence[tuple[st
     """Two checks for each integration, and one for each conclusion."""
     found = [check for run in runs for check in (_rows(material, run), _events(material, run))]
     found += [not_applicable(GROUP, name, why) for name, why in left]
-    tightened = [run for run in runs if run.rung.whole and not run.stopped]
-    return [_told(material, check) for check in (*found, *_conclusions(material, tightened))]
+    whole = [run for run in runs if run.rung.whole]
+    tightened = [run for run in whole if run.stopped is None]
+    if whole and not tightened and all(run.spent for run in whole):
+        why = "the integrations with tighter tolerances were stopped by their budgets"
+        concluded = [not_decided(CONCLUSIONS, "stable", why)]
+    else:
+        concluded = _conclusions(material, tightened)
+    return [_told(material, check) for check in (*found, *concluded)]
 
 
 def _told(material: Material, check: Check) -> Check:
@@ -42,24 +49,75 @@ def _told(material: Material, check: Check) -> Check:
 def _rows(material: Material, run: Again) -> Check:
     """Weights and margins."""
     name, bound = run.rung.name, FACTOR * material.rtol
-    if run.stopped:
-        return Check(GROUP, name, "fail", None, bound, f"the integration did not reach its last row: {run.stopped}")
+    if not run.reached:
+        return _stopped(run, "none of its rows was reached", None, bound)
     gaps = [max(at.weight_gap, at.margin_gap) for at in run.reached]
     worst = run.reached[int(np.argmax(gaps))]
     said = f"largest relative gap of weights ({worst.weight_gap:.1e}) and margins ({worst.margin_gap:.1e}) at "
-    said += f"{len(run.reached)} rows, to row {run.rung.rows[-1]}; worst in row {worst.row}"
-    return bounded(GROUP, name, max(gaps), bound, said)
+    said += f"{len(run.reached)} rows, to row {run.reached[-1].row}; worst in row {worst.row}"
+    judged = bounded(GROUP, name, max(gaps), bound, said)
+    return judged if run.stopped is None or judged.verdict == "fail" else _stopped(run, said, judged.value, bound)
+
+
+def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
+    """Its budget ended it, which says nothing; any other end before its last row is none that the run had."""
+    assert run.stopped is not None
+    if not run.spent:
+        why = f"the integration did not reach its last row: {run.stopped.sentence}"
+        return Check(GROUP, run.rung.name, "fail", None, bound, why)
+    steps, budget = run.stopped.steps, run.rung.budget
+    why = f"stopped at log(1 + t) = {run.stopped.state.v:.6g} after {steps} steps (of {budget.steps}) and "
+    why += f"{len(run.events)} events (of {budget.events or 'any number'}), before row {run.rung.rows[-1]}; {said}"
+    return not_decided(GROUP, run.rung.name, why, value, bound)
 
 
 def _events(material: Material, run: Again) -> Check:
-    """Number of events until the last common row, and the pattern there."""
+    """Number of events until the last common row, and the pattern there; what came before a budget ended."""
     name = f"{run.rung.name}, events"
-    if run.stopped or not material.problem.network.curved:
-        return not_applicable(GROUP, name, "the integration stopped early" if run.stopped else "there are no kinks")
+    if not material.problem.network.curved:
+        return not_applicable(GROUP, name, "there are no kinks")
+    if run.stopped is not None:
+        return _begun(material, run, name)
     last = run.reached[-1]
     ours, pairs = int(material.event_counts[last.row]), _other_pairs(material, run)
     said = f"events until row {last.row}: {ours} and {last.events}; pairs of the last pattern that differ: {pairs}"
     return bounded(GROUP, name, abs(ours - last.events) + pairs, 0.0, said)
+
+
+def _begun(material: Material, run: Again, name: str) -> Check:
+    """The events before an integration was stopped, each with its time: those of one log that the other lacks."""
+    assert run.stopped is not None
+    if not material.trajectory.records_events:
+        return not_applicable(GROUP, name, "the integration stopped early, and the run does not keep its events")
+    stored, first = material.trajectory.events, material.problem.surfaces.first_sample
+    ours = list(zip(stored.neuron, stored.sample, stored.kind, stored.log1p_time, strict=True))
+    theirs = [(event.neuron, first[event.surface], event.kind.value, event.v) for event in run.events]
+    end = run.stopped.state.v
+    missing = _missing(ours, theirs, end) + _missing(theirs, ours, end)
+    said = f"of {len(theirs)} events until log(1 + t) = {end:.6g}, where it stopped: in one log and not in the other"
+    return bounded(GROUP, name, missing, 0.0, said)
+
+
+Entry = tuple[int, int, int, float]
+
+
+def _missing(log: Sequence[Entry], other: Sequence[Entry], end: float) -> int:
+    """Entries before `end` without one of the same pair, kind and turn in the other log, at the same time."""
+    known = _turns(other)
+    room = EVENT_TIME * max(end, np.finfo(float).tiny)
+    early = {key: v for key, v in _turns(log).items() if v < end - room}
+    return sum(key not in known or abs(known[key] - v) > room for key, v in early.items())
+
+
+def _turns(log: Sequence[Entry]) -> dict[tuple[int, int, int, int], float]:
+    """Times by pair, kind, and how often the pair had that kind before."""
+    found: dict[tuple[int, int, int, int], float] = {}
+    seen: Counter[tuple[int, int, int]] = Counter()
+    for neuron, sample, kind, v in log:
+        key = int(neuron), int(sample), int(kind)
+        found[*key, seen[key]] = float(v)
+        seen[key] += 1
+    return found
 
 
 def _other_pairs(material: Material, run: Again) -> int:

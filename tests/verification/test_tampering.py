@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from gflow.analysis.subject import Subject
+from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
 from gflow.verification.event_log import event_log
 from gflow.verification.invariants import invariants
 from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
+from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
 from tests.verification.runs import Change, changed, failing, named
 
@@ -25,7 +27,9 @@ ROW = 7
 def quick(trajectory: Trajectory) -> list[Check]:
     """Everything but the integrations."""
     material = Material(trajectory, Subject.of(trajectory).problem)
+    scenario = parse_scenario(trajectory.scenario_resolved)
     return [
+        origin(material, scenario),
         *soundness(material),
         *recomputation(material),
         *event_log(material),
@@ -75,6 +79,22 @@ def hurried(file: File) -> None:
     v[ROW:] = v[ROW:] - 0.5 * (v[ROW] - v[ROW - 1])
 
 
+def shared(file: File) -> None:
+    """A pair that would cross its kink is put on it, and said to slide there: on the kink, with a share beyond 1."""
+    X, y, B, U = file["X"][:], file["y"][:], file["basis"][:], file["inner"][ROW]
+    C, a, pattern = X @ B.T, file["outer"][:], file["pattern"][ROW]
+    along = a[:, None] * y > 0.0  # J > 0 and everything else small beside it: a kink that is crossed
+    j, i = np.argwhere(along & (pattern > 0))[0]
+    U[j] -= (U[j] @ C[i]) / (C[i] @ C[i]) * C[i]
+    pattern[j, i] = 0
+    file["inner"][ROW], file["pattern"][ROW] = U, pattern
+
+
+def returned(file: File) -> None:
+    """One neuron is back where it started."""
+    file["inner"][ROW, 1] = file["inner"][0, 1]
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "margin": (add("margins", (ROW, 2), 1e-6), "rows: margins"),
     "inner": (add("inner", (ROW, 1, 0), 1e-6), "rows: margins"),
@@ -93,6 +113,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "clock": (add("tau", slice(ROW, None), 1e-3), "invariants: masses"),
     "time": (hurried, "invariants: energy"),
     "basis": (add("basis", (0, 0), 1e-9), "invariants: span"),
+    "share": (shared, "events: shares"),
+    "neuron back, cone": (returned, "invariants: cone"),
+    "neuron back, ratio": (returned, "invariants: ratio"),
+    "tau ahead": (add("tau", slice(ROW, None), 10.0), "invariants: clock"),
+    "margin fell": (add("series/sup_margin_fall", slice(ROW, None), 1e-5), "invariants: smoothed margin"),
+    "norm fell": (add("series/sup_norm_fall", slice(ROW, None), 1e-5), "invariants: norm"),
+    "other data": (add("X", (0, 0), 1e-9), "rows: scenario"),
+    "other start": (add("W_initial", (0, 0), 1e-9), "rows: scenario"),
 }
 
 

@@ -15,6 +15,7 @@ from gflow.analysis.subject import Subject
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.trajectory import Trajectory
+from gflow.verification.identities import INTEGRATED
 from gflow.verification.ladder import SHORT_EVENTS, LadderProgress, Manner, Rung, again, rungs
 from gflow.verification.material import Material
 from gflow.verification.stability import NOT_UNIQUE, agreement
@@ -65,6 +66,8 @@ def test_every_network_is_verified(tmp_path: Path, kind: str) -> None:
     found = gflow.verify(run(tmp_path, KINDS[kind], "model.width=6", log_time=0.5))
     assert failing(found) == set(), [check for check in found.checks if check.verdict == "fail"]
     assert named(found)["again: rtol / 100"].verdict == "pass"
+    assert {named(found)[f"identities: {name}"].verdict for name in INTEGRATED} == {"pass"}
+    assert named(found)["identities: kernel"].verdict == "pass"
     other = [name for name in named(found) if name.startswith("again: other engine: ")]
     expected = {"primal": ["dual"], "smooth": [], "huberized": []}.get(kind, ["primal"])
     assert [name.rsplit(" ", 1)[1] for name in other if not name.endswith("events")] == expected
@@ -74,6 +77,8 @@ def test_two_trained_layers(both_layers: Trajectory) -> None:
     found = gflow.verify(both_layers)
     assert failing(found) == set()
     assert named(found)["again: other engine"].verdict == "not applicable"
+    assert {named(found)[f"identities: {name}"].verdict for name in INTEGRATED} == {"pass"}
+    assert {named(found)[f"identities: {name}"].verdict for name in ("rho", "kernel")} == {"not applicable"}
     assert named(found)["conclusions: last event"].verdict == "pass"
 
 

@@ -19,6 +19,7 @@ TONES: dict[str, Tone] = {
     "pending": "open",
     "approaching": "open",
     "undecided": "open",
+    "not decided": "open",
     "last row only": "open",
     "violated": "bad",
     "pass": "good",

@@ -1,0 +1,137 @@
+"""Exact identities at every time, with their integrals: the field of `velocity` along the flow integrated again.
+
+From the start to a row of the run, along the integration with tolerances 10 times tighter (`tape`):
+
+* energy: log L falls by the integral of |grad L|^2 / L dt;
+* norm growth: |theta|^2 / 2 grows by that of sum_i (g_i / n) <theta, grad p_i>, which is (hom / n) sum_i g_i p_i for
+  homogeneous networks and phi'(z) z in place of phi(z) for others;
+* margins: p grows by that of dp / dt;  clock: log(1 + t) by that of dv / dtau, and tau is that of the row;
+* rho: the masses read off the stored weights are the integrals of phi'_ji q_i (Kou et al., Lemma 5.2);
+* kernel: dp / dt = K g / n and n^2 |grad L|^2 = g^T K g, with K_ik = y_i y_k <x_i, x_k> sum_j a_j^2 phi'_ji phi'_jk
+  of a stored row on one side, and what the engine does there on the other.
+
+Of the engine only the path goes into the integrals.  One whose field is wrong agrees with itself as often as it is
+asked, and breaks these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.verification.check import Check, Worst, bounded, not_applicable, not_decided
+from gflow.verification.ladder import Again, Reached
+from gflow.verification.masses import Masses, without_masses
+from gflow.verification.material import Material, Snapshot
+from gflow.verification.tape import Sums
+from gflow.verification.velocity import Field, weights_at
+
+Array = NDArray[np.float64]
+GROUP = "identities"
+INTEGRATED = ("energy", "norm growth", "margins", "clock")
+
+# A whole run of steps of tolerance rtol may be so many rtol from the flow; masses in units of what rtol |w_j| leaves.
+FACTOR = 100.0
+
+
+def identities(material: Material, runs: Sequence[Again]) -> list[Check]:
+    """One check for each, at the rows that the integration reached."""
+    taped = next((run for run in runs if run.rung.taped and run.reached), None)
+    if taped is None:
+        why = "no integration with tighter tolerances reached a row"
+        return [not_applicable(GROUP, name, why) for name in (*INTEGRATED, "rho", "kernel")]
+    return [*_integrated(material, taped), _rho(material, taped), _kernel(material, taped)]
+
+
+def _integrated(material: Material, run: Again) -> list[Check]:
+    start = material.snapshot(0)
+    worst, doubt = {name: Worst() for name in INTEGRATED}, 0.0
+    for reached in run.reached:
+        assert reached.sums is not None
+        doubt = max(doubt, reached.sums.doubt)
+        for name, gap in _gaps(material, start, material.snapshot(reached.row), reached, reached.sums).items():
+            worst[name].see(gap, reached.row)
+    bound, last = FACTOR * material.rtol, run.reached[-1].row
+    sentences = {
+        "energy": "log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over max(1, |p|)",
+        "norm growth": "growth of |theta|^2 / 2 against the integral of sum_i (g_i / n) <theta, grad p_i> dt, relative",
+        "margins": "growth of the margins against the integral of dp / dt, over max(1, |p|)",
+        "clock": "log(1 + t) against the integral of dv / dtau, over max(1, v), and tau, by what margins move in it",
+    }
+    found = []
+    for name, seen in worst.items():
+        said = f"{sentences[name]}, from row 0 to {last}; quadrature good to {doubt:.0e}; {seen.place}"
+        if doubt > bound:
+            found.append(not_decided(GROUP, name, f"the quadrature is too coarse: {said}", seen.value, bound))
+        else:
+            found.append(bounded(GROUP, name, seen.value, bound, said))
+    return found
+
+
+def _gaps(material: Material, start: Snapshot, at: Snapshot, reached: Reached, sums: Sums) -> dict[str, float]:
+    """How far each identity is from holding between row 0 and a row."""
+    margins = max(1.0, float(np.abs(at.p).max()))
+    now, before, v = _half_square(material, at), _half_square(material, start), float(material.v[at.row])
+    growth = abs(now - before - sums.growth)
+    passed = abs(float(material.tau[at.row]) - reached.state.tau) * float(np.abs(reached.measure.margin_rates).max())
+    return {
+        "energy": abs(start.log_loss - at.log_loss - sums.fall) / margins,
+        "norm growth": growth / max(now, before) if max(now, before) > 0.0 else growth,
+        "margins": float(np.abs(at.p - start.p - sums.rates).max()) / margins,
+        "clock": max(abs(v - sums.clock) / max(1.0, v), passed / margins),
+    }
+
+
+def _half_square(material: Material, at: Snapshot) -> float:
+    """|theta|^2 / 2 of what is trained."""
+    squares = [np.sum(at.U**2), np.sum(material.outside_norms**2)]
+    squares += [np.sum(at.outer**2)] if material.problem.network.trains_outer else []
+    squares += [] if at.bias is None else [np.sum(at.bias**2)]
+    return 0.5 * float(np.sum(squares))
+
+
+def _rho(material: Material, run: Again) -> Check:
+    """Integrated masses against those of the stored weights."""
+    why = without_masses(material.problem)
+    if why:
+        return not_applicable(GROUP, "rho", why)
+    masses, worst = Masses(material), Worst()
+    for reached in run.reached:
+        assert reached.sums is not None
+        b, unit = masses.of(material.snapshot(reached.row).U)
+        worst.see(float((np.abs(b - reached.sums.masses[masses.moving]) / unit).max()), reached.row)
+    said = "masses of the stored weights against the integrals of phi'_ji q_i, in units of the error that rtol |w_j| "
+    return bounded(GROUP, "rho", worst.value, FACTOR, f"{said}leaves; {worst.place}")
+
+
+def _kernel(material: Material, run: Again) -> Check:
+    """K of stored rows against the motion of the engine that comes by."""
+    network = material.problem.network
+    if network.trains_outer or network.outputs > 1:
+        return not_applicable(GROUP, "kernel", "the kernel of the claims is for a fixed outer layer and one output")
+    worst, gap = Worst(), kernel_gap(material)
+    for reached in run.reached:
+        worst.see(gap(reached), reached.row)
+    said = "K g / n and g^T K g / n^2 of a stored row against dp / dt and |grad L|^2 of the flow there, relative"
+    return bounded(GROUP, "kernel", worst.value, FACTOR * material.rtol, f"{said}; {worst.place}")
+
+
+def kernel_gap(material: Material) -> Callable[[Reached], float]:
+    """The larger of the two relative gaps at a row; 0 where nothing moves."""
+    problem, field = material.problem, Field(material.problem)
+    gram = (problem.X @ problem.X.T) * np.outer(problem.y, problem.y)
+
+    def gap(reached: Reached) -> float:
+        at = material.snapshot(reached.row)
+        field.take(np.sign(at.pattern[:, problem.surfaces.first_sample]))
+        motion = field.at(weights_at(at), field.live)
+        slopes, q, engine = field.shares(motion).slopes, motion.q[0], reached.measure
+        pushed = (gram * (slopes.T @ (problem.network.outer[:, None] ** 2 * slopes))) @ q
+        speed = float(np.sqrt(max(q @ pushed, 0.0)))
+        apart = float(np.abs(pushed - engine.margin_rates).max())
+        rates, speeds = max(np.abs(pushed).max(), np.abs(engine.margin_rates).max()), max(speed, engine.speed)
+        return max(apart / rates if rates > 0.0 else 0.0, abs(speed - engine.speed) / speeds if speeds > 0.0 else 0.0)
+
+    return gap

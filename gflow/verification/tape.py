@@ -1,0 +1,183 @@
+"""An integration that is watched: exact identities of the flow, integrated along its dense output as it goes.
+
+Each stretch of the flow on one mode is a sequence of accepted steps, each a polynomial in tau.  On it the rates of
+`velocity.Field` are integrated by Gauss's rule of `NODES` points (exact to degree 2 NODES - 1; the polynomials have
+degree 7 at most); the rule of one point fewer, on the same steps, tells how far the sum can be trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.branch import Branch
+from gflow.flow.choice import Choice
+from gflow.flow.engine import Engine, Segment
+from gflow.flow.state import Event, FlowState, Notes
+from gflow.ode.step import DenseStep, Method, Stepper, System
+from gflow.problem.problem import Problem
+from gflow.verification.velocity import Field, Motion, Weights
+
+Array = NDArray[np.float64]
+
+NODES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Integrals over tau of what `Motion` says: fall, growth and clock; rates (n,); masses (m, n), or (0, n) where
+    they are not asked for.  doubt: of the worst of them, by the rule of fewer nodes, over 1 + its size."""
+
+    fall: float
+    growth: float
+    clock: float
+    rates: Array
+    masses: Array
+    doubt: float = 0.0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.fall + other.fall,
+            self.growth + other.growth,
+            self.clock + other.clock,
+            self.rates + other.rates,
+            self.masses + other.masses,
+            self.doubt + other.doubt,
+        )
+
+
+@dataclass
+class Tape:
+    """Sums since the start; steps: the accepted steps of the stretch that is on its way."""
+
+    problem: Problem
+    wants_masses: bool
+    sums: Sums = field(init=False)
+    steps: list[DenseStep] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        m, n = self.problem.network.width, self.problem.samples
+        self._field = Field(self.problem)
+        self.sums = Sums(0.0, 0.0, 0.0, np.zeros(n), np.zeros((m if self.wants_masses else 0, n)))
+
+    def close(self, branch: Branch, elapsed: float) -> None:
+        """The stretch ends after `elapsed`, inside its last step or at the end of it."""
+        self._field.take(branch.mode.side)
+        for step in self.steps:
+            length = min(elapsed, step.end) - step.start
+            if length > 0.0:
+                self.sums = self.sums + self._integral(branch, step, length)
+        self.steps.clear()
+
+    def _integral(self, branch: Branch, step: DenseStep, length: float) -> Sums:
+        """Both rules over the first `length` of a step."""
+        reach = length / (step.end - step.start)
+        (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
+        states = step.at(reach * 0.5 * (1.0 + np.concatenate([x, x_less])))
+        motion = self._field.at(weights_of(branch, states), branch.live)
+        scale = 0.5 * length * branch.unit
+        best = self._summed(branch, motion, slice(0, NODES), scale * w)
+        less = self._summed(branch, motion, slice(NODES, None), scale * w_less)
+        pairs = [(getattr(best, name), getattr(less, name)) for name in ("fall", "growth", "clock", "rates")]
+        doubt = max(float(np.max(np.abs(b - a) / (1.0 + np.abs(b)))) for b, a in pairs)
+        return replace(best, doubt=doubt)
+
+    def _summed(self, branch: Branch, motion: Motion, part: slice, w: Array) -> Sums:
+        masses = self.sums.masses
+        if self.wants_masses:
+            masses = self._masses(motion, part, w)
+        fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
+        return Sums(fall, growth, clock, w @ motion.rates[part], masses)
+
+    def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
+        """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""
+        weights, held, forces = w[:, None] * motion.q[part], self._field.held, motion.forces
+        found = np.einsum("kn,kmn->mn", weights, forces.slopes[part])
+        force = np.einsum("k,khs->hs", w, forces.held[part])
+        rows, slots = np.nonzero(held.surfaces >= 0)
+        neurons, samples = held.neurons[rows], self.problem.surfaces.first_sample[held.surfaces[rows, slots]]
+        a, alpha = self.problem.network.outer[neurons], self.problem.surfaces.alpha[samples]
+        pushed = a * self.problem.y[samples] * alpha
+        moved = np.divide(force[rows, slots], pushed, out=np.zeros(rows.size), where=pushed != 0.0)
+        found[neurons, samples] = moved
+        return np.asarray(found)
+
+
+def weights_of(branch: Branch, states: Array) -> Weights:
+    """What states (k, p) of the integrator mean: the primal ones hold U, then A and the output bias if trained."""
+    network = branch.problem.network
+    U, m, K = branch.weights(states), network.width, network.outputs
+    A, bias, at = np.atleast_2d(network.outer), None, U[0].size
+    if network.trains_outer:
+        A, at = states[:, at : at + K * m].reshape(-1, K, m), at + K * m
+    if network.output_bias is not None:
+        bias = states[:, at : at + K]
+    return Weights(U, A, bias, states[:, -1])
+
+
+class TapedEngine(Engine):
+    """An engine that tells the tape how far each stretch went."""
+
+    def __init__(self, tape: Tape, *given: Any) -> None:  # Any: what `Engine` takes
+        super().__init__(*given)
+        self._tape = tape
+
+    def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
+        """As for every engine."""
+        self._tape.close(segment.branch, elapsed)
+        return super().moved(segment, elapsed, y, h)
+
+    def turned(
+        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
+    ) -> tuple[FlowState, list[Event], Notes]:
+        """As for every engine; the mode of the stretch is gone after this."""
+        self._tape.close(segment.branch, elapsed)
+        return super().turned(segment, elapsed, y, near, h)
+
+
+@dataclass(frozen=True)
+class TapedChoice(Choice):
+    """The same methods, whose steps go to the tape as well."""
+
+    tape: Tape
+
+    def method(self, stiff: bool) -> Method:
+        """As for every choice."""
+        return _TapedMethod(super().method(stiff), self.tape)
+
+
+@dataclass(frozen=True, slots=True)
+class _TapedMethod:
+    inner: Method
+    tape: Tape
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def __call__(self, system: System, y0: Array, h: float) -> Stepper:
+        return _TapedStepper(self.inner(system, y0, h), self.tape)
+
+
+@dataclass(frozen=True, slots=True)
+class _TapedStepper:
+    inner: Stepper
+    tape: Tape
+
+    def step(self) -> DenseStep:
+        """As for every stepper."""
+        step = self.inner.step()
+        self.tape.steps.append(step)
+        return step
+
+    def state_at(self, t: float) -> Array:
+        """As for every stepper."""
+        return self.inner.state_at(t)
+
+    @property
+    def proposed(self) -> float:
+        """As for every stepper."""
+        return self.inner.proposed
