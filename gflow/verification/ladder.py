@@ -202,7 +202,7 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung; progress may raise to stop it."""
     v, tape = material.v[list(rung.rows)], _tape(material) if rung.taped else None
     choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
-    engine = _engine(material, rung.manner, Engine if tape is None else partial(TapedEngine, tape))
+    engine = engine_of(material, rung.manner, Engine if tape is None else partial(TapedEngine, tape))
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     reached, events = list[Reached](), list[Event]()
     stopped: Finish | None = None
@@ -228,7 +228,7 @@ def _tape(material: Material) -> Tape:
     return Tape(material.problem, not without_masses(material.problem))
 
 
-def _engine(material: Material, manner: Manner, made: Maker) -> Engine:
+def engine_of(material: Material, manner: Manner, made: Maker = Engine) -> Engine:
     """From the start in the file."""
     trajectory = material.trajectory
     inner = trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)

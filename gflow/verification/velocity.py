@@ -86,7 +86,7 @@ class Field:
     """The field on one mode after the other; what changes from one to the next is all that is worked out again."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem, self._coordinates = problem, problem.coordinates()
+        self.problem, self._coordinates = problem, problem.coordinates()
         self._sides: Sides | None = None
         self._maps: dict[int, tuple[NDArray[np.intp], Array, Array]] = {}
         self.slopes = np.empty((0, 0))
@@ -94,7 +94,7 @@ class Field:
 
     def take(self, side: Sides) -> None:
         """Go to the mode with these sides (m, H)."""
-        if not self._problem.network.curved:
+        if not self.problem.network.curved:
             return
         changed = np.arange(side.shape[0])
         if self._sides is not None:
@@ -103,11 +103,11 @@ class Field:
             self._maps.pop(int(j), None)
             on = np.flatnonzero(side[j] == 0)
             if on.size:
-                normals = self._problem.surfaces.normals[on]
+                normals = self.problem.surfaces.normals[on]
                 self._maps[int(j)] = on, normals, np.asarray(np.linalg.pinv(normals), dtype=np.float64).T
         if changed.size:
-            pattern = self._problem.sample_sides(side)
-            self.slopes = np.where(pattern > 0, 1.0, self._problem.network.slope) * (pattern != 0)
+            pattern = self.problem.sample_sides(side)
+            self.slopes = np.where(pattern > 0, 1.0, self.problem.network.slope) * (pattern != 0)
             self.held = self._padded()
         self._sides = side.copy()
 
@@ -115,7 +115,7 @@ class Field:
         most = max((on.size for on, _, _ in self._maps.values()), default=0)
         shape = (len(self._maps), most)
         surfaces = np.full(shape, -1, dtype=np.intp)
-        normals = np.zeros((*shape, self._problem.span.rank))
+        normals = np.zeros((*shape, self.problem.span.rank))
         pull = np.zeros_like(normals)
         for row, (on, N, A) in enumerate(self._maps.values()):
             surfaces[row, : on.size], normals[row, : on.size], pull[row, : on.size] = on, N, A
@@ -124,15 +124,15 @@ class Field:
     @property
     def live(self) -> NDArray[np.bool_]:
         """(n,): samples that some neuron that moves is active on, which are those that tau counts."""
-        network = self._problem.network
+        network = self.problem.network
         if network.output_bias is not None or not network.curved:
-            return np.ones(self._problem.samples, dtype=bool)
+            return np.ones(self.problem.samples, dtype=bool)
         moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
         return np.asarray((self.slopes[np.broadcast_to(moving, network.width)] != 0.0).any(axis=0))
 
     def at(self, weights: Weights, live: NDArray[np.bool_]) -> Motion:
         """The motion at states of the mode; live (n,): the samples that tau counts."""
-        network, loss = self._problem.network, self._problem.loss
+        network, loss = self.problem.network, self.problem.loss
         z = self._preactivations(weights.U)
         slopes, hidden = self._activated(z)
         f = weights.A @ hidden
@@ -167,13 +167,13 @@ class Field:
 
     def _preactivations(self, U: Array) -> Array:
         """(k, m, r) -> (k, m, n)."""
-        if self._problem.network.directions is None:
+        if self.problem.network.directions is None:
             return np.asarray(U @ self._coordinates.T)
         return np.asarray(U * self._coordinates[..., 0])
 
     def _activated(self, z: Array) -> tuple[Array, Array]:
         """phi' and phi (k, m, n); both 0 where a neuron slides."""
-        network = self._problem.network
+        network = self.problem.network
         if network.smoothing is not None:
             return network.smoothing.derivative(z), network.smoothing.value(z)
         slopes = self.slopes if network.curved else np.where(z > 0.0, 1.0, network.slope)
@@ -181,8 +181,8 @@ class Field:
 
     def _margins(self, f: Array) -> tuple[Array, Array]:
         """p (k, n) and dp/df (k, K, n) at outputs f (k, K, n)."""
-        y = self._problem.y
-        if self._problem.network.outputs == 1:
+        y = self.problem.y
+        if self.problem.network.outputs == 1:
             return y * f[:, 0], np.broadcast_to(y, f.shape)
         own = y.astype(np.intp) == np.arange(f.shape[1])[:, None]
         others = np.logaddexp.reduce(np.where(own, -np.inf, f), axis=1)
@@ -191,7 +191,7 @@ class Field:
 
     def _moved(self, forces: Array) -> tuple[Array, Array]:
         """dU/dtau (k, m, r) from push * phi' (k, m, n), and the forces that hold sliding neurons (k, h, s)."""
-        if self._problem.network.directions is not None:
+        if self.problem.network.directions is not None:
             rate = np.sum(forces * self._coordinates[..., 0], axis=-1, keepdims=True)
             return np.asarray(rate), np.zeros((rate.shape[0], 0, 0))
         rate, held = forces @ self._coordinates, self.held
@@ -203,7 +203,7 @@ class Field:
 
     def shares(self, motion: Motion) -> Shares:
         """What the force at the first state of a motion needs of both branches of each kink."""
-        problem, held, network = self._problem, self.held, self._problem.network
+        problem, held, network = self.problem, self.held, self.problem.network
         if not held.neurons.size:
             return Shares(motion.forces.slopes[0], np.zeros((0, 0)), np.ones(0, dtype=bool))
         of_sample, alpha = problem.surfaces.of_sample, problem.surfaces.alpha
