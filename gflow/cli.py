@@ -231,9 +231,10 @@ def verify(path: Path, as_json: bool) -> None:
 
     PATH is a run folder or its trajectory.h5.  The flow is integrated again with tolerances 10 and 100 times tighter
     (the whole run), and with another method and another engine (until log t = 6 or 60 events), so this takes some
-    times as long as the run did.  Results go to verify.json in the run folder, too.
+    times as long as the run did.  An integration that takes far more steps than the run is stopped, and judged as far
+    as it came: not decided.  Results go to verify.json in the run folder, too.
 
-    Exit codes: 0 everything that applies passes; 1 something fails; 2 bad input; 130 interrupted.
+    Exit codes: 0 everything that applies and is decided passes; 1 something fails; 2 bad input; 130 interrupted.
     """
     from gflow.pipeline import verify as run
     from gflow.report.verification import VerificationPrinter, verification_text

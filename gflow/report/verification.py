@@ -28,9 +28,9 @@ def verification_line(progress: LadderProgress, with_bar: bool = True) -> str:
 
 
 def verification_text(found: Verification, trajectory: Trajectory, columns: int = 120) -> str:
-    """The table, a paragraph for every check that fails, and the summary."""
-    failed = [check for check in found.checks if check.verdict == "fail"]
-    said = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in failed]
+    """The table, a paragraph for every check that fails or is not decided, and the summary."""
+    told = [check for check in found.checks if check.verdict in ("fail", "not decided")]
+    said = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in told]
     lines = {"Verdict": f"{found.verdict}: {found.summary}", "Saved": f"{trajectory.path.parent}: verify.json"}
     return "\n\n".join([headline(trajectory), table_text(found, columns), *said, labelled(lines)])
 
