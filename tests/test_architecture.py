@@ -40,7 +40,7 @@ DOORS = {
     "yaml": {"gflow/scenario/load.py"},
     "pydantic": {"gflow/scenario"},
     "pydantic_core": {"gflow/scenario"},
-    "h5py": {"gflow/trajectory/writer.py", "gflow/trajectory/reader.py", "gflow/trajectory/content.py"},
+    "h5py": {"gflow/trajectory/writer.py", "gflow/trajectory/opening.py", "gflow/trajectory/content.py"},
     "xarray": {"gflow/trajectory/reader.py"},
     "sklearn": {"gflow/problem/data.py"},
     "torch": {

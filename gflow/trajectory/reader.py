@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,14 +15,11 @@ from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.content import Fact, HdfFile, check_format, check_rows, form_of, plain
 from gflow.trajectory.layout import EVENTS, ROW, UNLIMITED, Form
+from gflow.trajectory.opening import explained, located, opened
 from gflow.trajectory.rows import Floats
 
 if TYPE_CHECKING:
     import xarray
-
-# What h5py raises for a damaged file: unreadable, or now an object of another type, shape or encoding.
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
-LOCK_PATIENCE = 2.0  # seconds; a writer holds the file for milliseconds a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,51 +292,6 @@ def open_trajectory(path: str | Path) -> Trajectory:
         form = form_of(file)
         check_rows(path, file, form)
         return Trajectory(path, file, form)
-
-
-def located(path: Path) -> Path:
-    file = path / layout.FILE_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise TrajectoryError(f"{file}: no such file: give a run folder or its {layout.FILE_NAME}")
-    return file
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[HdfFile]:
-    """The open file; whatever HDF5 finds wrong with it is told as a TrajectoryError."""
-    try:
-        with unlocked(path) as file:
-            yield file
-    except BlockingIOError as error:
-        raise TrajectoryError(
-            f"{path} is locked by another program ({error}): close it there, or set HDF5_USE_FILE_LOCKING=FALSE"
-        ) from error
-    except DAMAGE as error:
-        raise TrajectoryError(explained(path, error)) from error
-
-
-def unlocked(path: Path) -> HdfFile:
-    """Open for reading, after the block that a run may be writing just now."""
-    deadline = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            return h5py.File(path, "r")
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-def explained(path: Path, error: Exception) -> str:
-    if not path.is_file():
-        return f"{path}: no such file any more: it was moved or removed meanwhile"
-    if isinstance(error, PermissionError):
-        return f"{path} may not be read: {error}: ask its owner, or copy it"
-    if not h5py.is_hdf5(path):
-        return f"{path} is not an HDF5 file: give a run folder or its {layout.FILE_NAME}"
-    if "truncated file" in str(error):
-        return f"{path} is cut off ({error}): copy it again from where it was written, or run anew"
-    return f"{path} is damaged or incomplete ({error}): copy it again from where it was written, or run anew"
 
 
 def attributes_of(variable: layout.Variable) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gflow.errors import TrajectoryError
-from gflow.trajectory import FILE_NAME, EventEntry, Row, TrajectoryWriter, layout, open_trajectory, reader, writer
+from gflow.trajectory import FILE_NAME, EventEntry, Row, TrajectoryWriter, layout, open_trajectory, opening, writer
 from tests.trajectory.synthetic import HEADER, SERIES_NAMES, assert_committed_content, events_up_to, row
 
 
@@ -211,7 +211,7 @@ def test_a_viewer_that_keeps_the_file_open_does_not_stop_the_run(tmp_path: Path)
 
 
 def test_a_lock_that_stays_is_explained(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(opening, "LOCK_PATIENCE", 0.1)
     holding = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
         [sys.executable, "-c", holding, str(finished / FILE_NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
