@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -80,7 +81,8 @@ def read_npz(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = 
 
 def _read_array(path: Path, name: str) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy warns of headers by Python 2, and Python of what a damaged header looks like: neither is for a user.
+        with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as archive:
             array: np.ndarray = archive[name]
     except DAMAGED as error:
         cause = "it holds Python objects" if "pickle" in str(error) else f"it is damaged: {error}"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.random import Generator
 
 import gflow
 from gflow.errors import GflowError
@@ -17,34 +16,10 @@ from gflow.problem.data_files import read_dataset
 from gflow.problem.dataset import Dataset
 from gflow.problem.initialisation import read_file as read_start
 from gflow.scenario import Scenario, load_scenario, parse_scenario, resolved_yaml
+from tests.fuzz.mutation import mutated
 from tests.scenario.test_load import EXAMPLE, GENERATORS, SHORT
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKENS = [
-    *(b"{ } [ ] : , - ? & * ! | > % @ # ' \" `".split()),
-    *(b"&a *a <<: !!python/object/apply:os.system ~ null .nan -.inf 1e999 0x1F 0o17 1_0 --- ... %YAML".split()),
-    *[b"\t", b"\n", b"\r", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", b"\xc2\x85"],
-    *[b"[" * 200, b"{a: " * 40, b"9" * 500, b"1e-400", b"inf", b"nan", b"PK\x03\x04", b"\x93NUMPY", b",,", b'"'],
-]
-
-
-def mutated(content: bytes, rng: Generator) -> bytes:
-    """The content after one to four changes: bits flipped, cut off, a token put in, a part doubled or dropped."""
-    for _ in range(int(rng.integers(1, 5))):
-        at = int(rng.integers(len(content) + 1))
-        end = min(len(content), at + int(rng.integers(1, 40)))
-        match int(rng.integers(6)):
-            case 0 if at < len(content):
-                content = content[:at] + bytes([content[at] ^ (1 << int(rng.integers(8)))]) + content[at + 1 :]
-            case 1:
-                content = content[:at]
-            case 2 | 3:
-                content = content[:at] + TOKENS[int(rng.integers(len(TOKENS)))] + content[at:]
-            case 4:
-                content = content[:at] + content[end:]
-            case _:
-                content = content[:end] + content[at:]
-    return content
 
 
 def outcome(load: Callable[[], object], seed: int) -> str:
