@@ -15,7 +15,8 @@ import gflow
 from gflow.comparison import clock
 from gflow.comparison.result import Comparison
 from gflow.descent import loop
-from gflow.pipeline import beside, descent_file, side_by_side
+from gflow.pipeline import beside, side_by_side
+from gflow.pipeline.descent import file as descent_file
 from gflow.trajectory import DESCENT_FILE_NAME, TrajectoryWriter
 from tests.comparison.cases import KINKED, SMOOTH, simulated
 from tests.resumed import announcing, assert_same, contents

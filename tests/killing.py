@@ -18,7 +18,7 @@ import numpy as np
 
 import gflow
 from gflow.errors import TrajectoryError
-from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT_FILE_NAME, FILE_NAME
 from tests.descending import KILLED, KILLED_ROWS, announced_comparison, assert_same_comparison, busily, found, made

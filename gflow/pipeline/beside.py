@@ -26,9 +26,9 @@ from gflow.flow.state import Event, Finish, FlowState, Item, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
 from gflow.pipeline.composition import Followed, kernel
-from gflow.pipeline.descent_checkpoint import Ended
-from gflow.pipeline.descent_rows import DescentRows
-from gflow.pipeline.descents import modified_gaps
+from gflow.pipeline.descent.checkpoint import Ended
+from gflow.pipeline.descent.rows import DescentRows
+from gflow.pipeline.descent.runs import modified_gaps
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorder import Recorder

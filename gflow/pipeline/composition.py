@@ -21,8 +21,8 @@ from gflow.comparison.result import Comparison, Pair, RunComparison, Series
 from gflow.comparison.sharpness import stability_threshold, tangent_kernel
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
 from gflow.flow.state import Finish, FlowState
-from gflow.pipeline.descent_checkpoint import Ended
-from gflow.pipeline.descent_rows import DescentRows
+from gflow.pipeline.descent.checkpoint import Ended
+from gflow.pipeline.descent.rows import DescentRows
 from gflow.pipeline.plan import Manner, Plan
 from gflow.problem.problem import Problem
 from gflow.trajectory.rows import installed_version

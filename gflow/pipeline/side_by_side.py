@@ -17,11 +17,11 @@ from gflow.descent.loop import Item
 from gflow.flow.stopping import log_time
 from gflow.pipeline.beside import Beside
 from gflow.pipeline.composition import Labels, composed
-from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME, Account, remove, save
-from gflow.pipeline.descent_file import DescentFile
-from gflow.pipeline.descent_resumption import Kept, identity_of, kept_descent
-from gflow.pipeline.descent_store import DescentStore
-from gflow.pipeline.descents import descent_items, modified_flows, precision_warning
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Account, remove, save
+from gflow.pipeline.descent.file import DescentFile
+from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent
+from gflow.pipeline.descent.runs import descent_items, modified_flows, precision_warning
+from gflow.pipeline.descent.store import DescentStore
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import write_json
 from gflow.pipeline.plan import COMPARISON_FILE_NAME, CompareCallback, CompareProgress, Manner, Plan

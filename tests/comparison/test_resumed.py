@@ -22,7 +22,7 @@ from gflow.cli import main
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
 from gflow.pipeline import CompareProgress, beside, side_by_side
-from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME, Saved, load, save
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load, save
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import (
     DESCENTS,
@@ -355,7 +355,7 @@ def test_large_checkpoints_are_rarer(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         clock[0] += 2.0
 
     monkeypatch.setattr(side_by_side, "save", slow)
-    monkeypatch.setattr("gflow.pipeline.descent_file.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("gflow.pipeline.descent.file.time.monotonic", lambda: clock[0])
     with killed_before(ALL) as writes:
         gflow.compare(gflow.open_trajectory(plain.copy(plain.flow, tmp_path)), PLAIN.etas, progress=told)
     assert len(saved) >= 3 and min(np.diff(saved[:-1])) >= 21.0 and writes.count("commit") > 3 * len(saved)

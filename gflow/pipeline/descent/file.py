@@ -13,9 +13,9 @@ from gflow.build import Setup
 from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
 from gflow.descent.loop import Item
-from gflow.pipeline.descent_checkpoint import Account, Ended, Saved
-from gflow.pipeline.descent_store import DescentStore
-from gflow.pipeline.descents import iterate_state
+from gflow.pipeline.descent.checkpoint import Account, Ended, Saved
+from gflow.pipeline.descent.runs import iterate_state
+from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Row
 from gflow.trajectory.recorder import Recorder

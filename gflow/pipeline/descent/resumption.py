@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gflow.descent import Checkpoint
 from gflow.errors import TrajectoryError
-from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME, Account, Saved, load
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Account, Saved, load
 from gflow.pipeline.resumption import check_version
 from gflow.trajectory import Header, Trajectory, open_trajectory
 

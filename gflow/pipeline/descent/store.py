@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gflow.errors import TrajectoryError
-from gflow.pipeline.descent_checkpoint import CHECKPOINT_FILE_NAME
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
 from gflow.pipeline.plan import COMPARISON_FILE_NAME
 from gflow.pipeline.resumption import entry
 from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference

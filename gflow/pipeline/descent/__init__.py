@@ -1,0 +1,1 @@
+"""Descent on its way to `descent.h5`: runs, rows, checkpoints, and how an interrupted one goes on."""
