@@ -12,8 +12,9 @@ from gflow.field.dual import margin_rounding
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
+from gflow.flow.ending import UNRESOLVED
 from gflow.flow.engine import Engine
-from gflow.flow.simulate import UNRESOLVED, simulate
+from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, Item, Row
 from gflow.flow.stopping import spaced
 from gflow.problem.sizes import check_products
