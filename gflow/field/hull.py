@@ -7,7 +7,7 @@ convex hull of those few velocities.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
@@ -46,6 +46,8 @@ def cells(normals: Array) -> Sides | None:
     k = normals.shape[0]
     if 2 * sum(comb(k - 1, i) for i in range(rank)) > MOST_CELLS:
         return None
+    if rank == k:  # every pattern is attained; ray by ray the work would grow like k!
+        return np.array(list(product((-1, 1), repeat=k)), dtype=np.int8)
     reduced = normals @ Vt[:rank].T
     if rank == 1:
         signs = np.sign(reduced[:, 0]).astype(np.int8)

@@ -142,9 +142,12 @@ class Engine:
         return np.hypot(self._outside, row_norms(U))
 
     def margin_rounding(self, state: FlowState) -> float:
-        """What float64 cannot resolve of the margins, which may be small sums of large terms."""
-        z = self.problem.preactivations(state.U)
-        terms = np.abs(self.problem.network.hidden(z, self.problem.sample_sides(state.side)))
+        """What float64 cannot resolve of the margins, which may be small sums of large terms.
+
+        A pre-activation is such a sum itself: near a kink it is far smaller than |w_j| |x_i|, and known to the rounding
+        of that only.
+        """
+        terms = np.abs(self.problem.network.hidden(self.problem.terms(state.U), self.problem.sample_sides(state.side)))
         sums = np.abs(state.parameters.outer) @ terms
         return float(np.finfo(float).eps * sums.max())
 

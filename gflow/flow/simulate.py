@@ -71,7 +71,7 @@ def _moving(
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
-        cut = replace(cut, spent=account.spent(at.steps, events)) if events else cut
+        cut = replace(cut, spent=cut.spent or account.spent(at.steps, events))
         yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gflow.problem.loss import Loss
 from gflow.problem.network import Network, class_margins
-from gflow.problem.span import Span, factor_span
+from gflow.problem.span import Span, factor_span, row_norms
 from gflow.problem.surfaces import Surfaces, group_surfaces
 
 Array = NDArray[np.float64]
@@ -51,6 +51,12 @@ class Problem:
         if self.network.directions is None:
             return np.asarray(U @ coordinates.T)
         return np.asarray(U * coordinates[..., 0])
+
+    def terms(self, U: Array) -> Array:
+        """The size of what is added up in z, (m, n): |w_j| |x_i|; z itself for the scalar network, one product each."""
+        if self.network.directions is not None:
+            return self.preactivations(U)
+        return np.asarray(row_norms(U)[:, None] * row_norms(self.span.C))
 
     def margins(
         self, U: Array, pattern: NDArray[np.int8], outer: Array | None = None, output_bias: Array | None = None
