@@ -12,14 +12,14 @@ from gflow.flow.stopping import log_time
 
 # Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
 UNRESOLVED = 1e-3
-# Events in a row without progress of tau after which a run ends with an explanation.
+# Guards in a row that fire without progress of tau, or change no side, after which a run ends with an explanation.
 MOST_STALLED = 1000
 
 
 def outcome_of(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
     """How the run ends at this cut, None where it goes on.
 
-    rounding: of the margins; stalled: events in a row without progress of tau.
+    rounding: of the margins; stalled: guards in a row without progress.
     """
     if rounding > UNRESOLVED:
         return Outcome.PRECISION
@@ -55,8 +55,17 @@ def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Even
         case Outcome.STATIONARY:
             return f"stationary at {reached}"
         case Outcome.EVENTS_ACCUMULATE:
-            pairs = ", ".join(f"neuron {e.neuron} surface {e.surface}" for e in events[:3])
-            return f"stopped at {reached}: {MOST_STALLED} events without progress of time, last at {pairs}"
+            return (
+                f"stopped at {reached}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
+                f"a change of sides{_last_at(cut, events)}"
+            )
+
+
+def _last_at(cut: Cut, events: Sequence[Event]) -> str:
+    """Which pairs changed last or, where none did, which neurons reached a kink; empty where none is known."""
+    pairs = [f"neuron {e.neuron} surface {e.surface}" for e in events]
+    where = pairs or [f"neuron {j}" for j in ([] if cut.near is None else cut.near)]
+    return f", the last at {', '.join(where[:3])}" if where else ""
 
 
 def unresolved(state: FlowState, rounding: float) -> str:

@@ -22,7 +22,7 @@ from gflow.ode.step import StepError
 
 Array = NDArray[np.float64]
 
-# An event that lies no further in tau (relative) behind the one before made no progress.
+# A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13
 
 
@@ -119,7 +119,9 @@ def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[
     if cut.near is None:
         return replace(at, state=engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
     state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-    stalled = at.stalled + 1 if cut.elapsed * segment.branch.unit <= STALLED * state.tau else 0
+    # A guard that fires and changes nothing is rounding; one after the other, they would creep on without end.
+    idle = not events or cut.elapsed * segment.branch.unit <= STALLED * state.tau
+    stalled = at.stalled + 1 if idle else 0
     return replace(at, state=state, notes=at.notes + said, stalled=stalled), events
 
 

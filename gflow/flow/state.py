@@ -71,8 +71,8 @@ class Checkpoint:
 
     state: from which the loop goes on.  Its v and tau may differ from those that the row shows: by rounding where the
     row is at a given time, by a leap of the clock at the start, and where nothing but the clock moves.
-    inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled: events in a row without
-    progress of tau.  resting: nothing but the clock moves any more.
+    inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled: guards in
+    a row that fired without progress of tau, or changed no side.  resting: nothing but the clock moves any more.
     """
 
     state: FlowState

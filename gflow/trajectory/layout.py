@@ -221,7 +221,7 @@ RESUME = (
     Variable("resume/tau", (ROW,), "f8", "tau from where the flow goes on"),
     Variable("resume/step", (ROW,), "f8", "step in tau that the integrator tries next"),
     Variable("resume/stiff", (ROW,), "i1", "1: the automatic choice has turned to the implicit method"),
-    Variable("resume/stalled", (ROW,), "i4", "events in a row without progress of tau"),
+    Variable("resume/stalled", (ROW,), "i4", "guards in a row without progress of tau, or without an event"),
     Variable("resume/unsettled", (ROW,), "i4", "pairs so far on kinks where solutions are not unique"),
     Variable("resume/conservative", (ROW,), "i4", "decisions so far at dependent kinks that were not exact"),
     Variable("resume/resting", (ROW,), "i1", "1: nothing but the clock moves any more"),

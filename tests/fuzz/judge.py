@@ -20,12 +20,13 @@ from gflow.flow.stopping import spaced
 from gflow.problem.sizes import check_products
 from tests.flow.driver import until_log_time
 from tests.fuzz.problems import Recipe, built
+from tests.fuzz.rows import check_cone, check_row
 
 RTOL = 1e-8
 
 
 def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Finish:
-    """Run a recipe, by the dual engine unless another is given; every item is judged.  Returns how the run ended.
+    """Run a recipe, by the dual engine unless another is given; all it says is judged.  Returns how the run ended.
 
     Raises ScenarioError for sizes that `gflow simulate` refuses, too.
     """
@@ -38,8 +39,12 @@ def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Fi
     for item in judged(items, 100.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED):
         assert finish is None, "something was said after the end"
         finish = item if isinstance(item, Finish) else None
+        if isinstance(item, Row) and recipe.is_moderate:
+            check_row(problem, W, item.state)
     assert finish is not None, "the flow ended without saying how"
     assert finish.sentence and finish.state.v <= (until.v_end or np.inf)
+    if recipe.is_moderate:
+        check_cone(problem, W, finish.state.U)
     return finish
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gflow.errors import ScenarioError
-from gflow.field.branch import Tolerances
 from gflow.flow.budget import Budget
-from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
 from gflow.problem.loss import LOSSES
+from tests.fuzz.agreement import AGREED, gap
 from tests.fuzz.judge import followed
-from tests.fuzz.problems import LABELS, LOG_TIMES, OPEN, OUTERS, SCALES, SHAPES, SLOPES, STARTS, Recipe, built, drawn
+from tests.fuzz.problems import LABELS, LOG_TIMES, OFF_KINKS, OUTERS, SCALES, SHAPES, SLOPES, STARTS, Recipe, drawn
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 SMALL = Budget(events=300, steps=300)  # counts, not seconds: the same on every machine
@@ -58,14 +56,10 @@ def test_any_sizes_end_by_a_named_outcome(recipe: Recipe) -> None:
 @given(MODERATE)
 def test_both_engines_agree(recipe: Recipe) -> None:
     """Starts off the kinks: on them solutions are not unique, and rounding decides which kinks a start is on."""
-    assume(recipe.start in ("gaussian", "duplicated"))
-    problem, W = built(recipe)
-    dual = followed(recipe, SMALL)
-    primal = followed(recipe, SMALL, primal_engine(problem, W, Tolerances(1e-8, 1e-10)))
-    assume(dual.outcome is Outcome.LOG_TIME and primal.outcome is Outcome.LOG_TIME)
-    size = np.linalg.norm(dual.state.U - W @ problem.span.B.T) + np.linalg.norm(W)
-    assert np.linalg.norm(dual.state.U - primal.state.U) <= 1e-5 * size
-    assert dual.state.log_loss == pytest.approx(primal.state.log_loss, abs=1e-5)
+    assume(recipe.start in OFF_KINKS)
+    apart = gap(recipe, SMALL)
+    assume(apart is not None)
+    assert apart is not None and max(apart) <= AGREED
 
 
 # Seeds of `drawn` that failed once, and what was wrong.
@@ -84,6 +78,9 @@ REGRESSIONS = {
     5735: "likewise",
     7599: "likewise",
     2488: "a singular matrix inside Radau was a warning",
+    9508: "margins out of the rounding of pre-activations near a kink: the loss rose where they were worked out anew",
+    143: "guards that fire without a change of sides, at which no budget was looked at: the run never ended",
+    3330: "the cells around a start at zero were enumerated ray by ray, independent normals included",
 }
 
 
@@ -92,7 +89,20 @@ def test_what_failed_once(seed: int) -> None:
     followed(drawn(seed), SMALL)
 
 
-@pytest.mark.parametrize("seed", OPEN)
-@pytest.mark.xfail(reason="open: see OPEN in problems.py", raises=AssertionError, strict=True)
-def test_what_still_fails(seed: int) -> None:
-    followed(drawn(seed), SMALL)
+def test_guards_that_change_nothing_do_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins of opposite labels with slope 1e-12: a kink is met again and again within the tolerance of the masses."""
+    monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 50)
+    finish = followed(drawn(1690), Budget())
+    assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 100
+    assert "50 kinks in a row" in finish.sentence and "the last at neuron 0" in finish.sentence
+
+
+def test_a_budget_is_looked_at_where_guards_change_nothing() -> None:
+    assert followed(drawn(143), Budget(steps=70)).outcome is Outcome.BUDGET
+
+
+def test_weights_that_do_not_resolve_the_margins_are_said_to() -> None:
+    """A start on kinks, outer weights of 1e30: z is known to the rounding of |w| |x|, and margins to 1e6."""
+    finish = followed(drawn(9508), SMALL)
+    assert finish.outcome is Outcome.PRECISION and finish.steps == 0
+    assert "stopped at t = 0" in finish.sentence and "scale the outer layer" in finish.sentence
