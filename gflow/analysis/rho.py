@@ -137,7 +137,7 @@ def _worst_identities(subject: Subject, decomposition: Decomposition) -> tuple[W
     least = float(sizes[sizes > 0.0].min(initial=np.inf))
     sign: Worst | None = None
     ratio: Worst | None = None
-    for row, rho, U in coefficients(subject, decomposition):
+    for row, rho, U in coefficients(subject, decomposition) if least < np.inf else ():
         b = masses(subject, decomposition, rho)
         largest = np.abs(b).max(axis=0)
         seen = largest > RESOLVED * decomposition.rounding(U) / (least * decomposition.norms**2)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 EPS = float(np.finfo(float).eps)
+# Exponents below which e^x - 1 - x is summed as a series.
+NEAR = 1e-4
 # Multiples of the best mean - mu for small D, at which the bound is evaluated.
 TRIED = (0.7, 1.0, 1.5, 3.0)
 
@@ -28,8 +30,9 @@ def divergence(q_inf: Array, log_q: Array) -> float:
 
 def _excess(gap: Array) -> Array:
     """e^x - 1 - x >= 0: as sum q_inf (e^gap - 1) is 0, sum q_inf excess(gap) is KL, without cancellation at small x."""
-    series = 0.5 * gap**2 * (1.0 + gap / 3.0 + gap**2 / 12.0)
-    return np.asarray(np.where(np.abs(gap) < 1e-4, series, np.expm1(gap) - gap))
+    near = np.clip(gap, -NEAR, NEAR)
+    series = 0.5 * near**2 * (1.0 + near / 3.0 + near**2 / 12.0)
+    return np.asarray(np.where(np.abs(gap) < NEAR, series, np.expm1(gap) - gap))
 
 
 def lower_bounds(F: Array, q_inf: Array, D: float) -> Array:

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 # A sample without any g to speak of has no rate relative to it; beyond e^650 only the size is forgotten.
 LARGEST_EXPONENT = 650.0
+LARGEST = float(np.finfo(float).max)
 RELATIVE_RATES = {"inf_relative_margin_rate", "sup_relative_margin_rate"}
 HOMOGENEOUS = {"sup_normalized_smoothed_margin", "sup_margin_fall", "sup_fitted_norm", "sup_norm_fall"}
 
@@ -100,7 +101,7 @@ class Extremes:
         if self._relative:
             exponent = np.minimum(self._log_n + measure.log_clock - log_g, LARGEST_EXPONENT)
             with np.errstate(over="ignore"):
-                relative = rates / self._squared * np.exp(exponent)
+                relative = np.clip(rates / self._squared * np.exp(exponent), -LARGEST, LARGEST)
             self._keep("inf_relative_margin_rate", float(relative[relative.argmin()]), v)
             self._keep("sup_relative_margin_rate", float(relative[relative.argmax()]), v)
 

@@ -49,6 +49,19 @@ def _affine(P: Array) -> Array:
     return np.asarray(np.linalg.lstsq(system, np.append(np.zeros(s), 1.0), rcond=1e-12)[0][:s])
 
 
+def test_the_cells_of_independent_normals_are_all_patterns() -> None:
+    found = cells(unit(7, 8, 8))
+    assert found is not None and len(found) == 2**8 == len(np.unique(found, axis=0))
+
+
+def test_the_work_for_cells_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more surface than inputs: ray by ray down to single surfaces there would be 8! 2^8 factorisations."""
+    normals, factor, calls = unit(8, 9, 8), np.linalg.svd, []
+    monkeypatch.setattr(np.linalg, "svd", lambda *given, **named: calls.append(1) or factor(*given, **named))
+    found = cells(normals)
+    assert found is not None and len(found) == 510 and len(calls) <= 200
+
+
 @pytest.mark.parametrize("k, r", [(3, 2), (5, 2), (4, 3), (6, 3), (6, 4), (3, 3), (2, 5)])
 def test_generic_normals_have_the_number_of_cells_of_the_theorem(k: int, r: int) -> None:
     """Schlaefli: k hyperplanes in general position through the origin of R^r cut 2 sum_{i < r} C(k - 1, i) cells."""

@@ -44,7 +44,7 @@ def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Fi
     assert finish is not None, "the flow ended without saying how"
     assert finish.sentence and finish.state.v <= (until.v_end or np.inf)
     if recipe.is_moderate:
-        check_cone(problem, W, finish.state.U)
+        check_cone(problem, W, finish.state)
     return finish
 
 

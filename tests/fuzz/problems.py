@@ -49,13 +49,20 @@ class Recipe:
         return all(1e-8 <= scale <= 1e3 for scale in self.scales) and self.log_time <= 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """Picks one of several values."""
+
+    rng: np.random.Generator
+
+    def __call__(self, values: Sequence[T]) -> T:
+        return values[int(self.rng.integers(len(values)))]
+
+
 def drawn(seed: int) -> Recipe:
     """The recipe of a seed."""
     rng = np.random.default_rng(seed)
-
-    def one_of(values: Sequence[T]) -> T:
-        return values[int(rng.integers(len(values)))]
-
+    one_of = Picker(rng)
     return Recipe(
         n=int(rng.integers(1, 7)),
         d=int(rng.integers(1, 5)),

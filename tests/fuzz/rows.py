@@ -27,7 +27,7 @@ def check_row(problem: Problem, W: Array, state: FlowState) -> None:
     B, a, gamma = problem.span.B, problem.network.outer, problem.network.slope
     moved, lengths = W + (state.U - W @ B.T) @ B, np.linalg.norm(problem.X, axis=1)
     z = moved @ problem.X.T
-    size = np.linalg.norm(moved, axis=1) + np.linalg.norm(W, axis=1) + np.abs(a) * state.tau * lengths.max()
+    size = np.linalg.norm(moved, axis=1) + np.linalg.norm(W, axis=1) + longest_way(problem, state)
     room = ROUNDING * size[:, None] * lengths
     p = problem.y * (a @ np.where(z > 0.0, z, gamma * z))
     unsure = np.abs(a) @ room
@@ -49,15 +49,22 @@ def plain_log_loss(loss: str, p: Array) -> float:
     return float(np.logaddexp.reduce(values) - np.log(p.size))
 
 
-def check_cone(problem: Problem, W: Array, U: Array) -> None:
-    """sign(a_j) (w_j(t) - w_j(0)) is a combination of the y_i x_i with weights >= 0, the integrals of g_i phi'_ji |a_j| / n."""
+def check_cone(problem: Problem, W: Array, state: FlowState) -> None:
+    """sign(a_j) (w_j(t) - w_j(0)) is a combination of the y_i x_i with weights >= 0: integrals of g_i phi'."""
     rays = (problem.y[:, None] * problem.span.C).T
     rays = rays / np.linalg.norm(rays, axis=0)
-    start = W @ problem.span.B.T
-    for j, way in enumerate(np.sign(problem.network.outer)[:, None] * (U - start)):
+    way_of = np.sign(problem.network.outer)[:, None] * (state.U - W @ problem.span.B.T)
+    rounding = ROUNDING * (np.linalg.norm(W, axis=1) + longest_way(problem, state))
+    for j, way in enumerate(way_of):
         far = float(np.linalg.norm(way))
         apart = far * nnls(rays, way / far)[1] if far > 0.0 else 0.0
-        slack = LEFT_OUT * far + ROUNDING * np.linalg.norm(W[j])
-        assert apart <= slack, f"neuron {j} went {way}, which is {apart:.1e} outside the cone of the y_i x_i"
+        assert apart <= LEFT_OUT * far + rounding[j], (
+            f"neuron {j} went {way}, {apart:.1e} outside the cone of the y_i x_i"
+        )
     resting = problem.network.outer == 0.0
-    assert (np.abs(U - start)[resting] <= ROUNDING * np.linalg.norm(W, axis=1)[resting, None]).all()
+    assert (np.abs(state.U - W @ problem.span.B.T)[resting] <= rounding[resting, None]).all()
+
+
+def longest_way(problem: Problem, state: FlowState) -> Array:
+    """What moves neuron j, (m,), were nothing to cancel in it: |a_j| tau max |x_i|, as the masses add up to tau."""
+    return np.asarray(np.abs(problem.network.outer) * state.tau * np.linalg.norm(problem.X, axis=1).max())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,21 @@ class Claim:
 
 
 Judge = Callable[[Subject], Claim]
+FITS = "the numbers of the claim fit float64"
+
+
+def in_float64(claim: Claim) -> Claim:
+    """The claim; where one of its numbers left float64 (scales of 1e150 do) nothing is concluded, and it says so."""
+    if all(_fits(each) for each in (*claim.hypotheses, claim.conclusion)):
+        return claim
+    kept = tuple(each for each in claim.hypotheses if _fits(each))
+    return replace(claim, hypotheses=(*kept, condition(FITS, False)), conclusion=None)
+
+
+def _fits(said: Hypothesis | Conclusion | None) -> bool:
+    """Is every number of it finite?"""
+    numbers = () if said is None else (getattr(said, field.name) for field in fields(said))
+    return all(isfinite(number) for number in numbers if isinstance(number, float))
 
 
 def at_least(name: str, value: float, bound: float) -> Hypothesis:

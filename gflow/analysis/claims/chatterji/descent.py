@@ -70,6 +70,9 @@ def hessian_ratio(subject: Subject, row: int) -> float:
         return float(np.abs(product(np.ones(shape))).max())
     operator = LinearOperator((size, size), matvec=lambda x: product(x.reshape(shape)).ravel(), dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)  # a fixed one: the same file gives the same analysis
+    image = product(start.reshape(shape))
+    if not image.any() or not np.isfinite(image).all():  # a Hessian of 0, and one that leaves float64
+        return float(np.abs(image).max())
     return float(np.abs(eigsh(operator, k=1, which="LM", v0=start, tol=1e-8, return_eigenvectors=False)).max())
 
 

@@ -37,17 +37,22 @@ class Setting:
     norms: Array
     """|x~_s| (n,)"""
 
+    @property
+    def widest(self) -> float:
+        """1 / P, the widest bandwidth; infinite where all outer weights are 0."""
+        return 1.0 / self.P if self.P else np.inf
+
     def network(self) -> tuple[Hypothesis, ...]:
         """Outer weights +-1, as many of each; h <= 1 / P; logistic loss."""
         return (
             condition("outer weights are P times +1 and P times -1", self.signs),
-            at_most("bandwidth h against 1 / P", self.h, (1.0 + ROUNDING) / self.P),
+            at_most("bandwidth h against 1 / P", self.h, (1.0 + ROUNDING) * self.widest),
             condition("logistic loss", self.logistic),
         )
 
     def bandwidth(self) -> Hypothesis:
         """h = 1 / P, which the bound on the Hessian needs from below."""
-        return at_least("bandwidth h against 1 / P", self.h, (1.0 - ROUNDING) / self.P)
+        return at_least("bandwidth h against 1 / P", self.h, (1.0 - ROUNDING) * self.widest)
 
     def inputs(self) -> Hypothesis:
         """Inputs on the unit sphere, of which only |x~| <= 1 is needed."""

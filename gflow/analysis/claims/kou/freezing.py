@@ -73,7 +73,8 @@ def certificate(subject: Subject) -> Claim:
     conclusion = None
     if course is not None and course.low.size and hypotheses[0].holds:
         c1 = float(np.exp(course.pairs_low().min())) / setting.slope**2
-        left = (1.0 - setting.sizes.crowding / (c1 * setting.slope**4)) * float(course.low[-1])
+        allowed = c1 * setting.slope**4
+        left = (1.0 - setting.sizes.crowding / allowed) * float(course.low[-1]) if allowed > 0.0 else -np.inf
         holds = left > setting.beta
         slack = left / setting.beta if setting.beta > 0.0 else None
         name = "(1 - slope^-4 c1^-1 Rmin^-2 n max |<x_i, x_k>|) min |rho_ji| > beta"
