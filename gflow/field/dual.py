@@ -138,17 +138,19 @@ class DualBranch:
         return bool((np.abs(self.mode.K @ q) <= ROUNDING * (np.abs(self.mode.K) @ q)).all())
 
     def fastest_rate(self, y: Array) -> float:
-        """Largest |eigenvalue| of dq/dc to a few per cent (power iteration; the spectrum is real and one-signed)."""
-        J = self.jacobian(0.0, y)[:-1, :-1]
+        """Largest |eigenvalue| of the field to a few per cent: of dq/dc (power iteration; the spectrum is real and
+        one-signed), and that of the clock, which alone is left where q does not move, as for one sample."""
+        whole = self.jacobian(0.0, y)
+        J, clock = whole[:-1, :-1], -float(whole[-1, -1])
         x = np.cos(np.arange(J.shape[0]) + 1.0)
         size = 0.0
         for _ in range(8):
             image = J @ x
             size = float(np.linalg.norm(image))
             if size == 0.0:
-                return 0.0
+                break
             x = image / size
-        return size
+        return max(size, clock)
 
     def log_loss(self, y: Array) -> float:
         """log L at a state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 from unittest.mock import Mock
@@ -48,6 +49,16 @@ def _affine(P: Array) -> Array:
     s = P.shape[0]
     system = np.block([[P @ P.T, np.ones((s, 1))], [np.ones((1, s)), np.zeros((1, 1))]])
     return np.asarray(np.linalg.lstsq(system, np.append(np.zeros(s), 1.0), rcond=1e-12)[0][:s])
+
+
+def test_derivatives_whose_squares_underflow_do_not_decide() -> None:
+    """Three surfaces of the plane, all rates clear: the sides are theirs, however small the derivatives are."""
+    jump = np.full(3, 1e-9)
+    plain = kink_of(THREE, np.array([1.0, 0.2]), jump)
+    tiny = replace(plain, drift_dot=np.array([-1e-219, -1e-219]), jump_dot=np.full(3, 1e-231))
+    expected = np.sign(THREE @ plain.drift).astype(np.int8)
+    sides, exact, _ = settle_dependent(tiny, cells(THREE))
+    assert exact and (sides == expected).all()
 
 
 def test_the_cells_of_independent_normals_are_all_patterns() -> None:

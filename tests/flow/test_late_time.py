@@ -158,3 +158,12 @@ def test_general_data_reach_the_limit_of_their_last_mode(slope: float) -> None:
     assert result.events[-1].v < 1e3
     assert multipliers(P, result, -1) == pytest.approx(lam, rel=1e-6)
     assert np.ptp(result.state.p) == pytest.approx(np.ptp(np.log(lam)), rel=1e-6)
+
+
+def test_one_sample_is_followed_in_a_bounded_number_of_steps() -> None:
+    """q is 1 throughout, so nothing but the clock is stiff: explicit steps of a few units of tau would be 1e5 / 6."""
+    problem = Problem.of(np.array([[1.0, 0.0]]), np.ones(1), Network(np.ones(2), 0.1), LOSSES["logistic"])
+    result = flow(problem, 0.1 * np.ones((2, 2)), until_log_time(1e5))
+    assert result.steps <= 60
+    # dp/dt = 2 g: e^p grows like 2 t.
+    assert result.state.p[0] == pytest.approx(1e5 + np.log(2.0), abs=1e-3)
