@@ -47,6 +47,19 @@ def test_the_commands_are_those_of_the_checks() -> None:
     assert main is not None and main[0] in CHECKS and (ROOT / main[0].split()[-1]).is_file()
 
 
+def test_each_promise_names_a_test_that_there_is() -> None:
+    """The table of promises has a figure in each row, and its tests, or files of tests, exist."""
+    rows = [line.strip("| ").split(" | ") for line in section("Promises").splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 15 and all(len(row) == 3 and re.search(r"[0-9]", row[2]) for row in rows)
+    for _, tests, _ in rows:
+        named = re.findall(r"`([^`]+)`", tests)
+        assert named, tests
+        for test in named:
+            file, _, function = test.partition("::")
+            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert f"def {function}(" in text if function else "def test_" in text, test
+
+
 def test_the_extras_and_the_pin_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {name for group in re.findall(r"(?:\.|gflow)\[([a-z,]+)\]'", README) for name in group.split(",")}
