@@ -36,17 +36,21 @@ class Account:
         self, budget: Budget, clock: Callable[[], float] = time.monotonic, gauges: Gauges | None = None
     ) -> None:
         self._budget, self._clock, self._opened, self._gauges = budget, clock, clock(), gauges or {}
-        self._events = 0
+        self._first_step, self._events = 0, 0
         self._last: Event | None = None
 
-    def spent(self, steps: int, events: Sequence[Event] = ()) -> str:
-        """After so many steps in all and the events since: which limit is reached, what was spent, and the remedy.
+    def open(self, steps: int) -> None:
+        """The run begins, or goes on, with so many steps behind it, which cost nothing here."""
+        self._first_step = steps
 
-        Empty while none is.
-        """
+    def enter(self, events: Sequence[Event]) -> None:
+        """Events that happened."""
         if events:
             self._events, self._last = self._events + len(events), events[-1]
-        seconds, limits = self._clock() - self._opened, self._budget
+
+    def spent(self, steps: int) -> str:
+        """After so many steps of the run: which limit is reached, what was spent, the remedy; empty while none is."""
+        steps, seconds, limits = steps - self._first_step, self._clock() - self._opened, self._budget
         used: list[tuple[str, float, float | None]] = [
             ("wall_time", seconds, limits.wall_time),
             ("events", self._events, limits.events),
@@ -57,8 +61,8 @@ class Account:
         for name, value, limit in used:
             if limit is not None and value >= limit:
                 return (
-                    f"flow.budget.{name} = {limit:g} is spent ({steps} steps, {self._events} events, {seconds:.3g} s; "
-                    f"{self._where()}); raise flow.budget.{name} or end sooner by flow.until"
+                    f"flow.budget.{name} = {limit:g} is spent ({steps} steps, {self._events} events, {seconds:.3g} s "
+                    f"since this start; {self._where()}); raise flow.budget.{name} or end sooner by flow.until"
                 )
         return ""
 

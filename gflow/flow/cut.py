@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,12 @@ def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, targets: Sequ
     return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
 
 
+def halfway(stepper: Stepper, step: DenseStep, cut: Cut) -> Cut:
+    """A cut in the middle between the start of the step and its event, apart from both; the event is not met."""
+    elapsed = 0.5 * (step.start + cut.elapsed)
+    return replace(cut, elapsed=elapsed, y=stepper.state_at(elapsed), near=None)
+
+
 def _first_target(stepper: Stepper, step: DenseStep, reached: Sequence[Target], elapsed: float, steps: int) -> Cut:
     """The first of the targets that are reached by `elapsed`, and those reached with it."""
     theta = (elapsed - step.start) / (step.end - step.start)
@@ -107,10 +113,7 @@ def _first_target(stepper: Stepper, step: DenseStep, reached: Sequence[Target], 
 def _first_guard(
     segment: Segment, stepper: Stepper, step: DenseStep, near: NDArray[np.intp], low: float, high: float
 ) -> tuple[float, Array] | None:
-    """The first instant at which some guard of the neurons `near` is zero.
-
-    Seen from there every other guard must still be at rounding level or above; else that one was first.
-    """
+    """The first instant at which some guard of the neurons `near` is zero."""
     guards = segment.guards
 
     def lowest(y: Array) -> float:

@@ -13,7 +13,7 @@ from gflow.field.branch import Measure
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.cut import Cut, Target, first_cut, next_time, targets_of
+from gflow.flow.cut import Cut, Target, first_cut, halfway, next_time, targets_of
 from gflow.flow.ending import UNRESOLVED, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
@@ -40,7 +40,7 @@ def simulate(
     follows a row depends on its checkpoint alone.
     rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
     at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
-    ends the run, looked at after every step and event.
+    ends the run, looked at after every step and before every event.
     """
     if isinstance(origin, Checkpoint):
         at = replace(origin, state=engine.resume(origin.state, origin.inexact))
@@ -60,6 +60,7 @@ def _moving(
 ) -> Iterator[Item]:
     """The loop itself: stretch after stretch, each on one mode, until the run ends."""
     watch = Watch(engine.problem) if until.certified else None
+    account.open(at.steps)
     due = next(rows, None)
     while True:
         segment = engine.segment(at.state)
@@ -71,7 +72,7 @@ def _moving(
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
-        cut = replace(cut, spent=cut.spent or account.spent(at.steps, events))
+        account.enter(events)
         yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
@@ -155,6 +156,8 @@ def _integrate(
         try:
             step = stepper.step()
             cut = first_cut(segment, stepper, step, targets, steps + 1)
+            if cut is not None and (spent := account.spent(cut.steps)):
+                cut = replace(cut if cut.near is None else halfway(stepper, step, cut), spent=spent)
         except StepError as error:
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         if cut is not None:

@@ -76,6 +76,19 @@ def test_wall_time() -> None:
     assert next(ticks) == 21, "the clock is read once when opened, and once a step or event"
 
 
+def test_no_row_lies_at_the_instant_of_an_event() -> None:
+    """Where the budget is spent when an event comes, the run ends before it, and goes on with it."""
+    said = list(items(Account(Budget())))
+    times = np.array([item.v for item in said if isinstance(item, Event)])
+    checked = 0
+    for limit in range(1, len(times)):
+        finish, events = finish_of(Account(Budget(events=limit)))
+        assert [event.v for event in events] == times[: len(events)].tolist()
+        assert limit <= len(events) and (np.abs(times - finish.state.v) > 1e-12 * times).all()
+        checked += len(events) == limit and finish.state.v < times[limit]
+    assert checked > len(times) // 2
+
+
 @pytest.mark.parametrize("name", ["memory", "disk"])
 def test_a_gauge_that_grows(name: str) -> None:
     taken = count(1000, 100)
@@ -97,7 +110,7 @@ def test_a_wide_budget_changes_nothing() -> None:
     [
         ("steps=300", "300 steps"),
         ("events=10", "10 events"),
-        ("disk=1e5", "flow.budget.disk = 100000 is spent"),
+        ("disk=1e5", "flow.budget.disk = 100000 is spent"),  # the first block of rows alone takes more
         ("memory=1e5", "flow.budget.memory = 100000 is spent"),
     ],
 )
@@ -110,6 +123,24 @@ def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str
     assert trajectory.outcome == "budget" and fragment in (trajectory.outcome_sentence or "")
     assert trajectory.n_rows >= 2 and np.isfinite(trajectory.log_loss[:]).all()
     assert (np.diff(trajectory.log1p_time[:]) > 0.0).all()
+
+
+@pytest.mark.parametrize("key, most", [("steps", 15), ("events", 5)])
+def test_each_start_has_the_whole_budget(tmp_path: Path, key: str, most: int) -> None:
+    scenario = parse_scenario(INSEPARABLE, overrides=[f"flow.budget={{{key}: {most}}}"])
+    spent = [0.0]
+    for resume in range(4):
+        run = gflow.simulate(scenario, out=tmp_path, resume=resume > 0)
+        assert run.outcome == "budget" and f"({most if key == 'steps' else ''}" in (run.outcome_sentence or "")
+        spent.append(float(run.series[key][-1]))
+    assert (np.diff(spent) >= most).all() and (np.diff(spent) <= 2 * most).all()
+    far = gflow.simulate(parse_scenario(INSEPARABLE, overrides=["flow.budget={steps: 200}"]), out=tmp_path, resume=True)
+    fresh = gflow.simulate(parse_scenario(INSEPARABLE, overrides=["flow.budget={steps: 200}"]), out=tmp_path / "fresh")
+    shared = [float(v) for v in far.log1p_time if v in fresh.log1p_time]
+    assert len(shared) >= 3
+    for v in shared:
+        there, here = (int(np.searchsorted(run.log1p_time, v)) for run in (far, fresh))
+        assert far.margins[there] == pytest.approx(fresh.margins[here], rel=1e-6, abs=1e-6)
 
 
 def test_data_that_nothing_separates_end_by_wall_time(tmp_path: Path) -> None:

@@ -29,18 +29,18 @@ class Until(Spec):
 
 
 class Budget(Spec):
-    """What a run may cost; it ends short of its end when the first of the limits is reached, with all rows kept."""
+    """What one start or resume of a run may cost; it ends short of its end after the step that reaches a limit."""
 
     wall_time: Positive | None = None
-    """the longest time of the run by the clock on the wall, in seconds, > 0"""
+    """the time by the clock on the wall, in seconds, > 0"""
     events: Annotated[int, Field(ge=1, lt=2**63)] | None = None
-    """the most crossings, slides and leaves, an integer >= 1"""
+    """crossings, slides and leaves, an integer >= 1; those of one instant are not split"""
     steps: Annotated[int, Field(ge=1, lt=2**63)] | None = None
-    """the most accepted steps of the integrator, an integer >= 1"""
+    """accepted steps of the integrator, an integer >= 1"""
     memory: Positive | None = None
-    """the most memory that the process may take, in bytes, > 0"""
+    """the most memory that the process has had at once, in bytes, > 0"""
     disk: Positive | None = None
-    """the size of `trajectory.h5` at which the run ends, in bytes, > 0; for a moment it takes twice that to finish"""
+    """the size of `trajectory.h5`, in bytes, > 0; room for rows is taken in blocks, the first of them about 1e6"""
 
 
 class Flow(Spec):
