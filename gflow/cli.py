@@ -29,7 +29,7 @@ class _Commands(click.Group):
             click.echo(f"gflow: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as stop:
-            click.echo(f"gflow: {stop or 'interrupted'}", err=True)
+            click.echo(f"gflow: {str(stop) or 'interrupted'}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 

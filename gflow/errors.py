@@ -17,5 +17,11 @@ class TrajectoryError(GflowError):
     """A trajectory file cannot be created, opened or read."""
 
 
+class NoRoomError(TrajectoryError):
+    """The disk has no room for more of a trajectory; what was saved stays, and a resume goes on behind it."""
+
+    exit_code = 3
+
+
 class ReportError(GflowError):
     """A report cannot be written, or what it should show not be read."""

@@ -60,10 +60,9 @@ class Account:
         ]
         for name, value, limit in used:
             if limit is not None and value >= limit:
-                return (
-                    f"flow.budget.{name} = {limit:g} is spent ({steps} steps, {self._events} events, {seconds:.3g} s "
-                    f"since this start; {self._where()}); raise flow.budget.{name} or end sooner by flow.until"
-                )
+                taken = f"{_taken(name, value)}{steps} steps, {self._events} events, {seconds:.3g} s since this start"
+                remedy = f"raise flow.budget.{name} or end sooner by flow.until"
+                return f"flow.budget.{name} = {limit:g} is spent ({taken}; {self._where()}); {remedy}"
         return ""
 
     def _gauged(self, name: str, limit: float | None) -> float:
@@ -72,3 +71,8 @@ class Account:
     def _where(self) -> str:
         last = self._last
         return "no event yet" if last is None else f"last event at neuron {last.neuron} surface {last.surface}"
+
+
+def _taken(name: str, value: float) -> str:
+    """What the sentence does not say anyway."""
+    return f"{name} {value:.3g} bytes, " if name in ("memory", "disk") else ""

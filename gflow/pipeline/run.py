@@ -46,6 +46,7 @@ class Run:
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
+        self._steps, self._safe_steps = 0, 0  # taken so far, and up to the last row on disk
 
     def open(self, first: Row) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
@@ -78,6 +79,7 @@ class Run:
             expected_rows=kept.n_rows + expected_rows(self._scenario),
         )
         self._safe = kept.n_rows, float(kept.read("log1p_time", -1))
+        self._steps = self._safe_steps = int(kept.read("series/steps", -1))
         if extended or not (kept.path.parent / SCENARIO_FILE).exists():
             _write_scenario(self._scenario, self._path.parent)
 
@@ -94,6 +96,7 @@ class Run:
             case Measure():
                 self._extremes.update(item)
             case Progress():
+                self._steps = item.steps
                 if self._progress is not None:
                     self._progress(self._shown(item))
             case Finish():
@@ -115,6 +118,7 @@ class Run:
         if self._rows:
             self._writer.commit(self._rows, self._events)
             self._safe = self._writer.n_rows, self._rows[-1].log1p_time
+            self._safe_steps = int(self._rows[-1].series["steps"])
             self._rows, self._events = [], []
         self._last_commit = time.monotonic()
 
@@ -125,8 +129,10 @@ class Run:
         rows, v = self._safe
         log_t = log_time(v)
         reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
-        return (
-            f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}; go on with --resume"
+        again = self._steps - self._safe_steps
+        lost = f"; {again} steps since will be done again" if again else ""
+        return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}{lost}; " + (
+            "go on with --resume"
         )
 
     def _shown(self, at: Progress) -> RunProgress:

@@ -8,6 +8,7 @@ file that ordinary readers refuse.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from gflow.errors import TrajectoryError
+from gflow.errors import NoRoomError, TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.columns import (
     Columns,
@@ -32,12 +33,14 @@ from gflow.trajectory.columns import (
 from gflow.trajectory.content import Changes, HdfFile, append, copy_content, create_datasets, form_of, write_header
 from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, UNLIMITED, Form
 from gflow.trajectory.rows import EventEntry, Header, Row
-from gflow.trajectory.space import bytes_needed, noticing_losses, reserve
+from gflow.trajectory.space import FULL, bytes_needed, noticing_losses, reserve
 
 ROW_CAPACITY = 256
 EVENT_CAPACITY = 65_536
 GROWTH = 4
 FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable, and --resume goes on"
+MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where they are"
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class TrajectoryWriter:
@@ -95,7 +98,7 @@ class TrajectoryWriter:
 
         `provenance`: any JSON value.  TrajectoryError if the disk refuses; the file is what it was then.
         """
-        with refusals(f"{path} cannot be resumed", FREE_SPACE):
+        with refusals(f"{path} cannot be resumed"):
             with h5py.File(path, "r") as file:
                 form, n_rows = form_of(file), int(file.attrs[layout.N_COMMITTED])
                 sizes = {axis.name: file[axis.name].len() for axis in form.dimensions if axis.name not in UNLIMITED}
@@ -121,7 +124,7 @@ class TrajectoryWriter:
         """
         row_block, event_block = self._blocks(rows, events)
         n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
-        with refusals(f"{self.path}: row {self.n_rows} could not be saved", FREE_SPACE):
+        with refusals(f"{self.path}: row {self.n_rows} could not be saved", full=NoRoomError):
             self._make_room({ROW: n_rows, EVENT: n_events})
             self._attempted = n_rows
             self._append(row_block, event_block, n_rows, n_events)
@@ -134,7 +137,7 @@ class TrajectoryWriter:
         n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
         ended = Changes({layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence, layout.N_COMMITTED: n_rows})
         capacity = self._enough({ROW: n_rows, EVENT: n_events})
-        with refusals(f"{self.path}: the outcome could not be saved", FREE_SPACE):
+        with refusals(f"{self.path}: the outcome could not be saved", full=NoRoomError):
             self._attempted = n_rows
             n_new = len(rows), len(events)
             self._replace(ended, capacity, n_new, lambda file: self._append_blocks(file, row_block, event_block))
@@ -242,17 +245,24 @@ class TrajectoryWriter:
 
 
 @contextmanager
-def refusals(what: str, remedy: str) -> Iterator[None]:
-    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError."""
+def refusals(what: str, remedy: str | None = None, full: type[TrajectoryError] = TrajectoryError) -> Iterator[None]:
+    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError; that of a full disk as `full`.
+
+    remedy: by default what helps against the error.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
-        raise TrajectoryError(f"{what}: {error}: {remedy}") from error
+        number = getattr(error, "errno", None)
+        remedy = remedy or (MAKE_WRITABLE if number in CLOSED else FREE_SPACE)
+        raise (full if number in FULL else TrajectoryError)(f"{what}: {error}: {remedy}") from error
 
 
 def refuse_existing(path: Path) -> None:
     if path.exists():
-        raise TrajectoryError(f"{path} exists already and is not overwritten: remove it or choose another --out")
+        raise TrajectoryError(
+            f"{path} exists already; go on with it by --resume, replace it by --overwrite, or choose another --out"
+        )
 
 
 def publish(part: Path, path: Path) -> None:
