@@ -130,7 +130,7 @@ class Run:
         log_t = log_time(v)
         reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
         again = self._steps - self._safe_steps
-        lost = f"; {again} steps since will be done again" if again else ""
+        lost = f"; of {self._steps} steps {again} will be done again" if again else ""
         return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}{lost}; " + (
             "go on with --resume"
         )

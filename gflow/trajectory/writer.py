@@ -124,7 +124,7 @@ class TrajectoryWriter:
         """
         row_block, event_block = self._blocks(rows, events)
         n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
-        with refusals(f"{self.path}: row {self.n_rows} could not be saved", full=NoRoomError):
+        with refusals(f"{self.path}: row {self.n_rows} could not be saved", full=self._no_room):
             self._make_room({ROW: n_rows, EVENT: n_events})
             self._attempted = n_rows
             self._append(row_block, event_block, n_rows, n_events)
@@ -137,11 +137,16 @@ class TrajectoryWriter:
         n_rows, n_events = self.n_rows + len(rows), self._n_events + len(events)
         ended = Changes({layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence, layout.N_COMMITTED: n_rows})
         capacity = self._enough({ROW: n_rows, EVENT: n_events})
-        with refusals(f"{self.path}: the outcome could not be saved", full=NoRoomError):
+        with refusals(f"{self.path}: the outcome could not be saved", full=self._no_room):
             self._attempted = n_rows
             n_new = len(rows), len(events)
             self._replace(ended, capacity, n_new, lambda file: self._append_blocks(file, row_block, event_block))
         self.n_rows, self._n_events, self._capacity = n_rows, n_events, capacity
+
+    @property
+    def _no_room(self) -> type[TrajectoryError]:
+        """What a full disk means: the end of a run that keeps rows, or of one that never began."""
+        return NoRoomError if self.n_rows else TrajectoryError
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
         """What to append along the rows and along the events, checked before the file is touched."""

@@ -27,7 +27,7 @@ def started(path: Path) -> TrajectoryWriter:
 
 def test_a_file_is_never_overwritten(finished: Path) -> None:
     before = (finished / FILE_NAME).read_bytes()
-    with pytest.raises(TrajectoryError, match="exists already .* --out"):
+    with pytest.raises(TrajectoryError, match="exists already; .* --resume, .* --overwrite, .* --out"):
         TrajectoryWriter.create(finished / FILE_NAME, HEADER, SERIES_NAMES)
     assert (finished / FILE_NAME).read_bytes() == before
 
