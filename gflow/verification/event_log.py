@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.trajectory import Events
-from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 
@@ -24,9 +24,6 @@ AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
 
 # Event times and record times are located to rounding, each on its own.
 ROUNDING = 1e-13
-
-# Margins are known to rtol, and with them the relative sizes of the g that hold a neuron; steps leave so many rtol.
-STEPS = 10.0
 
 
 def event_log(material: Material) -> list[Check]:

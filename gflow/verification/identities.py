@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from gflow.field.branch import Measure
 from gflow.flow.engine import Engine
 from gflow.flow.state import FlowState, Parameters
-from gflow.verification.check import Check, Worst, bounded, not_applicable, not_decided
+from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.ladder import Again, Manner, Reached, engine_of
 from gflow.verification.masses import Masses, without_masses
 from gflow.verification.material import Material, Snapshot
@@ -34,11 +34,6 @@ from gflow.verification.velocity import Field, weights_at
 Array = NDArray[np.float64]
 GROUP = "identities"
 INTEGRATED = ("energy", "norm growth", "margins", "clock")
-
-# A whole run of steps of tolerance rtol may be so many rtol from the flow; masses in units of what rtol |w_j| leaves.
-FACTOR = 100.0
-# At one row both sides have the same margins, which are known to rtol, and with them the relative sizes of the g.
-STEPS = 10.0
 
 
 def identities(material: Material, runs: Sequence[Again]) -> list[Check]:
@@ -58,7 +53,7 @@ def _integrated(material: Material, run: Again) -> list[Check]:
         doubt = max(doubt, reached.sums.doubt)
         for name, gap in _gaps(material, start, material.snapshot(reached.row), reached, reached.sums).items():
             worst[name].see(gap, reached.row)
-    bound, last = FACTOR * material.rtol, run.reached[-1].row
+    bound, last = RUN * material.rtol, run.reached[-1].row
     sentences = {
         "energy": "log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over max(1, |p|)",
         "norm growth": "growth of |theta|^2 / 2 against the integral of sum_i (g_i / n) <theta, grad p_i> dt, relative",
@@ -108,7 +103,7 @@ def _rho(material: Material, run: Again) -> Check:
         b, unit = masses.of(material.snapshot(reached.row).U)
         worst.see(float((np.abs(b - reached.sums.masses[masses.moving]) / unit).max()), reached.row)
     said = "masses of the stored weights against the integrals of phi'_ji q_i, in units of the error that rtol |w_j| "
-    return bounded(GROUP, "rho", worst.value, FACTOR, f"{said}leaves; {worst.place}")
+    return bounded(GROUP, "rho", worst.value, RUN, f"{said}leaves; {worst.place}")
 
 
 def _kernel(material: Material) -> Check:

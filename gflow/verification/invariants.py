@@ -13,15 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.problem.span import row_norms
-from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.material import Material
 
 Array = NDArray[np.float64]
 GROUP = "invariants"
 EPS = float(np.finfo(float).eps)
-
-# Steps of tolerance rtol may leave so many rtol.
-STEPS, RUN = 10.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.flow.certified import foreseen
-from gflow.verification.check import Check, bounded, not_applicable, not_decided
+from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
 from gflow.verification.ladder import Again
 from gflow.verification.material import Material
 
 Array = NDArray[np.float64]
 GROUP, CONCLUSIONS = "again", "conclusions"
 
-# A whole run of steps of tolerance rtol may be so many rtol from the flow.
-FACTOR = 100.0
 EVENT_TIME = 1e-3  # of log(1 + t), relative (absolute below 1)
 MULTIPLIERS = 1e-6  # relative
 NOT_UNIQUE = "kinks that can be left in several ways"
@@ -48,7 +46,7 @@ def _told(material: Material, check: Check) -> Check:
 
 def _rows(material: Material, run: Again) -> Check:
     """Weights and margins."""
-    name, bound = run.rung.name, FACTOR * material.rtol
+    name, bound = run.rung.name, RUN * material.rtol
     if not run.reached:
         return _stopped(run, "none of its rows was reached", None, bound)
     gaps = [max(at.weight_gap, at.margin_gap) for at in run.reached]
