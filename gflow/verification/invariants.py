@@ -1,8 +1,7 @@
 """Exact relations of the flow between stored rows: what no error of the integrator beyond its tolerance may break.
 
 Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
-(L_0 - L_1).  d tau = mean_i g_i dt with g_i = 1 - exp(-l_i) for the logistic and g_i = l_i for the exponential loss;
-the first is concave, so the mean of g lies between (1 - exp(-n L)) / n and 1 - exp(-L), both of which fall with L.
+(L_0 - L_1).  What t and L leave tau is in `clock`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable
+from gflow.verification.clock import between_rows, log_passed
 from gflow.verification.material import Material
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def invariants(material: Material) -> list[Check]:
     return [
         _loss(material),
         _energy(material, course),
-        _clock(material),
+        between_rows(material, GROUP),
         _fall(material, "smoothed margin", "sup_margin_fall", "the smoothed normalised margin"),
         _fall(material, "norm", "sup_norm_fall", "|theta|"),
         _balancedness(material, course),
@@ -80,41 +80,11 @@ def _energy(material: Material, course: Course) -> Check:
     granted = np.maximum(fall, 0.0) + material.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins
     log_fall = material.log_loss[:-1] + np.log(-np.expm1(-granted))
     moved = np.maximum(course.step[1:] - 64.0 * EPS * course.size[1:], 0.0)
-    excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - _log_passed(material) - log_fall
+    excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - log_passed(material) - log_fall
     worst = _worst(np.where(moved > 0.0, excess, 0.0))
     bound = RUN * material.rtol
     said = f"largest log(|d theta|^2 / (dt dL)) between rows, 0 or less along the flow; {worst.place}"
     return bounded(GROUP, "energy", worst.value, bound, said)
-
-
-def _clock(material: Material) -> Check:
-    """tau against t and L; the lower side only where every sample has a neuron that sees it."""
-    network, n = material.problem.network, material.problem.samples
-    exponential = material.problem.loss.name == "exponential"
-    passed, tau = np.diff(material.tau), material.tau[1:]
-    log_t, log_L = _log_passed(material), material.log_loss
-    upper = log_L[:-1] if exponential else _log_slope(log_L[:-1])
-    most = np.log(np.where(passed > 0.0, passed, 1.0)) - log_t - upper - 64.0 * EPS * tau / np.maximum(passed, EPS)
-    excess = np.where(passed > 0.0, most, 0.0)
-    if network.slope > 0.0:
-        lower = log_L[1:] if exponential else _log_slope(log_L[1:] + np.log(n)) - np.log(n)
-        room = passed + 64.0 * EPS * tau
-        excess = np.maximum(excess, log_t + lower - np.log(np.where(room > 0.0, room, EPS)))
-    worst = _worst(excess)
-    said = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
-    return bounded(GROUP, "clock", worst.value, RUN * material.rtol, said)
-
-
-def _log_slope(log_L: Array) -> Array:
-    """log(1 - exp(-L)) from log L, without underflow."""
-    L = np.exp(np.minimum(log_L, 700.0))
-    return np.asarray(np.where(log_L < -30.0, log_L - 0.5 * L, np.log(-np.expm1(-np.maximum(L, 1e-300)))))
-
-
-def _log_passed(material: Material) -> Array:
-    """log(t_1 - t_0) between rows, (T - 1,)."""
-    v = material.v
-    return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
 
 
 def _worst(values: Array) -> Worst:

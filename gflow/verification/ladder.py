@@ -28,7 +28,8 @@ from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
-from gflow.verification.tape import Sums, Tape, TapedChoice, TapedEngine
+from gflow.verification.sums import Sums
+from gflow.verification.tape import Tape, TapedChoice, TapedEngine
 
 Array = NDArray[np.float64]
 
@@ -86,7 +87,8 @@ class Rung:
 class Reached:
     """The flow at one of the rows, events so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
 
-    measure: what the engine says of its motion there; sums: of the identities, where they were integrated.
+    measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
+    v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
     """
 
     row: int
@@ -96,6 +98,8 @@ class Reached:
     margin_gap: float
     measure: Measure
     sums: Sums | None
+    clock: float
+    resting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +219,9 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
             measure = said  # the flow is measured before each row
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
             assert measure is not None
-            gaps, sums = _gaps(material, rung.rows[len(reached)], said.state), None if tape is None else tape.sums
-            reached.append(Reached(rung.rows[len(reached)], said.state, len(events), *gaps, measure, sums))
+            gaps, sums = _gaps(material, rung.rows[len(reached)], said.state), None if tape is None else tape.read()
+            clock = said.checkpoint.state.v, said.checkpoint.resting
+            reached.append(Reached(rung.rows[len(reached)], said.state, len(events), *gaps, measure, sums, *clock))
         elif isinstance(said, Finish) and len(reached) < v.size:
             stopped = said
         progress(LadderProgress(rung.name, len(reached), len(rung.rows)))

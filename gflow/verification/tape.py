@@ -2,7 +2,8 @@
 
 Each stretch of the flow on one mode is a sequence of accepted steps, each a polynomial in tau.  On it the rates of
 `velocity.Field` are integrated by Gauss's rule of `NODES` points (exact to degree 2 NODES - 1; the polynomials have
-degree 7 at most); the rule of one point fewer, on the same steps, tells how far the sum can be trusted.
+degree 7 at most); the rule of one point fewer, on the same steps, tells how far the sum can be trusted.  Where the
+clock leaps ahead of the weights at the start, q is constant, and the integrals are products.
 """
 
 from __future__ import annotations
@@ -19,34 +20,12 @@ from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Event, FlowState, Notes
 from gflow.ode.step import DenseStep, Method, Stepper, System
 from gflow.problem.problem import Problem
-from gflow.verification.velocity import Field, Motion, Weights
+from gflow.verification.sums import Sums
+from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
 
 Array = NDArray[np.float64]
 
 NODES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Integrals over tau of what `Motion` says: fall, growth and clock; rates (n,); masses (m, n), or (0, n) where
-    they are not asked for.  doubt: of the worst of them, by the rule of fewer nodes, over 1 + its size."""
-
-    fall: float
-    growth: float
-    clock: float
-    rates: Array
-    masses: Array
-    doubt: float = 0.0
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.fall + other.fall,
-            self.growth + other.growth,
-            self.clock + other.clock,
-            self.rates + other.rates,
-            self.masses + other.masses,
-            self.doubt + other.doubt,
-        )
 
 
 @dataclass
@@ -59,9 +38,24 @@ class Tape:
     steps: list[DenseStep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        m, n = self.problem.network.width, self.problem.samples
         self._field = Field(self.problem)
-        self.sums = Sums(0.0, 0.0, 0.0, np.zeros(n), np.zeros((m if self.wants_masses else 0, n)))
+        self.sums = Sums.zero(self.problem, self.wants_masses)
+
+    def read(self) -> Sums:
+        """The sums until now; the next reading counts live samples from here."""
+        sums, self.sums = self.sums, self.sums.read()
+        return sums
+
+    def leap(self, state: FlowState) -> None:
+        """Before the first step, tau went to that of the state while its weights stayed: t = tau / mean g of the live
+        samples, whatever the engine made of it."""
+        if state.tau <= 0.0:
+            return
+        self._field.take(state.side)
+        motion = self._field.at(weights_of_state(state), self._field.live)
+        found = self._summed(self._field.live, motion, slice(0, 1), np.array([state.tau]))
+        clock = float(np.logaddexp(0.0, np.log(state.tau) - motion.log_clock[0]))
+        self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
 
     def close(self, branch: Branch, elapsed: float) -> None:
         """The stretch ends after `elapsed`, inside its last step or at the end of it."""
@@ -79,18 +73,17 @@ class Tape:
         states = step.at(reach * 0.5 * (1.0 + np.concatenate([x, x_less])))
         motion = self._field.at(weights_of(branch, states), branch.live)
         scale = 0.5 * length * branch.unit
-        best = self._summed(branch, motion, slice(0, NODES), scale * w)
-        less = self._summed(branch, motion, slice(NODES, None), scale * w_less)
-        pairs = [(getattr(best, name), getattr(less, name)) for name in ("fall", "growth", "clock", "rates")]
-        doubt = max(float(np.max(np.abs(b - a) / (1.0 + np.abs(b)))) for b, a in pairs)
-        return replace(best, doubt=doubt)
+        best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
+        less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
+        return replace(best, doubts=best.apart(less))
 
-    def _summed(self, branch: Branch, motion: Motion, part: slice, w: Array) -> Sums:
+    def _summed(self, live: NDArray[np.bool_], motion: Motion, part: slice, w: Array) -> Sums:
         masses = self.sums.masses
         if self.wants_masses:
             masses = self._masses(motion, part, w)
         fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
-        return Sums(fall, growth, clock, w @ motion.rates[part], masses)
+        rates, passed = w @ motion.rates[part], w @ motion.dual[part]
+        return Sums(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
 
     def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
         """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""
@@ -119,11 +112,17 @@ def weights_of(branch: Branch, states: Array) -> Weights:
 
 
 class TapedEngine(Engine):
-    """An engine that tells the tape how far each stretch went."""
+    """An engine that tells the tape how far the clock leapt at the start, and how far each stretch went."""
 
     def __init__(self, tape: Tape, *given: Any) -> None:  # Any: what `Engine` takes
         super().__init__(*given)
         self._tape = tape
+
+    def start(self) -> tuple[FlowState, Notes]:
+        """As for every engine."""
+        state, notes = super().start()
+        self._tape.leap(state)
+        return state, notes
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
         """As for every engine."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.clock import dual_variables
+from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.verification.material import Snapshot
 
@@ -47,14 +48,16 @@ class Motion:
 
     fall (k,): -d log L / dtau = |theta'|^2 (dtau/dt) / L; growth (k,): d (|theta|^2 / 2) / dtau = sum_i q_i <theta,
     grad p_i>, which is hom sum_i q_i p_i for homogeneous networks; rates (k, n): dp / dtau; clock (k,): dv / dtau;
-    q (k, n), 0 for samples that are not live.
+    log_clock (k,): log(dtau / dt); q (k, n), 0 for samples that are not live, and dual (k, n), of all samples.
     """
 
     fall: Array
     growth: Array
     rates: Array
     clock: Array
+    log_clock: Array
     q: Array
+    dual: Array
     forces: Forces
 
 
@@ -161,7 +164,9 @@ class Field:
             growth=growth,
             rates=np.sum(pull * f_rate, axis=1),
             clock=np.exp(np.minimum(-log_clock - weights.v, 200.0)),
+            log_clock=log_clock,
             q=q * live,
+            dual=q,
             forces=Forces(slopes, push, force),
         )
 
@@ -228,6 +233,12 @@ class Field:
         slopes[held.neurons] = np.where(slides[:, of_sample], full, slopes[held.neurons])
         ranks = np.linalg.matrix_rank(held.normals)
         return Shares(slopes, excess, ranks == (at >= 0).sum(axis=1))
+
+
+def weights_of_state(state: FlowState) -> Weights:
+    """A state of an engine as one for the field; its time does not matter there."""
+    bias = None if state.parameters.output_bias is None else state.parameters.output_bias[None]
+    return Weights(state.U[None], np.atleast_2d(state.parameters.outer), bias, np.zeros(1))
 
 
 def weights_at(at: Snapshot) -> Weights:

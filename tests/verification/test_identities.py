@@ -130,7 +130,8 @@ def test_a_quadrature_that_is_too_coarse_decides_nothing(clean: Trajectory) -> N
     at = material(clean)
     found = taped(at)
     rows = tuple(
-        replace(each, sums=None if each.sums is None else replace(each.sums, doubt=1e-3)) for each in found.reached
+        replace(each, sums=None if each.sums is None else replace(each.sums, doubts=np.full(4, 1.0)))
+        for each in found.reached
     )
     checks = named(identities(at, [replace(found, reached=rows)]))
     for name in INTEGRATED:

@@ -1,0 +1,139 @@
+"""tau: which samples it counts, where it stops, and what the time and the loss between two rows leave it.
+
+d tau = (1/n) sum of g_i dt over the live samples: those that some neuron that moves is active on.  g_i = 1 - exp(-l_i)
+for the logistic and g_i = l_i for the exponential loss; the first is concave, so the mean of g over all samples lies
+between (1 - exp(-n L)) / n and 1 - exp(-L), both of which fall with L.  From above this holds for tau always, from
+below as long as every sample is live.
+
+Two things tau does not follow.  At the start the clock may be so far ahead of the weights that rows share one tau: it
+is known to what moves a margin by one rounding, which is granted until it has passed.  And where nothing but the clock
+moves, tau stands still.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
+from gflow.verification.check import RUN, Check, Worst, bounded
+from gflow.verification.event_log import AFTER, impossible
+from gflow.verification.material import Material
+from gflow.verification.velocity import Field, Weights, weights_at
+
+Array = NDArray[np.float64]
+Samples = NDArray[np.bool_]
+EPS = float(np.finfo(float).eps)
+# Of a sum, in units of its terms; what neither engine tells from zero.
+ROUNDING = 64.0 * EPS
+
+
+def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """(m, n): is the neuron one that moves, and the sample one that moves it?"""
+    network = problem.network
+    moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
+    seen = (pattern > 0) | ((pattern < 0) & (network.slope > 0.0))
+    return np.asarray(seen & np.broadcast_to(moving, network.width)[:, None])
+
+
+def counts_all(problem: Problem) -> bool:
+    """Is every sample live, whatever the pattern?"""
+    return problem.network.output_bias is not None or not problem.network.curved
+
+
+def live(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
+    """(n,): samples that tau counts."""
+    if counts_all(problem):
+        return np.ones(problem.samples, dtype=bool)
+    return np.asarray(active(problem, pattern).any(axis=0))
+
+
+def at_rest(field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
+    """Are the rates of all margins at one state rounding of what is added up in them?
+
+    dp_i / dtau sums K_ik q_k, with |K_ik| <= |x_i| |x_k| sum_j a_j^2 phi'_ji phi'_jk, and q_k has the rounding of its
+    margin, a sum of a_j phi(z_j).  Where more than that moves (two layers, several outputs), nothing may be live.
+    """
+    network = field.problem.network
+    field.take(side)
+    if not field.live.any():
+        return True
+    if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
+        return False
+    motion = field.at(weights, field.live)
+    slopes, x, a = motion.forces.slopes[0], row_norms(field.problem.span.C), network.outer
+    terms = x * (slopes.T @ (a**2 * (slopes @ (x * motion.q[0]))))
+    margin = float((np.abs(a) @ (row_norms(weights.U[0])[:, None] * x)).max())
+    return bool((np.abs(motion.rates[0]) <= ROUNDING * (1.0 + margin) * terms).all())
+
+
+def log_passed(material: Material) -> Array:
+    """log(t_1 - t_0) between rows, (T - 1,)."""
+    v = material.v
+    return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
+
+
+def between_rows(material: Material, group: str) -> Check:
+    """d tau against dt and L."""
+    n, exponential = material.problem.samples, material.problem.loss.name == "exponential"
+    passed, log_t, log_L = np.diff(material.tau), log_passed(material), material.log_loss
+    granted = 64.0 * EPS * material.tau[1:] + _unresolved(material)
+    upper = log_L[:-1] if exponential else _log_slope(log_L[:-1])
+    lower = log_L[1:] if exponential else _log_slope(log_L[1:] + np.log(n)) - np.log(n)
+    least = np.maximum(passed - granted, 0.0)
+    above = np.where(least > 0.0, np.log(np.where(least > 0.0, least, 1.0)) - log_t - upper, 0.0)
+    below = log_t + lower - np.log(np.maximum(passed + granted, np.finfo(float).tiny))
+    bound = RUN * material.rtol
+    for row in np.flatnonzero(below > bound) + 1:
+        if not _counted_throughout(material, int(row)) or _rests(material, int(row)):
+            below[int(row) - 1] = 0.0
+    worst = Worst()
+    for later, value in enumerate(np.maximum(np.maximum(above, below), 0.0), 1):
+        worst.see(float(value), later)
+    said = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
+    return bounded(group, "clock", worst.value, bound, said)
+
+
+def _log_slope(log_L: Array) -> Array:
+    """log(1 - exp(-L)) from log L, without underflow."""
+    L = np.exp(np.minimum(log_L, 700.0))
+    return np.asarray(np.where(log_L < -30.0, log_L - 0.5 * L, np.log(-np.expm1(-np.maximum(L, 1e-300)))))
+
+
+def _unresolved(material: Material) -> Array:
+    """The tau (T - 1,) in which, at the rates of row 0, no margin moves by more than its rounding at size 1; 0 for rows
+    that begin after it."""
+    at, field = material.snapshot(0), Field(material.problem)
+    field.take(np.sign(at.pattern[:, material.problem.surfaces.first_sample]))
+    fastest = float(np.abs(field.at(weights_at(at), field.live).rates).max())
+    most = EPS / fastest if fastest > 0.0 else 0.0
+    return np.where(material.tau[:-1] <= most, most, 0.0)
+
+
+def _counted_throughout(material: Material, row: int) -> bool:
+    """Is every sample live all the way from the row before?
+
+    A pair that is active there stops to be so by an event only, so fewer events than it has such pairs leave a sample
+    one; and where the events are known, so does each pair without any (a kink of slope > 0: without one onto it).
+    """
+    problem, counts = material.problem, material.event_counts
+    if counts_all(problem):
+        return True
+    pairs = active(problem, material.trajectory.read("pattern", row - 1))
+    if counts[row] - counts[row - 1] < pairs.sum(axis=0).min():
+        return True
+    if not material.trajectory.records_events or impossible(material, material.trajectory.events):
+        return False
+    events, part = material.trajectory.events, slice(int(counts[row - 1]), int(counts[row]))
+    stops = (AFTER[events.kind[part]] == 0) | (problem.network.slope == 0.0)
+    changed = np.zeros((problem.network.width, problem.surfaces.count), dtype=bool)
+    changed[events.neuron[part][stops], problem.surfaces.of_sample[events.sample[part][stops]]] = True
+    return bool((pairs & ~changed[:, problem.surfaces.of_sample]).any(axis=0).all())
+
+
+def _rests(material: Material, row: int) -> bool:
+    """Does nothing but the clock move at a row?"""
+    at = material.snapshot(row)
+    side = np.sign(at.pattern[:, material.problem.surfaces.first_sample])
+    return at_rest(Field(material.problem), side, weights_at(at))
