@@ -13,6 +13,10 @@ class ScenarioError(GflowError):
     """The scenario file, an override, or a data or initialisation file it names is not usable."""
 
 
+class CheckpointError(ScenarioError):
+    """A checkpoint of descent is not one of the runs that are to go on from it."""
+
+
 class TrajectoryError(GflowError):
     """A trajectory file cannot be created, opened or read."""
 

@@ -4,7 +4,7 @@ On a CPU let torch run on one thread: on a busy machine its pool made these smal
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Checkpoint, Finish, Iterate, Outcome, Progress, descend
+from gflow.descent.loop import Checkpoint, Finish, Iterate, Outcome, Progress, descend, iterates_at
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
@@ -42,6 +42,7 @@ __all__ = [
     "Schedule",
     "Weights",
     "descend",
+    "iterates_at",
     "record_steps",
     "single_precision_warning",
 ]

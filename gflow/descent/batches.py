@@ -74,9 +74,13 @@ class Stream:
         self._blocks = blocks(batches, n)
         self._indices = np.empty((0, batches.size), dtype=np.int64)
         self._weights = np.empty((0, batches.size))
+        self._behind = 0  # batches to be passed over before the next one is taken
 
     def take(self, count: int) -> tuple[Index, Array]:
         """The next `count` batches: indices and weights, (count, size)."""
+        behind, self._behind = self._behind, 0
+        if behind:
+            self._pass_over(behind)
         while self._indices.shape[0] < count:
             indices, weights = next(self._blocks)
             self._indices = np.concatenate([self._indices, indices])
@@ -86,7 +90,10 @@ class Stream:
         return taken
 
     def skip(self, count: int) -> None:
-        """Go on as if the next `count` batches had been taken; they are drawn, and not kept."""
+        """Go on as if the next `count` batches had been taken; they are drawn, and not kept, once there is a next."""
+        self._behind += count
+
+    def _pass_over(self, count: int) -> None:
         while self._indices.shape[0] < count:
             count -= self._indices.shape[0]
             self._indices, self._weights = next(self._blocks)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gflow.descent.plan import Options, Run, check_runs
 from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
-from gflow.errors import ScenarioError
+from gflow.errors import CheckpointError, ScenarioError
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 
@@ -66,7 +66,7 @@ class Checkpoint:
     alive: tuple[int, ...]
     """those of the group that have not ended"""
     step: int
-    """of the runs alive; rows and ends that are due there come after this point"""
+    """of the runs alive; rows and ends that are due there lie before this point"""
     state: State
     """of the runs alive (`Program.state`)"""
 
@@ -102,24 +102,37 @@ def descend(
     Rows of one run come in the order of its steps, rows of different runs as they fall.  A run alone and the same run
     among others agree to rounding.  Memory does not grow with the number of steps.  origin: a checkpoint to go on
     from; what follows has the bits it had without it (same machine, versions and threads).  Raises ScenarioError at
-    once.
+    once, CheckpointError for a checkpoint that is not one of these runs.
     """
     options = options or Options()
+    first, others = _begun(problem, runs, options, origin)
+    return _items(problem, runs, options, first, others, 0 if origin is None else origin.taken)
+
+
+def iterates_at(problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint) -> list[Iterate]:
+    """The runs alive at a checkpoint as `descend` would go on with them, but those whose margins overflow.  Raises what
+    `descend` raises."""
+    return _begun(problem, runs, options, origin)[0].iterates()
+
+
+def _begun(
+    problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint | None
+) -> tuple[_Group, list[list[int]]]:
+    """The group that advances first, at its start or where a checkpoint has it, and the runs of those after it."""
     check_runs(problem, runs, options)
     _check_device(options.device)
-    groups, place = _groups(problem, runs, options), 0
-    if origin is not None:
-        place = _place(origin, groups)
+    groups = _groups(problem, runs, options)
+    place = 0 if origin is None else _place(origin, groups)
     first = _Group(problem, runs, groups[place], options)
     if origin is not None:
         first.restore(origin)
-    return _items(problem, runs, options, first, groups[place + 1 :], 0 if origin is None else origin.taken)
+    return first, groups[place + 1 :]
 
 
 def _place(origin: Checkpoint, groups: Sequence[list[int]]) -> int:
     group = list(origin.group)
     if group not in groups or not set(origin.alive) <= set(group):
-        raise ScenarioError(f"descent: a checkpoint of runs {origin.alive} of {group}, where groups are {groups}")
+        raise CheckpointError(f"descent: a checkpoint of runs {origin.alive} of {group}, where groups are {groups}")
     return groups.index(group)
 
 
@@ -135,10 +148,12 @@ def _items(
 ) -> Iterator[Item]:
     total = sum(run.steps for run in runs)
     for group in chain([first], (_Group(problem, runs, numbers, options) for numbers in others)):
-        while group.alive:
+        if group.begins:
             yield from group.rows_and_ends()
-            if group.alive:
-                taken += group.advance()
+            yield Progress(taken, total, partial(group.checkpoint, taken))
+        while group.alive:
+            taken += group.advance()
+            yield from group.rows_and_ends()
             yield Progress(taken, total, partial(group.checkpoint, taken))
 
 
@@ -157,6 +172,8 @@ class _Group:
         self._problem, self._runs, self._numbers, self.alive = problem, runs, numbers, numbers
         self._program = Program(problem, [runs[number] for number in numbers], options)
         self._step = 0
+        self.begins = True
+        """Are the rows of step 0 still to come?"""
 
     def checkpoint(self, taken: int) -> Checkpoint:
         """This point, when all runs have taken so many steps."""
@@ -166,7 +183,7 @@ class _Group:
     def restore(self, origin: Checkpoint) -> None:
         """From step 0 to a checkpoint.  Runs that have ended are dropped here, not left out before: what is worked out
         for all runs of a group at once may depend, in its last bit, on how many they are."""
-        self._step = origin.step
+        self._step, self.begins = origin.step, False
         self._keep([place for place, number in enumerate(self.alive) if number in origin.alive])
         if self.alive:
             self._program.restore(origin.state, origin.step)
@@ -199,6 +216,11 @@ class _Group:
             losses = self._program.report(place, None if row is None else row.log_loss)
             yield Finish(number, Outcome.STEPS if finite else Outcome.DIVERGED, self._step, losses)
         self._keep(kept)
+
+    def iterates(self) -> list[Iterate]:
+        """The runs alive, as they are now."""
+        found = (self._row(number, place) for place, number in enumerate(self.alive))
+        return [each for each in found if each is not None]
 
     def _keep(self, places: Sequence[int]) -> None:
         if len(places) < len(self.alive):

@@ -26,7 +26,7 @@ from gflow.descent.outputs import Outputs
 from gflow.descent.plan import Options, Precision, Run
 from gflow.descent.replay import Feed, Replay
 from gflow.descent.watch import LossReport, Tally
-from gflow.errors import ScenarioError
+from gflow.errors import CheckpointError
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -169,14 +169,16 @@ class Program:
 
     @torch.inference_mode()
     def restore(self, state: State, step: int) -> None:
-        """From step 0 to a `state` of the same runs at `step`, bit for bit; ScenarioError if it does not fit."""
+        """From step 0 to a `state` of the same runs at `step`, bit for bit; CheckpointError if it does not fit."""
         tensors = self._tensors()
         wanted = {
             name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()
         }
         found = {name: (array.shape, array.dtype.name) for name, array in state.items()}
-        if found != wanted or state["step_number"] != step:
-            raise ScenarioError(f"descent: a state of {found} at step {step} is not one of these runs, {wanted}")
+        if found != wanted:
+            raise CheckpointError(f"descent: a state of {found} is not one of these runs, {wanted}")
+        if state["step_number"] != step:
+            raise CheckpointError(f"descent: a state of step {state['step_number']} where the runs are at {step}")
         for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(state[name]))
         for stream in self._streams:

@@ -24,12 +24,13 @@ from gflow.descent import (
     RandomBatches,
     Run,
     descend,
+    iterates_at,
     loop,
     record_steps,
 )
 from gflow.descent.batches import Stream
 from gflow.descent.loop import Item
-from gflow.errors import ScenarioError
+from gflow.errors import CheckpointError
 from tests.descent.cases import BOTH, DEVICES, KINDS, Case, case
 from tests.descent.test_runs import ladder
 
@@ -136,5 +137,34 @@ def test_a_checkpoint_of_other_runs_is_refused() -> None:
         replace(origin, state={}),
         replace(origin, state={**origin.state, "inner": origin.state["inner"].astype(np.float32)}),
     ):
-        with pytest.raises(ScenarioError, match="^descent: a (checkpoint|state) of"):
-            descend(chosen.problem, runs, Options(), wrong)
+        for going_on in (descend, iterates_at):
+            with pytest.raises(CheckpointError, match="^descent: a (checkpoint|state) of"):
+                going_on(chosen.problem, runs, Options(), wrong)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("precision", Precision)
+def test_a_checkpoint_comes_after_the_rows_of_its_step(kind: str, precision: Precision) -> None:
+    """Each run alive there has the bits of its last row, if that is of this step."""
+    chosen = case(kind, "logistic")
+    runs, options = ladder(chosen), Options(precision=precision)
+    rows, compared, first = dict[int, Iterate](), 0, None
+    for item, origin in followed(chosen, runs, options):
+        first = first or origin
+        if isinstance(item, Iterate):
+            rows[item.run] = item
+        if origin is None:
+            continue
+        for at in iterates_at(chosen.problem, runs, options, origin):
+            assert at.run in origin.alive and at.step == origin.step >= rows[at.run].step
+            if rows[at.run].step == at.step:
+                assert same_bits(at, rows[at.run])
+                compared += 1
+    assert compared > len(runs) and first is not None and first.step == 0
+
+
+def test_batches_that_are_skipped_are_drawn_when_the_next_is_taken() -> None:
+    """So that a look at a checkpoint after many steps costs none of them."""
+    stream = Stream(RandomBatches(4, False, 3), 9)
+    stream.skip(10**15)
+    stream.skip(0)
