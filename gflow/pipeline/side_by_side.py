@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,15 @@ from typing import Any, Literal
 from gflow.analysis.subject import Subject
 from gflow.build import Setup, check_room, provenance, row_bytes
 from gflow.comparison.result import Comparison
+from gflow.descent import Checkpoint, Iterate
 from gflow.descent.loop import Item
 from gflow.flow.stopping import log_time
 from gflow.pipeline.beside import Beside
 from gflow.pipeline.composition import Labels, composed
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Account, remove, save
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, remove, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent
-from gflow.pipeline.descent.runs import descent_items, modified_flows, precision_warning
+from gflow.pipeline.descent.runs import descent_items, iterates_of, modified_flows, precision_warning
 from gflow.pipeline.descent.store import DescentStore
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import write_json
@@ -49,7 +50,7 @@ class SideBySide:
 
     def resume(self, modified: bool, command: str, say: Say) -> Comparison:
         """What is left of it.  TrajectoryError where it cannot go on; then nothing was changed."""
-        kept = kept_descent(self._path, self._made)
+        kept = kept_descent(self._path, self._made, self._iterates)
         found = None if kept.rows.outcome is None else self._stored(command)
         if found is not None:
             say(f"{self._path.with_name(COMPARISON_FILE_NAME)} is complete, nothing is left to do")
@@ -76,9 +77,9 @@ class SideBySide:
             if kept is None or not kept.complete:
                 _descend(file, items, self._path, alive)
             with _interrupted(f"{self._path} holds descent, but {COMPARISON_FILE_NAME} was not written; {GO_ON}"):
-                descent, ended = open_trajectory(self._path), file.account.ended
+                descent, ended = open_trajectory(self._path), file.ledger.ended
                 seen = beside.follow(descent, ended, alive, self._counted("flow"))
-                warning = precision_warning(self._manner, file.account.largest_margin)
+                warning = precision_warning(self._manner, file.ledger.largest_margin)
                 labels = Labels(_about(self._trajectory), command, () if warning is None else (warning,))
                 found = composed(seen, self._subject, plan, self._manner, self._scenario.flow.rtol, labels)
                 if flows is not None:
@@ -87,17 +88,20 @@ class SideBySide:
         remove(self._path.with_name(CHECKPOINT_FILE_NAME))
         return found
 
+    def _iterates(self, origin: Checkpoint) -> Sequence[Iterate]:
+        return iterates_of(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)
+
     def _items(self, kept: Kept | None) -> Iterator[Item]:
         origin = None if kept is None else kept.origin
         return descent_items(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)
 
     def _file(self, kept: Kept | None) -> DescentFile:
-        rows, account = (None, Account()) if kept is None else (kept.rows, kept.account)
+        rows, ledger = (None, Ledger()) if kept is None else (kept.rows, kept.ledger)
         store = DescentStore(self._path, self._made, self._rows, rows)
         path, identity = self._path.with_name(CHECKPOINT_FILE_NAME), identity_of(self._made)
         counted = self._counted("descent")
         return DescentFile(
-            self._setup, self._plan.etas, store, lambda saved: save(path, identity, saved), account, counted
+            self._setup, self._plan.etas, store, lambda saved: save(path, identity, saved), ledger, counted
         )
 
     def _stored(self, command: str) -> Comparison | None:
@@ -126,10 +130,7 @@ class SideBySide:
 def _descend(file: DescentFile, items: Iterable[Item], path: Path, alive: Callable[[], None]) -> None:
     """Run descent to its end, or to an interruption; then its rows so far are on disk."""
     try:
-        for item in items:
-            file.take(item)
-            alive()
-        file.finish()
+        file.follow(items, alive)
     except KeyboardInterrupt as stop:
         file.settle()
         kept = f"{path} keeps {file.n_rows} rows of descent; {GO_ON}" if file.n_rows else "nothing was written yet"

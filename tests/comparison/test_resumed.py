@@ -177,11 +177,11 @@ def test_no_flip_of_a_bit_goes_unnoticed(tmp_path: Path, monkeypatch: pytest.Mon
         changed[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         (tmp_path / "one").write_bytes(changed)
         try:
-            again = load(tmp_path / "one", identity, saved.account.n_rows)
+            again = load(tmp_path / "one", identity, saved.ledger.n_rows)
         except TrajectoryError:
             refused += 1
             continue
-        assert again.account == saved.account and again.origin.state.keys() == saved.origin.state.keys()
+        assert again.ledger == saved.ledger and again.origin.state.keys() == saved.origin.state.keys()
         assert all(np.array_equal(array, saved.origin.state[name]) for name, array in again.origin.state.items())
     assert refused > 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gflow.descent import Checkpoint, LossReport
 from gflow.errors import TrajectoryError
 
 CHECKPOINT_FILE_NAME = "descent.checkpoint.npz"
-ABOUT, STATE = "about", "state_"
+PART = ".part"  # of a name, while the file is made; one is left by a kill only
+ABOUT, STATE, DIGEST = "about", "state_", "sha256"
 # What numpy and zipfile raise for a file that is not what was written.
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError, zipfile.BadZipFile)
 
@@ -31,10 +34,11 @@ class Ended:
 
 
 @dataclass(slots=True)
-class Account:
+class Ledger:
     """What is known of the runs so far beside their rows; runs by their number."""
 
     n_rows: int = 0
+    """rows on disk when it was saved"""
     largest_margin: float = 0.0
     ended: dict[int, Ended] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
@@ -47,22 +51,22 @@ class Account:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Account:  # Any: JSON values
+    def from_json(cls, content: dict[str, Any]) -> Ledger:  # Any: JSON values
         """What `to_json` gave; KeyError, TypeError or ValueError for anything else."""
-        account = cls(int(content["n_rows"]), float(content["largest_margin"]))
+        ledger = cls(int(content["n_rows"]), float(content["largest_margin"]))
         for run, end in content["ended"].items():
             losses = None if end["losses"] is None else LossReport(**end["losses"])
-            account.ended[int(run)] = Ended(end["step"], end["diverged"], losses)
-        account.lost = {int(run): int(step) for run, step in content["lost"].items()}
-        account.clock = {int(run): (t, rate, tau) for run, (t, rate, tau) in content["clock"].items()}
-        return account
+            ledger.ended[int(run)] = Ended(end["step"], end["diverged"], losses)
+        ledger.lost = {int(run): int(step) for run, step in content["lost"].items()}
+        ledger.clock = {int(run): (t, rate, tau) for run, (t, rate, tau) in content["clock"].items()}
+        return ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The account of the rows so far, and the point of descent that they lead to."""
+    """The ledger of the rows so far, and the point of descent that they lead to."""
 
-    account: Account
+    ledger: Ledger
     origin: Checkpoint
 
 
@@ -72,14 +76,15 @@ def save(path: Path, identity: str, saved: Saved) -> None:
     origin = saved.origin
     about = {
         "identity": identity,
-        "account": saved.account.to_json(),
+        "ledger": saved.ledger.to_json(),
         "taken": origin.taken,
         "group": origin.group,
         "alive": origin.alive,
         "step": origin.step,
     }
     arrays = {ABOUT: np.array(json.dumps(about))} | {STATE + name: array for name, array in origin.state.items()}
-    part = path.with_name(path.name + ".part")
+    arrays[DIGEST] = np.array(_digest(arrays))
+    part = _part_of(path)
     try:
         with part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # for mypy one of them could be `allow_pickle`
@@ -87,12 +92,13 @@ def save(path: Path, identity: str, saved: Saved) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise TrajectoryError(
             f"{path} could not be saved: {error}: free disk space; the rows saved before stay readable, and the same "
             "command with --resume goes on"
         ) from error
+    finally:  # after an interruption, too; where all went well there is none
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def load(path: Path, identity: str, n_rows: int) -> Saved:
@@ -105,25 +111,47 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
             damaged = archive.testzip()  # the checksums of all its parts
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        intact = str(arrays.pop(DIGEST)) == _digest(arrays)
         about = json.loads(str(arrays[ABOUT]))
         state = {name.removeprefix(STATE): array for name, array in arrays.items() if name != ABOUT}
         group, alive = tuple(about["group"]), tuple(about["alive"])
         origin = Checkpoint(int(about["taken"]), group, alive, int(about["step"]), state)
-        saved = Saved(Account.from_json(about["account"]), origin)
+        saved = Saved(Ledger.from_json(about["ledger"]), origin)
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be read ({error.strerror})") from error
     except DAMAGE as error:
         raise TrajectoryError(f"{path} is damaged ({error})") from error
     if damaged is not None:
         raise TrajectoryError(f"{path} is damaged (checksum of {damaged})")
+    if not intact:
+        raise TrajectoryError(f"{path} is damaged (its numbers are not those that were saved)")
     if about["identity"] != identity:
         raise TrajectoryError(f"{path} is of another descent")
-    if saved.account.n_rows > n_rows:
-        raise TrajectoryError(f"{path} counts {saved.account.n_rows} rows, of which {n_rows} are there")
+    if saved.ledger.n_rows > n_rows:
+        raise TrajectoryError(f"{path} counts {saved.ledger.n_rows} rows, of which {n_rows} are there")
     return saved
 
 
 def remove(path: Path) -> None:
-    """It is not needed any more, and one that stays does no harm."""
+    """It is not needed any more, nor one that was not made to its end; what stays does no harm."""
     with suppress(OSError):
-        path.unlink(missing_ok=True)
+        clear(path)
+
+
+def clear(path: Path) -> None:
+    """Neither a checkpoint nor a part of one is left.  OSError where that cannot be."""
+    for each in (path, _part_of(path)):
+        each.unlink(missing_ok=True)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + PART)
+
+
+def _digest(arrays: dict[str, NDArray[Any]]) -> str:  # Any: dtypes differ
+    """SHA-256 of names, shapes, dtypes and numbers."""
+    known = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        known.update(f"{name} {array.shape} {array.dtype.str} ".encode())
+        known.update(np.ascontiguousarray(array).tobytes())
+    return known.hexdigest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from math import exp, inf
 
 import numpy as np
@@ -13,7 +13,7 @@ from gflow.build import Setup
 from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
 from gflow.descent.loop import Item
-from gflow.pipeline.descent.checkpoint import Account, Ended, Saved
+from gflow.pipeline.descent.checkpoint import Ended, Ledger, Saved
 from gflow.pipeline.descent.runs import iterate_state
 from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
@@ -28,8 +28,21 @@ CHECKPOINT_SHARE = 0.05
 LARGEST = 1e100
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that are not on disk yet, the first of them with its number."""
+
+    first: int
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """How many rows there are with these."""
+        return self.first + len(self.rows)
+
+
 class DescentFile:
-    """Takes the items of descent, from its start or from where an account leads."""
+    """Takes the items of descent, from its start or from where an ledger leads."""
 
     def __init__(
         self,
@@ -37,15 +50,16 @@ class DescentFile:
         etas: Sequence[float],
         store: DescentStore,
         keep: Callable[[Saved], None],
-        account: Account,
+        ledger: Ledger,
         progress: Callable[[int, int], None],
     ) -> None:
-        """keep: saves a checkpoint; account: of the rows before; progress: told steps taken and asked for."""
+        """keep: saves a checkpoint; ledger: of the rows before; progress: told steps taken and asked for."""
         self._problem, self._etas, self._store, self._keep = setup.problem, etas, store, keep
-        self.account, self._progress = account, progress
+        self.ledger, self._progress = ledger, progress
         self._recorder = Recorder(setup.problem, setup.W_initial)
-        self._rows: list[Row] = []  # the last ones, not yet on disk
-        self._point: Callable[[], Checkpoint] | None = None  # the last item, where descent can go on from it
+        # The only count of the rows: a second signal may come between any two statements, and split no pair of counts.
+        self._block = Block(ledger.n_rows)
+        self._point: Callable[[], Checkpoint] | None = None  # where descent stands, while it can go on from there
         self._rows_due = self._point_due = -inf
 
     @property
@@ -53,16 +67,25 @@ class DescentFile:
         """Rows on disk."""
         return self._store.n_rows
 
-    def take(self, item: Item) -> None:
-        """One item of descent."""
-        self._point = None
+    def follow(self, items: Iterable[Item], alive: Callable[[], None]) -> None:
+        """Descent to its end; alive is called wherever it could go on, and may end it there with an exception."""
+        point = None
+        for item in items:
+            self._take(item)
+            if self._point is not None:
+                alive()
+            point, self._point = self._point, None  # while it moves, what it would save is between two steps
+        self._point = point  # it did not move after its last item
+        self._finish()
+
+    def _take(self, item: Item) -> None:
         match item:
             case Iterate():
                 self._take_row(item)
             case Finish():
-                lost = self.account.lost
+                lost = self.ledger.lost
                 diverged = item.outcome is Outcome.DIVERGED or item.run in lost
-                self.account.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
+                self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
             case Progress():
                 self._point = item.checkpoint
                 self._progress(item.taken, item.total)
@@ -70,25 +93,26 @@ class DescentFile:
                     self._put(time.monotonic() >= self._point_due)
 
     def settle(self) -> None:
-        """Make all rows so far safe, and the point they lead to, if descent can go on there."""
+        """Make all rows so far safe, and where descent stands; within a step, the checkpoint before stays."""
         self._put(True)
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """All runs have ended: the rows, and how they did."""
         self.settle()
-        diverged = [self._etas[run] for run, end in self.account.ended.items() if end.diverged]
+        diverged = [self._etas[run] for run, end in self.ledger.ended.items() if end.diverged]
         sentence = f"{len(self._etas)} runs of descent"
         if diverged:
             sentence += f"; diverged at eta = {', '.join(f'{eta:g}' for eta in sorted(diverged))}"
-        self._store.finish("diverged" if diverged else "time", sentence, self.account.n_rows)
+        self._store.finish("diverged" if diverged else "time", sentence, self._block.end)
 
     def _put(self, point_too: bool) -> None:
-        if self._rows:
-            self._store.put(self._rows, self.account.n_rows - len(self._rows))
-            self._rows = []  # not before: where a second signal comes in between, they are offered again
+        if self._block.rows:
+            self._store.put(self._block.rows, self._block.first)
+            self._block = Block(self._block.end)  # not before: where a second signal comes, they are offered again
         if self._point is not None and point_too:
             started = time.monotonic()
-            self._keep(Saved(self.account, self._point()))
+            self.ledger.n_rows = self._block.end
+            self._keep(Saved(self.ledger, self._point()))
             took = time.monotonic() - started
             self._point_due = time.monotonic() + took / CHECKPOINT_SHARE
         self._rows_due = time.monotonic() + COMMIT_EVERY
@@ -96,18 +120,17 @@ class DescentFile:
     def _take_row(self, at: Iterate) -> None:
         """The row, unless the run has left all scales: then it has diverged, and no later row counts either."""
         size = max(float(np.abs(at.U).max()), float(np.abs(at.p).max()), float(np.abs(at.outer).max()))
-        if size > LARGEST or at.run in self.account.lost:
-            self.account.lost.setdefault(at.run, at.step)
+        if size > LARGEST or at.run in self.ledger.lost:
+            self.ledger.lost.setdefault(at.run, at.step)
             return
-        self.account.largest_margin = max(self.account.largest_margin, float(np.abs(at.p).max()))
+        self.ledger.largest_margin = max(self.ledger.largest_margin, float(np.abs(at.p).max()))
         state = iterate_state(at, self._problem.surfaces.first_sample, self._tau(at))
-        self._rows.append(replace(self._recorder.row(state, 0, at.step), eta=self._etas[at.run], step=at.step))
-        self.account.n_rows += 1
+        self._block.rows.append(replace(self._recorder.row(state, 0, at.step), eta=self._etas[at.run], step=at.step))
 
     def _tau(self, at: Iterate) -> float:
         """The trapezoid rule over the rows of the run."""
-        t, rate, tau = self.account.clock.get(at.run, (0.0, 0.0, 0.0))
+        t, rate, tau = self.ledger.clock.get(at.run, (0.0, 0.0, 0.0))
         here = exp(min(log_mean(self._problem.loss.log_slope(at.p)), LARGEST_EXPONENT))
         tau += 0.5 * (at.t - t) * (rate + here)
-        self.account.clock[at.run] = at.t, here, tau
+        self.ledger.clock[at.run] = at.t, here, tau
         return tau

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.descent import Checkpoint
-from gflow.errors import TrajectoryError
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Account, Saved, load
+from gflow.descent import Checkpoint, Iterate
+from gflow.errors import CheckpointError, TrajectoryError
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, Saved, load
 from gflow.pipeline.resumption import check_version
 from gflow.trajectory import Header, Trajectory, open_trajectory
 
@@ -45,15 +46,15 @@ class Kept:
         return None if self.saved is None else self.saved.origin
 
     @property
-    def account(self) -> Account:
+    def ledger(self) -> Ledger:
         """Of the rows up to there."""
-        return Account() if self.saved is None else self.saved.account
+        return Ledger() if self.saved is None else self.saved.ledger
 
     @property
     def complete(self) -> bool:
         """Is nothing left of descent, and is known how its runs ended?"""
         asked = json.loads(str(self.rows.facts["etas"]))
-        return self.rows.outcome is not None and len(self.account.ended) == len(asked)
+        return self.rows.outcome is not None and len(self.ledger.ended) == len(asked)
 
     def sentence(self) -> str:
         """What a resume does, for people."""
@@ -67,18 +68,37 @@ class Kept:
         return f"going on after {self.origin.taken} steps of descent; {self.rows.path} has {self.rows.n_rows} rows"
 
 
-def kept_descent(path: Path, made: Header) -> Kept:
-    """What there is of the descent that would have the header `made`.  TrajectoryError where that is none."""
+def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
+    """What there is of the descent that would have the header `made`.  TrajectoryError where that is none.
+
+    iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.
+    """
     if not path.exists():
         raise TrajectoryError(f"{path}: there is no comparison to resume; leave --resume away to start one")
     rows = open_trajectory(path)
     check_version(rows, ANEW)
     _check_asked(rows, made)
     _check_start(rows, made)
+    place = path.with_name(CHECKPOINT_FILE_NAME)
     try:
-        return Kept(rows, load(path.with_name(CHECKPOINT_FILE_NAME), identity_of(made), rows.n_rows))
-    except TrajectoryError as error:
+        saved = load(place, identity_of(made), rows.n_rows)
+        _check_point(rows, saved, iterates(saved.origin), place)
+    except (TrajectoryError, CheckpointError) as error:
         return Kept(rows, None, str(error))
+    return Kept(rows, saved)
+
+
+def _check_point(rows: Trajectory, saved: Saved, iterates: Sequence[Iterate], place: Path) -> None:
+    """TrajectoryError unless a run that has a row at the checkpoint goes on from there with the bits of that row."""
+    counted = slice(saved.ledger.n_rows)
+    etas, eta, step = json.loads(str(rows.facts["etas"])), rows.read("eta", counted), rows.read("step", counted)
+    for at in iterates:
+        numbers = {"inner": at.U}
+        numbers |= {"outer": at.outer} if rows.trains_outer else {}
+        numbers |= {} if at.output_bias is None else {"output_bias": at.output_bias}
+        for row in np.flatnonzero((eta == etas[at.run]) & (step == at.step)):
+            if any(_bits(rows.read(name, int(row))) != _bits(array) for name, array in numbers.items()):
+                raise TrajectoryError(f"{place} does not go on from row {row}, to which it leads")
 
 
 def identity_of(made: Header) -> str:

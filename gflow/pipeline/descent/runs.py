@@ -23,6 +23,7 @@ from gflow.descent import (
     Run,
     Weights,
     descend,
+    iterates_at,
     single_precision_warning,
 )
 from gflow.descent.loop import Item
@@ -38,12 +39,26 @@ def descent_items(
 ) -> Iterator[Item]:
     """All runs, one for each eta with rows at its steps, from a checkpoint on.  Raises ScenarioError at once for what
     cannot be run."""
+    runs, options = _asked(setup, etas, steps, manner)
+    return descend(setup.problem, runs, options, origin)
+
+
+def iterates_of(
+    setup: Setup, etas: Sequence[float], steps: Sequence[Index], manner: Manner, origin: Checkpoint
+) -> list[Iterate]:
+    """The runs alive at a checkpoint, as `descent_items` would go on with them.  CheckpointError if it is not one of
+    these runs."""
+    runs, options = _asked(setup, etas, steps, manner)
+    return iterates_at(setup.problem, runs, options, origin)
+
+
+def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Index], manner: Manner) -> tuple[list[Run], Options]:
     start = Weights.of(setup.problem, setup.inner)
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
     runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE
     watch = LossWatch() if manner.batch is None else None
-    return descend(setup.problem, runs, Options(precision=precision, device=manner.device, watch=watch), origin)
+    return runs, Options(precision=precision, device=manner.device, watch=watch)
 
 
 def iterate_state(at: Iterate, first_sample: NDArray[np.intp], tau: float) -> FlowState:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gflow.errors import TrajectoryError
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, clear
 from gflow.pipeline.plan import COMPARISON_FILE_NAME
 from gflow.pipeline.resumption import entry
 from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference
@@ -76,7 +76,8 @@ class DescentStore:
 def _clear(path: Path) -> None:
     """An older comparison goes before the new file comes, the file last: its other parts would not fit the new one."""
     try:
-        for old in (COMPARISON_FILE_NAME, CHECKPOINT_FILE_NAME, path.name):
-            path.with_name(old).unlink(missing_ok=True)
+        path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
+        clear(path.with_name(CHECKPOINT_FILE_NAME))
+        path.unlink(missing_ok=True)
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be replaced: {error}: copy the run to a folder that can") from error
