@@ -13,6 +13,7 @@ import click
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
+    from gflow.comparison.result import Comparison
     from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
@@ -175,13 +176,7 @@ def compare(
             resume=resume,
             say=lambda text: click.echo(f"gflow: {text}", err=True),
         )
-    for warning in found.warnings:
-        click.echo(f"gflow: {warning}", err=True)
-    click.echo(
-        json.dumps(found.to_json(), indent=2, allow_nan=False) if as_json else comparison_text(found, trajectory)
-    )
-    if found.stopped_early:
-        click.get_current_context().exit(EXIT_LIMIT)
+    _show(found, None if as_json else comparison_text(found, trajectory))
 
 
 def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | None, resume: bool) -> Trajectory:
@@ -191,6 +186,15 @@ def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | Non
 
     with ProgressPrinter(sys.stderr, sys.stderr.isatty()) as printer:
         return run_of(path, etas or None, until_time, printer, resume)
+
+
+def _show(found: Comparison, text: str | None) -> None:
+    """A comparison on stdout, as this text or (None) as JSON; its warnings on stderr; and the exit code."""
+    for warning in found.warnings:
+        click.echo(f"gflow: {warning}", err=True)
+    click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False) if text is None else text)
+    if found.stopped_early:
+        click.get_current_context().exit(EXIT_LIMIT)
 
 
 @main.command()
