@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.layout import Form
 
@@ -24,6 +25,9 @@ PAGE = layout.PAGES["alignment_interval"]
 # Index nodes and headers of one dataset, and of the file beside its datasets.
 PAGES_A_DATASET, PAGES_A_FILE = 2, 16
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable, and --resume goes on"
+MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where they are"
 
 
 def bytes_needed(
@@ -88,3 +92,17 @@ def noticing_losses() -> Iterator[Losses]:
         yield losses
     finally:
         sys.unraisablehook = hook
+
+
+@contextmanager
+def refusals(what: str, remedy: str | None = None, full: type[TrajectoryError] = TrajectoryError) -> Iterator[None]:
+    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError; that of a full disk as `full`.
+
+    remedy: by default what helps against the error.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = getattr(error, "errno", None)
+        remedy = remedy or (MAKE_WRITABLE if number in CLOSED else FREE_SPACE)
+        raise (full if number in FULL else TrajectoryError)(f"{what}: {error}: {remedy}") from error

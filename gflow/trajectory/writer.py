@@ -8,11 +8,9 @@ file that ordinary readers refuse.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -33,14 +31,11 @@ from gflow.trajectory.columns import (
 from gflow.trajectory.content import Changes, HdfFile, append, copy_content, create_datasets, form_of, write_header
 from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, UNLIMITED, Form
 from gflow.trajectory.rows import EventEntry, Header, Row
-from gflow.trajectory.space import FULL, bytes_needed, noticing_losses, reserve
+from gflow.trajectory.space import bytes_needed, noticing_losses, refusals, reserve
 
 ROW_CAPACITY = 256
 EVENT_CAPACITY = 65_536
 GROWTH = 4
-FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable, and --resume goes on"
-MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where they are"
-CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class TrajectoryWriter:
@@ -247,20 +242,6 @@ class TrajectoryWriter:
             part.unlink(missing_ok=True)
             raise
         return part
-
-
-@contextmanager
-def refusals(what: str, remedy: str | None = None, full: type[TrajectoryError] = TrajectoryError) -> Iterator[None]:
-    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError; that of a full disk as `full`.
-
-    remedy: by default what helps against the error.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None)
-        remedy = remedy or (MAKE_WRITABLE if number in CLOSED else FREE_SPACE)
-        raise (full if number in FULL else TrajectoryError)(f"{what}: {error}: {remedy}") from error
 
 
 def refuse_existing(path: Path) -> None:
