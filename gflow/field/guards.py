@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 SHARE_DEGREE = 7
+# Errors of the integrator add up over steps: to this many times the tolerance of one.
+ADDED_UP = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,24 @@ class Values:
         """The smallest of all."""
         return min(float(self.off.min(initial=np.inf)), float(self.share.min(initial=np.inf)))
 
+    @property
+    def level(self) -> float:
+        """Up to which a guard is at zero, to rounding, where one fired; one that rests there is held one band above."""
+        lowest = self.lowest()
+        return (lowest if 0.0 < lowest < np.inf else 0.0) + 0.5  # infinite where only hulls judge
+
 
 class Guards:
     """The guards of one branch.  `shift` lifts guards that start within rounding of zero, so that time must pass
-    before any of them can fire: an event cannot repeat at the instant that was just classified."""
+    before any of them can fire: an event cannot repeat at the instant that was just classified.
 
-    def __init__(self, branch: Branch, weight_scale: Array) -> None:
-        """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding."""
+    A guard that starts below zero fired, and stayed: it points back inside, and the error of the integrator, far larger
+    than rounding, took it out.  It may go as far again, so that it fires a few times until it is clear of that error,
+    not at every step; where it starts above zero again nothing is left of this.
+    """
+
+    def __init__(self, branch: Branch, weight_scale: Array, rtol: float) -> None:
+        """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding.  rtol: of the flow."""
         self.branch = branch
         problem, mode = branch.problem, branch.mode
         if not problem.network.curved:
@@ -62,8 +75,9 @@ class Guards:
         self.share_band = np.maximum(ROUNDING * self._pull_size[:, None] * self._lever, tiny)[..., None]
         self._orientation = np.where(mode.jumps(pull, mode.slots) > 0.0, 1.0, -1.0)
         off, share = self._off(branch.y0, self._everyone), self._share(branch.y0, self._everyone)
-        self.off_shift = np.maximum(self.off_band - off, 0.0)
-        self.share_shift = np.maximum(self.share_band - share, 0.0)
+        self.off_shift, self.share_shift = (
+            _lift(values, band, rtol) for values, band in ((off, self.off_band), (share, self.share_band))
+        )
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
 
@@ -83,6 +97,13 @@ class Guards:
         if bound and not all(self._hull_holds(y, j) for j in bound):
             return -1.0
         return self.values(y, neurons).lowest()
+
+    def at_zero(self, y: Array, neurons: Index) -> list[tuple[int, int]]:
+        """(neuron, surface) of the guards of these neurons that are at zero at a state."""
+        now, slots = self.values(y, neurons), self.branch.mode.slots[neurons]
+        on = [(int(neurons[k]), int(h)) for k, h in np.argwhere(now.off <= now.level)]
+        ends = (now.share <= now.level).any(axis=-1)
+        return on + [(int(neurons[k]), int(slots[k, slot])) for k, slot in np.argwhere(ends)]
 
     def _off(self, y: Array, neurons: Index) -> Array:
         """side * zeta (..., k, H) of pairs off their kink, inf for the others."""
@@ -169,9 +190,22 @@ class Guards:
         (drift, jump), (drift_rate, jump_rate) = local(push), local(push_rate)
         active = mode.slopes[j] != 0.0
         size, size_rate = (ROUNDING * self._largest * float(np.abs(p[active]).sum()) for p in (push, push_rate))
+        # Margins move by about 1 per unit, by terms that may cancel: rates of pushes are known no better than pushes.
+        size_rate += size
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
         slop *= float(np.abs(push[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
         return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate)
+
+
+def _lift(values: Array, band: Array, rtol: float) -> Array:
+    """What is added to guards that start at these values: to one band above zero, or above twice what they miss.
+
+    rtol: what the integrator may be off, relative to what the bands are rounding of; beyond it nothing may go further.
+    """
+    missed = np.maximum(-values, 0.0)
+    return np.asarray(
+        np.maximum(band - values, 0.0) + np.where(missed <= band * (ADDED_UP * rtol / ROUNDING), missed, 0.0)
+    )
 
 
 class _Falling:

@@ -44,7 +44,8 @@ def settle(kink: Kink) -> Sides:
     Trapping surfaces: the sides of the minimum-norm element.  Pushing ones with a past go on; without one they follow
     the minimum-norm element where it moves, and rest on the kink where it does not.
     """
-    fixed = np.where(kink.jump >= 0.0, kink.onward, 0).astype(np.int8)
+    # A jump within rounding pushes nobody on: f may come to rest on the kink itself, as between contradicting samples.
+    fixed = np.where(kink.jump > kink.tolerance, kink.onward, 0).astype(np.int8)
     seen: set[bytes] = set()
     while True:
         sides, rates = _solve(kink, fixed)

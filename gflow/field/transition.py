@@ -67,9 +67,7 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     """
     branch = guards.branch
     now = guards.values(y, near)
-    # A guard that fired is at zero, to rounding; one that rests at zero is held one band above by its shift.
-    lowest = now.lowest()
-    level = (lowest if 0.0 < lowest < np.inf else 0.0) + 0.5  # infinite where only hulls judge
+    level = now.level
     fired = now.share <= level
     at_zero = (now.off <= level).any(axis=1) | fired.any(axis=(1, 2)) | np.isin(near, list(branch.mode.dependent))
     at_kink = np.flatnonzero(at_zero)

@@ -156,7 +156,8 @@ class Engine:
         norms = self.weight_norms(state.parameters.U)
         stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, stretch)
-        return Segment(state, branch, Guards(branch, self._norms_initial + norms + self._reach(branch, state.h)))
+        scale = self._norms_initial + norms + self._reach(branch, state.h)
+        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol))
 
     def _reach(self, branch: Branch, h: float) -> Array:
         """How far each neuron moves in a step h at most while its push is what it is, (m,).

@@ -53,6 +53,16 @@ def test_a_tie_is_broken_by_the_derivative_along_the_flow(
     assert one(0.0, -1.0, 0, minus_dot=-dot, plus_dot=other_dot, scale=scale) == (-1 if leaves else 0)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("onward", [-1, 0, 1])
+@pytest.mark.parametrize("jump", [-1e-15, 0.0, 1e-15])
+@pytest.mark.parametrize("jump_dot", [-1e-16, 1e-16])
+def test_a_jump_within_rounding_pushes_nobody_on(jump_dot: float, jump: float, onward: int, scale: float) -> None:
+    """Repeated samples of opposite label, f at rest between them: neither branch moves; the past must not decide."""
+    assert one(0.0, jump, onward, plus_dot=jump_dot, scale=scale) == 0
+    assert one(2.0, 2.0 + jump, onward, plus_dot=jump_dot, scale=scale) == 1  # a clear rate does
+
+
 @pytest.mark.parametrize("jump", [-1e-15, -1e-300, 0.0, 1e-300, 1e-15])
 def test_a_jump_that_turns_from_trapping_to_pushing_lets_the_neuron_rest(jump: float) -> None:
     """ReLU, repeated samples of opposite labels: both rates are zero at that instant and the + rate will grow.
