@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class Cut:
     """Where a segment ends: `elapsed` in tau, the state y there and the step the integrator would try next.
 
     near: neurons among which a guard is at zero; reached: targets met; stiff: the method has to change;
-    spent: which budget is, in words.
+    spent: which budget is, in words.  firing: (neuron, surface) of the guards that are at zero, asked for on demand.
     """
 
     elapsed: float
@@ -49,6 +50,7 @@ class Cut:
     at_rest: bool = False
     certified: bool = False
     spent: str = ""
+    firing: Callable[[], Sequence[tuple[int, int]]] = tuple
 
 
 def targets_of(segment: Segment, until: Until, due: float | None) -> list[Target]:
@@ -87,7 +89,9 @@ def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, targets: Sequ
     reached = [target for target in targets if target.value(y) <= 0.0]
     if reached:
         return _first_target(stepper, step, reached, elapsed, steps)
-    return None if near is None else Cut(elapsed, y, stepper.proposed, steps, near)
+    if near is None:
+        return None
+    return Cut(elapsed, y, stepper.proposed, steps, near, firing=partial(segment.guards.at_zero, y, near))
 
 
 def halfway(stepper: Stepper, step: DenseStep, cut: Cut) -> Cut:

@@ -12,7 +12,8 @@ from gflow.flow.stopping import log_time
 
 # Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
 UNRESOLVED = 1e-3
-# Guards in a row that fire without progress of tau, or change no side, after which a run ends with an explanation.
+# Guards in a row that fire without progress of tau, or change no side, with no whole step in between, after which a run
+# ends with an explanation.
 MOST_STALLED = 1000
 
 
@@ -55,17 +56,18 @@ def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Even
         case Outcome.STATIONARY:
             return f"stationary at {reached}"
         case Outcome.EVENTS_ACCUMULATE:
+            hover = "it hovers there within the error of the integrator: try a smaller flow.rtol or flow.method=DOP853"
             return (
                 f"stopped at {reached}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
-                f"a change of sides{_last_at(cut, events)}"
+                f"a change of sides{_last_at(cut, events)}; {hover}"
             )
 
 
 def _last_at(cut: Cut, events: Sequence[Event]) -> str:
-    """Which pairs changed last or, where none did, which neurons reached a kink; empty where none is known."""
-    pairs = [f"neuron {e.neuron} surface {e.surface}" for e in events]
-    where = pairs or [f"neuron {j}" for j in ([] if cut.near is None else cut.near)]
-    return f", the last at {', '.join(where[:3])}" if where else ""
+    """Which pairs changed last or, where none did, which are at a kink or the end of a slide; empty where none is."""
+    pairs = [(e.neuron, e.surface) for e in events] or cut.firing()
+    where = [f"neuron {neuron} surface {surface}" for neuron, surface in pairs[:3]]
+    return f", the last at {', '.join(where)}" if where else ""
 
 
 def unresolved(state: FlowState, rounding: float) -> str:

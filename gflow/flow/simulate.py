@@ -116,14 +116,15 @@ def _shown_time(segment: Segment, cut: Cut, ahead: float) -> float:
 
 def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
     """Where the loop stands after a cut, and the events there."""
-    at = replace(at, steps=cut.steps, stiff=cut.stiff, resting=cut.at_rest)
+    # Whole steps since the last cut are progress; the cut itself counts as one step.
+    stalled = 0 if cut.steps > at.steps + 1 else at.stalled
+    at = replace(at, steps=cut.steps, stiff=cut.stiff, resting=cut.at_rest, stalled=stalled)
     if cut.near is None:
         return replace(at, state=engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
     state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-    # A guard that fires and changes nothing is rounding; one after the other, they would creep on without end.
+    # A guard that fires and changes nothing is noise; one after the other, they would creep on without end.
     idle = not events or cut.elapsed * segment.branch.unit <= STALLED * state.tau
-    stalled = at.stalled + 1 if idle else 0
-    return replace(at, state=state, notes=at.notes + said, stalled=stalled), events
+    return replace(at, state=state, notes=at.notes + said, stalled=stalled + 1 if idle else 0), events
 
 
 def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:

@@ -92,10 +92,17 @@ def test_what_failed_once(seed: int) -> None:
 
 def test_guards_that_change_nothing_do_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twins of opposite labels with slope 1e-12: a kink is met again and again within the tolerance of the masses."""
-    monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 50)
+    assert followed(drawn(1690), Budget(steps=500)).outcome is Outcome.LOG_TIME
+    monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 2)
     finish = followed(drawn(1690), Budget())
     assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 100
-    assert "50 kinks in a row" in finish.sentence and "the last at neuron 0" in finish.sentence
+    assert "2 kinks in a row" in finish.sentence and "the last at neuron 0 surface 0" in finish.sentence
+    assert "try a smaller flow.rtol" in finish.sentence
+
+
+def test_shares_that_hover_at_their_ends_reach_the_end() -> None:
+    """Three neurons slide with a share that relaxes to its end: the error of the integrator takes it there and back."""
+    assert followed(drawn(143), Budget(steps=2000)).outcome is Outcome.LOG_TIME
 
 
 def test_a_budget_is_looked_at_where_guards_change_nothing() -> None:
