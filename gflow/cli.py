@@ -154,9 +154,8 @@ def compare(
     PATH is a run folder, its trajectory.h5, or a scenario file, which is simulated first if outputs/<name> has no run.
     Step k of size eta is at t = eta k.  Results go to comparison.json and descent.h5 in the run folder, too.
 
-    A comparison that was interrupted or killed goes on with the same command and --resume, to the bits it would have
-    had without a stop.  Exit codes: 0 done; 2 bad input; 3 the flow was stopped by a limit; 130 interrupted, what was
-    reached is saved.
+    One that was interrupted or killed goes on with the same command and --resume, to the same bits.  Exit codes:
+    0 done; 2 bad input; 3 the flow was stopped by a limit; 130 interrupted, what was reached is saved.
     """
     from gflow.pipeline import compare as run
     from gflow.report.comparison import ComparisonPrinter, comparison_text
