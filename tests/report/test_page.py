@@ -185,14 +185,55 @@ def test_answers_come_first_and_carry_their_verdicts(full: str) -> None:
     first_table = full[full.index("<table") : full.index("</table>")]
     rows = re.findall(r'<th scope="row"[^>]*>.*?class="verdict (\w+)">.*?</span> ([^<]+)</span>', first_table)
     assert rows == [
+        ("plain", "not verified"),
         ("open", "pending"),
         ("open", "expected"),
         ("good", "holds"),
         ("plain", "higher rank"),
         ("bad", "violated"),
-        ("bad", "1 of 4 diverge"),
+        ("bad", "1 of 4 diverges"),
     ]
     assert full.index("<table") < full.index("<svg")
+
+
+def first_answer(page: str) -> tuple[str, str, str]:
+    """Question, badge (mark and verdict) and sentence of the row that opens the answers."""
+    start = page.index('<tbody role="rowgroup">')
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", page[start : page.index("</tr>", start)], flags=re.DOTALL)
+    question, badge, sentence = (" ".join(re.sub("<[^>]*>", "", cell).split()) for cell in cells)
+    return question, badge, sentence
+
+
+@pytest.mark.parametrize(
+    ("failed", "badge", "said"),
+    [
+        ((), "✓ pass", "2 checks pass."),
+        (("margins",), "✗ 1 check fails", "rows: margins (of 2 checks)"),
+        (("margins", "loss"), "✗ 2 checks fail", "rows: margins, rows: loss (of 2 checks)"),
+    ],
+)
+def test_whether_it_can_be_trusted_is_the_first_answer(
+    late: Trajectory, tmp_path: Path, failed: tuple[str, ...], badge: str, said: str
+) -> None:
+    checks = [
+        {"group": "rows", "name": name, "verdict": "fail" if name in failed else "pass"}
+        | {"value": 1.0, "bound": 0.0, "sentence": "made up"}
+        for name in ("margins", "loss")
+    ]
+    found = {"verdict": "fail" if failed else "pass", "summary": "2 checks pass", "checks": checks}
+    page = write_page(late, analysis_of(late), None, tmp_path / "page.html", found).read_text(encoding="utf-8")
+    question, shown, sentence = first_answer(page)
+    assert (question, shown) == ("Can this run be trusted?", badge) and said in sentence
+
+
+def test_a_run_that_was_not_verified_says_so_first(late: Trajectory) -> None:
+    _, badge, sentence = first_answer(page_of(late))
+    assert badge == "· not verified" and f"gflow verify {late.path.parent}" in sentence
+
+
+@pytest.mark.parametrize(("etas", "verdict"), [((0.1,), "1 step size"), ((0.1, 0.05), "2 step sizes")])
+def test_step_sizes_are_counted(late: Trajectory, etas: tuple[float, ...], verdict: str) -> None:
+    assert f"</span> {verdict}</span>" in page_of(late, None, comparison_of(late, etas, diverged=False))
 
 
 def test_the_claims_table_has_every_claim_and_its_numbers(full: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
@@ -28,6 +30,7 @@ TONES: dict[str, Tone] = {
 """How a verdict is coloured; whatever else an analyzer says is plain."""
 
 NOT_ANALYSED, ANALYSE = "not analysed", "Run gflow analyze, then gflow report."
+NOT_VERIFIED = "not verified"
 NOT_COMPARED, COMPARE = "not compared", "Run gflow compare with step sizes, then gflow report."
 CLAIM_VERDICTS = ("violated", "holds", "not applicable")
 QUESTIONS = {
@@ -48,11 +51,13 @@ class Answer:
     sentence: str
 
 
-def answers(analysis: Json | None, comparison: Json | None) -> list[Answer]:
-    """One row a question, in the order of the reading."""
+def answers(
+    run: Path, analysis: Json | None, comparison: Json | None, verification: Json | None = None
+) -> list[Answer]:
+    """One row a question, in the order of the reading: can the rest be believed?  run: its folder or file."""
     found: Json = {} if analysis is None else analysis
     rows = [_answer(question, *_results(name, found)) for name, question in QUESTIONS.items()]
-    return [*rows, _claims_answer(found.get("claims")), _descent_answer(comparison)]
+    return [_trust_answer(run, verification), *rows, _claims_answer(found.get("claims")), _descent_answer(comparison)]
 
 
 def other_findings(analysis: Json | None) -> list[Answer]:
@@ -109,6 +114,20 @@ def claim_counts(claims: Sequence[Json]) -> dict[str, int]:
     return {verdict: counts[verdict] for verdict in CLAIM_VERDICTS}
 
 
+def _trust_answer(run: Path, verification: Json | None) -> Answer:
+    """What `gflow verify` found, with the names of the checks that fail."""
+    question = "Can this run be trusted?"
+    if verification is None:
+        said = f"Nothing has checked it as it is: run gflow verify {shlex.quote(str(run))}, then gflow report."
+        return Answer(question, NOT_VERIFIED, "plain", said)
+    failed = [f"{check['group']}: {check['name']}" for check in verification["checks"] if check["verdict"] == "fail"]
+    if not failed:
+        return Answer(question, verification["verdict"], "good", sentence_of(verification["summary"]))
+    verdict = "1 check fails" if len(failed) == 1 else f"{len(failed)} checks fail"
+    said = f"No, and so nor can what follows: {', '.join(failed)} (of {len(verification['checks'])} checks)."
+    return Answer(question, verdict, "bad", said)
+
+
 def _claims_answer(claims: Sequence[Json] | None) -> Answer:
     question = "Do the theorems that apply hold on this run?"
     if claims is None:
@@ -129,5 +148,7 @@ def _descent_answer(comparison: Json | None) -> Answer:
         return Answer(question, NOT_COMPARED, "plain", COMPARE)
     runs = comparison["etas"]
     diverged = sum(run["outcome"] == "diverged" for run in runs)
-    verdict = f"{diverged} of {len(runs)} diverge" if diverged else f"{len(runs)} step sizes"
+    verdict = "1 step size" if len(runs) == 1 else f"{len(runs)} step sizes"
+    if diverged:
+        verdict = f"{diverged} of {len(runs)} {'diverges' if diverged == 1 else 'diverge'}"
     return Answer(question, verdict, "bad" if diverged else "plain", sentence_of(comparison["summary"]))

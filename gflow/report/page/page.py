@@ -12,7 +12,7 @@ from gflow.report.lines import balance_text, margins_text, outcome_text, pattern
 from gflow.report.page import tables
 from gflow.report.page.answers import Json, answers, claim_counts, other_findings, verified
 from gflow.report.page.figures import Absent, Drawing, inline_svg
-from gflow.report.summary import headline
+from gflow.report.summary import headline, run_path
 from gflow.trajectory import Trajectory
 
 FOLDER = Path(__file__).parent
@@ -38,7 +38,7 @@ def page_text(
     return environment.get_template("template.html").render(
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         **_about(trajectory),
-        answers=answers(analysis, comparison),
+        answers=answers(run_path(trajectory), analysis, comparison, verification),
         others=other_findings(analysis),
         checks=verified(verification),
         verified="" if verification is None else verification["summary"],
