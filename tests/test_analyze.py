@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from click.testing import CliRunner
 
@@ -94,6 +95,11 @@ def test_only_and_earlier_entries(tmp_path: Path) -> None:
     content["trajectory"]["n_rows"] += 1
     path.write_text(json.dumps(content))
     gflow.analyze(trajectory, ["rank"])
+    assert "freezing" not in json.loads(path.read_text())
+    gflow.analyze(trajectory, ["freezing"])
+    with h5py.File(trajectory.path, "r+") as file:
+        file["margins"][3, 0] += 1e-9
+    gflow.analyze(gflow.open_trajectory(trajectory.path), ["rank"])
     assert "freezing" not in json.loads(path.read_text())
     path.write_text("{ half a fi")
     gflow.analyze(trajectory, ["rank"])

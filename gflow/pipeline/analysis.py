@@ -13,7 +13,7 @@ from gflow.analysis.findings import ANALYZERS, Findings, findings
 from gflow.errors import GflowError
 from gflow.pipeline.json_file import write_json
 from gflow.scenario import parse_scenario
-from gflow.trajectory import DESCENT, Trajectory
+from gflow.trajectory import DESCENT, Trajectory, file_sha256
 from gflow.trajectory.rows import installed_version
 
 FILE_NAME = "analysis.json"
@@ -31,18 +31,22 @@ def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findin
     unknown = sorted(set(names) - ANALYZERS.keys())
     if unknown:
         raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")
+    path, about = trajectory.path.parent / FILE_NAME, identity(trajectory)
     with threadpool_limits(limits=1):  # small matrices, as in a run
         found = findings(trajectory, names)
-    path, about = trajectory.path.parent / FILE_NAME, identity(trajectory)
     content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
     write_json(path, content | found.to_json())
     return found
 
 
 def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
-    """What a result is about: the run and how far it had come."""
+    """What a result is about: the run, the bytes of its file, and how far it had come.
+
+    To be taken before the work: what changes meanwhile was not looked at.
+    """
     return {
         "scenario_sha256": trajectory.scenario_sha256,
+        "trajectory_sha256": file_sha256(trajectory.path),
         "n_rows": trajectory.n_rows,
         "log1p_time": float(trajectory.read("log1p_time", -1)),
         "outcome": trajectory.outcome,

@@ -29,7 +29,7 @@ from gflow.pipeline.plan import COMPARISON_FILE_NAME, CompareCallback, ComparePr
 from gflow.pipeline.run import header
 from gflow.pipeline.simulation import Say
 from gflow.scenario import Scenario
-from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, Header, Trajectory, open_trajectory
+from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, Header, Trajectory, file_sha256, open_trajectory
 
 FLOW_FACTS = ("engine", "method", "rtol", "atol")
 GO_ON = "go on with the same command and --resume"
@@ -46,6 +46,7 @@ class SideBySide:
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
         self._subject = Subject.of(trajectory)
         self._setup = Setup(self._subject.problem, _start(trajectory))
+        self._about = _about(trajectory)
         self._made = _header(trajectory, scenario, self._setup, plan, manner)
 
     def resume(self, modified: bool, command: str, say: Say) -> Comparison:
@@ -80,7 +81,7 @@ class SideBySide:
                 descent, ended = open_trajectory(self._path), file.ledger.ended
                 seen = beside.follow(descent, ended, alive, self._counted("flow"))
                 warning = precision_warning(self._manner, file.ledger.largest_margin)
-                labels = Labels(_about(self._trajectory), command, () if warning is None else (warning,))
+                labels = Labels(self._about, command, () if warning is None else (warning,))
                 found = composed(seen, self._subject, plan, self._manner, self._scenario.flow.rtol, labels)
                 if flows is not None:
                     found = replace(found, modified=beside.modified(seen, flows, alive, self._counted("modified")))
@@ -112,7 +113,7 @@ class SideBySide:
             same = _options(found.command) == _options(command)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # there is none, or none that can be read: it is worked out again
-        return found if same and found.trajectory == _about(self._trajectory) else None
+        return found if same and found.trajectory == self._about else None
 
     def _check_room(self) -> None:
         row = row_bytes(self._scenario, self._setup.problem.samples, self._setup.problem.coordinates().shape[-1])
@@ -180,6 +181,7 @@ def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, plan: Plan
 def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
     return {
         "scenario_sha256": trajectory.scenario_sha256,
+        "trajectory_sha256": file_sha256(trajectory.path),
         "name": trajectory.facts.get("name"),
         "n_rows": trajectory.n_rows,
         "outcome": trajectory.outcome,

@@ -34,7 +34,7 @@ def verify(trajectory: Trajectory, progress: Callback | None = None) -> Verifica
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
-    path = trajectory.path.with_name(VERIFY_FILE_NAME)
+    path, about = trajectory.path.with_name(VERIFY_FILE_NAME), identity(trajectory)
     with Interruption() as interruption, threadpool_limits(limits=1):  # small matrices, as in a run
 
         def alive(at: LadderProgress) -> None:
@@ -44,7 +44,7 @@ def verify(trajectory: Trajectory, progress: Callback | None = None) -> Verifica
                 progress(at)
 
         checks = _checks(trajectory, alive)
-    found = Verification.of(installed_version(), identity(trajectory), checks)
+    found = Verification.of(installed_version(), about, checks)
     write_json(path, found.to_json())
     return found
 

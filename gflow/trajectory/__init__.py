@@ -1,6 +1,7 @@
 """Trajectories on disk: what is kept of a run, and the file that keeps it."""
 
 from gflow.trajectory.agreement import first_difference
+from gflow.trajectory.digest import file_sha256
 from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
 from gflow.trajectory.lock import sole_writer
 from gflow.trajectory.reader import Events, Trajectory, open_trajectory
@@ -21,6 +22,7 @@ __all__ = [
     "Target",
     "Trajectory",
     "TrajectoryWriter",
+    "file_sha256",
     "first_difference",
     "open_trajectory",
     "sole_writer",

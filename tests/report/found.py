@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Trajectory, file_sha256
 
 Json = dict[str, Any]  # a JSON object
 
@@ -54,7 +54,11 @@ def analysis_of(trajectory: Trajectory) -> Json:
 
 
 def identity(trajectory: Trajectory) -> Json:
-    return {"scenario_sha256": trajectory.scenario_sha256, "n_rows": trajectory.n_rows}
+    return {
+        "scenario_sha256": trajectory.scenario_sha256,
+        "trajectory_sha256": file_sha256(trajectory.path),
+        "n_rows": trajectory.n_rows,
+    }
 
 
 def claim(name: str, verdict: str, **conclusion: float) -> Json:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -33,7 +34,7 @@ from gflow.report.page.figures import (
 )
 from gflow.scenario import parse_scenario
 from gflow.trajectory import FILE_NAME, Trajectory, TrajectoryWriter, open_trajectory
-from tests.report.found import Json, analysis_of, claim, comparison_of
+from tests.report.found import Json, analysis_of, claim, comparison_of, identity
 from tests.trajectory.synthetic import CASES, HEADER, SERIES_NAMES, Case, events_up_to, row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -408,6 +409,27 @@ def test_the_command_uses_what_fits_and_says_what_does_not(late: Trajectory, tmp
     assert {path.stem for path in (tmp_path / "figures").glob("*.svg")} == FLOW_FIGURES
     elsewhere = CliRunner().invoke(main, ["report", str(tmp_path / FILE_NAME), "--out", str(tmp_path / "a" / "b.html")])
     assert elsewhere.exit_code == 0 and (tmp_path / "a" / "b.html").read_text(encoding="utf-8") == page
+
+
+def touched(path: Path) -> None:
+    """One margin is another number; everything that is said about the run stays."""
+    with h5py.File(path, "r+") as file:
+        file["margins"][2, 1] += 1e-3
+
+
+@pytest.mark.parametrize("name", ["analysis", "comparison", "verification"])
+def test_what_was_found_about_other_bytes_is_left_aside(tiny: Trajectory, name: str) -> None:
+    """The same rows of the same scenario, one number changed; and a file that does not say of which bytes it is."""
+    path = tiny.path.parent / ("verify.json" if name == "verification" else f"{name}.json")
+    content = {"trajectory": identity(tiny)}
+    path.write_text(json.dumps(content))
+    assert getattr(found_beside(tiny), name) == content
+    touched(tiny.path)
+    aside = found_beside(open_trajectory(tiny.path))
+    assert getattr(aside, name) is None and f"{path.name} is of another state of this run" in aside.notes[0]
+    older = {key: value for key, value in identity(open_trajectory(tiny.path)).items() if key != "trajectory_sha256"}
+    path.write_text(json.dumps({"trajectory": older}))
+    assert getattr(found_beside(tiny), name) is None
 
 
 @pytest.mark.parametrize(

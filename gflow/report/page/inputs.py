@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from gflow.errors import ReportError
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Trajectory, file_sha256
 
 ANALYSIS, COMPARISON, VERIFICATION = "analysis.json", "comparison.json", "verify.json"
 COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare", VERIFICATION: "gflow verify"}
@@ -32,7 +32,8 @@ def found_beside(trajectory: Trajectory) -> Beside:
     """The JSON files of the run folder, as far as they fit; ReportError: one is no JSON object."""
     folder = trajectory.path.parent
     found = {name: read_object(folder / name) for name in COMMANDS}
-    fitting = {name: content for name, content in found.items() if content is not None and fits(content, trajectory)}
+    about = identity(trajectory)
+    fitting = {name: content for name, content in found.items() if content is not None and fits(content, about)}
     notes = [
         f"{folder / name} is of another state of this run and is left aside: run {COMMANDS[name]} again"
         for name, content in found.items()
@@ -41,11 +42,19 @@ def found_beside(trajectory: Trajectory) -> Beside:
     return Beside(fitting.get(ANALYSIS), fitting.get(COMPARISON), fitting.get(VERIFICATION), tuple(notes))
 
 
-def fits(content: Mapping[str, Any], trajectory: Trajectory) -> bool:
-    """Is it about these rows of this scenario?"""
+def identity(trajectory: Trajectory) -> dict[str, str | int]:
+    """What a file has to say of the run that it is about: these rows of this scenario, to the byte."""
+    return {
+        "scenario_sha256": trajectory.scenario_sha256,
+        "trajectory_sha256": file_sha256(trajectory.path),
+        "n_rows": trajectory.n_rows,
+    }
+
+
+def fits(content: Mapping[str, Any], about: Mapping[str, str | int]) -> bool:
+    """Is it about this state of the run (see `identity`)?  One that does not say all of it is not."""
     of = content.get("trajectory")
-    expected = {"scenario_sha256": trajectory.scenario_sha256, "n_rows": trajectory.n_rows}
-    return isinstance(of, Mapping) and {name: of.get(name) for name in expected} == expected
+    return isinstance(of, Mapping) and {name: of.get(name) for name in about} == about
 
 
 def read_object(path: Path) -> Mapping[str, Any] | None:

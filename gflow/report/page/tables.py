@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gflow.report.lines import size_text, time_text
 from gflow.report.page.answers import Tone, tone_of
 from gflow.report.page.figures.descent import eta_text
 from gflow.report.summary import flat_text
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Trajectory, file_sha256
 
 Json = Mapping[str, Any]
 NOTHING = "–"
-BLOCK = 1 << 20
 PAPERS = {"frei": "Frei et al.", "kou": "Kou et al.", "chatterji": "Chatterji et al.", "telgarsky": "Telgarsky"}
 
 
@@ -157,14 +154,6 @@ def file_rows(trajectory: Trajectory) -> dict[str, str]:
         "SHA-256 of the trajectory": file_sha256(path),
         "SHA-256 of the scenario": trajectory.scenario_sha256,
     }
-
-
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def provenance_rows(entry: Json) -> dict[str, str]:
