@@ -36,31 +36,40 @@ def outcome_of(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
 
 def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event], rounding: float) -> str:
     """How the run ended at this state, with the remedy where there is one.  rounding: of the margins."""
-    reached = when(state)
+    said = opening(outcome, state.v, state.log_loss)
     match outcome:
-        case Outcome.TIME:
-            return f"reached t = {np.expm1(state.v):.6g}" if state.v < 700.0 else f"reached {reached}"
-        case Outcome.LOG_TIME:
-            return f"reached {reached}"
-        case Outcome.LOG_LOSS:
-            return f"reached log loss = {state.log_loss:.6g} at {reached}"
-        case Outcome.CERTIFIED:
-            return f"the activation pattern is proved to stay as it is for ever from {reached} on"
         case Outcome.STEP_UNDERFLOW:
             remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
-            return f"stopped at {reached}: {cut.failure}; {remedy}"
+            return f"{said}: {cut.failure}; {remedy}"
         case Outcome.PRECISION:
             return unresolved(state, rounding)
         case Outcome.BUDGET:
-            return f"stopped at {reached}: {cut.spent}"
-        case Outcome.STATIONARY:
-            return f"stationary at {reached}"
+            return f"{said}: {cut.spent}"
         case Outcome.EVENTS_ACCUMULATE:
             hover = "it hovers there within the error of the integrator: try a smaller flow.rtol or flow.method=DOP853"
             return (
-                f"stopped at {reached}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
+                f"{said}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
                 f"a change of sides{_last_at(cut, events)}; {hover}"
             )
+        case _:
+            return said
+
+
+def opening(outcome: Outcome, v: float, log_loss: float) -> str:
+    """How the sentence begins, or all of it: what the outcome and the last state say, at log(1 + t) = v."""
+    match outcome:
+        case Outcome.TIME if v < 700.0:
+            return f"reached t = {np.expm1(v):.6g}"
+        case Outcome.TIME | Outcome.LOG_TIME:
+            return f"reached {at_time(v)}"
+        case Outcome.LOG_LOSS:
+            return f"reached log loss = {log_loss:.6g} at {at_time(v)}"
+        case Outcome.CERTIFIED:
+            return f"the activation pattern is proved to stay as it is for ever from {at_time(v)} on"
+        case Outcome.STATIONARY:
+            return f"stationary at {at_time(v)}"
+        case _:
+            return f"stopped at {at_time(v)}"
 
 
 def _last_at(cut: Cut, events: Sequence[Event]) -> str:
@@ -80,5 +89,10 @@ def unresolved(state: FlowState, rounding: float) -> str:
 
 def when(state: FlowState) -> str:
     """The time of a state, as log t."""
-    log_t = log_time(state.v)
+    return at_time(state.v)
+
+
+def at_time(v: float) -> str:
+    """The time log(1 + t) = v, as log t."""
+    log_t = log_time(v)
     return "t = 0" if log_t is None else f"log t = {log_t:.6g}"

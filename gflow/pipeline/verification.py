@@ -13,7 +13,10 @@ from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
 from gflow.trajectory.rows import installed_version
 from gflow.verification.check import Check, Verification, not_applicable
+from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
+from gflow.verification.event_times import event_times
+from gflow.verification.extremes import extremes
 from gflow.verification.identities import identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
@@ -21,7 +24,7 @@ from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
-from gflow.verification.stability import agreement
+from gflow.verification.stability import agreement, told
 
 VERIFY_FILE_NAME = "verify.json"
 
@@ -61,7 +64,8 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
             *(not_applicable(group, "all", why) for group in ("events", "invariants", "identities", "again")),
         ]
     checks += [*recomputation(material), *event_log(material)]
-    checks += [*invariants(material), *dual_masses(material)]
+    checks += [*invariants(material), *dual_masses(material), *ending(material, scenario)]
     chosen, left = rungs(material)
     runs = list(all_again(material, chosen, progress))
-    return [*checks, *identities(material, runs), *agreement(material, runs, left)]
+    beside = [told(material, check) for check in (event_times(material, runs), *extremes(material, runs))]
+    return [*checks, *beside, *identities(material, runs), *agreement(material, runs, left)]

@@ -11,7 +11,7 @@ judged as far as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,10 +26,12 @@ from gflow.flow.engine import Engine, Maker
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
+from gflow.trajectory.extremes import Extremes
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
 from gflow.verification.sums import Sums
 from gflow.verification.tape import Tape, TapedChoice, TapedEngine
+from gflow.verification.timing import TimedEngine
 
 Array = NDArray[np.float64]
 
@@ -72,7 +74,8 @@ class Manner:
 class Rung:
     """One integration: its name, how it is done, the rows it goes to (increasing), and whether that is all the way.
 
-    budget: what it may cost; taped: are the identities integrated along it?
+    budget: what it may cost; taped: are the identities integrated along it, and the extremes kept?  timed: is it noted
+    how well the times of its events are determined?
     """
 
     name: str
@@ -81,6 +84,7 @@ class Rung:
     whole: bool
     budget: Budget = Budget()
     taped: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Reached:
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
+    extremes: the running ones, by the names of `layout.EXTREMES`.
     """
 
     row: int
@@ -100,16 +105,21 @@ class Reached:
     sums: Sums | None
     clock: float
     resting: bool
+    extremes: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What an integration came to: rows, events, and how it ended if that was before its last row."""
+    """What an integration came to: rows, events, and how it ended if that was before its last row.
+
+    leverages: of each event, if it was timed (`timing`).
+    """
 
     rung: Rung
     reached: tuple[Reached, ...]
     events: tuple[Event, ...]
     stopped: Finish | None
+    leverages: tuple[float, ...] = ()
 
     @property
     def last_event(self) -> float | None:
@@ -147,7 +157,7 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
             left.append((name, f"tolerances cannot be tightened below {TIGHTEST:g}"))
             continue
         previous = manner.tolerances.rtol
-        found.append(Rung(name, manner, whole, True, _budget(material, whole), taped=not found))
+        found.append(Rung(name, manner, whole, True, _budget(material, whole), taped=not found, timed=bool(found)))
     short = _spread(_short_row(material))
     for name, changed in (("other method", _other_method(own)), ("other engine", _other_engine(material, own))):
         if changed is None:
@@ -182,7 +192,7 @@ def _other_engine(material: Material, own: Manner) -> Manner | None:
 def _last_row(material: Material) -> int:
     """The last row, or the one before it if a limit ended the run there: that instant is not the flow's alone."""
     outcome = material.trajectory.outcome
-    limited = outcome is not None and Outcome(outcome).is_limit
+    limited = outcome in {each.value for each in Outcome if each.is_limit}
     return material.trajectory.n_rows - (2 if limited else 1)
 
 
@@ -206,7 +216,8 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung; progress may raise to stop it."""
     v, tape = material.v[list(rung.rows)], _tape(material) if rung.taped else None
     choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
-    engine = engine_of(material, rung.manner, Engine if tape is None else partial(TapedEngine, tape))
+    leverages, extremes = list[float](), Extremes(material.problem)
+    engine = engine_of(material, rung.manner, _maker(rung, tape, leverages))
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     reached, events = list[Reached](), list[Event]()
     stopped: Finish | None = None
@@ -217,15 +228,24 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
             events.append(said)
         elif isinstance(said, Measure):
             measure = said  # the flow is measured before each row
+            extremes.update(said)
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
             assert measure is not None
             gaps, sums = _gaps(material, rung.rows[len(reached)], said.state), None if tape is None else tape.read()
             clock = said.checkpoint.state.v, said.checkpoint.resting
-            reached.append(Reached(rung.rows[len(reached)], said.state, len(events), *gaps, measure, sums, *clock))
+            row, met = rung.rows[len(reached)], extremes.values()
+            reached.append(Reached(row, said.state, len(events), *gaps, measure, sums, *clock, met))
         elif isinstance(said, Finish) and len(reached) < v.size:
             stopped = said
         progress(LadderProgress(rung.name, len(reached), len(rung.rows)))
-    return Again(rung, tuple(reached), tuple(events), stopped)
+    return Again(rung, tuple(reached), tuple(events), stopped, tuple(leverages))
+
+
+def _maker(rung: Rung, tape: Tape | None, leverages: list[float]) -> Maker:
+    """The engine that notes what the rung wants to know."""
+    if tape is not None:
+        return partial(TapedEngine, tape)
+    return partial(TimedEngine, leverages) if rung.timed else Engine
 
 
 def _tape(material: Material) -> Tape:

@@ -33,10 +33,10 @@ def agreement(material: Material, runs: Sequence[Again], left: Sequence[tuple[st
         concluded = [not_decided(CONCLUSIONS, "stable", why)]
     else:
         concluded = _conclusions(material, tightened)
-    return [_told(material, check) for check in (*found, *concluded)]
+    return [told(material, check) for check in (*found, *concluded)]
 
 
-def _told(material: Material, check: Check) -> Check:
+def told(material: Material, check: Check) -> Check:
     """A disagreement where the solution is not unique is no error of either."""
     if check.verdict != "fail" or NOT_UNIQUE not in (material.trajectory.outcome_sentence or ""):
         return check

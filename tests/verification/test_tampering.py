@@ -12,13 +12,17 @@ from gflow.analysis.subject import Subject
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
+from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
+from gflow.verification.event_times import event_times
+from gflow.verification.extremes import extremes
 from gflow.verification.invariants import invariants
+from gflow.verification.ladder import Again, again, rungs
 from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
-from tests.verification.runs import Change, changed, failing, named
+from tests.verification.runs import Change, changed, failing, named, run
 
 File = Any  # an open h5py.File
 ROW = 7
@@ -35,7 +39,22 @@ def quick(trajectory: Trajectory) -> list[Check]:
         *event_log(material),
         *invariants(material),
         *dual_masses(material),
+        *ending(material, scenario),
     ]
+
+
+@pytest.fixture(scope="module")
+def again_and_again(clean: Trajectory) -> list[Again]:
+    """The flow of the clean run integrated with tolerances 10 and 100 times tighter; a change of the file is none of
+    theirs."""
+    material = Material(clean, Subject.of(clean).problem)
+    return [again(material, rung, lambda _: None) for rung in rungs(material)[0][:2]]
+
+
+def beside(trajectory: Trajectory, runs: list[Again]) -> list[Check]:
+    """What is judged along these integrations."""
+    material = Material(trajectory, Subject.of(trajectory).problem)
+    return [event_times(material, runs), *extremes(material, runs)]
 
 
 def add(name: str, index: Any, amount: float) -> Change:  # Any: an index of numpy
@@ -95,6 +114,35 @@ def returned(file: File) -> None:
     file["inner"][ROW, 1] = file["inner"][0, 1]
 
 
+def ended(outcome: str, sentence: str | None = None) -> Change:
+    """Another outcome than `log_time`, with another sentence if one is given."""
+
+    def change(file: File) -> None:
+        file.attrs["outcome"] = outcome
+        file.attrs["outcome_sentence"] = sentence or file.attrs["outcome_sentence"]
+
+    return change
+
+
+def told(sentence: str) -> Change:
+    """Another sentence."""
+    return lambda file: file.attrs.__setitem__("outcome_sentence", sentence)
+
+
+def fewer_rows(file: File) -> None:
+    """The last three rows are not committed, and the outcome stays."""
+    file.attrs["n_committed"] -= 3
+
+
+def times(name: str, index: Any, factor: float) -> Change:  # Any: an index of numpy
+    """Multiply one entry."""
+
+    def change(file: File) -> None:
+        file[name][index] = file[name][index] * factor
+
+    return change
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "margin": (add("margins", (ROW, 2), 1e-6), "rows: margins"),
     "inner": (add("inner", (ROW, 1, 0), 1e-6), "rows: margins"),
@@ -119,6 +167,15 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "tau ahead": (add("tau", slice(ROW, None), 10.0), "invariants: clock"),
     "margin fell": (add("series/sup_margin_fall", slice(ROW, None), 1e-5), "invariants: smoothed margin"),
     "norm fell": (add("series/sup_norm_fall", slice(ROW, None), 1e-5), "invariants: norm"),
+    "fewer rows": (fewer_rows, "ending: outcome"),
+    "fewer rows, sentence": (fewer_rows, "ending: sentence"),
+    "no such outcome": (ended("victory"), "ending: outcome"),
+    "an end that was not asked for": (ended("log_loss"), "ending: outcome"),
+    "an end on the other clock": (ended("time"), "ending: outcome"),
+    "a proof that was not asked for": (ended("certified"), "ending: outcome"),
+    "a budget that there was not": (ended("budget", "stopped at log t = 3: 5 steps"), "ending: outcome"),
+    "another sentence": (told("reached log t = 5"), "ending: sentence"),
+    "no sentence": (told(""), "ending: sentence"),
     "other data": (add("X", (0, 0), 1e-9), "rows: scenario"),
     "other start": (add("W_initial", (0, 0), 1e-9), "rows: scenario"),
 }
@@ -174,3 +231,41 @@ def test_numbers_that_cannot_be(clean: Trajectory, tmp_path: Path, name: str, va
     trajectory = changed(clean, tmp_path, change)
     material = Material(trajectory, Subject.of(trajectory).problem)
     assert failing(soundness(material)) == {"rows: order" if name == "tau" else "rows: finite"}
+
+
+LATER: dict[str, tuple[Change, str]] = {
+    "event time": (times("events/log1p_time", 2, 1.001), "events: times"),
+    "last event time": (times("events/log1p_time", -1, 1.0 + 1e-5), "events: times"),
+    "largest ratio": (times("series/sup_gradient_ratio", -1, 1.5), "extremes: again"),
+    "margins apart": (add("series/sup_margin_gap", slice(ROW, None), -0.3), "extremes: rows"),
+    "least rate": (times("series/inf_margin_rate", slice(None), 0.95), "extremes: again"),
+}
+
+
+def test_an_untouched_run_passes_beside_the_integrations(clean: Trajectory, again_and_again: list[Again]) -> None:
+    checks = beside(clean, again_and_again)
+    assert [check.verdict for check in checks] == ["pass"] * 3
+    assert all(check.value is not None and check.bound is not None for check in checks)
+    assert all((check.value or 0.0) < 0.1 * (check.bound or 0.0) for check in checks)
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_a_changed_file_fails_beside_the_integrations(
+    clean: Trajectory, again_and_again: list[Again], tmp_path: Path, what: str
+) -> None:
+    change, check = LATER[what]
+    assert check in failing(beside(changed(clean, tmp_path, change), again_and_again))
+
+
+def test_the_end_of_a_run_on_the_loss_or_by_a_budget_fits(tmp_path: Path) -> None:
+    """And the loss that is said to be reached is that of the last row."""
+    lost = run(tmp_path / "loss", "flow.until={log_loss: -1.0}")
+    assert lost.outcome == "log_loss" and failing(quick(lost)) == set()
+    nearly = changed(lost, tmp_path / "nearly", lambda file: file.attrs.__setitem__("n_committed", lost.n_rows - 1))
+    assert {"ending: outcome", "ending: sentence"} <= failing(quick(nearly))
+    spent = run(tmp_path / "budget", "flow.budget={steps: 8}")
+    assert spent.outcome == "budget" and failing(quick(spent)) == set()
+    proved = run(tmp_path / "proof", "flow.until={certified: true}")
+    assert proved.outcome == "certified" and failing(quick(proved)) == set()
+    early = changed(proved, tmp_path / "early", lambda file: file.attrs.__setitem__("n_committed", 3))
+    assert "ending: outcome" in failing(quick(early))

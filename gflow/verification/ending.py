@@ -1,0 +1,88 @@
+"""The end that a run says it had against its last row and the ends that its scenario asked for."""
+
+from __future__ import annotations
+
+from gflow.build import build_until
+from gflow.flow.certified import foreseen
+from gflow.flow.ending import opening
+from gflow.flow.state import Outcome
+from gflow.flow.stopping import Until
+from gflow.scenario import Scenario
+from gflow.verification.check import Check, bounded, not_applicable
+from gflow.verification.material import Material
+
+GROUP, OUTCOME, SENTENCE = "ending", "outcome", "sentence"
+
+# An end on the clock is shown as it was asked for; one on the loss is a root, found to rounding along the engine's own
+# loss, from which that of the stored margins differs by what steps of rtol leave.
+ROUNDING = 1e-13
+FACTOR = 100.0
+
+
+def ending(material: Material, scenario: Scenario) -> list[Check]:
+    """Does the outcome fit the last row, and the sentence the outcome?  Nothing is said of a run that goes on."""
+    said = material.trajectory.outcome
+    if said is None:
+        why = "the run has not ended"
+        return [not_applicable(GROUP, name, why) for name in (OUTCOME, SENTENCE)]
+    if said not in {outcome.value for outcome in Outcome}:
+        return [Check(GROUP, name, "fail", None, None, f"there is no outcome {said!r}") for name in (OUTCOME, SENTENCE)]
+    outcome = Outcome(said)
+    return [_outcome(material, scenario, outcome), _sentence(material, outcome)]
+
+
+def _outcome(material: Material, scenario: Scenario, outcome: Outcome) -> Check:
+    """Is the last row where a run with this outcome ends, and not behind an end that was to come first?"""
+    until = build_until(scenario)
+    if not _asked(scenario, until, outcome):
+        return Check(GROUP, OUTCOME, "fail", None, None, f"the scenario asks for no end that gives {outcome.value!r}")
+    if outcome is Outcome.CERTIFIED and not _proved(material):
+        return Check(GROUP, OUTCOME, "fail", None, None, "the pattern of the last row is not proved to stay")
+    clock, loss = _beyond(material, until)
+    clock = abs(clock) if outcome in (Outcome.TIME, Outcome.LOG_TIME) else clock
+    loss = abs(loss) if outcome is Outcome.LOG_LOSS else loss
+    bound = FACTOR * material.rtol
+    if clock > ROUNDING:
+        told = f"outcome {outcome.value}: log(1 + t) of the last row off, or behind, the end on the clock, relative"
+        return bounded(GROUP, OUTCOME, clock, ROUNDING, told)
+    told = f"outcome {outcome.value}: log L of the last row off, or behind, the end on the loss, relative"
+    return bounded(GROUP, OUTCOME, max(loss, 0.0), bound, told)
+
+
+def _asked(scenario: Scenario, until: Until, outcome: Outcome) -> bool:
+    """Can a run of this scenario end so?  A limit may stop any, a budget only one that has one."""
+    match outcome:
+        case Outcome.TIME | Outcome.LOG_TIME:
+            return until.v_end is not None and until.outcome is outcome
+        case Outcome.LOG_LOSS:
+            return until.log_loss is not None
+        case Outcome.CERTIFIED:
+            return until.certified
+        case Outcome.BUDGET:
+            return scenario.flow.budget is not None
+        case _:
+            return True
+
+
+def _beyond(material: Material, until: Until) -> tuple[float, float]:
+    """How far the last row is behind the ends on the clock and on the loss, relative; -inf where there is none."""
+    v, log_loss = float(material.v[-1]), float(material.log_loss[-1])
+    clock = float("-inf") if until.v_end is None else (v - until.v_end) / (1.0 + until.v_end)
+    loss = float("-inf") if until.log_loss is None else (until.log_loss - log_loss) / (1.0 + abs(until.log_loss))
+    return clock, loss
+
+
+def _proved(material: Material) -> bool:
+    """Has the last row a pattern that is proved to stay?"""
+    at = material.snapshot(material.trajectory.n_rows - 1)
+    finding, _ = foreseen(material.problem, at.pattern[:, material.problem.surfaces.first_sample], at.U)
+    return finding.proved
+
+
+def _sentence(material: Material, outcome: Outcome) -> Check:
+    """Does it begin as gflow begins it for this outcome at the last row?"""
+    expected = opening(outcome, float(material.v[-1]), float(material.log_loss[-1]))
+    stored = material.trajectory.outcome_sentence or ""
+    fits = stored.startswith(expected) and stored[len(expected) :][:1] in ("", ";", ":")
+    told = f"for this outcome and the last row it has to begin with {expected!r}"
+    return bounded(GROUP, SENTENCE, float(not fits), 0.0, told if fits else f"it is {stored!r}: {told}")

@@ -1,0 +1,67 @@
+"""The time of every event against that of the same event in the flow integrated again, with the tightest tolerances."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from gflow.verification.check import Check, bounded, not_applicable
+from gflow.verification.ladder import Again
+from gflow.verification.material import Material
+
+GROUP, NAME = "events", "times"
+
+# The state is known to so many rtol at its events; where the rows of both show it to be less well, to so many times
+# their gap, as far as rows may be apart at all.  Runs measured at rtol 1e-8 stayed below 0.1 rtol.
+STEPS, FACTOR = 10.0, 100.0
+
+
+def event_times(material: Material, runs: Sequence[Again]) -> Check:
+    """log(1 + t) of each event that both have (a pair, what it did, and how often it had done so before)."""
+    run = next((run for run in runs if run.rung.timed and run.reached), None)
+    if not material.problem.network.curved:
+        return not_applicable(GROUP, NAME, "there are no kinks")
+    if not material.trajectory.records_events:
+        return not_applicable(GROUP, NAME, "this run does not keep its events (record.events)")
+    if run is None:
+        return not_applicable(GROUP, NAME, "no integration with tolerances 100 times tighter reached a row")
+    if not run.events or not len(material.trajectory.events):
+        return not_applicable(GROUP, NAME, "no pair ever switched")
+    return _judged(material, run)
+
+
+def _judged(material: Material, run: Again) -> Check:
+    """The largest gap, over max(1, v) or over what a change of the state by all of itself would do."""
+    events, first = material.trajectory.events, material.problem.surfaces.first_sample
+    ours = _places(zip(events.neuron.tolist(), events.sample.tolist(), events.kind.tolist(), strict=True))
+    theirs = _places((event.neuron, int(first[event.surface]), int(event.kind)) for event in run.events)
+    both = [entry for entry in theirs if entry in ours]
+    told = f"log(1 + t) of {len(both)} events (of {len(theirs)} in the integration again), over max(1, log(1 + t)) or "
+    told += "the shift per relative change of the state"
+    if not both:
+        return not_applicable(GROUP, NAME, f"{told}: none is in both")
+    at, there = np.array([ours[entry] for entry in both]), np.array([theirs[entry] for entry in both])
+    v, again = events.log1p_time[at], np.array([event.v for event in run.events])[there]
+    scale = np.maximum(np.maximum(1.0, again), np.array(run.leverages)[there])
+    gaps = np.abs(v - again) / scale
+    worst = int(np.argmax(gaps))
+    told += f"; worst is entry {at[worst]}: {v[worst]:.9g} and {again[worst]:.9g}"
+    return bounded(GROUP, NAME, float(gaps[worst]), _bound(material, run), told)
+
+
+def _bound(material: Material, run: Again) -> float:
+    """The relative change of the state that is no disagreement."""
+    apart = max(max(at.weight_gap, at.margin_gap) for at in run.reached)
+    return float(np.clip(STEPS * apart, STEPS * material.rtol, FACTOR * material.rtol))
+
+
+def _places(entries: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int, int, int], int]:
+    """Where each entry (neuron, sample, kind) stands, known by how many equal ones came before, too."""
+    found: dict[tuple[int, int, int, int], int] = {}
+    seen: Counter[tuple[int, int, int]] = Counter()
+    for place, entry in enumerate(entries):
+        found[*entry, seen[entry]] = place
+        seen[entry] += 1
+    return found

@@ -1,0 +1,80 @@
+"""Running extremes against the rows, which they include, and against those of the flow integrated again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.problem.loss import log_mean
+from gflow.trajectory.layout import EXTREMES
+from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.ladder import Again
+from gflow.verification.material import Material
+
+Array = NDArray[np.float64]
+GROUP, ROWS, AGAIN = "extremes", "rows", "again"
+
+# The run measures a row on the state of its engine, whose margins steps of rtol leave so many rtol from the stored.
+STEPS = 10.0
+# Extremes are taken at accepted steps, which two integrations choose apart: between the steps of one a quantity bends
+# beyond its value at them.  Most extremes lie at events or ends, where both look: runs measured differed by 1e-8.
+BETWEEN_STEPS = 0.01
+
+
+def extremes(material: Material, runs: Sequence[Again]) -> list[Check]:
+    """One check at all rows, one along the integration that kept them."""
+    return [_rows(material), _again(material, runs)]
+
+
+def _rows(material: Material) -> Check:
+    """Quantities of which a row knows all: their extremes lie no less far out, at any row."""
+    series, worst = material.trajectory.series, Worst()
+    shown = _shown(material)
+    for name, values in shown.items():
+        if name in series:
+            out = values - series[name] if name.startswith("sup") else series[name] - values
+            size = np.maximum(1.0, np.abs(values))
+            worst.see(float((out / size).max()), int((out / size).argmax()))
+    told = f"{', '.join(shown)}: values of rows beyond them, over max(1, value); {worst.place}"
+    return bounded(GROUP, ROWS, max(worst.value, 0.0), STEPS * material.rtol, told)
+
+
+def _shown(material: Material) -> dict[str, Array]:
+    """(T,) each: what the rows show of some quantities."""
+    loss, series = material.problem.loss, material.trajectory.series
+    margins = list(material.rows("margins"))
+    log_g = [loss.log_slope(p) for p in margins]
+    return {
+        "sup_margin_gap": np.array([p.max() - p.min() for p in margins]),
+        "sup_log_g_ratio": np.array([g.max() - g.min() for g in log_g]),
+        "inf_min_margin": np.array([p.min() for p in margins]),
+        "inf_log_loss": np.array([log_mean(loss.log_value(p)) for p in margins]),
+        "sup_normalized_smoothed_margin": np.asarray(series["normalized_smoothed_margin"]),
+    }
+
+
+def _again(material: Material, runs: Sequence[Again]) -> Check:
+    """At the rows that the integration with tighter tolerances reached, each over its size along the run."""
+    run = next((run for run in runs if run.rung.taped and run.reached), None)
+    if run is None:
+        return not_applicable(GROUP, AGAIN, "no integration with tighter tolerances reached a row")
+    series, worst, which = material.trajectory.series, -np.inf, ("", 0)
+    last = run.reached[-1].row
+    for name in [name for name in EXTREMES if name in series]:
+        values = series[name]
+        size = float(np.abs(values[: last + 1]).max())
+        for at in run.reached:
+            found = at.extremes[name]
+            gap = abs(float(values[at.row]) - found) / max(size, abs(found), _least(material, at.row))
+            if not gap <= worst:
+                worst, which = gap, (name, at.row)
+    told = "largest gap to the extremes that the integration met at its own steps, over their size along the run: "
+    return bounded(GROUP, AGAIN, worst, BETWEEN_STEPS, f"{told}{which[0]} in row {which[1]}")
+
+
+def _least(material: Material, row: int) -> float:
+    """The size below which an extreme is what steps leave: 100 times what a margin is known to."""
+    largest = max(1.0, float(np.abs(material.trajectory.read("margins", row)).max()))
+    return 100.0 * STEPS * material.rtol * largest
