@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -100,6 +101,11 @@ def inspect(path: Path, as_json: bool) -> None:
     click.echo(json.dumps(inspection(trajectory), indent=2) if as_json else inspection_text(trajectory))
 
 
+def _warned(text: str) -> None:
+    """One line on stderr."""
+    click.echo(f"gflow: {text}", err=True)
+
+
 ANALYZERS = ("freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims")
 
 
@@ -118,7 +124,7 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
     from gflow.trajectory import open_trajectory
 
     trajectory = open_trajectory(path)
-    found = run(trajectory, names or None)
+    found = run(trajectory, names or None, _warned)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
         return
@@ -215,8 +221,9 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     folder = trajectory.path.parent
     found = found_beside(trajectory)
     if found.analysis is None and trajectory.kind == "flow":
-        run(trajectory)
+        made = run(trajectory, say=_warned)
         found = found_beside(trajectory)
+        found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
         click.echo(f"gflow: {note}", err=True)
     target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html", found.verification)
@@ -243,13 +250,16 @@ def verify(path: Path, as_json: bool) -> None:
     from gflow.report.verification import VerificationPrinter, verification_text
     from gflow.trajectory import open_trajectory
 
-    trajectory = open_trajectory(path)
+    trajectory, unsaved = open_trajectory(path), list[str]()
     with VerificationPrinter(sys.stderr, sys.stderr.isatty()) as printer:
-        found = run(trajectory, printer)
+        found = run(trajectory, printer, unsaved.append)
+    for text in unsaved:
+        _warned(text)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
     else:
-        click.echo(verification_text(found, trajectory, shutil.get_terminal_size((120, 24)).columns))
+        columns = shutil.get_terminal_size((120, 24)).columns
+        click.echo(verification_text(found, trajectory, columns, not unsaved))
     if not found.passed:
         click.get_current_context().exit(EXIT_NOT_VERIFIED)
 

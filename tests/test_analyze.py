@@ -17,7 +17,7 @@ import gflow
 from gflow.analysis.findings import ANALYZERS, plain
 from gflow.cli import ANALYZERS as OFFERED
 from gflow.cli import main
-from gflow.errors import GflowError, TrajectoryError
+from gflow.errors import GflowError
 from gflow.flow.state import Outcome
 from gflow.scenario import parse_scenario
 from tests.analysis.runs import GAUSSIAN
@@ -139,11 +139,20 @@ def test_refusals_in_python(tmp_path: Path) -> None:
     trajectory = simulated(tmp_path, 1.0)
     with pytest.raises(GflowError, match="analyzers spectrum are not known; there are freezing"):
         gflow.analyze(trajectory, ["spectrum"])
-    (tmp_path / "analysis.json").mkdir()
-    with pytest.raises(TrajectoryError, match=r"analysis\.json cannot be written"):
-        gflow.analyze(trajectory, ["rank"])
     with pytest.raises(ValueError, match="no result"):
         plain({"value": float("nan")})
+
+
+def test_a_folder_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
+    """The file that would be renamed is a folder: printed all the same, said in one line, the exit code as ever."""
+    trajectory = simulated(tmp_path, 1.0)
+    (tmp_path / "analysis.json.part").mkdir()
+    with pytest.warns(UserWarning, match=r"not saved: .*analysis\.json cannot be written"):
+        assert list(gflow.analyze(trajectory, ["rank"])) == ["rank"]
+    shown = CliRunner().invoke(main, ["analyze", str(tmp_path), "--only", "rank", "--json"])
+    assert shown.exit_code == 0 and list(json.loads(shown.stdout)) == ["rank"]
+    assert shown.stderr.count("\n") == 1 and "not saved" in shown.stderr
+    assert not (tmp_path / "analysis.json").exists()
 
 
 def test_a_run_can_end_at_its_proof(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from gflow.analysis.findings import ANALYZERS, Findings, findings
 from gflow.errors import GflowError
-from gflow.pipeline.json_file import write_json
+from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, Trajectory, file_sha256
 from gflow.trajectory.rows import installed_version
@@ -19,11 +19,14 @@ from gflow.trajectory.rows import installed_version
 FILE_NAME = "analysis.json"
 
 
-def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findings:
+def analyze(
+    trajectory: Trajectory, only: Sequence[str] | None = None, say: Callable[[str], None] | None = None
+) -> Findings:
     """Run the analyzers named in `only` (default: those of the scenario) and write `analysis.json` beside the file.
 
-    Entries that other analyzers left there are kept if they are about the same rows.  Raises GflowError for an
-    unknown analyzer and for a file of descent, TrajectoryError where the file cannot be written.
+    Entries that other analyzers left there are kept if they are about the same rows.  Where the file cannot be
+    written, say is called with a sentence (default: a warning).  Raises GflowError for an unknown analyzer and for a
+    file of descent.
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")
@@ -35,7 +38,7 @@ def analyze(trajectory: Trajectory, only: Sequence[str] | None = None) -> Findin
     with threadpool_limits(limits=1):  # small matrices, as in a run
         found = findings(trajectory, names)
     content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
-    write_json(path, content | found.to_json())
+    saved(path, content | found.to_json(), say)
     return found
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from threadpoolctl import threadpool_limits
 
 from gflow.analysis.subject import Subject
 from gflow.errors import GflowError
 from gflow.pipeline.analysis import identity
 from gflow.pipeline.interruption import Interruption
-from gflow.pipeline.json_file import write_json
+from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
 from gflow.trajectory.rows import installed_version
@@ -29,11 +31,14 @@ from gflow.verification.stability import agreement, told
 VERIFY_FILE_NAME = "verify.json"
 
 
-def verify(trajectory: Trajectory, progress: Callback | None = None) -> Verification:
+def verify(
+    trajectory: Trajectory, progress: Callback | None = None, say: Callable[[str], None] | None = None
+) -> Verification:
     """Check a run: its rows, its events, exact identities, and the flow integrated again; writes `verify.json`.
 
-    Raises GflowError for a file of descent, TrajectoryError where the file cannot be read or written.  An interruption
-    leaves no file behind: KeyboardInterrupt passes through, its message says so.
+    Where that cannot be written, say is called with a sentence (default: a warning).  Raises GflowError for a file of
+    descent, TrajectoryError where the file cannot be read.  An interruption leaves no file behind: KeyboardInterrupt
+    passes through, its message says so.
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
@@ -48,7 +53,7 @@ def verify(trajectory: Trajectory, progress: Callback | None = None) -> Verifica
 
         checks = _checks(trajectory, alive)
     found = Verification.of(installed_version(), about, checks)
-    write_json(path, found.to_json())
+    saved(path, found.to_json(), say)
     return found
 
 

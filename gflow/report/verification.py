@@ -27,11 +27,14 @@ def verification_line(progress: LadderProgress, with_bar: bool = True) -> str:
     return f"{text}  {bar(progress.done / max(progress.total, 1))}" if with_bar else text
 
 
-def verification_text(found: Verification, trajectory: Trajectory, columns: int = 120) -> str:
-    """The table, a paragraph for every check that fails or is not decided, and the summary."""
+def verification_text(found: Verification, trajectory: Trajectory, columns: int = 120, saved: bool = True) -> str:
+    """The table, a paragraph for every check that fails or is not decided, and the summary.  saved: is there a file?"""
     told = [check for check in found.checks if check.verdict in ("fail", "not decided")]
     said = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in told]
-    lines = {"Verdict": f"{found.verdict}: {found.summary}", "Saved": f"{trajectory.path.parent}: verify.json"}
+    lines = {
+        "Verdict": f"{found.verdict}: {found.summary}",
+        "Saved": f"{trajectory.path.parent}: verify.json" if saved else "no",
+    }
     return "\n\n".join([headline(trajectory), table_text(found, columns), *said, labelled(lines)])
 
 

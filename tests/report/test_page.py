@@ -411,6 +411,16 @@ def test_the_command_uses_what_fits_and_says_what_does_not(late: Trajectory, tmp
     assert elsewhere.exit_code == 0 and (tmp_path / "a" / "b.html").read_text(encoding="utf-8") == page
 
 
+def test_a_run_that_cannot_be_written_beside_is_reported_elsewhere(late: Trajectory, tmp_path: Path) -> None:
+    """It is analysed for the page alone, with a line that says so."""
+    locked, page = tmp_path / "locked", tmp_path / "page.html"
+    (locked / "analysis.json.part").mkdir(parents=True)
+    (locked / FILE_NAME).write_bytes(late.path.read_bytes())
+    done = CliRunner().invoke(main, ["report", str(locked), "--out", str(page)])
+    assert done.exit_code == 0 and "not saved" in done.stderr and not (locked / "analysis.json").exists()
+    assert "not analysed</span>" not in page.read_text(encoding="utf-8")
+
+
 def touched(path: Path) -> None:
     """One margin is another number; everything that is said about the run stays."""
     with h5py.File(path, "r+") as file:

@@ -160,6 +160,21 @@ def test_command_line(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["verify", str(tmp_path / "nowhere")]).exit_code == 2
 
 
+def test_a_folder_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
+    short = run(tmp_path, "model.width=6", log_time=0.5)
+    (tmp_path / "verify.json.part").mkdir()
+    shown = CliRunner().invoke(main, ["verify", str(tmp_path)])
+    assert shown.exit_code == 0 and "Verdict      pass" in shown.stdout and "Saved        no" in shown.stdout
+    assert [line for line in shown.stderr.splitlines() if "not saved" in line and "verify.json" in line]
+
+    def change(file: Any) -> None:  # Any: an open h5py.File
+        file["margins"][0, 0] = np.nan
+
+    changed(short, tmp_path / "wrong", change)
+    (tmp_path / "wrong" / "verify.json.part").mkdir()
+    assert CliRunner().invoke(main, ["verify", str(tmp_path / "wrong"), "--json"]).exit_code == 1
+
+
 def test_descent_is_refused(tmp_path: Path) -> None:
     trajectory = run(tmp_path, log_time=1.0)
     gflow.compare(trajectory, [0.1])
