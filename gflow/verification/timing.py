@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
-from gflow.field.transition import EventKind
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Event, FlowState, Notes
 
@@ -47,18 +46,15 @@ class TimedEngine(Engine):
 
 
 def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float) -> list[float]:
-    """Of each event; infinite where nothing falls (neurons that are judged by the hull of their velocities).
+    """Of each event: the lowest guard of its neuron fired.  Infinite where nothing falls (neurons judged by a hull).
 
     clock: d log(1 + t) / dtau, times what a relative error of the state is in the duals that pull: an error of margins.
     """
     found = []
     for event in events:  # a handful
         k = int(np.searchsorted(now.neurons, event.neuron))
-        if event.kind in (EventKind.LEAVE_UP, EventKind.LEAVE_DOWN):
-            fired = np.unravel_index(np.argmin(now.share[k]), now.share[k].shape)
-            ends = float(before.share[k][fired]), float(now.share[k][fired])
-        else:
-            ends = float(before.off[k, event.surface]), float(now.off[k, event.surface])
-        falls = (ends[0] - ends[1]) / BACK if np.isfinite(ends).all() else 0.0  # in units of rounding, per tau
-        found.append(clock / (ROUNDING * falls) if falls > 0.0 else np.inf)
+        at, earlier = (np.concatenate([values.off[k], values.share[k].ravel()]) for values in (now, before))
+        fired = int(np.argmin(at))
+        falls = (earlier[fired] - at[fired]) / BACK if np.isfinite(at[fired]) else 0.0  # in rounding, per tau
+        found.append(clock / (ROUNDING * float(falls)) if falls > 0.0 else np.inf)
     return found
