@@ -41,12 +41,11 @@ def _outcome(material: Material, scenario: Scenario, outcome: Outcome) -> Check:
     clock, loss = _beyond(material, until)
     clock = abs(clock) if outcome in (Outcome.TIME, Outcome.LOG_TIME) else clock
     loss = abs(loss) if outcome is Outcome.LOG_LOSS else loss
-    bound = FACTOR * material.rtol
-    if clock > ROUNDING:
-        told = f"outcome {outcome.value}: log(1 + t) of the last row off, or behind, the end on the clock, relative"
-        return bounded(GROUP, OUTCOME, clock, ROUNDING, told)
-    told = f"outcome {outcome.value}: log L of the last row off, or behind, the end on the loss, relative"
-    return bounded(GROUP, OUTCOME, max(loss, 0.0), bound, told)
+    told = f"outcome {outcome.value}: the last row off, or behind, the end on the"
+    on_clock = bounded(GROUP, OUTCOME, max(clock, 0.0), ROUNDING, f"{told} clock, in log(1 + t), relative")
+    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), FACTOR * material.rtol, f"{told} loss, in log L, relative")
+    asked, other = (on_loss, on_clock) if outcome is Outcome.LOG_LOSS else (on_clock, on_loss)
+    return other if other.verdict == "fail" else asked
 
 
 def _asked(scenario: Scenario, until: Until, outcome: Outcome) -> bool:
