@@ -109,6 +109,7 @@ class Ball:
         On S, K_SS e_S + K_SN e_N = x with x = -(change of log pi) + (change of P - kappa tau).  For the exponential
         loss P' - kappa = |pi - q_inf|_K^2 + 2 pi.s lies in [0, -2 dD/dtau]; for the logistic one within
         k e^-2P + e^-P pi.s of that.  So |x_S| in the norm of K_SS^-1 (of unit features), plus 2 |sum_N e_i h_i|.
+        None: no bound, or one that float64 does not hold (features of length 1e-160).
         """
         S, N = self.hard.support, ~self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
@@ -119,7 +120,9 @@ class Ball:
         if least <= 0.0:
             return None
         off = 2.0 * float((np.sqrt(np.diag(self.K)[N]) / self._slack()).max(initial=0.0)) * self.lost
-        return float(np.linalg.norm(x / length) / np.sqrt(least)) + off
+        with np.errstate(over="ignore"):
+            bound = float(np.linalg.norm(x / length) / np.sqrt(least)) + off
+        return bound if np.isfinite(bound) else None
 
 
 def _moved(hard: HardMargin, log_pi: Array) -> float:

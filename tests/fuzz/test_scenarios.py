@@ -97,6 +97,8 @@ REGRESSIONS = {
     110: "margins that move at 1e60 were an infinite relative rate in the file",
     163: "masses of no neuron, where all outer weights are 0",
     164: "a series for small numbers was summed for large ones, too",
+    356: "a bound of how far W wanders that is infinite was no JSON",
+    276: "the logarithm of |W| = 0 in a run from W = 0 that its budget ends",
     173: "the logarithm of t = 0 in a run of one row",
 }
 

@@ -37,7 +37,7 @@ def least_distance(gradients: Gradients, slope: float) -> Fit:
     best = polished(gradients, interior_point(gradients, none), none)
     determined = _determined(gradients, best)
     if not determined:
-        excess = (gradients.p - gradients.p.min()) / (gradients.size * max(gradients.length, TINY))
+        excess = _relative_excess(gradients)
         price = TIE * np.minimum(excess, 1.0)
         tied = polished(gradients, interior_point(gradients, price), price)
         if gradients.distance(tied) <= ALLOWED * gradients.distance(best) + NOTHING:
@@ -46,6 +46,12 @@ def least_distance(gradients: Gradients, slope: float) -> Fit:
     share = np.divide(best.nu, lam[gradients.margin], out=np.zeros_like(best.nu), where=lam[gradients.margin] > 0.0)
     slopes = slope + (1.0 - slope) * np.clip(share, 0.0, 1.0)
     return Fit(gradients.distance(best) * gradients.length, lam / gradients.units, slopes, determined)
+
+
+def _relative_excess(gradients: Gradients) -> Array:
+    """(p_c - min p) / (|h_c| |theta|), (N,), by one length at a time: their product leaves float64 before they do."""
+    with np.errstate(over="ignore"):  # from 1 on it makes no difference
+        return np.asarray((gradients.p - gradients.p.min()) / gradients.size / max(gradients.length, TINY))
 
 
 def _determined(gradients: Gradients, at: Weights) -> bool:

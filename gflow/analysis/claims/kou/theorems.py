@@ -147,11 +147,11 @@ def smooth_rates(subject: Subject) -> Claim:
             return Conclusion(False, fitted, 1.0)
         v, read = subject.log1p_time[-1:], subject.trajectory.read
         log_t = float(log_time(v)[0])
-        if log_t <= 0.0:
-            return Conclusion(True)
         norm = float(np.sqrt((subject.last.U**2).sum() + (subject.outside**2).sum()))
+        if log_t <= 0.0 or norm == 0.0:  # no constant at t <= 1, nor of a flow that has not left W = 0
+            return Conclusion(True)
         of_loss = abs(float(read("log_loss", -1)) + log_t - log(float(limit.multipliers.sum())))
-        of_norm = abs(log(norm / (log_t * float(np.linalg.norm(limit.U)))))
+        of_norm = abs(log(norm) - log(log_t) - log(float(np.linalg.norm(limit.U))))
         return Conclusion(True, constant=clipped_exp(max(of_loss, of_norm)), log1p_time=float(v[0]))
 
     limit = subject.limit
