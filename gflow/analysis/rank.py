@@ -127,7 +127,9 @@ def row_spread(A: Array, outer: Array, sign: int) -> float | None:
     chosen = outer * sign > 0.0
     if not chosen.any():
         return None
-    rows = A[chosen] / np.abs(outer[chosen, None])
+    sizes = np.abs(outer[chosen, None])
+    rows = A[chosen] * (sizes.min() / sizes)  # the unit of the rows makes no difference; this one fits float64
+    rows = rows / (np.abs(rows).max() or 1.0)
     mean = rows.mean(axis=0)
     size = float(np.linalg.norm(mean))
     return float(np.linalg.norm(rows - mean, axis=1).max()) / size if size > 0.0 else None

@@ -109,6 +109,8 @@ REGRESSIONS = {
     164: "a series for small numbers was summed for large ones, too",
     356: "a bound of how far W wanders that is infinite was no JSON",
     276: "the logarithm of |W| = 0 in a run from W = 0 that its budget ends",
+    416: "lengths of gradients and weights whose product is 0 divided by it",
+    700: "rows of W over outer weights of 1e-150 have squares that leave float64",
     173: "the logarithm of t = 0 in a run of one row",
 }
 
