@@ -18,7 +18,10 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
-    """rtol: relative error of each neuron's weights, absolute error of margins and of log t; atol: of weights."""
+    """rtol: relative error of each neuron's weights, absolute error of margins and of log t; atol: of weights.
+
+    Of margins in dual coordinates only: primal ones keep weights, and margins as well as those determine them.
+    """
 
     rtol: float
     atol: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,13 @@ from tests.fuzz.rows import check_cone, check_row
 RTOL = 1e-8
 
 
-def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Finish:
+Allowed = Callable[[Measure], float]
+
+
+def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None, allowed: Allowed | None = None) -> Finish:
     """Run a recipe, by the dual engine unless another is given; all it says is judged.  Returns how the run ended.
 
+    allowed: how far the loss may rise at a measure; by default what fits the dual engine, which keeps margins to rtol.
     Raises ScenarioError for sizes that `gflow simulate` refuses, too.
     """
     problem, W = built(recipe)
@@ -36,7 +40,8 @@ def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Fi
     until = until_log_time(recipe.log_time)
     finish = None
     items = simulate(engine, until, spaced("loglog", 5, until), Choice("auto"), account=Account(budget))
-    for item in judged(items, 100.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED):
+    rise = 100.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED
+    for item in judged(items, allowed or (lambda _: rise)):
         assert finish is None, "something was said after the end"
         finish = item if isinstance(item, Finish) else None
         if isinstance(item, Row) and recipe.is_moderate:
@@ -48,7 +53,7 @@ def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None) -> Fi
     return finish
 
 
-def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
+def judged(items: Iterator[Item], rise: Allowed) -> Iterator[Item]:
     """The items, each finite; the clock never runs back, and the loss never rises beyond rounding and `rise`."""
     v, lowest = 0.0, np.inf
     for item in items:
@@ -62,7 +67,7 @@ def judged(items: Iterator[Item], rise: float) -> Iterator[Item]:
                     f"not finite: {item}"
                 )
                 here = item.v
-                slack = 1e3 * margin_rounding(item.p) + rise
+                slack = 1e3 * margin_rounding(item.p) + rise(item)
                 assert item.log_loss <= lowest + slack, f"log loss rises from {lowest!r} to {item.log_loss!r}"
                 lowest = min(lowest, item.log_loss)
             case Event():
