@@ -58,6 +58,16 @@ def horizon(asked: float | None, flow_end: float, etas: Sequence[float]) -> floa
     return end
 
 
+def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
+    """What to know where `horizon` ends before the flow because nobody said how far; else None."""
+    if end != DEFAULT_STEPS * max(etas) or end >= flow_end:
+        return None
+    return (
+        f"descent ends at t = {end:g}, after {DEFAULT_STEPS:,} of its largest steps, and the run goes on beyond; "
+        "--until-time asks for another end"
+    )
+
+
 def record_steps(etas: Sequence[float], end: float) -> list[Index]:
     """The steps of each run that become rows: 0, about `ROWS` at times that the runs share, and its last, round(T/eta).
 

@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import expm1
 from pathlib import Path
 from typing import Any, Literal
 
 from gflow.analysis.subject import Subject
 from gflow.build import Setup, check_room, provenance, row_bytes
+from gflow.comparison.clock import cut_short
 from gflow.comparison.result import Comparison
 from gflow.descent import Checkpoint, Iterate
 from gflow.descent.loop import Item
@@ -80,14 +82,18 @@ class SideBySide:
             with _interrupted(f"{self._path} holds descent, but {COMPARISON_FILE_NAME} was not written; {GO_ON}"):
                 descent, ended = open_trajectory(self._path), file.ledger.ended
                 seen = beside.follow(descent, ended, alive, self._counted("flow"))
-                warning = precision_warning(self._manner, file.ledger.largest_margin)
-                labels = Labels(self._about, command, () if warning is None else (warning,))
+                labels = Labels(self._about, command, self._warnings(file.ledger.largest_margin))
                 found = composed(seen, self._subject, plan, self._manner, self._scenario.flow.rtol, labels)
                 if flows is not None:
                     found = replace(found, modified=beside.modified(seen, flows, alive, self._counted("modified")))
             write_json(self._path.with_name(COMPARISON_FILE_NAME), found.to_json())
         remove(self._path.with_name(CHECKPOINT_FILE_NAME))
         return found
+
+    def _warnings(self, largest_margin: float) -> tuple[str, ...]:
+        flow_end = expm1(min(float(self._trajectory.read("log1p_time", -1)), 700.0))
+        early = cut_short(self._plan.end, flow_end, self._plan.etas)
+        return tuple(said for said in (early, precision_warning(self._manner, largest_margin)) if said is not None)
 
     def _iterates(self, origin: Checkpoint) -> Sequence[Iterate]:
         return iterates_of(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)

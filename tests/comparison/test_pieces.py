@@ -10,6 +10,7 @@ import pytest
 from gflow.comparison.clock import (
     MOST_STEPS,
     checked_etas,
+    cut_short,
     first_tenth,
     horizon,
     record_steps,
@@ -103,6 +104,14 @@ def test_the_interval_is_that_of_the_regression() -> None:
 def test_step_sizes_that_cannot_be(etas: list[float]) -> None:
     with pytest.raises(GflowError, match="--eta"):
         checked_etas(etas)
+
+
+def test_an_end_that_nobody_asked_for_is_told() -> None:
+    etas = [0.1, 0.01]
+    said = cut_short(horizon(None, 1e300, etas), 1e300, etas)
+    assert said is not None and "t = 10000, after 100,000 of its largest steps" in said and "--until-time" in said
+    assert cut_short(horizon(None, 20.0, etas), 20.0, etas) is None
+    assert cut_short(horizon(7.0, 1e300, etas), 1e300, etas) is None
 
 
 def test_the_horizon() -> None:
