@@ -141,27 +141,33 @@ def loss_decays(subject: Subject) -> Claim:
 def smooth_rates(subject: Subject) -> Claim:
     """Section 5.3, from Lyu and Li, with homogeneity 1; t L -> |W*|^2 is the constant of the limit."""
 
-    def of(_: Setting, limit: LimitPoint) -> Conclusion:
+    v, read = subject.log1p_time[-1:], subject.trajectory.read
+    log_t = float(log_time(v)[0])
+    norm = float(np.sqrt((subject.last.U**2).sum() + (subject.outside**2).sum()))
+
+    def of(limit: LimitPoint) -> Conclusion | None:
         fitted = float(limit.margins.min())
         if fitted < 1.0 - ROUNDING:
             return Conclusion(False, fitted, 1.0)
-        v, read = subject.log1p_time[-1:], subject.trajectory.read
-        log_t = float(log_time(v)[0])
-        norm = float(np.sqrt((subject.last.U**2).sum() + (subject.outside**2).sum()))
-        if log_t <= 0.0 or norm == 0.0:  # no constant at t <= 1, nor of a flow that has not left W = 0
-            return Conclusion(True)
+        if not begun:
+            return None
         of_loss = abs(float(read("log_loss", -1)) + log_t - log(float(limit.multipliers.sum())))
         of_norm = abs(log(norm) - log(log_t) - log(float(np.linalg.norm(limit.U))))
         return Conclusion(True, constant=clipped_exp(max(of_loss, of_norm)), log1p_time=float(v[0]))
 
     limit = subject.limit
+    begun = log_t > 0.0 and norm > 0.0
     below_start = float(subject.trajectory.read("log_loss", -1)) < _log_threshold(subject)
-    hypotheses = (condition("L < loss(0) / n at the last row", below_start), limit_known(subject))
+    hypotheses = (
+        condition("L < loss(0) / n at the last row", below_start),
+        condition("the last row is beyond t = 1 and W = 0", begun),
+        limit_known(subject),
+    )
     statement = (
         "L = Theta(1/t) and |W| = Theta(log t) (constant: least C with t L / |W*|^2 and |W| / (|W*| log t) in [1/C, C] "
         "at the last row)"
     )
-    conclusion = None if limit is None else of(setting_of(subject), limit)
+    conclusion = None if limit is None else of(limit)
     return judged("kou.sec5.3.LL", statement, "limit", hypotheses, conclusion)
 
 
