@@ -25,7 +25,7 @@ PAGE = layout.PAGES["alignment_interval"]
 # Index nodes and headers of one dataset, and of the file beside its datasets.
 PAGES_A_DATASET, PAGES_A_FILE = 2, 16
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR}
 FREE_SPACE = "free disk space, as much as the file takes; the rows saved before stay readable, and --resume goes on"
 MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where they are"
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.descent import Checkpoint, LossReport
-from gflow.errors import TrajectoryError
+from gflow.errors import NoRoomError, TrajectoryError
+from gflow.trajectory.space import refusals
 
 CHECKPOINT_FILE_NAME = "descent.checkpoint.npz"
 PART = ".part"  # of a name, while the file is made; one is left by a kill only
@@ -86,16 +87,12 @@ def save(path: Path, identity: str, saved: Saved) -> None:
     arrays[DIGEST] = np.array(_digest(arrays))
     part = _part_of(path)
     try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # for mypy one of them could be `allow_pickle`
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise TrajectoryError(
-            f"{path} could not be saved: {error}: free disk space; the rows saved before stay readable, and the same "
-            "command with --resume goes on"
-        ) from error
+        with refusals(f"{path} could not be saved", full=NoRoomError):
+            with part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # for mypy one of them could be `allow_pickle`
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
     finally:  # after an interruption, too; where all went well there is none
         with suppress(OSError):
             part.unlink(missing_ok=True)
