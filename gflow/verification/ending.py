@@ -8,7 +8,7 @@ from gflow.flow.ending import opening
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
-from gflow.verification.check import Check, bounded, not_applicable
+from gflow.verification.check import RUN, Check, bounded, not_applicable
 from gflow.verification.material import Material
 
 GROUP, OUTCOME, SENTENCE = "ending", "outcome", "sentence"
@@ -16,7 +16,6 @@ GROUP, OUTCOME, SENTENCE = "ending", "outcome", "sentence"
 # An end on the clock is shown as it was asked for; one on the loss is a root, found to rounding along the engine's own
 # loss, from which that of the stored margins differs by what steps of rtol leave.
 ROUNDING = 1e-13
-FACTOR = 100.0
 
 
 def ending(material: Material, scenario: Scenario) -> list[Check]:
@@ -43,7 +42,7 @@ def _outcome(material: Material, scenario: Scenario, outcome: Outcome) -> Check:
     loss = abs(loss) if outcome is Outcome.LOG_LOSS else loss
     told = f"outcome {outcome.value}: the last row off, or behind, the end on the"
     on_clock = bounded(GROUP, OUTCOME, max(clock, 0.0), ROUNDING, f"{told} clock, in log(1 + t), relative")
-    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), FACTOR * material.rtol, f"{told} loss, in log L, relative")
+    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), RUN * material.rtol, f"{told} loss, in log L, relative")
     asked, other = (on_loss, on_clock) if outcome is Outcome.LOG_LOSS else (on_clock, on_loss)
     return other if other.verdict == "fail" else asked
 

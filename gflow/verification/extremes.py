@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from gflow.problem.loss import log_mean
 from gflow.trajectory.layout import EXTREMES
-from gflow.verification.check import Check, Worst, bounded, not_applicable
+from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.ladder import Again
 from gflow.verification.material import Material
 
 Array = NDArray[np.float64]
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
-# The run measures a row on the state of its engine, whose margins steps of rtol leave so many rtol from the stored.
-STEPS = 10.0
 # Extremes are taken at accepted steps, which two integrations choose apart: between the steps of one a quantity bends
 # beyond its value at them.  Many extremes lie at events or ends, where both look: runs differed by 7e-4 at most.
 BETWEEN_STEPS = 0.01
