@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from gflow.problem.initialisation import read_file as read_start
 from gflow.scenario import json_schema, load_scenario
 from tests.fuzz.guided import Search, arcs_of
 from tests.fuzz.mutation import TOKENS
+from tests.scenario.test_load import EXAMPLE, SHORT
 
 MAGIC = b"\x93NUMPY"
 
@@ -59,13 +61,14 @@ def words() -> list[bytes]:
 
 @dataclass(frozen=True)
 class Loader:
-    """A file name, how it is read, what is written for a mutant, one small input, and tokens to put in."""
+    """A file name, how it is read, what is written for a mutant, one small input, tokens to put in, larger inputs."""
 
     file: str
     read: Callable[[Path], object]
     written: Callable[[bytes], bytes]
     smallest: bytes
     tokens: Sequence[bytes]
+    whole: Sequence[bytes] = ()
 
 
 def as_it_is(content: bytes) -> bytes:
@@ -73,7 +76,14 @@ def as_it_is(content: bytes) -> bytes:
 
 
 LOADERS = {
-    "yaml": Loader("s.yaml", load_scenario, as_it_is, b"gflow: 1\nname: a\n", [*TOKENS, *words()]),
+    "yaml": Loader(
+        "s.yaml",
+        load_scenario,
+        as_it_is,
+        b"gflow: 1\nname: a\n",
+        [*TOKENS, *words()],
+        [SHORT.encode(), EXAMPLE.encode()],
+    ),
     "csv": Loader("d.csv", read_dataset, as_it_is, b"1,1\n", [*TOKENS, b"1,", b"-1\n", b"#", b";", b"0"]),
     "npz": Loader(
         "d.npz",
@@ -170,6 +180,12 @@ def test_headers_that_numpy_warns_of_warn_nobody(tmp_path: Path, header: bytes) 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", LOADERS)
 def test_many(tmp_path: Path, kind: str) -> None:
-    """20,000 mutants a loader: each loads, or is refused in words."""
-    loader = LOADERS[kind]
-    Search.began(judge(loader, tmp_path / loader.file), [loader.smallest], loader.tokens).explore(20_000, seed=3)
+    """20,000 mutants a loader, of files that load among them: each loads, or is refused in words."""
+    loader, ends = LOADERS[kind], Counter[str]()
+    judged = judge(loader, tmp_path / loader.file)
+
+    def counted(content: bytes) -> None:
+        ends[judged(content)] += 1
+
+    Search.began(counted, [loader.smallest, *loader.whole], loader.tokens).explore(20_000, seed=3)
+    assert ends.total() > 20_000 and min(ends["loaded"], ends["refused"]) >= 20, ends

@@ -54,9 +54,11 @@ def test_mutated_scenarios(tmp_path: Path) -> None:
 
 def test_mutated_overrides() -> None:
     given = [b"flow.rtol=1e-9", b"model.activation={kind: relu}", b"record.times.at=[1, 2]", b"flow.budget.steps=3"]
+    seen = set()
     for seed in range(200):
         text = mutated(given[seed % len(given)], np.random.default_rng([2, seed])).decode("utf-8", "replace")
-        outcome(lambda text=text: parse_scenario(SHORT, overrides=[text]), seed)  # type: ignore[misc]
+        seen.add(outcome(lambda text=text: parse_scenario(SHORT, overrides=[text]), seed))  # type: ignore[misc]
+    assert seen == {"loaded", "refused"}
 
 
 def data_npz(compressed: bool) -> bytes:
