@@ -7,10 +7,11 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from gflow.console import reason, whole_streams
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
@@ -18,11 +19,24 @@ if TYPE_CHECKING:
     from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
-EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_UNPRINTED, EXIT_INTERRUPTED = 1, 3, 4, 130
 
 
 class _Commands(click.Group):
     """A group that turns foreseen errors into one line and an exit code, never a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # Any: click's own signature
+        """Run a command.  One that was done, but could not print its result, exits with `EXIT_UNPRINTED`."""
+        with whole_streams() as results:
+            try:
+                return super().main(*args, **kwargs)
+            except SystemExit as end:
+                sys.stdout.flush()
+                if end.code or results.error is None:
+                    raise
+                if why := reason(results.error):
+                    click.echo(f"gflow: standard output: {why}; not all is printed, what is saved is whole", err=True)
+                raise SystemExit(EXIT_UNPRINTED) from None
 
     def invoke(self, ctx: click.Context) -> object:
         try:

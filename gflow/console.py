@@ -1,0 +1,128 @@
+"""Standard output and standard error that cannot break a run: closed, full, or with nobody left to read them.
+
+What a command computes goes to files first; to print it comes last, and it may fail.  Then no traceback is due and
+nothing that was computed is lost: writing goes on to nowhere, and at the end the command line exits with a code of
+its own.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+ESCAPED = "gflow.escaped"
+
+
+class Outlet(io.RawIOBase):
+    """A stream of bytes that always takes what it is given.  error: what first kept it from passing that on.
+
+    raw: where the bytes go; None where the process was started without such a stream.
+    """
+
+    def __init__(self, raw: io.RawIOBase | None) -> None:
+        super().__init__()
+        self._raw = raw
+        self.error = OSError(errno.EBADF, "it is closed") if raw is None else None
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._raw is not None and self._raw.isatty()
+
+    def fileno(self) -> int:
+        if self._raw is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._raw.fileno()
+
+    def write(self, content: ReadableBuffer) -> int:
+        size = memoryview(content).nbytes
+        if self._raw is None or self.error is not None:
+            return size
+        try:
+            while (written := self._raw.write(content)) is None:  # a full pipe that does not block by itself
+                select.select([], [self._raw.fileno()], [])
+        except (OSError, ValueError) as error:
+            self.error = error if isinstance(error, OSError) else OSError(errno.EBADF, str(error))
+            return size
+        return written
+
+
+@contextmanager
+def whole_streams() -> Iterator[Outlet]:
+    """Inside, `sys.stdout` and `sys.stderr` take all that is written; gives the outlet behind `sys.stdout`.
+
+    Streams that a Python program has put in the place of the process's own are left alone.
+    """
+    _open_descriptors()
+    codecs.register_error(ESCAPED, _escaped)
+    before = sys.stdout, sys.stderr
+    results, messages = _outlet(sys.__stdout__), _outlet(sys.__stderr__)
+    if before[0] is sys.__stdout__:
+        sys.stdout = _text(results, before[0])
+    if before[1] is sys.__stderr__:
+        sys.stderr = _text(messages, before[1])
+    try:
+        yield results
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _open_descriptors() -> None:
+    """Open the standard descriptors that are closed, to nowhere.
+
+    Otherwise the next file that is opened, such as a trajectory, would be the standard error of the process, and take
+    what C libraries print there.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+
+
+def _outlet(stream: TextIO | None) -> Outlet:
+    buffer = getattr(stream, "buffer", None)
+    return Outlet(getattr(buffer, "raw", buffer))  # without a buffer of its own under `python -u`
+
+
+def _text(outlet: Outlet, model: TextIO | None) -> TextIO:
+    """A text stream into the outlet with the encoding of another one, whatever characters it is given."""
+    if model is not None:
+        model.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(outlet),
+        encoding="utf-8" if model is None else model.encoding,
+        errors=ESCAPED,
+        line_buffering=outlet.isatty(),
+    )
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    r"""Bytes of a file name that are no text as `\xff`, other characters that the encoding has not as `\u2713`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    characters = error.object[error.start : error.end]
+    shown = [rf"\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else _backslashed(c) for c in characters]
+    return "".join(shown), error.end
+
+
+def _backslashed(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def reason(error: OSError) -> str:
+    """Why a result is not printed, in words; empty where the reader has gone, which is a reader's right."""
+    return "" if error.errno == errno.EPIPE else (error.strerror or str(error))
