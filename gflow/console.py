@@ -15,10 +15,7 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 ESCAPED = "gflow.escaped"
 
@@ -45,7 +42,7 @@ class Outlet(io.RawIOBase):
             raise io.UnsupportedOperation("fileno")
         return self._raw.fileno()
 
-    def write(self, content: ReadableBuffer) -> int:
+    def write(self, content: Any) -> int:  # Any: whatever holds bytes
         size = memoryview(content).nbytes
         if self._raw is None or self.error is not None:
             return size
