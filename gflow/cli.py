@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from gflow.console import reason, whole_streams
+from gflow.console import printable, reason, whole_streams
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except GflowError as error:
-            click.echo(f"gflow: {error}", err=True)
+            click.echo(f"gflow: {printable(error)}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as stop:
-            click.echo(f"gflow: {str(stop) or 'interrupted'}", err=True)
+            click.echo(f"gflow: {printable(stop) or 'interrupted'}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -95,7 +95,15 @@ def _trajectory(
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
         try:
             scenario = load_scenario(file, overrides)
-            return run(scenario, out, resume, printer, overwrite, device, say=lambda text: click.echo(text, err=True))
+            return run(
+                scenario,
+                out,
+                resume,
+                printer,
+                overwrite,
+                device,
+                say=lambda text: click.echo(printable(text), err=True),
+            )
         finally:
             printer.close()
     except KeyboardInterrupt as stop:
@@ -117,7 +125,7 @@ def inspect(path: Path, as_json: bool) -> None:
 
 def _warned(text: str) -> None:
     """One line on stderr."""
-    click.echo(f"gflow: {text}", err=True)
+    click.echo(f"gflow: {printable(text)}", err=True)
 
 
 ANALYZERS = ("freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims")
@@ -193,7 +201,7 @@ def compare(
             modified=modified,
             progress=printer,
             resume=resume,
-            say=lambda text: click.echo(f"gflow: {text}", err=True),
+            say=lambda text: click.echo(f"gflow: {printable(text)}", err=True),
         )
     _show(found, None if as_json else comparison_text(found, trajectory))
 
@@ -239,12 +247,12 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
         found = found_beside(trajectory)
         found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
-        click.echo(f"gflow: {note}", err=True)
+        click.echo(f"gflow: {printable(note)}", err=True)
     target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html", found.verification)
-    click.echo(f"Report  {target}  ({size_text(target.stat().st_size)})")
+    click.echo(f"Report  {printable(target)}  ({size_text(target.stat().st_size)})")
     if form is not None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
-        click.echo(f"Figures {folder / 'figures'}  ({len(written)} {form})")
+        click.echo(f"Figures {printable(folder / 'figures')}  ({len(written)} {form})")
 
 
 @main.command()
@@ -293,4 +301,4 @@ def scenarios(folder: Path | None) -> None:
     from gflow.scenario.shelf import listed
 
     for path, title in listed(folder):
-        click.echo(f"{path}\n    {title}")
+        click.echo(f"{printable(path)}\n    {printable(title)}")

@@ -18,6 +18,11 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 ESCAPED = "gflow.escaped"
+"""Error handler: bytes of a file name that are no text become `\\xff`, characters that are not to be had `\\u2713`."""
+CONTROLS = {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    0x2028: r"\u2028",
+    0x2029: r"\u2029",
+}
 
 
 class Outlet(io.RawIOBase):
@@ -62,7 +67,6 @@ def whole_streams() -> Iterator[Outlet]:
     Streams that a Python program has put in the place of the process's own are left alone.
     """
     _open_descriptors()
-    codecs.register_error(ESCAPED, _escaped)
     before = sys.stdout, sys.stderr
     results, messages = _outlet(sys.__stdout__), _outlet(sys.__stderr__)
     if before[0] is sys.__stdout__:
@@ -108,7 +112,6 @@ def _text(outlet: Outlet, model: TextIO | None) -> TextIO:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    r"""Bytes of a file name that are no text as `\xff`, other characters that the encoding has not as `\u2713`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     characters = error.object[error.start : error.end]
@@ -118,6 +121,14 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def _backslashed(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error(ESCAPED, _escaped)
+
+
+def printable(name: object) -> str:
+    r"""A path or a message in one line of valid text: a line end in it as `\x0a`, a byte that is no text as `\xff`."""
+    return str(name).encode("utf-8", ESCAPED).decode("utf-8").translate(CONTROLS)
 
 
 def reason(error: OSError) -> str:
