@@ -123,8 +123,13 @@ def inspect(path: Path, as_json: bool) -> None:
     click.echo(json.dumps(inspection(trajectory), indent=2) if as_json else inspection_text(trajectory))
 
 
-def _warned(text: str) -> None:
+def _said(text: str) -> None:
     """One line on stderr."""
+    click.echo(printable(text), err=True)
+
+
+def _warned(text: str) -> None:
+    """One line on stderr, from gflow."""
     click.echo(f"gflow: {printable(text)}", err=True)
 
 
@@ -201,7 +206,7 @@ def compare(
             modified=modified,
             progress=printer,
             resume=resume,
-            say=lambda text: click.echo(f"gflow: {printable(text)}", err=True),
+            say=_warned,
         )
     _show(found, None if as_json else comparison_text(found, trajectory))
 

@@ -19,10 +19,7 @@ from typing import Any, TextIO
 
 ESCAPED = "gflow.escaped"
 """Error handler: bytes of a file name that are no text become `\\xff`, characters that are not to be had `\\u2713`."""
-CONTROLS = {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    0x2028: r"\u2028",
-    0x2029: r"\u2029",
-}
+CONTROLS = {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class Outlet(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""Names of folders and files that are no text, or are more than one line: printed in one line, and every file is valid."""
+"""Names that are no text, or more than one line: printed in one line, and every file that is written is valid."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ assert matplotlib.__version__ and "matplotlib.pyplot" not in sys.modules
 
 
 def sums(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
 
 
 def drawn(trajectory: Trajectory, folder: Path) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_a_figure_of_ones_own_stays_the_current_one(tiny: Trajectory, tmp_path: 
     backend = matplotlib.get_backend()
     mine = pyplot.figure()
     try:
-        drawn(tiny, tmp_path)
+        drawn(tiny, tmp_path / "drawn")
         assert pyplot.get_fignums() == [mine.number] and pyplot.gcf() is mine and matplotlib.get_backend() == backend
     finally:
         pyplot.close(mine)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gflow.console import printable
+
 Json = Mapping[str, Any]
 Tone = Literal["good", "open", "bad", "plain"]
 
