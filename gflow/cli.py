@@ -7,10 +7,11 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from gflow.console import printable, reason, whole_streams
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
@@ -18,20 +19,33 @@ if TYPE_CHECKING:
     from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
-EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_UNPRINTED, EXIT_INTERRUPTED = 1, 3, 4, 130
 
 
 class _Commands(click.Group):
     """A group that turns foreseen errors into one line and an exit code, never a traceback."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # Any: click's own signature
+        """Run a command.  One that was done, but could not print its result, exits with `EXIT_UNPRINTED`."""
+        with whole_streams() as results:
+            try:
+                return super().main(*args, **kwargs)
+            except SystemExit as end:
+                sys.stdout.flush()
+                if end.code or results.error is None:
+                    raise
+                if why := reason(results.error):
+                    click.echo(f"gflow: standard output: {why}; not all is printed, what is saved is whole", err=True)
+                raise SystemExit(EXIT_UNPRINTED) from None
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except GflowError as error:
-            click.echo(f"gflow: {error}", err=True)
+            click.echo(f"gflow: {printable(error)}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as stop:
-            click.echo(f"gflow: {str(stop) or 'interrupted'}", err=True)
+            click.echo(f"gflow: {printable(stop) or 'interrupted'}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -81,7 +95,15 @@ def _trajectory(
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
         try:
             scenario = load_scenario(file, overrides)
-            return run(scenario, out, resume, printer, overwrite, device, say=lambda text: click.echo(text, err=True))
+            return run(
+                scenario,
+                out,
+                resume,
+                printer,
+                overwrite,
+                device,
+                say=lambda text: click.echo(printable(text), err=True),
+            )
         finally:
             printer.close()
     except KeyboardInterrupt as stop:
@@ -101,9 +123,14 @@ def inspect(path: Path, as_json: bool) -> None:
     click.echo(json.dumps(inspection(trajectory), indent=2) if as_json else inspection_text(trajectory))
 
 
-def _warned(text: str) -> None:
+def _said(text: str) -> None:
     """One line on stderr."""
-    click.echo(f"gflow: {text}", err=True)
+    click.echo(printable(text), err=True)
+
+
+def _warned(text: str) -> None:
+    """One line on stderr, from gflow."""
+    click.echo(f"gflow: {printable(text)}", err=True)
 
 
 ANALYZERS = ("freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims")
@@ -179,7 +206,7 @@ def compare(
             modified=modified,
             progress=printer,
             resume=resume,
-            say=lambda text: click.echo(f"gflow: {text}", err=True),
+            say=_warned,
         )
     _show(found, None if as_json else comparison_text(found, trajectory))
 
@@ -225,12 +252,12 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
         found = found_beside(trajectory)
         found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
-        click.echo(f"gflow: {note}", err=True)
+        click.echo(f"gflow: {printable(note)}", err=True)
     target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html", found.verification)
-    click.echo(f"Report  {target}  ({size_text(target.stat().st_size)})")
+    click.echo(f"Report  {printable(target)}  ({size_text(target.stat().st_size)})")
     if form is not None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
-        click.echo(f"Figures {folder / 'figures'}  ({len(written)} {form})")
+        click.echo(f"Figures {printable(folder / 'figures')}  ({len(written)} {form})")
 
 
 @main.command()
@@ -279,4 +306,4 @@ def scenarios(folder: Path | None) -> None:
     from gflow.scenario.shelf import listed
 
     for path, title in listed(folder):
-        click.echo(f"{path}\n    {title}")
+        click.echo(f"{printable(path)}\n    {printable(title)}")

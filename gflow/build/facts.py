@@ -11,6 +11,7 @@ from typing import Any
 
 from gflow.build.engine_name import engine_name
 from gflow.build.setup import Setup
+from gflow.console import printable
 from gflow.problem.activation import Huberized
 from gflow.scenario import Scenario
 from gflow.scenario.schema import TwoLayerModel
@@ -43,7 +44,7 @@ def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
     packages = ("gflow", "numpy", "scipy", "h5py", "torch", "torchdiffeq")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [printable(word) for word in sys.argv],
         "overrides": list(scenario.origin.overrides),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},

@@ -11,6 +11,7 @@ from typing import Literal
 from threadpoolctl import threadpool_limits
 
 from gflow.comparison.result import Comparison
+from gflow.console import printable
 from gflow.errors import GflowError, TrajectoryError
 from gflow.pipeline.plan import CompareCallback, Manner, Plan, planned
 from gflow.pipeline.run import ProgressCallback
@@ -102,7 +103,7 @@ def _silent(_: object) -> None:
 def _command(path: Path, plan: Plan, manner: Manner, modified: bool) -> str:
     """The command line that gives the same comparison."""
     folder = path.parent if path.name == FILE_NAME else path
-    words = ["gflow", "compare", shlex.quote(str(folder)), *(f"--eta {eta!r}" for eta in plan.etas)]
+    words = ["gflow", "compare", shlex.quote(printable(folder)), *(f"--eta {eta!r}" for eta in plan.etas)]
     words.append(f"--until-time {plan.end!r}")
     words += [] if manner.batch is None else [f"--sgd {manner.batch} --seed {manner.seed}"]
     words += [] if manner.device == "cpu" else [f"--device {manner.device}"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from gflow.errors import ScenarioError
 from gflow.problem.dataset import Array, Dataset, checked_dataset
+from gflow.problem.first_line import is_number, starts_with_names
 
 # All that numpy and zipfile raise on damaged archives (found by cutting and corrupting files in tests).
 DAMAGED = (
@@ -103,11 +104,11 @@ def float_array(arrays: dict[str, np.ndarray], name: str, path: Path) -> Array:
 
 
 def _read_csv(path: Path, outputs: int, bias: bool) -> Dataset:
-    """Rows of numbers, the last column the label; a first row without any number is a header."""
+    """Rows of numbers, the last column the label, below a line of names or none (`starts_with_names`)."""
     rows = list(_csv_rows(path))
     if rows:
         _check_separator(rows[0][1], f"{path}:{rows[0][0]}")
-    if rows and not any(_is_number(cell) for cell in rows[0][1]):
+    if rows and starts_with_names(rows, path):
         rows = rows[1:]
     if not rows:
         raise ScenarioError(f"{path}: has no samples; write one row a sample: its inputs, then its label")
@@ -148,21 +149,13 @@ def _check_separator(cells: list[str], where: str) -> None:
     """Raise ScenarioError for a first row of one cell that another separator parts, or of numbers that `;` parts."""
     for separator, name in SEPARATORS.items():
         parted = [part for cell in cells for part in cell.strip().split(separator)]
-        decimal_commas = separator != " " and all(_is_number(part) for part in parted)
+        decimal_commas = separator != " " and all(is_number(part) for part in parted)
         if len(parted) > len(cells) and (len(cells) == 1 or decimal_commas):
             raise ScenarioError(f"{where}: is separated by {name}; use commas, and points for decimals")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python reads 1_0 as 10
-
-
 def _numbers(cells: list[str], where: str) -> list[float]:
     for column, cell in enumerate(cells, start=1):
-        if not _is_number(cell):
+        if not is_number(cell):
             raise ScenarioError(f"{where}: column {column} is {cell[:40]!r}, not a number; repair the cell")
     return [float(cell) for cell in cells]

@@ -6,6 +6,7 @@ from math import expm1
 
 from gflow.comparison.result import Comparison, RunComparison
 from gflow.comparison.verdict import percent
+from gflow.console import printable
 from gflow.pipeline import CompareProgress
 from gflow.report.lines import labelled
 from gflow.report.progress import LinePrinter, bar
@@ -34,12 +35,12 @@ def comparison_text(found: Comparison, trajectory: Trajectory) -> str:
     lines = {
         "Summary": found.summary,
         "Modified": modified_text(found),
-        "Saved": f"{trajectory.path.parent}: comparison.json, {DESCENT_FILE_NAME};  "
-        f"next: gflow inspect {trajectory.path.with_name(DESCENT_FILE_NAME)}",
+        "Saved": f"{printable(trajectory.path.parent)}: comparison.json, {DESCENT_FILE_NAME};  "
+        f"next: gflow inspect {printable(trajectory.path.with_name(DESCENT_FILE_NAME))}",
     }
     verdicts = "\n".join(f"eta = {run.eta:g}: {run.verdict}" for run in found.etas)
     end = expm1(found.horizon_log1p_time)
-    head = f"{headline(trajectory)}\n{run_path(trajectory)}: {kind_text(found)} until t = {end:.6g}"
+    head = f"{headline(trajectory)}\n{printable(run_path(trajectory))}: {kind_text(found)} until t = {end:.6g}"
     return "\n\n".join([head, table_text(found), verdicts, labelled(lines)])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gflow.console import printable
 from gflow.trajectory import DESCENT, Trajectory
 
 LABEL_WIDTH = 12
@@ -73,7 +74,7 @@ def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, f
 
 def saved_text(trajectory: Trajectory) -> str:
     rows = f"{trajectory.n_rows} row{'s' if trajectory.n_rows != 1 else ''}"
-    return f"{trajectory.path}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
+    return f"{printable(trajectory.path)}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
 
 
 def log_time(log1p_time: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gflow.console import printable
 from gflow.report.lines import (
     balance_text,
     labelled,
@@ -88,7 +89,7 @@ def closing_table(trajectory: Trajectory) -> str:
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
         "Balance": balance_text(trajectory),
-        "Saved": f"{saved_text(trajectory)};  next: gflow analyze {shlex.quote(str(run_path(trajectory)))}",
+        "Saved": f"{saved_text(trajectory)};  next: gflow analyze {shlex.quote(printable(run_path(trajectory)))}",
     }
     return labelled(lines)
 
@@ -102,7 +103,7 @@ def inspection(trajectory: Trajectory) -> Json:
     """Everything about a trajectory but its arrays.  JSON types only; null stands for t = 0 and for no value."""
     times = trajectory.log1p_time
     content = {
-        "path": str(trajectory.path),
+        "path": printable(trajectory.path),
         "size_bytes": trajectory.path.stat().st_size,
         "format_version": trajectory.format_version,
         "kind": trajectory.kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from gflow.console import printable
 from gflow.pipeline import LadderProgress
 from gflow.report.lines import labelled
 from gflow.report.progress import LinePrinter, bar
@@ -33,7 +34,7 @@ def verification_text(found: Verification, trajectory: Trajectory, columns: int 
     said = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in told]
     lines = {
         "Verdict": f"{found.verdict}: {found.summary}",
-        "Saved": f"{trajectory.path.parent}: verify.json" if saved else "no",
+        "Saved": f"{printable(trajectory.path.parent)}: verify.json" if saved else "no",
     }
     return "\n\n".join([headline(trajectory), table_text(found, columns), *said, labelled(lines)])
 

@@ -8,16 +8,23 @@ from gflow.errors import ScenarioError
 
 
 def listed(folder: Path | None = None) -> list[tuple[Path, str]]:
-    """(path, title) of every .yaml file of the folder, by name; None stands for the scenarios of this checkout.
+    """(path, title) of every .yaml file of the folder, by name; None stands for the scenarios that come with gflow.
 
     Raises ScenarioError where there is no such folder.
     """
-    place = Path(__file__).resolve().parents[2] / "scenarios" if folder is None else folder
+    place = shipped() if folder is None else folder
     if not place.is_dir():
         raise ScenarioError(f"{place}: no such folder: name one that holds scenario files")
     shown = Path.cwd()
     paths = sorted(place.glob("*.yaml"))
     return [(p.relative_to(shown) if p.is_relative_to(shown) else p, _title(p)) for p in paths]
+
+
+def shipped() -> Path:
+    """The folder of the scenarios that come with gflow: in the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve()
+    installed = here.with_name("shipped")
+    return installed if installed.is_dir() else here.parents[2] / "scenarios"
 
 
 def _title(path: Path) -> str:

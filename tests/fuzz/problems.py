@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 T = TypeVar("T")
 
 SHAPES = ("gaussian", "duplicated", "scaled", "antipodal", "collinear", "integer")
+TIED = ("hypercube", "grid", "circle", "near_parallel", "near_antipodal")  # shapes on which ties and cancellation rule
 LABELS = ("random", "equal", "opposite_twins")
 STARTS = ("gaussian", "zero", "one_zero", "on_kinks", "one_on_kink", "duplicated")
 OFF_KINKS = ("gaussian", "duplicated")  # starts that lie on no kink
@@ -104,7 +105,26 @@ def _rows(recipe: Recipe, rng: np.random.Generator) -> Array:
             X = rng.choice([-2.0, -1.0, 1.0, 3.0], size=(recipe.n, 1)) * X[:1]
         case "integer":
             X = rng.integers(1, 3, size=X.shape) * rng.choice([-1.0, 1.0], size=X.shape)
+        case "near_parallel" | "near_antipodal":
+            sign = 1.0 if recipe.shape == "near_parallel" else -1.0
+            near = 10.0 ** -rng.uniform(3.0, 9.0, size=(twins.size, 1))
+            X[twins] = sign * X[twins - 1] + near * rng.standard_normal((twins.size, recipe.d))
+        case shape if shape in TIED:
+            X = _regular(recipe, rng)
     return X
+
+
+def _regular(recipe: Recipe, rng: np.random.Generator) -> Array:
+    """X (n, d) of corners of a cube, points of a grid that are not 0, or points on a circle at equal angles."""
+    if recipe.shape == "hypercube":
+        return rng.choice([-1.0, 1.0], size=(recipe.n, recipe.d))
+    if recipe.shape == "grid":
+        X = rng.integers(-2, 3, size=(recipe.n, recipe.d)).astype(float)
+        X[~X.any(axis=1), 0] = 1.0
+        return X
+    angles = 2.0 * np.pi * (np.arange(recipe.n) + 0.5 * rng.integers(2)) / recipe.n
+    circle = np.column_stack([np.cos(angles), np.sin(angles), np.zeros((recipe.n, max(recipe.d - 2, 0)))])
+    return np.ascontiguousarray(circle) if recipe.d >= 2 else np.where(circle[:, :1] < 0.0, -1.0, 1.0)
 
 
 def _labels(recipe: Recipe, rng: np.random.Generator) -> Array:

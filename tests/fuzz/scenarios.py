@@ -38,6 +38,7 @@ class Hostile:
     method: str
     end: str
     spacing: str
+    budget: str = "{steps: 60, events: 60}"
 
     def write(self, folder: Path) -> Path:
         """The scenario in this folder, beside its data and its start."""
@@ -70,7 +71,7 @@ flow:
   engine: {self.engine}
   method: {self.method}
   until: {self.end}
-  budget: {{steps: 60, events: 60}}
+  budget: {self.budget}
 record: {{times: {{spacing: {self.spacing}, count: 6}}}}
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gflow.console import ESCAPED
 from gflow.errors import ReportError
 from gflow.report.page.figures import DESCENT, FLOW, Absent, Drawing, Format, Json, Material, save, style
 from gflow.report.page.inputs import Beside, found_beside
@@ -30,7 +31,7 @@ def write_page(
         text = page_text(trajectory, analysis, comparison, flow, descent, verification)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(text.encode("utf-8", ESCAPED))  # a name may hold bytes that are no text
     except OSError as error:
         raise ReportError(f"{target} cannot be written: {error}: choose another --out") from error
     return target

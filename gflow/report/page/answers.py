@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gflow.console import printable
+
 Json = Mapping[str, Any]
 Tone = Literal["good", "open", "bad", "plain"]
 
@@ -118,7 +120,7 @@ def _trust_answer(run: Path, verification: Json | None) -> Answer:
     """What `gflow verify` found, with the names of the checks that fail."""
     question = "Can this run be trusted?"
     if verification is None:
-        said = f"Nothing has checked it as it is: run gflow verify {shlex.quote(str(run))}, then gflow report."
+        said = f"Nothing has checked it as it is: run gflow verify {shlex.quote(printable(run))}, then gflow report."
         return Answer(question, NOT_VERIFIED, "plain", said)
     failed = [f"{check['group']}: {check['name']}" for check in verification["checks"] if check["verdict"] == "fail"]
     if not failed:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import gflow.report.page.figures.library  # noqa: F401  before the first import of matplotlib
+
+# isort: split
 from gflow.report.page.figures import course, descent, neurons, patterns, ranks
 from gflow.report.page.figures.drawing import Absent, Drawing, Format, inline_svg, save, style
 from gflow.report.page.figures.material import Json, Material

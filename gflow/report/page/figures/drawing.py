@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 Format = Literal["svg", "png", "pdf"]
+BACKENDS: dict[Format, str] = {"svg": "svg", "png": "agg", "pdf": "pdf"}  # not the one that a user has chosen
 
 # Apart in lightness too, so that they differ for the colour blind and in grey; each 3 : 1 or more against white.
 # `page.css` has the variables' values for dark ground.
@@ -88,8 +89,9 @@ class Absent:
 
 
 def style() -> AbstractContextManager[None]:
-    """Make and save figures inside: the settings hold there and nowhere else."""
-    return matplotlib.rc_context(STYLE)
+    """Make and save figures inside: these settings hold there and nowhere else, and no other ones hold there."""
+    defaults: Any = {name: matplotlib.rcParamsDefault[name] for name in matplotlib.rcParamsDefault if name != "backend"}
+    return matplotlib.rc_context(defaults | STYLE)
 
 
 def axes(height: float = HEIGHT) -> tuple[Figure, Axes]:
@@ -140,7 +142,7 @@ def _printed(drawing: Drawing, form: Format) -> bytes:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[form]
     heading = drawing.figure.suptitle(drawing.title, x=0.01, ha="left", fontsize=10.5, wrap=True)
     _show(heading, True)
-    drawing.figure.savefig(buffer, format=form, metadata=metadata, facecolor="white", dpi=200)
+    drawing.figure.savefig(buffer, format=form, metadata=metadata, facecolor="white", dpi=200, backend=BACKENDS[form])
     _show(heading, False)
     return buffer.getvalue()
 
@@ -154,7 +156,7 @@ def _show(heading: Text, shown: bool) -> None:
 def inline_svg(drawing: Drawing) -> str:
     """An svg element for the page: named, as wide as its place, in the page's colours, with ids of its own."""
     buffer = io.StringIO()
-    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=150)
+    drawing.figure.savefig(buffer, format="svg", backend="svg", metadata={"Date": None, "Creator": None}, dpi=150)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style[^>]*>.*?</style>|<defs>\s*</defs>", "", text, flags=re.S)

@@ -1,0 +1,77 @@
+"""Hostile problems through simulate, analyze and verify: no traceback, nothing proved or violated that is not so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.fuzz.whole import Judged, drawn_whole, judged
+from tests.reference.frozen_mode import FrozenMode
+
+SAMPLE = (0, 1, 2, 3, 4, 5)
+
+
+def judge_all(seeds: Iterable[int]) -> tuple[list[Judged], list[str]]:
+    """Every case, and a line for each thing that is wrong."""
+    cases = {seed: judged(drawn_whole(seed)) for seed in seeds}
+    return list(cases.values()), [f"seed {seed}: {text}" for seed, case in cases.items() for text in case.wrong]
+
+
+def total(cases: list[Judged]) -> Counter[str]:
+    return sum((Counter(case.said) for case in cases), Counter[str]())
+
+
+def test_a_sample() -> None:
+    cases, wrong = judge_all(SAMPLE)
+    assert not wrong, "\n".join(wrong)
+    assert total(cases)["mode followed"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 300, 25))
+def test_many(first: int) -> None:
+    cases, wrong = judge_all(range(first, first + 25))
+    assert not wrong, "\n".join(wrong)
+    said = total(cases)
+    assert said["mode followed"] >= 2 and said["limit judged"] >= 2 and said["verify pass"] >= 200, said
+
+
+MODE = FrozenMode(
+    W=np.array([[1.0, 0.5], [-1.0, -2.0]]),
+    X=np.array([[1.0, 0.0], [0.0, 1.0]]),
+    y=np.array([1.0, 1.0]),
+    a=np.array([1.0, -1.0]),
+    slope=0.0,
+    pattern=np.array([[1, 1], [-1, -1]], dtype=np.int8),
+    loss="exponential",
+)
+
+
+def test_the_reference_on_a_mode_in_closed_form() -> None:
+    """K = 1: the margins are 1 and 1/2, tend to each other, and grow by 1/2 a unit of tau; features e_1 and e_2."""
+    assert MODE.hull_distance() == pytest.approx(np.sqrt(0.5), rel=1e-14)
+    c, q = MODE.followed(1000.0)
+    assert q[-1] == pytest.approx([0.5, 0.5], abs=1e-6) and c[-1].sum() == pytest.approx(4000.0, rel=1e-9)
+    # p_i = log(e^{p_i(0)} + s) with one s for both.
+    s = np.exp(1.0 + c[5, 0]) - np.exp(1.0), np.exp(0.5 + c[5, 1]) - np.exp(0.5)
+    assert s[0] == pytest.approx(s[1], rel=1e-5)
+    assert MODE.first_departure(c, q) == ""
+
+
+def test_the_reference_sees_what_departs() -> None:
+    """Negative controls: a preactivation that turns, and a neuron that no slope holds on its kink."""
+    X = np.array([[1.0, 0.0], [-1.0, 0.5]])
+    turning = replace(MODE, X=X, W=np.array([[1.0, 2.2], [0.0, -1.0]]), pattern=np.array([[1, 1], [-1, -1]], np.int8))
+    assert turning.W[0] @ X[1] > 0.0
+    c = np.array([[0.0, 0.0], [3.0, 0.0]])
+    assert "neuron 0 sample 1" in turning.first_departure(c, np.full((2, 2), 0.5))
+    on_kink = replace(MODE, W=np.array([[1.0, 0.0], [-1.0, -2.0]]), pattern=np.array([[1, 0], [-1, -1]], np.int8))
+    assert on_kink.force_left(0, np.array([0.5, 0.5])) == 0.0  # slope 0 holds it
+    pushed = replace(on_kink, X=np.array([[1.0, 1.0], [0.0, 1.0]]), W=np.array([[1.0, 0.0], [-1.0, -2.0]]))
+    assert pushed.force_left(0, np.array([0.5, 0.5])) > 0.1
+    held = replace(pushed, y=np.array([1.0, -1.0]))
+    assert held.force_left(0, np.array([0.4, 0.6])) < 1e-9

@@ -1,0 +1,130 @@
+"""The flow that keeps one activation pattern for ever, and its hard-margin solution, from weights alone; no gflow.
+
+W (m, d), X (n, d), y (n,), fixed outer weights a (m,), phi(z) = max(z, slope z), pattern (m, n) of +1, -1 and 0 where a
+neuron slides on the kink of a sample.  In a mode the margins are linear: with features
+
+    h_i[j] = a_j y_i phi'_ji P_j x_i,   P_j away from the samples on which neuron j slides (and phi' = 0 there),
+
+the masses c (n,) of the samples follow dc/dtau = q, q = softmax of log(-l'(p)), p = p_0 + K c, K = H H^T.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from scipy.linalg import null_space
+from scipy.optimize import lsq_linear
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FrozenMode:
+    """See above; loss: `logistic` or `exponential`."""
+
+    W: Array
+    X: Array
+    y: Array
+    a: Array
+    slope: float
+    pattern: NDArray[np.int8]
+    loss: str
+
+    @property
+    def features(self) -> Array:
+        """H (n, m, d)."""
+        slopes = np.where(self.pattern > 0, 1.0, self.slope) * (self.pattern != 0)
+        H = np.empty((self.y.size, *self.W.shape))
+        for j in range(self.a.size):
+            away = null_space(self.X[self.pattern[j] == 0]) if (self.pattern[j] == 0).any() else np.eye(self.X.shape[1])
+            H[:, j] = (self.a[j] * self.y * slopes[j])[:, None] * ((self.X @ away) @ away.T)
+        return H
+
+    def margins(self, W: Array) -> Array:
+        z = W @ self.X.T
+        slopes = np.where(self.pattern > 0, 1.0, self.slope) * (self.pattern != 0)
+        return np.asarray(self.y * (self.a @ (slopes * z)))
+
+    def dual(self, p: Array) -> Array:
+        """q (n,), positive, sum 1."""
+        log_g = -p if self.loss == "exponential" else -np.logaddexp(0.0, p)
+        q = np.exp(log_g - log_g.max())
+        return np.asarray(q / q.sum())
+
+    def followed(self, least_margin: float, rows: int = 40) -> tuple[Array, Array]:
+        """Masses (T, n) and dual variables (T, n) until the least margin is this large, at times that grow evenly in
+        logarithm.  The mode must have positive margins in the end.
+        """
+        H = self.features.reshape(self.y.size, -1)
+        K, p_0 = H @ H.T, self.margins(self.W)
+        kappa = self.hull_distance() ** 2
+        end = 2.0 * (least_margin + max(-float(p_0.min()), 0.0)) / kappa
+        found = solve_ivp(
+            lambda _, c: self.dual(p_0 + K @ c),
+            (0.0, end),
+            np.zeros(self.y.size),
+            method="LSODA",
+            t_eval=np.append(0.0, np.geomspace(end * 1e-9, end, rows)),
+            rtol=1e-10,
+            atol=1e-10 * min(1.0, 1.0 / max(float(np.diag(K).max()), 1e-300)),
+        )
+        if found.status != 0:
+            raise ArithmeticError(found.message)
+        return found.y.T, np.array([self.dual(p_0 + K @ c) for c in found.y.T])
+
+    def hull_distance(self) -> float:
+        """The norm of the point nearest to 0 of the convex hull of the features: the margin of their best unit vector.
+
+        Over all subsets: the nearest point of the affine hull of each that lies inside the subset's convex hull.
+        """
+        H = self.features.reshape(self.y.size, -1)
+        size = float(np.linalg.norm(H, axis=1).max())
+        nearest = np.inf
+        for count in range(1, self.y.size + 1):
+            for subset in combinations(range(self.y.size), count):
+                rows = H[list(subset)] / size
+                first, steps = rows[0], (rows[1:] - rows[0]).T
+                share = np.linalg.lstsq(steps, -first, rcond=1e-12)[0] if count > 1 else np.empty(0)
+                weights = np.append(1.0 - share.sum(), share)
+                if weights.min() >= -1e-12:
+                    nearest = min(nearest, float(np.linalg.norm(first + steps @ share)))
+        return nearest * size
+
+    def first_departure(self, c: Array, q: Array) -> str:
+        """What keeps the pattern from being that of the flow somewhere on this way, else empty.
+
+        c, q (T, n), as `followed` gives them.  Preactivations must keep their side, and where a neuron slides there
+        must be slopes in [slope, 1] with which its velocity stays on the kinks.
+        """
+        H = self.features
+        z_0 = self.W @ self.X.T
+        rates = np.einsum("kjd,id->kji", H, self.X)
+        for mass, dual in zip(c, q, strict=True):
+            z = z_0 + np.einsum("k,kji->ji", mass, rates)
+            size = np.abs(z_0).max() + np.einsum("k,kji->ji", mass, np.abs(rates))
+            turned = np.argwhere(z * self.pattern < -1e-7 * size)
+            if turned.size:
+                j, i = turned[0]
+                return f"neuron {j} sample {i}: z = {z[j, i]:.3g} of {size[j, i]:.3g}, side {self.pattern[j, i]}"
+            for j in np.flatnonzero((self.pattern == 0).any(axis=1)):
+                left = self.force_left(int(j), dual)
+                if left > 1e-6:
+                    return f"neuron {j} leaves its kinks: force {left:.3g} is not held"
+        return ""
+
+    def force_left(self, j: int, q: Array) -> float:
+        """How much of the force on neuron j towards its kinks no slopes in [slope, 1] can hold, as a share of all."""
+        on = self.pattern[j] == 0
+        slopes = np.where(self.pattern[j] > 0, 1.0, self.slope)
+        pulls = (q * self.y * self.a[j])[:, None] * self.X
+        rest = (pulls * slopes[:, None])[~on].sum(axis=0)
+        normals = self.X[on] / np.linalg.norm(self.X[on], axis=1, keepdims=True)
+        size = float(np.linalg.norm(pulls, axis=1).sum())
+        if size == 0.0 or self.slope == 1.0:
+            return 0.0
+        held = lsq_linear(normals @ pulls[on].T / size, -(normals @ rest) / size, bounds=(self.slope, 1.0), tol=1e-14)
+        return float(np.linalg.norm(held.fun))
