@@ -269,9 +269,13 @@ def verify(path: Path, as_json: bool) -> None:
 
 
 @main.command()
-def schema() -> None:
-    """Print the JSON Schema of a scenario file."""
-    from gflow.scenario import json_schema
+@click.option("--analysis", is_flag=True, help="That of analysis.json, with all its verdicts.")
+def schema(analysis: bool) -> None:
+    """Print the JSON Schema of a scenario file, or of analysis.json."""
+    if analysis:
+        from gflow.analysis.schema import json_schema
+    else:
+        from gflow.scenario import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 

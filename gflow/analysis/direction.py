@@ -67,8 +67,8 @@ def direction(subject: Subject) -> DirectionResult:
     turning = np.array([_angle(_velocity(subject, state), point.U) for state in states])
     distance, bound = _bounds(subject, point)
     summary = (
-        f"the direction of W {HOW[subject.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its limit, its velocity "
-        f"{turning[-1]:.3g} rad"
+        f"the direction of W {HOW[subject.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its "
+        f"limit, its velocity {turning[-1]:.3g} rad"
     )
     return DirectionResult(
         verdict=subject.standing,

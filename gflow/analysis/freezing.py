@@ -120,8 +120,8 @@ def _summary(prospect: Prospect, changed: float | None, subject: Subject) -> str
         return f"the pattern is proved to stay as it is for ever from {here} on; {since}"
     if finding.proved:
         return (
-            f"proved for {subject.way.whose} from the computed state at {here}: its pattern stays as it is for ever; not "
-            "proved for the flow from the start, since the way there is not known to be stable: "
+            f"proved for {subject.way.whose} from the computed state at {here}: its pattern stays as it is for ever; "
+            "not proved for the flow from the start, since the way there is not known to be stable: "
             f"{subject.way.reason}; {since}"
         )
     said = f"not proved to be frozen: {finding.reason}; {since}{_choices(subject)}"

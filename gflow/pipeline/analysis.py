@@ -30,8 +30,8 @@ def analyze(
 
     Entries that other analyzers left there are kept if they are about the same rows.  Where the file cannot be
     written, say is called with a sentence (default: a warning).  progress is called after every step of a flow that is
-    followed: ahead to a proof, and again from the start to see whether the way to it is stable.  Raises GflowError for an unknown analyzer and for a
-    file of descent.
+    followed: ahead to a proof, and again from the start to see whether the way to it is stable.  Raises GflowError for
+    an unknown analyzer and for a file of descent.
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")

@@ -126,9 +126,7 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
         verdict = "holds" if max(at.stationarity, at.complementarity) <= ZERO else "violated"
         kind = "a" if verdict == "holds" else "no"
         kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
-        which = (
-            "limit that is proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
-        )
+        which = "limit proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
         summary = (
             f"the {which} is {kind} KKT direction: {said}, complementarity {at.complementarity:.3g}; "
             f"{int(np.count_nonzero(at.multipliers))} of {at.multipliers.size} samples support it{kinks}"
