@@ -147,11 +147,13 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
     """
     from gflow.pipeline import analyze as run
     from gflow.report.findings import findings_text
+    from gflow.report.progress import AnalysisPrinter
     from gflow.report.summary import headline
     from gflow.trajectory import open_trajectory
 
     trajectory = open_trajectory(path)
-    found = run(trajectory, names or None, _warned)
+    with AnalysisPrinter(sys.stderr, sys.stderr.isatty()) as printer:
+        found = run(trajectory, names or None, _warned, printer)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
         return
@@ -242,13 +244,15 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     from gflow.pipeline import analyze as run
     from gflow.report.lines import size_text
     from gflow.report.page import found_beside, write_figures, write_page
+    from gflow.report.progress import AnalysisPrinter
     from gflow.trajectory import open_trajectory
 
     trajectory = open_trajectory(path)
     folder = trajectory.path.parent
     found = found_beside(trajectory)
     if found.analysis is None and trajectory.kind == "flow":
-        made = run(trajectory, say=_warned)
+        with AnalysisPrinter(sys.stderr, sys.stderr.isatty()) as printer:
+            made = run(trajectory, None, _warned, printer)
         found = found_beside(trajectory)
         found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
@@ -292,9 +296,13 @@ def verify(path: Path, as_json: bool) -> None:
 
 
 @main.command()
-def schema() -> None:
-    """Print the JSON Schema of a scenario file."""
-    from gflow.scenario import json_schema
+@click.option("--analysis", is_flag=True, help="That of analysis.json, with all its verdicts.")
+def schema(analysis: bool) -> None:
+    """Print the JSON Schema of a scenario file, or of analysis.json."""
+    if analysis:
+        from gflow.analysis.schema import json_schema
+    else:
+        from gflow.scenario import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 

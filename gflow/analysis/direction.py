@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.prospect import Standing
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
 from gflow.field.clock import dual_variables
@@ -19,11 +19,17 @@ Array = NDArray[np.float64]
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.
 MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5
+HOW: dict[Standing, str] = {
+    "proved": "converges",
+    "proved_from_state": "converges in the flow from the computed state (not proved for the flow from the start)",
+    "expected": "is expected to converge",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionResult:
-    """verdict: `proved` (converges to the limit), `expected`, or `none` where no limit is known.
+    """verdict: that of the limit: `proved` (converges to it), `proved_from_state` (the flow from the computed state
+    does; see `FreezingResult`), `expected`, or `none` where no limit is known.
 
     angle_to_limit: of W (with what lies outside the span), in radians at the last row; velocity_angle: of dW/dtau,
     which converges far faster; limit_normalized_margin.  angle_bound, distance_bound (`proved` at the last row): from
@@ -33,7 +39,7 @@ class DirectionResult:
     than 5 rows say something.
     """
 
-    verdict: Literal["proved", "expected", "none"]
+    verdict: Standing
     summary: str
     angle_to_limit: float | None = None
     velocity_angle: float | None = None
@@ -60,13 +66,12 @@ def direction(subject: Subject) -> DirectionResult:
     angles = np.array([_angle(state.U, point.U, subject.outside) for state in states])
     turning = np.array([_angle(_velocity(subject, state), point.U) for state in states])
     distance, bound = _bounds(subject, point)
-    how = "converges" if prospect.standing == "proved" else "is expected to converge"
     summary = (
-        f"the direction of W {how}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its limit, its velocity "
-        f"{turning[-1]:.3g} rad"
+        f"the direction of W {HOW[subject.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its "
+        f"limit, its velocity {turning[-1]:.3g} rad"
     )
     return DirectionResult(
-        verdict=prospect.standing,
+        verdict=subject.standing,
         summary=summary + (f"; the angle stays below {bound:.3g} from there on" if bound is not None else ""),
         angle_to_limit=float(angles[-1]),
         velocity_angle=float(turning[-1]),

@@ -17,6 +17,7 @@ from gflow.analysis.freezing import freezing
 from gflow.analysis.kkt import kkt
 from gflow.analysis.limit import limit
 from gflow.analysis.margins import margins
+from gflow.analysis.progress import Tell, untold
 from gflow.analysis.rank import rank
 from gflow.analysis.rho import rho
 from gflow.analysis.subject import Subject
@@ -57,9 +58,9 @@ class Findings(Mapping[str, Result]):
         return {name: plain(result) for name, result in self.items()}
 
 
-def findings(trajectory: Trajectory, names: Sequence[str]) -> Findings:
-    """What the analyzers of these names say of a trajectory."""
-    subject = Subject.of(trajectory)
+def findings(trajectory: Trajectory, names: Sequence[str], tell: Tell = untold) -> Findings:
+    """What the analyzers of these names say of a trajectory.  tell: called while the flow is followed."""
+    subject = Subject.of(trajectory, tell)
     return Findings({name: ANALYZERS[name](subject) for name in names})
 
 

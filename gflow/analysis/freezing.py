@@ -18,18 +18,23 @@ QUIET = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FreezingResult:
-    """verdict: `proved` (the mode of the last row stays for ever), `pending` (it cannot stay), `observed` (nothing is
-    pending, and the certificate is not closed), `no` (no certificate could close, and the last change is too recent to
-    say that the pattern looks frozen; or there is no pattern that could freeze).
+    """verdict: `proved` (the mode of the last row stays for ever, in the flow from the start), `proved_from_state` (in
+    the flow from the computed state of the last row; that the flow from the start comes to it is not known, since the
+    way there is not known to be stable, see `way`), `pending` (it cannot stay), `observed` (nothing is pending, and the
+    certificate is not closed), `no` (no certificate could close, and the last change is too recent to say that the
+    pattern looks frozen; or there is no pattern that could freeze).
 
     log1p_time: of the last mode change, None if there was none; sliding: pairs that slide in the last row; pending,
-    pending_pairs (neuron, first sample of the surface), undecided: see `Finding`; reason: why not proved, else empty;
+    pending_pairs (neuron, first sample of the surface), undecided: see `Finding`; reason: why not proved, or from the
+    state only, else empty;
     divergence: bound of KL(q_inf || q) from the last row on; slack: least bound of a rate or share over its limit;
     ahead: switches between the last row and the proof (None where the way ahead was not followed); ahead_log1p_time:
-    of the last of them; proved_log1p_time: from when on the pattern is proved to stay (None: not proved).
+    of the last of them; proved_log1p_time: from when on the pattern is proved to stay (None: not proved; the proof is
+    that of the flow from the computed state there).  unsettled, conservative: decisions at kinks until the last row
+    that the policy took among several solutions, and that are not exact (None: the file does not keep them).
     """
 
-    verdict: Literal["proved", "observed", "pending", "no"]
+    verdict: Literal["proved", "proved_from_state", "observed", "pending", "no"]
     summary: str
     log1p_time: float | None
     sliding: int
@@ -42,17 +47,23 @@ class FreezingResult:
     ahead: int | None
     ahead_log1p_time: float | None
     proved_log1p_time: float | None
+    unsettled: int | None = None
+    conservative: int | None = None
+
+
+Verdict = Literal["proved", "proved_from_state", "observed", "pending", "no"]
 
 
 def freezing(subject: Subject) -> FreezingResult:
     """Judge the mode of the last row (design 2.7; `gflow.limit.certificate` has the proof)."""
     changed = last_change(subject.trajectory)
     sliding = int((subject.trajectory.read("pattern", -1) == 0).sum())
+    notes = (None, None) if subject.notes is None else (subject.notes.unsettled, subject.notes.conservative)
     prospect = subject.prospect
     if prospect is None:
         verdict, summary, reason = _without_theory(subject, changed)
         return FreezingResult(
-            verdict, summary, changed, sliding, 0, (), 0, reason, None, None, None, None, _from_start(verdict)
+            verdict, summary, changed, sliding, 0, (), 0, reason, None, None, None, None, _from_start(verdict), *notes
         )
     finding = prospect.finding
     first = subject.problem.surfaces.first_sample
@@ -65,12 +76,14 @@ def freezing(subject: Subject) -> FreezingResult:
         pending=len(finding.pending),
         pending_pairs=tuple((int(j), int(first[h])) for j, h in finding.pending),
         undecided=finding.undecided,
-        reason=finding.reason,
+        reason=subject.way.reason if finding.proved else finding.reason,
         divergence=finding.divergence,
         slack=finding.tightest,
         ahead=None if finding.proved else len(prospect.events),
         ahead_log1p_time=prospect.last_change,
         proved_log1p_time=proved,
+        unsettled=notes[0],
+        conservative=notes[1],
     )
 
 
@@ -90,12 +103,10 @@ def _quiet(subject: Subject, changed: float | None) -> bool:
     return changed is None or changed <= QUIET * subject.last.v
 
 
-def _verdict(
-    subject: Subject, prospect: Prospect, changed: float | None
-) -> Literal["proved", "observed", "pending", "no"]:
+def _verdict(subject: Subject, prospect: Prospect, changed: float | None) -> Verdict:
     finding = prospect.finding
     if finding.proved:
-        return "proved"
+        return "proved" if subject.way.stable else "proved_from_state"
     if len(finding.pending):
         return "pending"
     return "observed" if finding.hard is not None or _quiet(subject, changed) else "no"
@@ -104,14 +115,27 @@ def _verdict(
 def _summary(prospect: Prospect, changed: float | None, subject: Subject) -> str:
     finding = prospect.finding
     since = "it never changed" if changed is None else f"its last change was at {time_text(changed)}"
+    here = time_text(subject.last.v)
+    if finding.proved and subject.way.stable:
+        return f"the pattern is proved to stay as it is for ever from {here} on; {since}"
     if finding.proved:
-        return f"the pattern is proved to stay as it is for ever from {time_text(subject.last.v)} on; {since}"
-    said = f"not proved to be frozen: {finding.reason}; {since}"
+        return (
+            f"proved for {subject.way.whose} from the computed state at {here}: its pattern stays as it is for ever; "
+            "not proved for the flow from the start, since the way there is not known to be stable: "
+            f"{subject.way.reason}; {since}"
+        )
+    said = f"not proved to be frozen: {finding.reason}; {since}{_choices(subject)}"
     if prospect.standing != "proved":
-        return said
+        return said + prospect.left
     switches = f"{len(prospect.events)} more switches"
     end = "" if prospect.last_change is None else f", the last at {time_text(prospect.last_change)}"
-    return f"{said}; followed ahead: {switches}{end}, then proved to stay from {time_text(prospect.log1p_time)} on"
+    proof = f"proved to stay from the computed state at {time_text(prospect.log1p_time)} on"
+    return f"{said}; followed ahead: {switches}{end}, then {proof}"
+
+
+def _choices(subject: Subject) -> str:
+    """What is to say of decisions at kinks, where nothing else says it."""
+    return "" if subject.notes is None else subject.notes.sentence()
 
 
 def _without_theory(subject: Subject, changed: float | None) -> tuple[Literal["proved", "observed", "no"], str, str]:
@@ -123,11 +147,12 @@ def _without_theory(subject: Subject, changed: float | None) -> tuple[Literal["p
     if not network.curved:
         return "no", "the activation is smooth: there is no pattern that could freeze", "no kinks"
     reason = "no certificate is known where the outer layer is trained too, or for several outputs"
+    said = reason + _choices(subject)
     if _quiet(subject, changed):
         since = "ever" if changed is None else f"since {time_text(changed)}"
-        return "observed", f"the pattern has not changed {since}; {reason}", reason
+        return "observed", f"the pattern has not changed {since}; {said}", reason
     assert changed is not None
-    return "no", f"the pattern changed as late as {time_text(changed)} of {time_text(subject.last.v)}; {reason}", reason
+    return "no", f"the pattern changed as late as {time_text(changed)} of {time_text(subject.last.v)}; {said}", reason
 
 
 def _from_start(verdict: str) -> float | None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.prospect import Standing
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
 from gflow.limit.point import LimitPoint
 
 Array = NDArray[np.float64]
 
+START: dict[Standing, str] = {
+    "proved": "the flow converges in direction to a point",
+    "proved_from_state": "the flow from the computed state converges in direction to a point",
+    "expected": "expected limit:",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LimitResult:
-    """verdict: `proved` (the flow of this run converges in direction to it), `expected` (nothing pending, no proof),
-    `none`.
+    """verdict: `proved` (the flow of this run converges in direction to it), `proved_from_state` (the flow from the
+    computed state of the proof does; see `FreezingResult`), `expected` (nothing pending, no proof), `none`.
 
     multipliers (n,) with `unique` (the kernel is definite on the support); support: samples with a multiplier > 0;
     normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons); active,
@@ -26,7 +32,7 @@ class LimitResult:
     the last row would have, if it stayed.
     """
 
-    verdict: Literal["proved", "expected", "none"]
+    verdict: Standing
     summary: str
     reason: str
     multipliers: Array | None = None
@@ -56,16 +62,18 @@ def limit(subject: Subject) -> LimitResult:
     pattern = subject.problem.sample_sides(point.side)
     ranks = stable_ranks(subject, point)
     n = point.multipliers.size
-    start = "the flow converges in direction to a point" if prospect.standing == "proved" else "expected limit:"
+    standing = subject.standing
     ahead = "" if prospect.finding.proved else f" (mode reached ahead, at {time_text(prospect.log1p_time)})"
     summary = (
-        f"{start} with normalised margin {point.normalized_margin:.6g} and {int(point.support.sum())} of {n} samples "
-        f"on the margin, stable rank {ranks[0]:.4g}{ahead}"
+        f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.support.sum())} of {n} "
+        f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}"
+        + (f"; not proved for the flow from the start: {subject.way.reason}" if standing == "proved_from_state" else "")
+        + ("" if standing == "proved" else prospect.left)
     )
     return LimitResult(
-        verdict=prospect.standing,
+        verdict=standing,
         summary=summary,
-        reason=prospect.reason,
+        reason=subject.way.reason if standing == "proved_from_state" else prospect.reason,
         multipliers=point.multipliers,
         unique=point.unique,
         support=int(point.support.sum()),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.prospect import Prospect, prospect_of
+from gflow.analysis.progress import Tell, untold
+from gflow.analysis.prospect import Prospect, Standing, prospect_of
+from gflow.analysis.way import Taken, Way, way_of
 from gflow.field.branch import Tolerances
-from gflow.flow.state import FlowState, Parameters
+from gflow.field.transition import EventKind
+from gflow.flow.state import Event, FlowState, Notes, Parameters
 from gflow.limit.point import LimitPoint
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -31,11 +34,12 @@ class Subject:
 
     trajectory: Trajectory
     problem: Problem
+    tell: Tell = untold
 
     @classmethod
-    def of(cls, trajectory: Trajectory) -> Subject:
-        """Rebuild the problem; its span coordinates are those of the file."""
-        return cls(trajectory, _problem(trajectory))
+    def of(cls, trajectory: Trajectory, tell: Tell = untold) -> Subject:
+        """Rebuild the problem; its span coordinates are those of the file.  tell: called while the flow is followed."""
+        return cls(trajectory, _problem(trajectory), tell)
 
     @property
     def kinked(self) -> bool:
@@ -115,8 +119,56 @@ class Subject:
         """
         if not self.linear_modes:
             return None
+        return prospect_of(self.problem, self.last, self._tolerances, self.tell)
+
+    @property
+    def _tolerances(self) -> Tolerances:
         facts = self.trajectory.facts
-        return prospect_of(self.problem, self.last, Tolerances(float(facts["rtol"]), float(facts["atol"])))
+        return Tolerances(float(facts["rtol"]), float(facts["atol"]))
+
+    @property
+    def standing(self) -> Standing:
+        """Of the limit of the flow: that of the prospect, which is about the flow from the last row, and `proved` only
+        where the way from the start to that row is stable too."""
+        standing = "none" if self.prospect is None else self.prospect.standing
+        return "proved_from_state" if standing == "proved" and not self.way.stable else standing
+
+    @cached_property
+    def notes(self) -> Notes | None:
+        """What is to say of the decisions at kinks until the last row; None where the file does not keep it."""
+        if not self.trajectory.resumable:
+            return None
+        saved = self.trajectory.resume_at(-1)
+        return Notes(int(saved["unsettled"]), int(saved["conservative"]))
+
+    @cached_property
+    def way(self) -> Way:
+        """Is the way from the start to the proof of the prospect stable?  Follows the flow again, several times."""
+        prospect = self.prospect
+        assert prospect is not None and (prospect.finding.proved or prospect.standing == "proved"), "there is no proof"
+        return way_of(self.problem, self._taken(prospect), self.tell)
+
+    def _taken(self, prospect: Prospect) -> Taken:
+        """The way of the run and, where the proof lies ahead, the way to it."""
+        ahead = prospect.way
+        end = self.last if ahead is None else ahead.end
+        return Taken(
+            W=self.trajectory.W_initial,
+            tolerances=self._tolerances,
+            notes=(self.notes or Notes()) + (Notes() if ahead is None else ahead.notes),
+            events=self._events(() if ahead is None else ahead.events),
+            side=end.side,
+            p=end.p,
+            steps=int(self.trajectory.read("series/steps", -1)) + (0 if ahead is None else ahead.steps),
+        )
+
+    def _events(self, ahead: Sequence[Event]) -> list[Event] | None:
+        """Those of the run and ahead of it; None where the run does not keep them."""
+        if not self.trajectory.records_events:
+            return None
+        kept, surface_of = self.trajectory.events, self.problem.surfaces.of_sample
+        entries = zip(kept.log1p_time, kept.neuron, surface_of[kept.sample], kept.kind, strict=True)
+        return [Event(float(v), int(j), int(h), EventKind(int(kind))) for v, j, h, kind in entries] + list(ahead)
 
 
 def _problem(trajectory: Trajectory) -> Problem:

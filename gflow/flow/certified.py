@@ -1,4 +1,4 @@
-"""Stop as soon as the mode is proved to stay for ever: looks at the flow now and then, at a bounded price."""
+"""Stop when the mode is proved to stay for ever: looks at the flow now and then, at a bounded price."""
 
 from __future__ import annotations
 
@@ -17,35 +17,43 @@ Array = NDArray[np.float64]
 
 EPS = float(np.finfo(float).eps)
 
-# Explicit steps between two looks at a new mode, which may not last: early, events come nearly every step.
-EVERY = 5
+# Looks per doubling of tau.  A proof needs the divergence to fall, which it does with tau: between two marks so near to
+# each other a look more would find nothing, however many steps the integrator takes from one to the next.
+LOOKS = 8
 
 
 class Watch:
-    """Judges the states of one dual run; what it knows of a mode is kept until the mode changes."""
+    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS`): when it looks depends on the
+    state alone, and how often on how far the run goes, not on its steps.  What it knows of a mode is kept until the
+    mode changes."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._limit: ModeLimit | None = None
         self._side: bytes = b""
 
-    def forget(self) -> None:
-        """At a row: what follows must depend on the state alone."""
-        self._limit = None
+    def proved(self, segment: Segment, y: Array, since: float, elapsed: float) -> bool:
+        """Is the mode of the segment proved to stay, from the state y on?  False too where no mark was passed.
 
-    def proved(self, segment: Segment, y: Array, steps: int, stiff: bool) -> bool:
-        """Is the mode of the segment proved to stay, from the state y on?"""
+        since, elapsed: where the step to y began and ended, in the units of the branch.
+        """
+        before, now = (segment.state.tau + segment.branch.unit * each for each in (since, elapsed))
+        if _mark(before) == _mark(now):
+            return False
         branch = segment.branch
         assert isinstance(branch, DualBranch), "only modes with a kernel have a certificate"
         side = branch.mode.side
         if self._limit is None or side.tobytes() != self._side:
-            if not stiff and steps % EVERY:
-                return False
             # A kernel from scratch: that of the branch has the rounding of all its turns.
             self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
         if self._limit.hard is None or len(self._limit.pending):
             return False
         return judged(self._limit, branch.weights(y)).proved
+
+
+def _mark(tau: float) -> float:
+    """The number of the last mark before tau."""
+    return float(np.floor(LOOKS * np.log2(tau))) if tau > 0.0 else -np.inf
 
 
 def judged(limit: ModeLimit, U: Array) -> Finding:

@@ -15,6 +15,8 @@ UNRESOLVED = 1e-3
 # Guards in a row that fire without progress of tau, or change no side, with no whole step in between, after which a run
 # ends with an explanation.
 MOST_STALLED = 1000
+# What a certificate found on the way says, and what it does not.
+FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
 
 def outcome_of(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
@@ -51,6 +53,8 @@ def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Even
                 f"{said}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
                 f"a change of sides{_last_at(cut, events)}; {hover}"
             )
+        case Outcome.CERTIFIED:
+            return f"{said}; {FROM_STATE}"
         case _:
             return said
 

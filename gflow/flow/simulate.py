@@ -83,8 +83,6 @@ def _moving(
         outcome = outcome_of(cut, rounding, at.stalled)
         if cut.reached or outcome:
             checkpoint, shown = _checkpoint(engine, at), replace(at.state, v=v)
-            if watch is not None:
-                watch.forget()
             yield Row(shown, checkpoint, last=outcome is not None)
             due = next(rows, None)
         if outcome:
@@ -162,21 +160,32 @@ def _integrate(
         except StepError as error:
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         if cut is not None:
-            return replace(cut, stiff=stiff and cut.near is None)
+            closed = _at_a_row(cut) and watch is not None and watch.proved(segment, cut.y, step.start, cut.elapsed)
+            return replace(cut, stiff=stiff and cut.near is None, certified=closed)
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield (measure := branch.measure(y))
         yield Progress(measure.v, measure.log_loss, sliding, steps)
         here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
-        if stop := _stopped(segment, here, watch, account):
+        if stop := _stopped(segment, here, step.start, watch, account):
             return stop
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return replace(here, stiff=True)
 
 
-def _stopped(segment: Segment, here: Cut, watch: Watch | None, account: Account) -> Cut | None:
-    """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not."""
-    if watch is not None and watch.proved(segment, here.y, here.steps, here.stiff):
+def _at_a_row(cut: Cut) -> bool:
+    """Does the run go on after this cut, on the same mode?  Late, every step may be cut by a record time."""
+    return (
+        cut.near is None and bool(cut.reached) and not cut.spent and all(target.end is None for target in cut.reached)
+    )
+
+
+def _stopped(segment: Segment, here: Cut, since: float, watch: Watch | None, account: Account) -> Cut | None:
+    """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not.
+
+    since: where that step began.
+    """
+    if watch is not None and watch.proved(segment, here.y, since, here.elapsed):
         return replace(here, certified=True)
     if segment.branch.margin_rounding(here.y) > UNRESOLVED:
         return here

@@ -10,6 +10,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from gflow.analysis.findings import ANALYZERS, Findings, findings
+from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
@@ -20,13 +21,17 @@ FILE_NAME = "analysis.json"
 
 
 def analyze(
-    trajectory: Trajectory, only: Sequence[str] | None = None, say: Callable[[str], None] | None = None
+    trajectory: Trajectory,
+    only: Sequence[str] | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
 ) -> Findings:
     """Run the analyzers named in `only` (default: those of the scenario) and write `analysis.json` beside the file.
 
     Entries that other analyzers left there are kept if they are about the same rows.  Where the file cannot be
-    written, say is called with a sentence (default: a warning).  Raises GflowError for an unknown analyzer and for a
-    file of descent.
+    written, say is called with a sentence (default: a warning).  progress is called after every step of a flow that is
+    followed: ahead to a proof, and again from the start to see whether the way to it is stable.  Raises GflowError for
+    an unknown analyzer and for a file of descent.
     """
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")
@@ -36,7 +41,7 @@ def analyze(
         raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")
     path, about = trajectory.path.parent / FILE_NAME, identity(trajectory)
     with threadpool_limits(limits=1):  # small matrices, as in a run
-        found = findings(trajectory, names)
+        found = findings(trajectory, names, progress or untold)
     content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
     saved(path, content | found.to_json(), say)
     return found

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from gflow.analysis.progress import AnalysisProgress
+from gflow.report.lines import log_time
 from gflow.trajectory.rows import Progress, Target
 
 TERMINAL_INTERVAL = 0.1  # seconds between two lines
@@ -86,6 +88,20 @@ class ProgressPrinter(LinePrinter):
 
     def __call__(self, progress: Progress) -> None:
         self.show(lambda with_bar: progress_line(progress, with_bar))
+
+
+class AnalysisPrinter(LinePrinter):
+    """Called with each `AnalysisProgress` of an analysis."""
+
+    def __call__(self, progress: AnalysisProgress) -> None:
+        self.show(lambda with_bar: analysis_line(progress))
+
+
+def analysis_line(progress: AnalysisProgress) -> str:
+    """`analyze: the way ahead: log t 8.4e+05, step 1842 of at most 10000`."""
+    value = log_time(progress.log1p_time)
+    at = "t = 0" if value is None else f"log t {value:.3g}"
+    return f"analyze: {progress.doing.rstrip(',')}: {at}, step {progress.steps} of at most {progress.most_steps}"
 
 
 def fitted(line: Line, columns: int) -> str:

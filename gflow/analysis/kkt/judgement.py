@@ -30,7 +30,7 @@ class KktResult:
 
     verdict: at the limit `holds` (stationarity and complementarity at most 1e-6) or `violated`; without a known limit
     `approaching` where stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not
-    homogeneous and where some margin is not positive.  standing of the limit: proved or expected.
+    homogeneous and where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
     earlier: (log(1 + t), stationarity) of rows before the last, where no limit is known.
     unique: are lambda, and so W*, the only solution of the limiting mode?  undecided: pairs that may or may not switch.
     global_optimum: None where nothing is known.
@@ -115,7 +115,7 @@ def _earlier(subject: Subject) -> tuple[tuple[float, float], ...]:
 
 
 def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
-    standing = "none" if subject.prospect is None else subject.prospect.standing
+    standing = subject.standing
     said = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
     if at.complementarity is None or at.multipliers is None:
         dead = int((limit.margins <= 0.0).sum())
@@ -126,8 +126,9 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
         verdict = "holds" if max(at.stationarity, at.complementarity) <= ZERO else "violated"
         kind = "a" if verdict == "holds" else "no"
         kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
+        which = "limit proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
         summary = (
-            f"the {standing} limit is {kind} KKT direction: {said}, complementarity {at.complementarity:.3g}; "
+            f"the {which} is {kind} KKT direction: {said}, complementarity {at.complementarity:.3g}; "
             f"{int(np.count_nonzero(at.multipliers))} of {at.multipliers.size} samples support it{kinks}"
         )
     mode = ModeLimit(subject.problem, DualMode(subject.problem, limit.side))

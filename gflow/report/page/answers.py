@@ -20,6 +20,7 @@ TONES: dict[str, Tone] = {
     "low rank": "good",
     "observed": "open",
     "expected": "open",
+    "proved_from_state": "open",
     "pending": "open",
     "approaching": "open",
     "undecided": "open",

@@ -173,8 +173,7 @@ def orthogonal(setting: Setting) -> Hypothesis:
 
 def limit_known(subject: Subject) -> Hypothesis:
     """Proved or expected."""
-    standing = "none" if subject.prospect is None else subject.prospect.standing
-    return condition(f"limit of the flow known ({standing})", subject.limit is not None)
+    return condition(f"limit of the flow known ({subject.standing})", subject.limit is not None)
 
 
 def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:

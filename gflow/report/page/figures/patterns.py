@@ -186,7 +186,9 @@ def _moments_text(material: Material) -> str:
     if proved is None:
         return said + "."
     ahead = ", ahead of this run" if proved > material.time.last else ""
-    return said + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}."
+    verdicts = {material.found(name, "verdict") for name in ("freezing", "limit")}
+    whose = ", in the flow from the computed state there" if "proved_from_state" in verdicts else ""
+    return said + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}{whose}."
 
 
 def _ordered(things: str, letter: str, signs: NDArray[np.int64]) -> str:

@@ -110,9 +110,10 @@ def _to_limit(material: Material, v: Array) -> Drawing:
     material.dress(ax)
     legend_above(ax)
     bound = material.found("direction", "angle_bound")
-    standing = material.found("direction", "verdict")
+    from_state = material.found("direction", "verdict") == "proved_from_state"
+    whose = "from the computed state" if from_state else f"({material.found('direction', 'verdict')})"
     caption = (
-        f"Angle of W, and of the direction in which it moves, to the {standing} limit of the flow. At the end W is "
+        f"Angle of W, and of the direction in which it moves, to the limit of the flow {whose}. At the end W is "
         f"{angle[-1]:.3g} rad from it, its velocity {turning[-1]:.3g} rad"
         + (f"; W is proved to stay within {bound:.3g} rad from there on." if bound is not None else ".")
         + (" What follows a first angle below 10⁻⁹ is rounding and not drawn." if len(seen) < 2 * len(v) else "")

@@ -1,0 +1,23 @@
+"""How far an analysis is: handed over while it integrates, so that nobody waits in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisProgress:
+    """doing: what is on its way, in words; log1p_time: how far it has come; steps done, of most_steps at most."""
+
+    doing: str
+    log1p_time: float
+    steps: int
+    most_steps: int
+
+
+Tell = Callable[[AnalysisProgress], None]
+
+
+def untold(_: AnalysisProgress) -> None:
+    """Nobody listens."""
