@@ -1,4 +1,4 @@
-"""Lemmas 2.3 and 2.4, Theorem 2.2: both losses, only where they are claimed; the width, which no run has, is granted."""
+"""Lemmas 2.3 and 2.4, Theorem 2.2: both losses, only where they are claimed; the width, which no run has, is given."""
 
 from __future__ import annotations
 
