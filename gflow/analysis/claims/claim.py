@@ -1,4 +1,9 @@
-"""A claim of a paper and how it is judged: hypotheses with their slack, a conclusion with its value and bound."""
+"""A claim of a paper and how it is judged: hypotheses with their slack, a conclusion with its value and bound.
+
+Nothing is called violated unless every hypothesis is known to hold.  Hypotheses are judged up to rounding (`room`): one
+that is met within it holds, and is not firm, as is one with a constant that the paper leaves open, or one that rests on
+a limit that is only expected.  A conclusion that fails under a hypothesis that is not firm refutes nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +21,27 @@ Verdict = Literal["holds", "violated", "not applicable"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
 
 
+# What a claim that holds with high probability over a random start may fail with, by chance alone, where the theorem
+# applies: small enough that a violation means something.
+CHANCE = 1e-3
+GRAIN = 64.0 * float(np.finfo(float).eps)  # relative error of numbers made of a few that are rounded once
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One condition of a theorem.  value against bound as the paper has it; slack >= 1 means satisfied."""
+    """One condition of a theorem.  value against bound as the paper has it; slack >= 1 means satisfied.
+
+    room: how far value may lie beyond bound by rounding alone, in their units; it holds within that.  firm: whether a
+    conclusion that fails refutes the theorem (see the module).
+    """
 
     name: str
     holds: bool
     value: float | None = None
     bound: float | None = None
     slack: float | None = None
+    room: float | None = None
+    firm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +75,9 @@ class Claim:
         """`not applicable` unless every hypothesis holds (then the conclusion, if computed, is for information)."""
         if self.conclusion is None or not all(each.holds for each in self.hypotheses):
             return "not applicable"
-        return "holds" if self.conclusion.holds else "violated"
+        if self.conclusion.holds:
+            return "holds"
+        return "violated" if all(each.firm for each in self.hypotheses) else "not applicable"
 
 
 Judge = Callable[[Subject], Claim]
@@ -79,19 +98,38 @@ def _fits(said: Hypothesis | Conclusion | None) -> bool:
     return all(isfinite(number) for number in numbers if isinstance(number, float))
 
 
-def at_least(name: str, value: float, bound: float) -> Hypothesis:
-    """value >= bound, both positive."""
-    return Hypothesis(name, value >= bound, value, bound, value / bound if bound > 0.0 else None)
+def blamed(claim: Claim) -> Claim:
+    """The claim; where its conclusion fails under hypotheses that are not firm, it is they that do not hold."""
+    if claim.conclusion is None or claim.conclusion.holds or not all(each.holds for each in claim.hypotheses):
+        return claim
+    hypotheses = (replace(each, holds=each.firm) for each in claim.hypotheses)
+    return replace(claim, hypotheses=tuple(hypotheses))
 
 
-def at_most(name: str, value: float, bound: float) -> Hypothesis:
-    """value <= bound, both positive."""
-    return Hypothesis(name, value <= bound, value, bound, bound / value if value > 0.0 else None)
+def at_least(name: str, value: float, bound: float, room: float | None = None) -> Hypothesis:
+    """value >= bound, both positive, up to room (default: `GRAIN` of the larger)."""
+    return _judged(name, value, bound, value - bound, value / bound if bound > 0.0 else None, room)
 
 
-def condition(name: str, holds: bool) -> Hypothesis:
+def at_most(name: str, value: float, bound: float, room: float | None = None) -> Hypothesis:
+    """value <= bound, both positive, up to room (default: `GRAIN` of the larger)."""
+    return _judged(name, value, bound, bound - value, bound / value if value > 0.0 else None, room)
+
+
+def _judged(name: str, value: float, bound: float, spare: float, slack: float | None, room: float | None) -> Hypothesis:
+    """From spare, which is >= 0 where the hypothesis holds: firm where rounding cannot change that."""
+    allowed = GRAIN * max(abs(value), abs(bound)) if room is None else room
+    return Hypothesis(name, spare >= -allowed, value, bound, slack, allowed, firm=spare >= allowed)
+
+
+def condition(name: str, holds: bool, firm: bool = True) -> Hypothesis:
     """A condition that is met or not, without a number."""
-    return Hypothesis(name, holds)
+    return Hypothesis(name, holds, firm=firm)
+
+
+def covered(hypothesis: Hypothesis) -> Hypothesis:
+    """A hypothesis whose room is no more than what the conclusion is given too: within it, it is firm."""
+    return replace(hypothesis, firm=True)
 
 
 def below(value: float, bound: float, log1p_time: float | None = None, rounding: float = 0.0) -> Conclusion:

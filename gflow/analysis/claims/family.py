@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from gflow.analysis.claims import chatterji, kou, telgarsky
-from gflow.analysis.claims.claim import Claim, Judge, in_float64
+from gflow.analysis.claims.claim import Claim, Judge, blamed, in_float64
 from gflow.analysis.claims.frei import bounds, example, theorems
 from gflow.analysis.subject import Subject
 
@@ -30,4 +30,4 @@ def claims(subject: Subject) -> tuple[Claim, ...]:
     """One entry a claim, in the order of the papers."""
     with np.errstate(all="ignore"):  # what leaves float64 is seen in the claim itself
         judges = [judge for family in FAMILIES if family.applies(subject) for judge in family.CLAIMS]
-        return tuple(in_float64(judge(subject)) for judge in judges)
+        return tuple(blamed(in_float64(judge(subject))) for judge in judges)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gflow.analysis.claims import data
 from tests.analysis.claims.frei.runs import simulated
@@ -34,3 +36,40 @@ def test_predicates_of_the_data_against_loops(tmp_path: Path) -> None:
     near = np.eye(4) + 1e-5 * (1.0 - np.eye(4))
     explicit = data.explicit_kou(data.Sizes.of(np.asarray(np.linalg.cholesky(near), dtype=np.float64)))
     assert explicit.slack == pytest.approx(1.0 / (3282.0 * 4.0 * 1e-5), rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150, 1e140])
+def test_inner_products_are_the_exact_ones_rounded_once(scale: float) -> None:
+    """Against fractions, on entries over 16 orders of magnitude, where BLAS loses digits."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6, 9)) * scale * 10.0 ** rng.integers(-8, 8, (6, 9))
+    exact = [[float(sum(Fraction(a) * Fraction(b) for a, b in zip(x, z, strict=True))) for z in X] for x in X]
+    found, error = data.inner_products(X)
+    assert found.tolist() == exact and error <= 2.0**-52
+    assert (X @ X.T).tolist() != exact  # control
+
+
+def test_large_or_wild_samples_are_multiplied_in_floats() -> None:
+    rng = np.random.default_rng(1)
+    for X in (rng.standard_normal((30, 200)), np.ldexp(rng.standard_normal((3, 4)), [[0], [-300], [300]])):
+        found, error = data.inner_products(X)
+        assert np.array_equal(found, X @ X.T) and error == X.shape[1] * 2.0**-52
+
+
+def at_equality(change: float = 0.0) -> NDArray[np.float64]:
+    """Two samples of norm sqrt(48) and product 1: Rmin^2 = 3 * 2^3 * 2 * coherence, NO32 at slope 1/2 with equality."""
+    X = np.array([[6.0, 3.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 6.0, 3.0, 1.0, 1.0]])
+    X[1, 4] += change
+    return X
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_near_orthogonality_at_equality_does_not_turn_on_rounding(seed: int) -> None:
+    """As it is, one float beside it, and turned by a random rotation; a millionth off it is decided."""
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((9, 9)))
+    for X in (at_equality(), at_equality(2.0**-52), at_equality(-(2.0**-53)), at_equality() @ rotation):
+        hypothesis = data.near_orthogonal_32(data.Sizes.of(X), 0.5)
+        assert hypothesis.holds and not hypothesis.firm and hypothesis.slack == pytest.approx(1.0, rel=1e-14)
+    assert not data.near_orthogonal_32(data.Sizes.of(at_equality(1e-6) @ rotation), 0.5).holds
+    met = data.near_orthogonal_32(data.Sizes.of(at_equality(-1e-6) @ rotation), 0.5)
+    assert met.holds and met.firm

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from gflow.analysis.claims.chatterji.setting import ROUNDING, setting
-from gflow.analysis.claims.claim import Checked, Claim, Judge, above, below, worst_row
+from gflow.analysis.claims.claim import Checked, Claim, Judge, above, below, condition, worst_row
 from gflow.analysis.gradient import Along, Point, along
 from gflow.analysis.subject import Subject
 from gflow.problem.activation import Huberized
@@ -21,20 +21,27 @@ CLEAR_DROP = 1e4  # times rtol: a drop of log L between two rows that errors of 
 
 
 def lemma5(subject: Subject) -> Claim:
-    """dL/dt = -|grad L|^2 between neighbouring rows: the drop of L is at least |change of theta|^2 / time."""
+    """dL/dt = -|grad L|^2 between neighbouring rows: the drop of L is at least |change of theta|^2 / time.
+
+    Drops below what the tolerances leave of log L show nothing; without a clear one the run decides only if L rises.
+    """
     rows, rtol = along(subject), float(subject.trajectory.facts["rtol"])
     moved = rows.step[1:]
     drop = rows.log_loss[:-1] - rows.log_loss[1:]
     clear = (drop > CLEAR_DROP * rtol) & (moved > 0.0)
-    statement = "dL/dt = -|grad L|^2, so L falls by at least |W(t') - W(t)|^2 / (t' - t) between any two rows."
+    statement = (
+        "dL/dt = -|grad L|^2, so L never rises (rows where it does: the rise of log L), and falls by at least "
+        "|W(t') - W(t)|^2 / (t' - t) between neighbouring rows with a clear fall (ratio)."
+    )
     rise, at, checked = _rise(subject, rows)
-    if rise > rtol or not clear.any():
-        return Claim("chat.lem5", statement, checked, (), below(rise, rtol, at))
+    decided = condition("L clearly falls between some two rows, or rises", bool(clear.any()) or rise > rtol)
+    if rise > rtol or not decided.holds:
+        return Claim("chat.lem5", statement, checked, (decided,), below(rise, rtol, at))
     log_drop = rows.log_loss[:-1][clear] + np.log(-np.expm1(-drop[clear]))
     log_time = rows.v[1:][clear] + np.log(-np.expm1(rows.v[:-1][clear] - rows.v[1:][clear]))
     slack, when = worst_row(log_drop + log_time - 2.0 * np.log(moved[clear]), rows.v[1:][clear])
     fits = above(float(np.exp(min(slack, 700.0))), 1.0, when, rounding=10.0 / CLEAR_DROP)
-    return Claim("chat.lem5", statement, "rows", (), fits)
+    return Claim("chat.lem5", statement, "rows", (decided,), fits)
 
 
 def _rise(subject: Subject, rows: Along) -> tuple[float, float, Checked]:

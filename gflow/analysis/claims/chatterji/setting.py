@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Hypothesis, at_least, at_most, condition
+from gflow.analysis.claims.claim import Hypothesis, at_least, at_most, condition, covered
 from gflow.analysis.gradient import Along
 from gflow.analysis.subject import Subject
 from gflow.problem.activation import Huberized
@@ -46,17 +46,17 @@ class Setting:
         """Outer weights +-1, as many of each; h <= 1 / P; logistic loss."""
         return (
             condition("outer weights are P times +1 and P times -1", self.signs),
-            at_most("bandwidth h against 1 / P", self.h, (1.0 + ROUNDING) * self.widest),
+            covered(at_most("bandwidth h against 1 / P", self.h, self.widest, ROUNDING * self.h)),
             condition("logistic loss", self.logistic),
         )
 
     def bandwidth(self) -> Hypothesis:
         """h = 1 / P, which the bound on the Hessian needs from below."""
-        return at_least("bandwidth h against 1 / P", self.h, (1.0 - ROUNDING) * self.widest)
+        return covered(at_least("bandwidth h against 1 / P", self.h, self.widest, ROUNDING * self.h))
 
     def inputs(self) -> Hypothesis:
         """Inputs on the unit sphere, of which only |x~| <= 1 is needed."""
-        return at_most("largest norm of a reduced input", float(self.norms.max()), 1.0 + ROUNDING)
+        return covered(at_most("largest norm of a reduced input", float(self.norms.max()), 1.0, ROUNDING))
 
 
 def setting(subject: Subject) -> Setting:

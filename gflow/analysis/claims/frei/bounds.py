@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Claim, Judge, above, at_least, below
+from gflow.analysis.claims.claim import GRAIN, Claim, Judge, above, at_least, below
 from gflow.analysis.claims.data import loss_ratio_bound
 from gflow.analysis.claims.frei import growth, points, start
 from gflow.analysis.claims.frei.checks import (
@@ -95,12 +95,13 @@ def lemma_e11b(subject: Subject) -> Claim:
     log_ratio, _, _ = largest(subject, "sup_log_g_ratio", measures.log_g_ratio)
     ratio = float(np.exp(min(log_ratio, 700.0)))
     sizes, slope = setting.sizes, setting.slope
-    spare = np.diag(sizes.gram) - 2.0 * slope**-2 * ratio * setting.n * sizes.nearest
-    worst = int(np.argmin(spare))
+    factor, squares = 2.0 * slope**-2 * ratio * setting.n, np.diag(sizes.gram)
+    worst = int(np.argmin(squares - factor * sizes.nearest))
     data = at_least(
         "|x_k|^2 >= 2 slope^-2 C' n max_i |<x_i, x_k>| for all k, C' the largest g_i / g_k of the run",
-        float(sizes.gram[worst, worst]),
-        float(sizes.gram[worst, worst] - spare[worst]),
+        float(squares[worst]),
+        float(factor * sizes.nearest[worst]),
+        GRAIN * float(squares[worst]) + factor * sizes.error,
     )
     value, v, checked = least(subject, "inf_margin_rate", measures.margin_speed, setting.scale**2)
     bound = slope**2 * sizes.Rmin**2 / (4.0 * ratio * setting.n)

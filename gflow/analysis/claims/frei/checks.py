@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Checked, Conclusion, Hypothesis, above, at_least, at_most, below, condition
+from gflow.analysis.claims.claim import (
+    GRAIN,
+    Checked,
+    Conclusion,
+    Hypothesis,
+    above,
+    at_least,
+    at_most,
+    below,
+    condition,
+)
 from gflow.analysis.claims.data import loss_ratio_bound, near_orthogonal_42
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
@@ -40,7 +50,8 @@ def uncrowded(setting: Setting) -> Hypothesis:
     squares = np.diag(setting.sizes.gram)
     worst = int(np.argmin(squares - 2.0 * setting.sizes.crowd))
     name = "|x_i|^2 >= 2 sum_k |<x_i, x_k>| for all i"
-    return at_least(name, float(squares[worst]), 2.0 * float(setting.sizes.crowd[worst]))
+    value, bound = float(squares[worst]), 2.0 * float(setting.sizes.crowd[worst])
+    return at_least(name, value, bound, GRAIN * max(value, bound) + 2.0 * setting.n * setting.sizes.error)
 
 
 def bounded_ratio(subject: Subject) -> Hypothesis:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Checked, Claim, Conclusion, Hypothesis, Judge, below
-from gflow.analysis.claims.frei.limit import LIMIT_ERROR, limit_known
+from gflow.analysis.claims.frei.limit import LIMIT_ERROR
 from gflow.analysis.claims.frei.setting import setting_of
 from gflow.analysis.subject import Subject
 from gflow.limit.point import LimitPoint
 
 
 def _fitted(subject: Subject) -> tuple[Hypothesis, int | None]:
-    """L(t0) < log(2) / n at some time, and the first row where it is so."""
+    """L(t0) < l(0) / n at some time, and the first row where it is so.
+
+    The paper asks for log(2) / n with both losses, which is more than the exponential loss needs.
+    """
     log_loss = subject.trajectory.log_loss
-    bound = float(np.log(np.log(2.0) / subject.problem.samples))
+    bound = float(subject.problem.loss.log_value(np.zeros(1))[0] - np.log(subject.problem.samples))
     below_it = np.flatnonzero(log_loss < bound)
-    hypothesis = Hypothesis("log L < log(log(2) / n) at some time", below_it.size > 0, float(log_loss.min()), bound)
+    hypothesis = Hypothesis("log L < log(l(0) / n) at some time", below_it.size > 0, float(log_loss.min()), bound)
     return hypothesis, int(below_it[0]) if below_it.size else None
 
 
@@ -53,12 +57,12 @@ def theorem_31_kkt(subject: Subject) -> Claim:
     hypotheses = (_fitted(subject)[0], limit_known(subject))
     point = subject.limit
     conclusion = None if point is None else below(kkt_error(subject, point), LIMIT_ERROR)
-    statement = "W / |W| converges to a KKT direction of the margin problem: largest violation of its conditions"
+    statement = "the limit of W / |W| is a KKT direction of the margin problem: largest violation of its conditions"
     return Claim("frei.thm3.1.kkt", statement, "limit", hypotheses, conclusion)
 
 
 def theorem_31_loss(subject: Subject) -> Claim:
-    """The loss vanishes: it never rises, and ends below log(2) / n."""
+    """The loss vanishes; what a run can show of that is that it never rises."""
     hypothesis, _ = _fitted(subject)
     rise = subject.extreme("sup_loss_rise")
     log_loss = subject.trajectory.log_loss
@@ -67,16 +71,16 @@ def theorem_31_loss(subject: Subject) -> Claim:
     value, v = (max(float(steps[worst]), 0.0), float(subject.log1p_time[worst])) if rise is None else rise
     checked: Checked = "rows" if rise is None else "every step"
     conclusion = Conclusion(value <= _accuracy(subject), value, _accuracy(subject), log1p_time=v)
-    statement = "L falls to 0: largest rise of log L above an earlier value, up to the accuracy of the run"
+    statement = "L goes to 0, so it never rises: largest rise of log L above an earlier value (accuracy of the run)"
     return Claim("frei.thm3.1.loss", statement, checked, (hypothesis,), conclusion)
 
 
 def theorem_31_norm(subject: Subject) -> Claim:
-    """The weights grow without bound; once fitted, they never shrink."""
+    """The weights grow without bound; what a run can show of that is that they never shrink once it is fitted."""
     hypothesis, first = _fitted(subject)
     room = _accuracy(subject)
     fall = subject.extreme("sup_norm_fall")
-    statement = "|W| grows to infinity: largest relative fall of |W| below an earlier value once L < l(0) / n"
+    statement = "|W| goes to infinity, so never falls once L < l(0) / n: largest relative fall below an earlier value"
     if fall is not None:
         conclusion = Conclusion(fall[0] <= room, fall[0], room, log1p_time=fall[1])
         return Claim("frei.thm3.1.norm", statement, "every step", (hypothesis,), conclusion)

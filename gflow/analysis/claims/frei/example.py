@@ -7,14 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Claim, Conclusion, Judge, at_most, below, condition
-from gflow.analysis.claims.frei.limit import LIMIT_ERROR, Limit, limit_known
+from gflow.analysis.claims.ahead import limit_known
+from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, at_least, at_most, below, condition
+from gflow.analysis.claims.frei.limit import LIMIT_ERROR, Limit
 from gflow.analysis.claims.frei.setting import Setting, is_leaky, setting_of
 from gflow.analysis.subject import Subject
 
 Array = NDArray[np.float64]
 
 SAME = 1e-12  # of numbers that a user would give exactly
+RESOLVED = 1e-2  # relative: how well a claim on a difference must know it
 
 
 def applies(subject: Subject) -> bool:
@@ -34,13 +36,20 @@ def _overlap(setting: Setting) -> float:
     return -float(setting.sizes.gram[0, 1])
 
 
-def _claim(subject: Subject, id: str, statement: str, judge: Callable[[float, Setting, Limit], Conclusion]) -> Claim:
+def _claim(
+    subject: Subject,
+    id: str,
+    statement: str,
+    judge: Callable[[float, Setting, Limit], Conclusion],
+    more: tuple[Hypothesis, ...] = (),
+) -> Claim:
     setting, point = setting_of(subject), subject.limit
     e = _overlap(setting)
     hypotheses = (
-        condition("the data of Lemma B.8", applies(subject)),
+        condition(f"the data of Lemma B.8, to {SAME:g}", applies(subject)),
         at_most("e <= 1/72", e, 1.0 / 72.0),
         limit_known(subject),
+        *more,
     )
     conclusion = judge(e, setting, Limit.of(setting, point)) if point is not None else None
     return Claim(id, statement, "limit", hypotheses, conclusion)
@@ -74,11 +83,12 @@ def no_max_margin(subject: Subject) -> Claim:
 
     def judge(e: float, setting: Setting, limit: Limit) -> Conclusion:
         products = setting.C @ limit.z
-        difference = 6.0 * (e + 1.0) / (4.0 * e + 5.0) - 6.0 / 5.0
+        difference = 6.0 * e / (5.0 * (4.0 * e + 5.0))
         return below(float(abs((products[1] - products[2]) / difference - 1.0)), LIMIT_ERROR / e)
 
-    statement = "<z, x_2> - <z, x_3> = 6 (e + 1) / (4 e + 5) - 6 / 5, which is not 0: relative error"
-    return _claim(subject, "frei.lemB8.linear", statement, judge)
+    statement = "<z, x_2> - <z, x_3> = 6 (e + 1) / (4 e + 5) - 6 / 5 = 6 e / (5 (4 e + 5)) > 0: relative error"
+    resolved = at_least("e is far above the error of a limit", _overlap(setting_of(subject)), LIMIT_ERROR / RESOLVED)
+    return _claim(subject, "frei.lemB8.linear", statement, judge, (resolved,))
 
 
 CLAIMS: tuple[Judge, ...] = (multipliers, classifier, no_max_margin)

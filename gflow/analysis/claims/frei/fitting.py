@@ -27,17 +27,23 @@ def _log_time(v: float) -> float:
 
 
 def _arrival(subject: Subject, id: str, statement: str, rows: NDArray[np.intp], name: str) -> Claim:
-    """A level is passed by the time bound.  rows: those beyond the level; name: of the extreme that has the time."""
+    """A level is passed by the time bound.  rows: those beyond the level; name: of the extreme that has the time.
+
+    The time lies between the last row before the level and the first known one beyond it: where the bound lies there
+    too, the rows are too few to decide.
+    """
     setting, extreme = setting_of(subject), subject.extreme(name)
-    times = [float(subject.log1p_time[rows[0]])] if rows.size else []
+    v, first = subject.log1p_time, int(rows[0]) if rows.size else subject.trajectory.n_rows
+    times = [float(v[first])] if rows.size else []
     times += [extreme[0]] if extreme is not None and rows.size else []
-    v = float(paper_time(min(times, default=float(subject.log1p_time[-1])), setting.scale))
+    before = float(paper_time(float(v[first - 1]) if first else 0.0, setting.scale))
+    after = float(paper_time(min(times, default=float(v[-1])), setting.scale))
     log_bound = _log_time_bound(subject, setting)
-    passed = _log_time(v) > log_bound
-    decided = condition("the run reaches the level, or the bound on its time", bool(times) or passed)
+    reached, passed = bool(times) and _log_time(after) <= log_bound, _log_time(before) > log_bound
+    decided = condition("the run reaches the level by the bound on its time, or misses it", reached or passed)
     log1p_bound = float(np.logaddexp(0.0, log_bound))
-    slack = float(np.exp(min(log_bound - _log_time(v), 700.0))) if times else None
-    conclusion = Conclusion(bool(times) and not passed, v, log1p_bound, slack, log1p_time=v)
+    slack = float(np.exp(min(log_bound - _log_time(after), 700.0))) if times else None
+    conclusion = Conclusion(reached, after, log1p_bound, slack, log1p_time=after)
     checked: Checked = "rows" if extreme is None else "every step"
     return Claim(id, statement, checked, (near_orthogonal(setting), both_signs(setting), decided), conclusion)
 

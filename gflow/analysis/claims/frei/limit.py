@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, condition
+from gflow.analysis.claims.ahead import limit_known
+from gflow.analysis.claims.claim import Claim, Conclusion
 from gflow.analysis.claims.frei.setting import Setting, both_signs, near_orthogonal, setting_of
 from gflow.analysis.subject import Subject
 from gflow.limit.point import LimitPoint
@@ -46,11 +47,6 @@ class Limit:
         """f (k,) at points (k, r)."""
         hidden = points @ self.W.T
         return np.asarray(np.where(hidden > 0.0, hidden, setting.slope * hidden) @ setting.sign / np.sqrt(setting.m))
-
-
-def limit_known(subject: Subject) -> Hypothesis:
-    """W is the KKT point that the flow converges to."""
-    return condition("limit of the flow known (proved or expected)", subject.limit is not None)
 
 
 OfLimit = Callable[[Setting, Limit], Conclusion]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition
+from gflow.analysis.claims.claim import GRAIN, Claim, Conclusion, Hypothesis, Judge, at_most, below, condition
 from gflow.analysis.claims.frei.checks import ROUNDING, logistic, no_more_log
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
@@ -17,7 +17,6 @@ from gflow.problem.activation import SmoothLeaky
 Array = NDArray[np.float64]
 
 MOST_STATES = 33  # a kernel takes O(m n^2)
-GRAIN = 64.0 * float(np.finfo(float).eps)
 
 
 def fact_e9_sigmoid(subject: Subject) -> Claim:
@@ -73,8 +72,8 @@ def _crowding(setting: Setting) -> float:
 
 def _crowded(setting: Setting) -> Hypothesis:
     value, bound = _crowding(setting), setting.slope**2
-    name = "n max_k |<x_i, x_k>| < slope^2 |x_i|^2 for all i"
-    return Hypothesis(name, value < bound, value, bound, bound / value if value > 0.0 else None)
+    room = GRAIN * bound + setting.n * setting.sizes.error / setting.sizes.Rmin**2
+    return at_most("n max_k |<x_i, x_k>| < slope^2 |x_i|^2 for all i", value, bound, room)
 
 
 def fact_e7_orthogonality(subject: Subject) -> Claim:

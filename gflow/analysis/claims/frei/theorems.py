@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion, Judge, below, condition
 from gflow.analysis.claims.data import sizes_of
 from gflow.analysis.claims.frei import convergence, fitting, items, linear
-from gflow.analysis.claims.frei.limit import limit_known
 from gflow.analysis.claims.frei.setting import both_signs, is_leaky, near_orthogonal, setting_of, standard_gaussian
 from gflow.analysis.subject import Subject
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.claims.ahead import limit_known, standing_of
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, at_most, below, condition
 from gflow.analysis.claims.kou.course import course_of
 from gflow.analysis.claims.kou.setting import (
@@ -48,22 +49,25 @@ def _freezing(subject: Subject) -> tuple[tuple[Hypothesis, ...], float | None]:
 
 
 def freezing(subject: Subject) -> Claim:
+    """From the events where every pair has its final sign at the last row; else inferred from the limit, and said so.
+
+    That the signs stay for ever is ahead of any run: known where the limit is.
+    """
     setting = setting_of(subject)
     fixed, open_ = theorem(subject, leaky(setting))
-    found, last = _freezing(subject)
-    limit, conclusion = subject.limit, None
-    if last is not None and last > 0.0:
-        log_C = float(log_time(np.array([last]))[0]) + setting.log_widest
-        conclusion = Conclusion(True, constant=log_C, log1p_time=last)
-    elif last is not None:
-        conclusion = Conclusion(True, constant=0.0, log1p_time=0.0)
-    elif found[0].holds and limit is not None:
-        conclusion = Conclusion(final_pairs(subject, subject.problem.sample_sides(limit.side)))
-    statement = (
-        "after T = C n m / Rmax^2, sign <w_j, x_i> = sign(a_j) y_i for all pairs, for ever (constant: log C from the "
-        "last event; none when that is still ahead)"
-    )
-    return judged("kou.lem5.6", statement, "every step", (*fixed, recorded(subject)), conclusion, open_)
+    _, last = _freezing(subject)
+    limit, standing = subject.limit, standing_of(subject)
+    kept = limit is None or final_pairs(subject, subject.problem.sample_sides(limit.side))
+    claimed = "after T = C n m / Rmax^2, sign <w_j, x_i> = sign(a_j) y_i for all pairs, for ever"
+    if last is not None:
+        log_C = float(log_time(np.array([last]))[0]) + setting.log_widest if last > 0.0 else None
+        ahead = f"after it as in the {standing} limit" if limit is not None else "what comes after it is not known"
+        seen = f"{claimed}: from the last event to the last row; {ahead} (constant: log C, none without an event)"
+        conclusion = Conclusion(kept, constant=log_C, log1p_time=last)
+        return judged("kou.lem5.6", seen, "every step", (*fixed, recorded(subject)), conclusion, open_)
+    inferred = f"{claimed}: not seen at the last row, inferred from the {standing} limit (no constant)"
+    known = Conclusion(kept) if limit is not None and fixed[0].holds else None
+    return judged("kou.lem5.6", inferred, "limit", (*fixed, limit_known(subject)), known, open_)
 
 
 def certificate(subject: Subject) -> Claim:

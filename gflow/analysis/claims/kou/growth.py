@@ -43,14 +43,20 @@ def _rho(subject: Subject) -> RhoResult:
 def update_rule(subject: Subject) -> Claim:
     books = _rho(subject).bookkeeping
     conclusion = None if books is None else below(books.value, ROUNDING, books.log1p_time)
-    statement = "rho_ji by least squares moves by a_j y_i |x_i|^2 phi'_ji dc_i, with sum_i dc_i = d tau (relative gap)"
+    statement = (
+        "rho_ji by least squares moves by a_j y_i |x_i|^2 phi'_ji dc_i, with one dc_i for all neurons and sum_i dc_i = "
+        "d tau (largest gap over tau)"
+    )
     return judged("kou.lem5.2", statement, "rows", (independent(subject),), conclusion)
 
 
 def sign_rule(subject: Subject) -> Claim:
     sign = _rho(subject).sign_excess
     conclusion = None if sign is None else below(sign.value, ROUNDING, sign.log1p_time)
-    statement = "rho_ji sign(a_j) y_i >= 0 for all j, i, t (largest wrong part over the largest coefficient)"
+    statement = (
+        "rho_ji sign(a_j) y_i >= 0 for all j, i, t: largest -rho_ji sign(a_j) y_i over max_j |rho_ji| of the same "
+        "sample i, among samples whose coefficients exceed rounding"
+    )
     return judged("kou.lem5.2.sign", statement, "rows", (independent(subject),), conclusion)
 
 

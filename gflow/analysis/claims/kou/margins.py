@@ -52,7 +52,7 @@ def loss_ratio(subject: Subject) -> Claim:
 
 def least_margin(subject: Subject) -> Claim:
     (least, v), checked = _found(subject, "inf_min_margin", subject.trajectory.margins.min(axis=1))
-    conclusion = above(least, -2.0 * setting_of(subject).beta, v)
+    conclusion = above(least, -2.0 * setting_of(subject).beta, v, ROUNDING)
     return judged("kou.lem5.9.start", "M_i >= -2 beta for all i, t", checked, explicit(subject), conclusion)
 
 
@@ -61,7 +61,7 @@ def margins_rise(subject: Subject) -> Claim:
     rise = np.append(np.diff(margins, axis=0).min(axis=1, initial=np.inf), np.inf)
     (least, v), checked = _found(subject, "inf_margin_rate", rise)
     conclusion = above(least, 0.0, v) if np.isfinite(least) else None
-    statement = "no margin ever falls (least d M_i / d tau, or least rise between rows)"
+    statement = "no margin ever falls (least d M_i / d tau over all steps, or least rise between rows)"
     return judged("kou.lem5.9.rise", statement, checked, explicit(subject), conclusion)
 
 

@@ -4,6 +4,8 @@ Every side change is in the events of the run, so what is said of patterns here 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +61,8 @@ def _monotone(subject: Subject) -> Hypothesis:
     with np.errstate(divide="ignore"):
         crowd = float(np.log(setting.sizes.crowd / np.diag(setting.sizes.gram)).max())
     name = "|x_i|^2 >= max_k g_k / g_i sum_{k != i} |<x_i, x_k>| at every " + ("step" if kept else "row")
-    return at_most(name, clipped_exp(log_ratio + crowd), 1.0)
+    hypothesis = at_most(name, clipped_exp(log_ratio + crowd), 1.0)
+    return replace(hypothesis, firm=hypothesis.firm and kept is not None)  # it is asked for between the rows too
 
 
 def _log_g(subject: Subject) -> Array:

@@ -10,15 +10,17 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Claim, Conclusion, above, at_most
+from gflow.analysis.claims.claim import Claim, Conclusion, above, at_most, condition
 from gflow.analysis.claims.kou.course import Course, grown, largest_constant, log_equality, log_lead, safe_log
 from gflow.analysis.claims.kou.setting import (
     ROUNDING,
     Setting,
     balanced,
     constant_of,
+    grown_rows,
     independent,
     judged,
+    log_time,
     logistic,
     relu,
     setting_of,
@@ -83,17 +85,18 @@ def wrong_coefficients(subject: Subject) -> Claim:
 
 def draft_loss(subject: Subject) -> Claim:
     course, setting = grown(subject), setting_of(subject)
-    hypotheses = [logistic(subject), balanced(setting), independent(subject)]
+    late, fallen = grown_rows(subject)
+    hypotheses = [logistic(subject), balanced(setting), independent(subject), fallen]
     conclusion = None
-    if course is not None and setting.slope < 1.0:
+    if course is not None and setting.slope < 1.0 and late.size:
         a = _draft_power(course, setting)
         hypotheses.append(at_most("1 - a < 1 in L <= const t^-a, c1 measured", 1.0 - a, 0.999))
-        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - course.clock.log_t
-        log_loss = subject.trajectory.log_loss[course.clock.row]
-        conclusion = constant_of(log_loss - a * log_A1, course.clock.v)
+        v = subject.log1p_time[late]
+        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v)
+        conclusion = constant_of(subject.trajectory.log_loss[late] - a * log_A1, v)
     statement = (
         "L <= const ((1/n) sum_i 1/(kap_i t))^a, a from c1 and the coherence, as in the draft of the paper (constant: "
-        "least)"
+        "least in the later half of log t, where L has begun to fall)"
     )
     return judged("kou.draft.loss", statement, "rows", tuple(hypotheses), conclusion)
 
@@ -114,6 +117,8 @@ def _draft_power(course: Course, setting: Setting) -> float:
 def moved_rank(subject: Subject) -> Claim:
     setting = setting_of(subject)
     fixed, open_ = theorem(subject, relu(setting))
+    late = float(log_time(subject.log1p_time[-1:])[0]) >= -setting.log_widest
+    beyond = condition("the last row is beyond n m / Rmax^2", late)
     moved = setting.c * (subject.last.U - subject.state(0).U)
     ranks = [_stable_rank(moved[setting.sign == j]) for j in (1.0, -1.0) if (setting.sign == j).any()]
     known = [each for each in ranks if each is not None]
@@ -121,7 +126,7 @@ def moved_rank(subject: Subject) -> Claim:
     if known:
         conclusion = Conclusion(True, max(known), constant=max(known) / setting.sizes.R**6)
     statement = "ReLU: SR(W_j - W_j(0)) <= c R^6 for late t, both signs j (constant: c at the last row)"
-    return judged("kou.lemF1", statement, "last row", fixed, conclusion, open_)
+    return judged("kou.lemF1", statement, "last row", (*fixed, beyond), conclusion, open_)
 
 
 def _stable_rank(A: Array) -> float | None:

@@ -9,7 +9,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.claims.claim import Checked, Claim, Conclusion, Hypothesis, at_least, at_most, condition
+from gflow.analysis.claims.claim import (
+    CHANCE,
+    Checked,
+    Claim,
+    Conclusion,
+    Hypothesis,
+    at_least,
+    at_most,
+    blamed,
+    condition,
+)
 from gflow.analysis.claims.data import Sizes, explicit_kou, kou_constant, sizes_of
 from gflow.analysis.claims.network import equal_modulus, unbiased
 from gflow.analysis.rho import matching
@@ -19,8 +29,9 @@ from gflow.trajectory import Trajectory
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-DELTA = 0.05  # failure probability in claims that hold with probability 1 - delta over the start
+DELTA = CHANCE  # failure probability in claims that hold with probability 1 - delta over the start
 ORTHOGONAL = 1e-9  # inputs count as orthogonal below this cosine
+NO_COSINE = 1e-14  # what rounding of orthogonal inputs leaves
 ROUNDING = 1e-6  # of compared quantities, relative: what the integrators leave
 
 
@@ -135,9 +146,8 @@ def judged(
 
     A run whose conclusion fails shows that C must be larger than that, so that such a hypothesis did not hold.
     """
-    if conclusion is not None and not conclusion.holds:
-        unspecified = tuple(replace(each, holds=False) for each in unspecified)
-    return Claim(id, statement, checked, hypotheses + unspecified, conclusion)
+    open_ = tuple(replace(each, firm=False) for each in unspecified)
+    return blamed(Claim(id, statement, checked, hypotheses + open_, conclusion))
 
 
 def leaky(setting: Setting) -> Hypothesis:
@@ -166,14 +176,23 @@ def recorded(subject: Subject) -> Hypothesis:
 
 
 def orthogonal(setting: Setting) -> Hypothesis:
-    """max |cos(x_i, x_k)| up to rounding."""
+    """max |cos(x_i, x_k)| = 0 up to rounding, or nearly."""
     cosine = setting.sizes.coherence / setting.sizes.Rmin**2
-    return at_most("mutually orthogonal inputs: max |<x_i, x_k>| / Rmin^2", cosine, ORTHOGONAL)
+    hypothesis = at_most("mutually orthogonal inputs: max |<x_i, x_k>| / Rmin^2 about 0", cosine, ORTHOGONAL)
+    return replace(hypothesis, firm=cosine <= NO_COSINE + setting.sizes.error / setting.sizes.Rmin**2)
 
 
-def limit_known(subject: Subject) -> Hypothesis:
-    """Proved or expected."""
-    return condition(f"limit of the flow known ({subject.standing})", subject.limit is not None)
+def grown_rows(subject: Subject) -> tuple[NDArray[np.intp], Hypothesis]:
+    """Rows in the later half of log t that say something of how the loss falls, and whether there is one.
+
+    Beyond T = n m / Rmin^2, the scale of the times T in the paper, and with less than half of the loss left: before,
+    L is log 2 and any constant is that of a loss which has not begun to fall.
+    """
+    v, log_loss = subject.log1p_time, subject.trajectory.log_loss
+    beyond = log_time(v) >= -float(setting_of(subject).log_rate.min())
+    rows = np.flatnonzero((v >= 0.5 * v[-1]) & beyond & (log_loss <= log_loss[0] - log(2.0)))
+    name = "a row in the later half of log t beyond n m / Rmin^2, with L <= L(0) / 2"
+    return rows, condition(name, rows.size > 0)
 
 
 def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
@@ -185,7 +204,7 @@ def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis,
     near = condition("NOK: orthogonal inputs", True) if C is None else at_least(name, C, 1.0)
     start = leak / (sizes.Rmax * float(np.sqrt(log(setting.m * sizes.n / DELTA))))
     small = at_most(
-        "small start: C sigma_0 <= slope / (Rmax sqrt(log(m n / 0.05))), no slope for ReLU; C taken as 1",
+        f"small start: C sigma_0 <= slope / (Rmax sqrt(log(m n / {DELTA:g}))), no slope for ReLU; C taken as 1",
         setting.W0_rms,
         start,
     )
@@ -193,7 +212,8 @@ def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis,
     fixed = (slope_kind, logistic(subject), balanced(setting), labels)
     if setting.slope > 0.0:
         return fixed, (near, small)
-    return fixed, (near, small, at_least("width: m >= C log(n / 0.05), C taken as 1", setting.m, log(sizes.n / DELTA)))
+    name = f"width: m >= C log(n / {DELTA:g}), C taken as 1"
+    return fixed, (near, small, at_least(name, setting.m, log(sizes.n / DELTA)))
 
 
 def explicit(subject: Subject) -> tuple[Hypothesis, ...]:
@@ -204,7 +224,7 @@ def explicit(subject: Subject) -> tuple[Hypothesis, ...]:
         logistic(subject),
         balanced(setting),
         explicit_kou(setting.sizes),
-        at_least("|S_i(0)| >= 0.4 m for all i", share, 0.4),
+        at_least("|S_i(0)| >= 0.4 m for all i", share, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once
         at_most("2 beta <= 1", 2.0 * setting.beta, 1.0),
     )
 

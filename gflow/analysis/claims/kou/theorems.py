@@ -8,16 +8,17 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, below, condition
 from gflow.analysis.claims.kou.setting import (
     ROUNDING,
     Setting,
     clipped_exp,
     constant_of,
+    grown_rows,
     independent,
     judged,
     leaky,
-    limit_known,
     log_time,
     relu,
     setting_of,
@@ -40,14 +41,14 @@ def theorem_of(subject: Subject) -> tuple[str, Hypothesis]:
 
 
 def at_limit(
-    subject: Subject, id: str, statement: str, of: Callable[[Setting, LimitPoint], Conclusion | None]
+    subject: Subject, id: str, statement: str, of: Callable[[Setting, LimitPoint], Conclusion | None], *more: Hypothesis
 ) -> Claim:
     """A claim of the theorem of this activation about the limit of the flow."""
     _, kind = theorem_of(subject)
     fixed, open_ = theorem(subject, kind)
     limit = subject.limit
     conclusion = None if limit is None else of(setting_of(subject), limit)
-    return judged(id, statement, "limit", (*fixed, limit_known(subject)), conclusion, open_)
+    return judged(id, statement, "limit", (*fixed, limit_known(subject), *more), conclusion, open_)
 
 
 def _classes(setting: Setting, W: Array) -> list[Array]:
@@ -119,12 +120,14 @@ def margins_meet(subject: Subject) -> Claim:
 
 def loss_decays(subject: Subject) -> Claim:
     """With the limit known, t L -> sum_i lambda_i if every margin grows; the constant is that of the later rows."""
+    late, fallen = grown_rows(subject)
 
-    def of(setting: Setting, limit: LimitPoint) -> Conclusion:
+    def of(setting: Setting, limit: LimitPoint) -> Conclusion | None:
         fitted, v = float(limit.margins.min()), subject.log1p_time
-        late = np.flatnonzero((v >= 0.5 * v[-1]) & (v > 0.0))
-        if fitted < 1.0 - ROUNDING or not late.size:
-            return Conclusion(fitted >= 1.0 - ROUNDING, fitted, 1.0)
+        if fitted < 1.0 - ROUNDING:
+            return Conclusion(False, fitted, 1.0)
+        if not late.size:
+            return None
         log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v[late])
         size = np.abs(subject.trajectory.log_loss[late] - log_A1)
         return Conclusion(
@@ -133,9 +136,10 @@ def loss_decays(subject: Subject) -> Claim:
 
     name, _ = theorem_of(subject)
     statement = (
-        "L = Theta(1/t) (constant: least C with L (1/n sum_i 1/(kap_i t))^-1 in [1/C, C] in the later half of log t)"
+        "L = Theta(1/t) (constant: least C with L (1/n sum_i 1/(kap_i t))^-1 in [1/C, C] in the later half of log t, "
+        "where L has begun to fall)"
     )
-    return at_limit(subject, f"kou.thm{name}.loss", statement, of)
+    return at_limit(subject, f"kou.thm{name}.loss", statement, of, fallen)
 
 
 def smooth_rates(subject: Subject) -> Claim:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
-from gflow.analysis.claims.telgarsky.potential import growth, margin_reached
+from gflow.analysis.claims.claim import (
+    Claim,
+    Conclusion,
+    Hypothesis,
+    Judge,
+    at_most,
+    below,
+    condition,
+    covered,
+    worst_row,
+)
+from gflow.analysis.claims.telgarsky.potential import certified, growth, margin_by_now
 from gflow.analysis.claims.telgarsky.setting import (
     ROUNDING,
     exponential,
     log_width,
     parity,
+    probably,
+    random_directions,
     relu,
     scalar,
     unit_inputs,
@@ -18,7 +30,7 @@ from gflow.analysis.claims.telgarsky.setting import (
 )
 from gflow.analysis.gradient import along
 from gflow.analysis.neurons import balance_drift
-from gflow.analysis.potential import nodes, parity_features
+from gflow.analysis.potential import Features, nodes, parity_features, potential_rows
 from gflow.analysis.subject import Subject
 
 
@@ -29,14 +41,31 @@ def _scalar_network(subject: Subject) -> tuple[Hypothesis, ...]:
 def theorem_3_3(subject: Subject) -> Claim:
     """Normalised smoothed margin >= gamma_gl / 4 for all large t: half of what any network reaches."""
     features, rows = parity_features(subject.problem), along(subject)
-    statement = "With frozen directions the normalised smoothed margin is >= gamma_gl/4 for all large t."
+    said = "with frozen directions the normalised smoothed margin is >= gamma_gl/4 for all large t."
+    statement = probably(3, said)
     if features is None:
         return Claim("tel.thm3.3", statement, "last row", _scalar_network(subject), None)
     r, d = features.beta.shape
-    known, conclusion = margin_reached(rows, 0.25 * features.margin)
-    width = wide(subject, log_width(0.5 * features.margin, d, r))
-    hypotheses = (*_scalar_network(subject), _balanced_start(subject), exponential(subject), width, known)
+    decided, conclusion = margin_by_now(rows, 0.25 * features.margin, _forced(subject, features))
+    width = wide(subject, log_width(0.5 * features.margin, d, r, signs=True))
+    start = (_balanced_start(subject), random_directions(subject))
+    hypotheses = (*_scalar_network(subject), *start, exponential(subject), width, decided)
     return Claim("tel.thm3.3", statement, "last row", hypotheses, conclusion)
+
+
+def _forced(subject: Subject, features: Features) -> float | None:
+    """The margin that the potential forces by the last row, its rate being that of the neurons that stand for beta_k.
+
+    With a_k^2 = b_k^2, dPhi/dtau = (1/2) sum_i q_i y_i sum_k alpha_k relu(sgn(b_k) <v_k, x_i>), of which the least over
+    q is (1/2) min_i: gamma_gl / 4 at least, and more as the neurons are nearer to beta_k.
+    """
+    known, chosen = potential_rows(subject), nodes(subject, features)
+    directions, start = subject.problem.network.directions, subject.state(0).parameters
+    if known is None or known[0] != "3.3" or chosen is None or directions is None:
+        return None
+    z = np.sign(start.U[chosen]) * directions[chosen] @ subject.problem.X.T
+    reached = subject.problem.y * (features.alpha @ np.maximum(z, 0.0))
+    return certified(along(subject), subject.trajectory.tau, known[1], 0.5 * float(reached.min()))
 
 
 def _balanced_start(subject: Subject) -> Hypothesis:
@@ -44,6 +73,15 @@ def _balanced_start(subject: Subject) -> Hypothesis:
     start, m = subject.state(0).parameters, subject.problem.network.width
     sizes = np.abs(np.concatenate([start.outer.ravel(), start.U.ravel()]))
     return condition("|a_j| = |b_j| = m^(-1/4) at the start", bool(np.abs(sizes * m**0.25 - 1.0).max() < ROUNDING))
+
+
+def _same_sizes(subject: Subject) -> Hypothesis:
+    """|a_j| = |b_j| at the start."""
+    if subject.problem.network.directions is None:
+        return condition("|a_j| = |b_j| at the start", False)
+    a, b = np.abs(subject.trajectory.outer[0]), np.abs(subject.trajectory.inner[0, :, 0])
+    gap = float(np.abs(a - b).max() / max(float(a.max()), np.finfo(float).tiny))
+    return covered(at_most("|a_j| = |b_j| at the start: largest relative difference", gap, 0.0, ROUNDING))
 
 
 def scalar_balance(subject: Subject) -> Claim:
@@ -59,7 +97,7 @@ def scalar_balance(subject: Subject) -> Claim:
         "tel.thm3.3.balance",
         "a_j^2 = b_j^2 for all t and no sign changes; the value is the largest relative gap.",
         "rows",
-        (scalar(subject), condition("|a_j| = |b_j| at the start", bool((np.abs(a[0]) == np.abs(b[0])).all()))),
+        (scalar(subject), _same_sizes(subject)),
         below(value, allowed, when) if kept else Conclusion(False, value, allowed, log1p_time=when),
     )
 
@@ -72,7 +110,7 @@ def node_growth(subject: Subject) -> Claim:
         features is not None and nodes(subject, features) is not None,
     )
     bound = 0.0 if features is None else 0.25 * features.margin
-    return growth(subject, "3.3", bound, (*_scalar_network(subject), own))
+    return growth(subject, "3.3", bound, (*_scalar_network(subject), own, _same_sizes(subject)))
 
 
 def reduction(subject: Subject) -> Claim:

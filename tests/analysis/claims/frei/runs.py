@@ -48,9 +48,9 @@ def closed_form(subject: Subject) -> LimitPoint:
 
 
 def ending_at(subject: Subject, point: LimitPoint | None) -> Subject:
-    """The same run with this limit."""
+    """The same run with this limit, proved."""
     other = Subject(subject.trajectory, subject.problem)
-    other.__dict__["prospect"] = SimpleNamespace(limit=point)
+    other.__dict__["prospect"] = SimpleNamespace(limit=point, standing="none" if point is None else "proved")
     return other
 
 

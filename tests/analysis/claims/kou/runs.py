@@ -51,10 +51,12 @@ def with_start(folder: Path, W: np.ndarray) -> str:
     return f"init={{kind: file, path: {folder / 'start.npz'}}}"
 
 
-def with_limit(subject: Subject, limit: LimitPoint | None) -> Subject:
-    """The same run with another limit in its prospect."""
+def with_limit(
+    subject: Subject, limit: LimitPoint | None, standing: Literal["proved", "expected", "none"] = "proved"
+) -> Subject:
+    """The same run with another limit in its prospect, proved unless said otherwise."""
     other = Subject(subject.trajectory, subject.problem)
     assert subject.prospect is not None
-    standing: Literal["expected", "none"] = "none" if limit is None else "expected"
+    standing = "none" if limit is None else standing
     other.__dict__["prospect"] = replace(subject.prospect, standing=standing, limit=limit)
     return other

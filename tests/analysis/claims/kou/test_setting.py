@@ -14,14 +14,16 @@ from tests.analysis.claims.kou.runs import run, with_start
 
 
 def test_a_wide_gaussian_start(tmp_path: Path) -> None:
-    """Lemmas B.1 and B.2 at m = 270 >= 50 log(2 n / delta); a start from a file has no such law."""
+    """Lemmas B.1 and B.2 at m = 450 >= 50 log(2 n / delta); a start from a file has no such law."""
     short = ("flow.until={time: 0.01}", "record.times={at: [0.005]}")
     data = "data={kind: gram, n: 4, d: 200, labels: balanced, norms: [0.95, 1.05], coherence: 2.0e-5}"
-    wide = run(tmp_path / "wide", "model.width=540", data, *short)
+    wide = run(tmp_path / "wide", "model.width=900", data, *short)
     assert [claim(wide).verdict for claim in start.CLAIMS] == ["holds"] * 3
     uniform = with_start(tmp_path, np.random.default_rng(1).uniform(size=(40, 12)))
     given = run(tmp_path / "given", uniform, *short)
     assert [claim(given).verdict for claim in start.CLAIMS] == ["not applicable"] * 3
+    nothing = run(tmp_path / "nothing", "init.std=0.0", *short)
+    assert [claim(nothing).verdict for claim in start.CLAIMS] == ["not applicable"] * 3
 
 
 def test_an_unspecified_constant_takes_the_blame() -> None:

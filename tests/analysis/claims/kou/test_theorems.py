@@ -127,3 +127,67 @@ def test_the_bound_of_the_stable_rank(tmp_path: Path) -> None:
     value, bound = claim.conclusion.value, claim.conclusion.bound
     assert value is not None and bound is not None and 0.0 < value < bound < 0.1
     assert min(abs(value / each - 1.0) for each in excesses) < 1e-6
+
+
+def test_the_sign_rule_is_measured_per_sample(explicit: Subject) -> None:
+    """max over rows and samples of -rho_ji sign(a_j) y_i / max_j |rho_ji|, by least squares from full weights."""
+    trajectory = explicit.trajectory
+    X, signs = trajectory.X, np.sign(trajectory.outer)[:, None] * trajectory.y
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True) ** 2
+    worst = -np.inf
+    for row in range(1, trajectory.n_rows):
+        moved = trajectory.weights(row) - trajectory.W_initial
+        rho = np.linalg.lstsq(unit.T, moved.T, rcond=None)[0].T
+        if np.abs(rho).max() > 1e-3:
+            worst = max(worst, float((-(rho * signs).min(axis=0) / np.abs(rho).max(axis=0)).max()))
+    claim = judge(explicit)["lem5.2.sign"]
+    assert "of the same sample" in claim.statement and claim.conclusion is not None
+    assert claim.conclusion.value == pytest.approx(worst, abs=1e-6)
+
+
+def test_signs_inferred_from_the_limit_say_so(tmp_path: Path) -> None:
+    """At the start the last flips are ahead: nothing but the limit knows of them.  Later they are in the events."""
+    early = judge(run(tmp_path / "early", "flow.until={time: 1.0e-3}", "record.times.count=3"))["lem5.6"]
+    assert early.verdict == "holds" and early.checked == "limit"
+    assert "inferred from the proved limit" in early.statement
+    assert early.conclusion is not None and early.conclusion.constant is None
+    late = judge(run(tmp_path / "late"))["lem5.6"]
+    assert late.verdict == "holds" and late.checked == "every step" and "inferred" not in late.statement
+    assert late.conclusion is not None and late.conclusion.constant is not None
+
+
+def test_signs_that_are_not_those_of_the_limit_are_not_final(tmp_path: Path) -> None:
+    """All pairs have their sign at the last row, but a limit with another one says that it will not stay."""
+    subject = run(tmp_path)
+    limit = subject.limit
+    assert limit is not None
+    side = limit.side.copy()
+    side[0, 0] *= -1
+    claim = judge(with_limit(subject, replace(limit, side=side)))["lem5.6"]
+    assert claim.conclusion is not None and not claim.conclusion.holds and claim.verdict == "not applicable"
+
+
+@pytest.mark.parametrize("activation", ["model.activation={kind: leaky_relu, slope: 0.3}", RELU])
+def test_a_loss_that_has_not_begun_to_fall_is_no_evidence(tmp_path: Path, activation: str) -> None:
+    """L = log 2 and the limit known: a constant was made of it, 414 or any other.  Later there is one near 1."""
+    short = judge(run(tmp_path / "short", activation, "flow.until={time: 0.5}", "record.times.count=5"))
+    name = "thm4.3.loss" if activation == RELU else "thm4.1.loss"
+    for claim in (short[name], short["draft.loss"]):
+        assert claim.verdict == "not applicable" and claim.conclusion is None
+        assert any(h.name.startswith("a row in the later half") and not h.holds for h in claim.hypotheses)
+    assert short["lemF1"].verdict == "not applicable"
+    late = judge(run(tmp_path / "late", activation, "flow.until={log_time: 60.0}"))[name]
+    assert late.verdict == "holds" and late.conclusion is not None and late.conclusion.constant is not None
+    assert 1.0 <= late.conclusion.constant < 5.0
+
+
+def test_a_claim_at_an_expected_limit_confirms_but_does_not_refute(explicit: Subject) -> None:
+    limit = explicit.limit
+    assert limit is not None
+    turned = limit.U.copy()
+    turned[0] *= 1.01
+    wrong = with_limit(explicit, replace(limit, U=turned), "expected")
+    assert judge(with_limit(explicit, limit, "expected"))["thm4.1.kkt"].verdict == "holds"
+    claim = judge(wrong)["thm4.1.kkt"]
+    assert claim.verdict == "not applicable"
+    assert [h.name for h in claim.hypotheses if not h.holds] == ["limit of the flow known (expected)"]

@@ -50,7 +50,7 @@ gflow: 1
 name: cones
 seed: 1
 data: {{kind: file, path: {data}}}
-model: {{kind: two_layer, width: 200, activation: {{kind: relu}}, outer: {{train: true}}}}
+model: {{kind: two_layer, width: 400, activation: {{kind: relu}}, outer: {{train: true}}}}
 init: {{kind: gaussian, std: inverse_sqrt_inputs, outer: {{std: inverse_sqrt_width}}}}
 loss: exponential
 flow: {{until: {{log_time: 12.0}}}}
