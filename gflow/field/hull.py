@@ -32,7 +32,7 @@ SPANNED = 1e-13
 
 def independent(normals: Array) -> bool:
     """Are the unit normals (k, r) independent, with a Gram matrix that can be solved to seven digits or better?"""
-    return normals.shape[0] <= 1 or rank(normals) == normals.shape[0]
+    return True if normals.shape[0] <= 1 else rank(normals) == normals.shape[0]
 
 
 def rank(normals: Array) -> int:

@@ -34,17 +34,24 @@ def solved(gradients: Gradients, at: Weights) -> bool:
 
 
 def proved_distance(gradients: Gradients, at: Weights) -> float:
-    """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all weights; 0 where nothing is proved."""
+    """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all weights; 0 where nothing is proved.
+
+    The bound holds for any u, so that only inner products with it are off by rounding, not the residual itself.
+    """
     residual = gradients.residual(at)
     theta = gradients.residual(Weights(np.zeros_like(at.lam), np.zeros_like(at.nu)))
     pull, euler = gradients.pulls(residual), gradients.pulls(theta)
-    wrong = steepest(gradients, pull) + ROUNDING
+    wrong = steepest(gradients, pull) + ROUNDING * _length(residual)
     least = euler.on_base + gradients.gathered(np.minimum(euler.on_kinks, 0.0)) - ROUNDING
     asked = gradients.live & (wrong > 0.0)
     if (least[asked] <= 0.0).any():
         return 0.0
     mu = float((wrong[asked] / least[asked]).max(initial=0.0))
-    u = [part - mu * whole for part, whole in zip(residual, theta, strict=True)]
-    along = sum(float(np.sum(part * whole)) for part, whole in zip(u, theta, strict=True)) - ROUNDING
-    size = float(np.hypot(*(np.linalg.norm(part) for part in u)))
+    u = (residual[0] - mu * theta[0], residual[1] - mu * theta[1])
+    size = _length(u)
+    along = float(np.sum(u[0] * theta[0]) + np.sum(u[1] * theta[1])) - ROUNDING * size
     return along / size if along > 0.0 else 0.0
+
+
+def _length(parts: tuple[Array, Array]) -> float:
+    return float(np.hypot(np.linalg.norm(parts[0]), np.linalg.norm(parts[1])))

@@ -108,9 +108,8 @@ class Gradients:
     def only(self, mask: Mask) -> Gradients:
         """The problem with these margins (N,) alone."""
         part, kept = copy(self), mask[self.margin]
-        part.sample, part.p, part.size, part.units, part.live = (
-            each[mask] for each in (self.sample, self.p, self.size, self.units, self.live)
-        )
+        part.sample, part.p, part.live = self.sample[mask], self.p[mask], self.live[mask]
+        part.size, part.units = self.size[mask], self.units[mask]
         part.other = None if self.other is None else self.other[mask]
         part._C, part._base, part._pull = self._C[mask], self._base[:, mask], self._pull[:, mask]
         part._hidden, part._added = self._hidden[:, mask], self._added[kept]
