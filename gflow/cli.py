@@ -15,11 +15,14 @@ from gflow.console import printable, reason, whole_streams
 from gflow.errors import GflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gflow.comparison.result import Comparison
     from gflow.report.page import Format
     from gflow.trajectory import Trajectory
 
-EXIT_NOT_VERIFIED, EXIT_LIMIT, EXIT_UNPRINTED, EXIT_INTERRUPTED = 1, 3, 4, 130
+EXIT_FAILED = EXIT_NOT_VERIFIED = 1
+EXIT_LIMIT, EXIT_UNPRINTED, EXIT_INTERRUPTED = 3, 4, 130
 
 
 class _Commands(click.Group):
@@ -144,6 +147,8 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
     """Say what is true of a run: is its pattern frozen for ever, where does it go, which claims hold?
 
     PATH is a run folder or its trajectory.h5.  The results go to analysis.json beside it, too.
+
+    Exit codes: 0 done; 1 an analyzer or a claim ended in an error of gflow (it says so, the others stand); 2 bad input.
     """
     from gflow.pipeline import analyze as run
     from gflow.report.findings import findings_text
@@ -156,9 +161,17 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
         found = run(trajectory, names or None, _warned, printer)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
-        return
-    click.echo(headline(trajectory))
-    click.echo(findings_text(found, shutil.get_terminal_size((120, 24)).columns))
+    else:
+        click.echo(headline(trajectory))
+        click.echo(findings_text(found, shutil.get_terminal_size((120, 24)).columns))
+    _exit_if_failed(found.failed)
+
+
+def _exit_if_failed(names: Sequence[str]) -> None:
+    """What ended in an error of gflow, if anything, on stderr, and the exit code."""
+    if names:
+        _warned(f"{', '.join(names)} ended in an error of gflow: please report it with the scenario")
+        click.get_current_context().exit(EXIT_FAILED)
 
 
 @main.command()
@@ -239,7 +252,7 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     """Write the report of a run: one HTML file with its answers, figures, claims and provenance.
 
     PATH is a run folder or its trajectory.h5.  What `gflow compare`, `gflow analyze` and `gflow verify` left beside it
-    is shown; a run that was not analysed yet is analysed first.
+    is shown; a run that was not analysed yet is analysed first, with the exit codes of `gflow analyze`.
     """
     from gflow.pipeline import analyze as run
     from gflow.report.lines import size_text
@@ -250,9 +263,11 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     trajectory = open_trajectory(path)
     folder = trajectory.path.parent
     found = found_beside(trajectory)
+    failed: Sequence[str] = ()
     if found.analysis is None and trajectory.kind == "flow":
         with AnalysisPrinter(sys.stderr, sys.stderr.isatty()) as printer:
             made = run(trajectory, None, _warned, printer)
+        failed = made.failed
         found = found_beside(trajectory)
         found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
@@ -262,6 +277,7 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     if form is not None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
         click.echo(f"Figures {printable(folder / 'figures')}  ({len(written)} {form})")
+    _exit_if_failed(failed)
 
 
 @main.command()

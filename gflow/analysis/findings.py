@@ -13,6 +13,7 @@ from gflow.analysis.alignment import alignment
 from gflow.analysis.claims.claim import Claim
 from gflow.analysis.claims.family import claims
 from gflow.analysis.direction import direction
+from gflow.analysis.failure import Failed, failed
 from gflow.analysis.freezing import freezing
 from gflow.analysis.kkt import kkt
 from gflow.analysis.limit import limit
@@ -21,9 +22,10 @@ from gflow.analysis.progress import Tell, untold
 from gflow.analysis.rank import rank
 from gflow.analysis.rho import rho
 from gflow.analysis.subject import Subject
+from gflow.errors import GflowError
 from gflow.trajectory import Trajectory
 
-Result = Any  # the frozen result of one analyzer; for `claims` a tuple of `Claim`
+Result = Any  # the frozen result of one analyzer, or `Failed`; for `claims` a tuple of `Claim`
 
 ANALYZERS: dict[str, Callable[[Subject], Result]] = {
     "freezing": freezing,
@@ -53,15 +55,38 @@ class Findings(Mapping[str, Result]):
     def __len__(self) -> int:
         return len(self._results)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What ended in an error of gflow's own: names of analyzers, and ids of claims."""
+        claims = self._results.get("claims")
+        of_claims = () if claims is None or isinstance(claims, Failed) else claims
+        names = [name for name, result in self.items() if isinstance(result, Failed)]
+        return (*names, *(claim.id for claim in of_claims if claim.verdict == "failed"))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; nothing in it is NaN or infinite."""
         return {name: plain(result) for name, result in self.items()}
 
 
 def findings(trajectory: Trajectory, names: Sequence[str], tell: Tell = untold) -> Findings:
-    """What the analyzers of these names say of a trajectory.  tell: called while the flow is followed."""
+    """What the analyzers of these names say of a trajectory; one that fails leaves the others standing.
+
+    tell: called while the flow is followed.
+    """
     subject = Subject.of(trajectory, tell)
-    return Findings({name: ANALYZERS[name](subject) for name in names})
+    return Findings({name: _found(name, subject) for name in names})
+
+
+def _found(name: str, subject: Subject) -> Result:
+    """The result of one analyzer, which JSON can hold; a refusal passes, any other error is the result."""
+    try:
+        result = ANALYZERS[name](subject)
+        plain(result)
+    except GflowError:
+        raise
+    except Exception as error:
+        return failed(name, error)
+    return result
 
 
 def plain(value: Any) -> Any:  # Any: mirrors whatever JSON can hold

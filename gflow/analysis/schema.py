@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from gflow.analysis.claims.claim import Claim, Verdict
+from gflow.analysis.failure import Failed
 from gflow.analysis.findings import ANALYZERS
 
 Json = dict[str, Any]  # Any: JSON values
@@ -32,7 +33,8 @@ ABOUT: Json = {
 def json_schema() -> Json:
     """The JSON Schema (draft 2020-12): one property an analyzer, each absent where it was not run."""
     kinds: Json = {"Array": ARRAY}
-    results = {name: _schema(get_type_hints(analyzer)["return"], kinds) for name, analyzer in ANALYZERS.items()}
+    found = {name: get_type_hints(analyzer)["return"] for name, analyzer in ANALYZERS.items()}
+    results = {name: _schema(result | Failed, kinds) for name, result in found.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "analysis.json of gflow",

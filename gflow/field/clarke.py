@@ -47,7 +47,10 @@ def box_least_norm(gram: Array, rates: Array, low: Array, high: Array) -> BoxSol
     active = _start(rates, low, high)
     fewest, patience = size + 1, 8
     for _ in range(40 + 20 * size * size):
-        sigma, rho = _solve(gram, rates, low, high, active)
+        try:
+            sigma, rho = _solve(gram, rates, low, high, active)
+        except np.linalg.LinAlgError as error:
+            raise PivotError(f"the normals of {size} kinks are dependent") from error
         target = _exchange(sigma, rho, low, high, active, tolerance)
         wrong = np.flatnonzero(target != active)
         if wrong.size == 0:

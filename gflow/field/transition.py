@@ -8,8 +8,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.faces import sides_after
 from gflow.field.guards import Guards
-from gflow.field.hull import independent, sides_after
+from gflow.field.hull import independent
 from gflow.field.kink import Kink
 
 Array = NDArray[np.float64]

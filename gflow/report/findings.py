@@ -7,40 +7,46 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gflow.analysis.claims.claim import Claim, Conclusion
+from gflow.analysis.failure import Failed
 from gflow.analysis.findings import Findings
 
 VERDICTS = {"violated": "violated", "holds": "hold", "not applicable": "not applicable"}
+# Verdicts of claims that are shown whatever else was asked for.
+ALARMING = ("failed", "violated")
 
 
 def findings_text(found: Findings, columns: int = 120) -> str:
     """A paragraph for every analyzer, then the claims: counts, and each one when nothing else was asked for."""
     width = max(len(name) for name in found)
-    verdicts = {name: result.verdict for name, result in found.items() if name != "claims"}
+    verdicts = {name: result.verdict for name, result in found.items() if not isinstance(result, tuple)}
     second = max((len(verdict) for verdict in verdicts.values()), default=0)
     lines = []
     for name, verdict in verdicts.items():
         start = f"{name:<{width}}  {verdict:<{second}}  "
         lines += textwrap.wrap(start + found[name].summary, columns, subsequent_indent=" " * len(start))
-    if "claims" in found:
+    if "claims" in found and not isinstance(found["claims"], Failed):
         claims: Sequence[Claim] = found["claims"]
         lines.append(f"{'claims':<{width}}  {claims_summary(claims)}")
-        shown = claims if not verdicts else [claim for claim in claims if claim.verdict == "violated"]
+        shown = claims if not verdicts else [claim for claim in claims if claim.verdict in ALARMING]
         lines += [claim_text(claim) for claim in shown]
     return "\n".join(lines)
 
 
 def claims_summary(claims: Sequence[Claim]) -> str:
-    """`0 violated, 31 hold, 12 not applicable`."""
+    """`0 violated, 31 hold, 12 not applicable`; failed ones, if any, before all."""
     counts = Counter(str(claim.verdict) for claim in claims)
     if not claims:
         return "no paper of gflow's is about a network of this kind"
-    return ", ".join(f"{counts[verdict]} {name}" for verdict, name in VERDICTS.items())
+    failed = [f"{counts['failed']} failed"] if counts["failed"] else []
+    return ", ".join([*failed, *(f"{counts[verdict]} {name}" for verdict, name in VERDICTS.items())])
 
 
 def claim_text(claim: Claim) -> str:
-    """Verdict, id, value against bound, where it was looked at; which hypotheses fail."""
+    """Verdict, id, value against bound, where it was looked at; which hypotheses fail, or what went wrong."""
     failed = [each for each in claim.hypotheses if not each.holds]
     said = f"  {claim.verdict:<14}  {claim.id:<24}  "
+    if claim.error is not None:
+        return said + claim.statement
     if failed:
         slacks = ["" if each.slack is None else f" (slack {each.slack:.3g})" for each in failed]
         return f"{said}fails: {', '.join(each.name + slack for each, slack in zip(failed, slacks, strict=True))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 from unittest.mock import Mock
 
@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.field.hull import cells, independent, least_norm_in_hull, settle_dependent, sides_after, velocities
+from gflow.field.faces import settle_dependent, sides_after
+from gflow.field.hull import NEARLY_DEPENDENT, cells, independent, least_norm_in_hull, velocities
 from gflow.field.kink import Kink
+from tests.field.arrangements import hostile, inside, width
 from tests.reference.plain_hull import room_in_hull, seen_cells
 
 Array = NDArray[np.float64]
@@ -173,3 +175,50 @@ def test_uncounted_cells_fall_back_on_the_box_and_say_so() -> None:
     after, exact, _ = settle_dependent(kink_of(THREE, np.zeros(2), -np.ones(3)), None)
     assert not exact
     assert not after.any()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_cells_of_degenerate_arrangements_are_those_with_room(seed: int) -> None:
+    """All sign patterns: what is found has an exact point inside; what a linear programme gives room to is found."""
+    normals = hostile(seed, most=6, rank=4)
+    k, r = normals.shape
+    found = cells(normals)
+    assert found is not None
+    ours = {tuple(pattern) for pattern in found.tolist()}
+    for pattern in product((-1, 1), repeat=k):
+        walls = np.array(pattern)[:, None] * normals
+        nearest = least_norm_in_hull(walls)
+        if pattern in ours:
+            assert inside(walls, nearest) or inside(walls, width(walls)[1])
+        else:
+            assert width(walls)[0] < 2.0 * r**0.5 * NEARLY_DEPENDENT
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_no_arrangement_is_too_much(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any normals, any field: no exception, one programme for each side of each cell at most, opposite cells paired."""
+    normals = hostile(seed)
+    k, r = normals.shape
+    counted = Mock(wraps=least_norm_in_hull)
+    monkeypatch.setattr("gflow.field.hull.least_norm_in_hull", counted)
+    patterns = cells(normals)
+    if patterns is not None:
+        assert counted.call_count <= max(1, len(patterns)) * k
+        assert {tuple(p) for p in patterns.tolist()} == {tuple(p) for p in (-patterns).tolist()}
+    rng = np.random.default_rng([seed, 1])
+    size = float(10.0 ** rng.uniform(-100, 100))
+    drifts, jumps = size * rng.standard_normal((2, r)), size * rng.standard_normal((2, k))
+    past = np.zeros(k, dtype=np.int8)
+    sides, exact, _ = sides_after(
+        Kink(normals, drifts[0], drifts[1], jumps[0], jumps[1], past, 1e-14 * size, 0), patterns
+    )
+    assert sides.shape == (k,) and (exact or not sides.any())
+
+
+def test_a_bundle_of_surfaces_is_one_to_rounding() -> None:
+    """Copies of one normal that differ by rounding have two cells, whatever their number; so have nearly equal ones."""
+    rng = np.random.default_rng(0)
+    for spread in (0.0, 1e-16, 1e-12, 1e-9):
+        rows = np.array([0.6, 0.8, 0.0]) + spread * rng.standard_normal((9, 3))
+        found = cells(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        assert found is not None and found.tolist() == [[-1] * 9, [1] * 9]

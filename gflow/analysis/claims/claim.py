@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
 
-Verdict = Literal["holds", "violated", "not applicable"]
+Verdict = Literal["holds", "violated", "not applicable", "failed"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
 
 
@@ -62,17 +62,23 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim on one run.  id as `paper.number.part`; statement: one sentence; checked: where it was looked at."""
+    """One claim on one run.  id as `paper.number.part`; statement: one sentence; checked: where it was looked at.
+
+    error: of gflow's own, where it was met while the claim was judged.
+    """
 
     id: str
     statement: str
     checked: Checked
     hypotheses: tuple[Hypothesis, ...]
     conclusion: Conclusion | None
+    error: str | None = None
 
     @property
     def verdict(self) -> Verdict:
         """`not applicable` unless every hypothesis holds (then the conclusion, if computed, is for information)."""
+        if self.error is not None:
+            return "failed"
         if self.conclusion is None or not all(each.holds for each in self.hypotheses):
             return "not applicable"
         if self.conclusion.holds:

@@ -7,45 +7,84 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.kkt.certificate import proved_distance, solved, steepest
 from gflow.analysis.kkt.interior import interior_point
 from gflow.analysis.kkt.polish import polished, reduced
 from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.vertices import by_vertices
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 # Least eigenvalue of the kernel of unit features, relative to the largest, with which multipliers are told apart.
 DEPENDENT = 1e-11
 # Among dependent gradients: price of lambda_c (p_c - min p), and how much longer the residual may become for it.
 TIE, ALLOWED, NOTHING = 1e-8, 1.0 + 1e-6, 1e-11
+# Margins up to this much above the least, relative to it, are equal to it.
+ON_MARGIN = 1e-6
+# Gradients that a residual pushes back by more than this, and this part of its length, have no weight in any solution.
+PUSHED, PUSHED_PART = 1e-9, 1e-6
 TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """distance = |theta - sum_c lambda_c h_c|, with `multipliers` lambda (N,) and `slopes` (E,) phi' on kinks."""
+    """distance = |theta - sum_c lambda_c h_c|, with `multipliers` lambda (N,) and `slopes` (E,) phi' on kinks.
+
+    on_margin (N,): margins equal to the least.  at_least: proved lower bound of the distance where only these have
+    multipliers; None where the least margin is not positive.
+    """
 
     distance: float
     multipliers: Array
     slopes: Array
     determined: bool
     """are the multipliers unique to rounding?"""
+    unique: bool
+    """are they unique among those that are 0 off the margin?"""
+    on_margin: Mask
+    at_least: float | None
 
 
-def least_distance(gradients: Gradients, slope: float) -> Fit:
-    """Solve the convex problem of `problem`; among equally good lambda, one with small lambda_c (p_c - min p)."""
+def least_distance(gradients: Gradients, slope: float, known: Weights | None = None) -> Fit:
+    """Solve the convex problem of `problem`; among equally good lambda, one that is 0 off the margin, where there is
+    one, else one with small lambda_c (p_c - min p).  known: weights to be preferred where they are as good.
+    """
+    best, least = _solution(gradients), float(gradients.p.min())
+    determined, on_margin = _determined(gradients, best), gradients.p <= least + ON_MARGIN * abs(least)
+    candidates, unique, at_least = list[Weights](), determined, None
+    if least > 0.0:
+        part = gradients.only(on_margin)
+        within = _solution(part)
+        unique, at_least = _determined(part, within), proved_distance(part, within) * gradients.length
+        offered = [known] if known is not None and not known.lam[~on_margin].any() else []
+        candidates = [*offered, gradients.filled(on_margin, within)]
+    if not determined:
+        price = TIE * np.minimum(_relative_excess(gradients), 1.0)
+        candidates.append(polished(gradients, interior_point(gradients, price), price))
+    enough = ALLOWED * gradients.distance(best) + NOTHING
+    at = next((each for each in candidates if gradients.distance(each) <= enough), best)
+    lam = np.where(gradients.live, at.lam, 0.0)
+    share = np.divide(at.nu, lam[gradients.margin], out=np.zeros_like(at.nu), where=lam[gradients.margin] > 0.0)
+    return Fit(
+        distance=gradients.distance(at) * gradients.length,
+        multipliers=lam / gradients.units,
+        slopes=slope + (1.0 - slope) * np.clip(share, 0.0, 1.0),
+        determined=determined,
+        unique=unique,
+        on_margin=on_margin,
+        at_least=at_least,
+    )
+
+
+def _solution(gradients: Gradients) -> Weights:
+    """From the interior, polished; over the vertices where that misses the optimality conditions."""
     none = np.zeros(gradients.size.size)
     best = polished(gradients, interior_point(gradients, none), none)
-    determined = _determined(gradients, best)
-    if not determined:
-        excess = _relative_excess(gradients)
-        price = TIE * np.minimum(excess, 1.0)
-        tied = polished(gradients, interior_point(gradients, price), price)
-        if gradients.distance(tied) <= ALLOWED * gradients.distance(best) + NOTHING:
-            best = tied
-    lam = np.where(gradients.live, best.lam, 0.0)
-    share = np.divide(best.nu, lam[gradients.margin], out=np.zeros_like(best.nu), where=lam[gradients.margin] > 0.0)
-    slopes = slope + (1.0 - slope) * np.clip(share, 0.0, 1.0)
-    return Fit(gradients.distance(best) * gradients.length, lam / gradients.units, slopes, determined)
+    if solved(gradients, best):
+        return best
+    other = by_vertices(gradients)
+    return best if other is None or gradients.distance(best) <= gradients.distance(other) else other
 
 
 def _relative_excess(gradients: Gradients) -> Array:
@@ -55,11 +94,15 @@ def _relative_excess(gradients: Gradients) -> Array:
 
 
 def _determined(gradients: Gradients, at: Weights) -> bool:
-    """Is the kernel definite on the margins in use, whatever the free kinks do?"""
-    used = at.lam > 1e-9 * at.lam.max(initial=0.0)
-    free = (at.nu > 0.0) & (at.nu < at.lam[gradients.margin])
-    if not used.any():
+    """Is the kernel definite on all margins that may have a multiplier in some solution, whatever free kinks do?
+
+    The residual is that of all solutions; what it pushes back has no weight in any, what it does not push may have.
+    """
+    residual = gradients.residual(at)
+    pull, pushed = gradients.pulls(residual), PUSHED + PUSHED_PART * gradients.distance(at)
+    possible = gradients.live & (steepest(gradients, pull) >= -pushed)
+    if not possible.any():
         return True
-    high = (at.nu > 0.0) & ~free
-    values = np.linalg.eigvalsh(reduced(gradients, free, high)[0][np.ix_(used, used)])
+    high, low = pull.on_kinks > pushed, pull.on_kinks < -pushed
+    values = np.linalg.eigvalsh(reduced(gradients, ~high & ~low, high)[0][np.ix_(possible, possible)])
     return bool(values[0] > DEPENDENT * values[-1])

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
-from gflow.analysis.kkt.residuals import Residuals, residuals, residuals_of_row
+from gflow.analysis.kkt.residuals import Residuals, residuals_of_limit, residuals_of_row
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
 from gflow.field.mode import DualMode
-from gflow.flow.state import Parameters
 from gflow.limit.certificate import ModeLimit
 from gflow.limit.point import LimitPoint
 
@@ -21,6 +20,8 @@ Array = NDArray[np.float64]
 
 # Rows whose stationarity is looked at where no limit is known: at these parts of the last log(1 + t).
 LOOKS = (0.125, 0.25, 0.5)
+# Multipliers of two solutions are the same up to this part of the largest.
+SAME = 1e-6
 Verdict = Literal["holds", "violated", "approaching", "undecided", "not applicable"]
 
 
@@ -28,11 +29,15 @@ Verdict = Literal["holds", "violated", "approaching", "undecided", "not applicab
 class KktResult:
     """The numbers of `Residuals` at the judged point, and for themselves at the last row.
 
-    verdict: at the limit `holds` (stationarity and complementarity at most 1e-6) or `violated`; without a known limit
-    `approaching` where stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not
-    homogeneous and where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
+    verdict: at the limit `holds` (stationarity and complementarity at most 1e-6), `violated` (proved: multipliers on
+    the margin leave more), or `undecided` where neither was shown; without a known limit `approaching` where
+    stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not homogeneous and
+    where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
+    on_margin: samples whose margin is the least to rounding.  at_least: no multipliers on these have a stationarity
+    below it.
     earlier: (log(1 + t), stationarity) of rows before the last, where no limit is known.
-    unique: are lambda, and so W*, the only solution of the limiting mode?  undecided: pairs that may or may not switch.
+    unique: is it certified that no other lambda on the margin, with whatever slopes at kinks, solves the conditions?
+    undecided: pairs that may or may not switch.
     global_optimum: None where nothing is known.
     """
 
@@ -48,6 +53,8 @@ class KktResult:
     delta: float | None = None
     kinks: int | None = None
     interior: int | None = None
+    on_margin: int | None = None
+    at_least: float | None = None
     last_row: Residuals | None = None
     earlier: tuple[tuple[float, float], ...] = ()
     unique: bool | None = None
@@ -66,9 +73,7 @@ def kkt(subject: Subject) -> KktResult:
     limit = subject.limit
     if limit is None:
         return _from_rows(subject, last)
-    parameters = Parameters(limit.U, subject.problem.network.outer)
-    found = residuals(subject.problem, parameters, limit.side)
-    return _from_limit(subject, limit, found, last)
+    return _from_limit(subject, limit, residuals_of_limit(subject.problem, limit), last)
 
 
 def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"], at: Residuals) -> KktResult:
@@ -84,6 +89,8 @@ def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"],
         delta=at.delta,
         kinks=at.kinks,
         interior=at.interior,
+        on_margin=at.on_margin,
+        at_least=at.at_least,
     )
 
 
@@ -117,19 +124,18 @@ def _earlier(subject: Subject) -> tuple[tuple[float, float], ...]:
 def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
     standing = subject.standing
     said = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
-    if at.complementarity is None or at.multipliers is None:
+    if at.complementarity is None:
         dead = int((limit.margins <= 0.0).sum())
         whose = "1 sample has" if dead == 1 else f"{dead} samples have"
         summary = f"{whose} no positive margin in the limit, so it is no KKT direction: {said}"
         verdict: Verdict = "not applicable"
     else:
-        verdict = "holds" if max(at.stationarity, at.complementarity) <= ZERO else "violated"
-        kind = "a" if verdict == "holds" else "no"
+        verdict = _verdict(at, at.complementarity)
         kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
         which = "limit proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
         summary = (
-            f"the {which} is {kind} KKT direction: {said}, complementarity {at.complementarity:.3g}; "
-            f"{int(np.count_nonzero(at.multipliers))} of {at.multipliers.size} samples support it{kinks}"
+            f"{_opening(verdict, which, at)}: {said}, complementarity {at.complementarity:.3g}; "
+            f"{at.on_margin} of {limit.margins.size} samples on the margin{kinks}"
         )
     mode = ModeLimit(subject.problem, DualMode(subject.problem, limit.side))
     program = convex_program(subject.problem, limit)
@@ -137,9 +143,35 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
         _result(verdict, summary, "limit", at),
         standing=standing,
         last_row=last,
-        unique=None if mode.hard is None else mode.hard.unique,
+        unique=at.unique and _same(at.multipliers, limit.multipliers),
         undecided=mode.undecided,
         convex_program=program,
         global_optimum=is_global(subject.problem, program) if verdict == "holds" else None,
         linear=linear_predictor(subject.problem, limit) if verdict == "holds" else None,
     )
+
+
+def _verdict(at: Residuals, complementarity: float) -> Literal["holds", "violated", "undecided"]:
+    """`holds` from multipliers that were found, `violated` from a bound that all of them obey."""
+    if max(at.stationarity, complementarity) <= ZERO:
+        return "holds"
+    return "violated" if at.at_least is not None and at.at_least > ZERO else "undecided"
+
+
+def _opening(verdict: Verdict, which: str, at: Residuals) -> str:
+    if verdict == "holds":
+        return f"the {which} is a KKT direction"
+    if verdict == "violated":
+        return f"the {which} is no KKT direction, multipliers on the margin leave at least {at.at_least:.3g}"
+    return (
+        f"whether the {which} is a KKT direction is not decided (the multipliers that were found do not show "
+        "it, and it is not proved that there are no better ones)"
+    )
+
+
+def _same(first: Array | None, second: Array) -> bool:
+    """Are these the same multipliers up to their scale?"""
+    if first is None or not (first.any() and second.any()):
+        return False
+    one, other = first / first.sum(), second / second.sum()
+    return bool(np.abs(one - other).max() <= SAME * other.max())

@@ -8,11 +8,12 @@ the class of sample i, p_c = f_{y_i}(x_i) - f_k(x_i), the pairwise form of Lyu a
 In lambda and nu_jc = lambda_c (s_jc - slope) / (1 - slope) this is a convex quadratic program with 0 <= nu_jc <=
 lambda_c: kinks couple within a neuron, neurons through lambda only.  An interior point method (`interior`) finds the
 active sets, whatever the degeneracy (at a KKT point no constraint has a multiplier); linear least squares on them
-(`polish`) gives the digits.
+(`polish`) gives the digits; where they are lost, vertices (`vertices`).  What a solution proves, `certificate` says.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,24 @@ class Gradients:
         added[self.row, self.slot], of_slot[self.row, self.slot] = self._added, self.margin
         self.blocks = added[:, :, None] * gram[of_slot[:, :, None], of_slot[:, None, :]] * added[:, None, :]
         self.mixed = added[:, :, None] * gram[of_slot] * self._base[neurons][:, None, :]
+
+    def only(self, mask: Mask) -> Gradients:
+        """The problem with these margins (N,) alone."""
+        part, kept = copy(self), mask[self.margin]
+        part.sample, part.p, part.live = self.sample[mask], self.p[mask], self.live[mask]
+        part.size, part.units = self.size[mask], self.units[mask]
+        part.other = None if self.other is None else self.other[mask]
+        part._C, part._base, part._pull = self._C[mask], self._base[:, mask], self._pull[:, mask]
+        part._hidden, part._added = self._hidden[:, mask], self._added[kept]
+        part.neuron, part.margin = self.neuron[kept], (np.cumsum(mask) - 1)[self.margin[kept]]
+        part._assemble()
+        return part
+
+    def filled(self, mask: Mask, at: Weights) -> Weights:
+        """Weights of `only(mask)` as those of all margins, 0 for the others."""
+        lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
+        lam[mask], nu[mask[self.margin]] = at.lam, at.nu
+        return Weights(lam, nu)
 
     def residual(self, at: Weights) -> tuple[Array, Array]:
         """(theta - sum_c lambda_c h_c) / |theta| (m, r), and its part in the outer layer (K, m), 0 if not trained."""

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients
+from gflow.analysis.kkt.problem import Gradients, Weights
 from gflow.analysis.subject import Subject
 from gflow.flow.state import Parameters
+from gflow.limit.point import LimitPoint
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -25,7 +26,9 @@ class Residuals:
     multipliers: lambda of the point at least margin 1, (n,); with K outputs (n, K), one for each pair of sample and
     wrong class, and margins are f_{y_i} - f_k.  epsilon: |theta - sum lambda_i h_i| and delta: sum_i lambda_i (p_i - 1)
     there.  kinks: pairs (neuron, margin) on a kink, `interior` of them with a slope strictly inside.
-    determined: are the multipliers the only ones?
+    determined: are the multipliers the only ones?  unique: are they among those that are 0 off the margin?
+    on_margin: how many margins are the least one, to rounding.  at_least: proved lower bound of the stationarity that
+    multipliers on these alone can reach.
     """
 
     stationarity: float
@@ -38,6 +41,9 @@ class Residuals:
     kinks: int
     interior: int
     determined: bool
+    unique: bool
+    on_margin: int
+    at_least: float | None
 
 
 def residuals_of_row(subject: Subject, row: int) -> Residuals:
@@ -46,13 +52,25 @@ def residuals_of_row(subject: Subject, row: int) -> Residuals:
     return residuals(subject.problem, state.parameters, state.side, float(np.linalg.norm(subject.outside)))
 
 
-def residuals(problem: Problem, parameters: Parameters, side: NDArray[np.int8], outside: float = 0.0) -> Residuals:
+def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:
+    """At a limit, with its own multipliers and slopes where no others come closer."""
+    parameters = Parameters(limit.U, problem.network.outer)
+    return residuals(problem, parameters, limit.side, known=limit)
+
+
+def residuals(
+    problem: Problem,
+    parameters: Parameters,
+    side: NDArray[np.int8],
+    outside: float = 0.0,
+    known: LimitPoint | None = None,
+) -> Residuals:
     """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
-    gradients = Gradients(problem, parameters, problem.sample_sides(side))
-    fit = least_distance(gradients, problem.network.slope)
+    gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
+    fit = least_distance(gradients, slope, None if known is None else _weights(gradients, slope, known))
     size, distance = (float(np.hypot(part, outside)) for part in (gradients.length, fit.distance))
     p = gradients.p
-    inside = (fit.slopes > problem.network.slope) & (fit.slopes < 1.0)
+    inside = (fit.slopes > slope) & (fit.slopes < 1.0)
     here = Residuals(
         stationarity=distance / size if size > 0.0 else 0.0,
         complementarity=None,
@@ -64,8 +82,20 @@ def residuals(problem: Problem, parameters: Parameters, side: NDArray[np.int8], 
         kinks=gradients.margin.size,
         interior=int((inside & (fit.multipliers[gradients.margin] > 0.0)).sum()),
         determined=fit.determined,
+        unique=fit.unique,
+        on_margin=int(fit.on_margin.sum()),
+        at_least=None if fit.at_least is None or not size > 0.0 else float(np.hypot(fit.at_least, outside)) / size,
     )
     return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
+
+
+def _weights(gradients: Gradients, slope: float, known: LimitPoint) -> Weights:
+    """The multipliers and slopes of a limit (one output), within their bounds."""
+    lam = known.multipliers * gradients.units
+    if not gradients.margin.size:
+        return Weights(lam, np.zeros(0))
+    share = (known.slopes[gradients.neuron, gradients.margin] - slope) / (1.0 - slope)
+    return Weights(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
 
 
 def _scaled(here: Residuals, problem: Problem, gradients: Gradients, multipliers: Array, distance: float) -> Residuals:

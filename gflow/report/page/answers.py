@@ -27,6 +27,7 @@ TONES: dict[str, Tone] = {
     "not decided": "open",
     "last row only": "open",
     "violated": "bad",
+    "failed": "bad",
     "pass": "good",
     "fail": "bad",
 }
@@ -35,7 +36,7 @@ TONES: dict[str, Tone] = {
 NOT_ANALYSED, ANALYSE = "not analysed", "Run gflow analyze, then gflow report."
 NOT_VERIFIED = "not verified"
 NOT_COMPARED, COMPARE = "not compared", "Run gflow compare with step sizes, then gflow report."
-CLAIM_VERDICTS = ("violated", "holds", "not applicable")
+CLAIM_VERDICTS = ("failed", "violated", "holds", "not applicable")
 QUESTIONS = {
     "freezing": "Is the activation pattern frozen for ever?",
     "direction": "Does the direction of the weights converge, and to what?",
@@ -131,12 +132,16 @@ def _trust_answer(run: Path, verification: Json | None) -> Answer:
     return Answer(question, verdict, "bad", said)
 
 
-def _claims_answer(claims: Sequence[Json] | None) -> Answer:
+def _claims_answer(claims: Sequence[Json] | Json | None) -> Answer:
     question = "Do the theorems that apply hold on this run?"
     if claims is None:
         return Answer(question, NOT_ANALYSED, "plain", ANALYSE)
-    counts = claim_counts(claims)
-    violated, held, rest = counts.values()
+    if isinstance(claims, Mapping):  # no claims, but why there are none
+        return _answer(question, claims)
+    failed, violated, held, rest = claim_counts(claims).values()
+    if failed:
+        said = f"{failed} of {len(claims)} claims could not be judged, by an error of gflow; {violated} are violated."
+        return Answer(question, "failed", "bad", said)
     if not violated + held:
         return Answer(question, "none applies", "plain", f"None of {rest} claims has its hypotheses fulfilled.")
     said = (

@@ -78,7 +78,8 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the templ
 
 
 def _claims(analysis: Json | None) -> dict[str, Any]:  # Any: names of the template
-    claims = (analysis or {}).get("claims") or []
+    found = (analysis or {}).get("claims")
+    claims = found if isinstance(found, list) else []  # an object where they failed as a whole: the answers say why
     return {"claims": tables.claim_groups(claims), "claim_counts": claim_counts(claims)}
 
 

@@ -59,7 +59,8 @@ def _multipliers(setting: Setting, limit: Limit) -> tuple[Array, float]:
     stacked = np.concatenate([limit.v, limit.u])
     found = np.linalg.lstsq(features.T / np.sqrt(setting.m), stacked, rcond=None)[0]
     left = stacked - features.T @ found / np.sqrt(setting.m)
-    return found, float(np.linalg.norm(left) / np.linalg.norm(stacked))
+    size = float(np.linalg.norm(stacked))
+    return found, float(np.linalg.norm(left)) / size if size > 0.0 else 0.0  # v = u = 0: lambda = 0, and exactly
 
 
 def item3(subject: Subject) -> Claim:
@@ -77,7 +78,7 @@ def item3(subject: Subject) -> Claim:
 
 def _range(least: float, largest: float, low: float, high: float) -> Conclusion:
     """low < least and largest < high, all but least positive; told of the side that is nearer to failing."""
-    over, under = least / low, high / largest
+    over, under = least / low, high / largest if largest > 0.0 else np.inf
     if under < over:
         return Conclusion(under > 1.0, largest, high, under)
     return Conclusion(over > 1.0, least, low, over)
@@ -100,6 +101,8 @@ def item3_signs(subject: Subject) -> Claim:
     """v classifies every sample correctly, u every sample wrongly."""
 
     def judge(setting: Setting, limit: Limit) -> Conclusion:
+        if not (limit.v.any() and limit.u.any()):
+            return Conclusion(False, 0.0, 0.0)  # the rows of one sign cancel: a mean that classifies nothing
         units = setting.y[:, None] * setting.C / np.linalg.norm(setting.C, axis=1)[:, None]
         right = units @ limit.v / np.linalg.norm(limit.v)
         wrong = units @ limit.u / np.linalg.norm(limit.u)
