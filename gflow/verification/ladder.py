@@ -78,8 +78,9 @@ class Manner:
 class Rung:
     """One integration: its name, how it is done, the rows it goes to (increasing), and whether that is all the way.
 
-    budget: what it may cost; further: rows after these, to which it goes on while that is cheap; taped: are the identities integrated along it, and the extremes kept?  timed: is it noted
-    how well the times of its events are determined?
+    budget: what it may cost; further: rows after these, to which it goes on while that is cheap; taped: are the
+    identities integrated along it, and the extremes kept?  timed: is it noted how well the times of its events are
+    determined?
     """
 
     name: str

@@ -66,8 +66,8 @@ def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
 
 
 def _resting(material: Material, at: Snapshot, seen: Velocity) -> float:
-    """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more than
-    runs may be apart in the time between."""
+    """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more
+    than runs may be apart in the time between."""
     if at.row + 1 == material.trajectory.n_rows or not seen.excess > 1.0:
         return 0.0
     later, sizes = material.snapshot(at.row + 1), np.maximum(row_norms(material.weights(at.U)), material.outside_norms)

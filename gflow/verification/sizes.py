@@ -2,9 +2,9 @@
 
 w_j is its start and all that was added since, and is known to the rounding of the largest of that: a neuron that came
 to rest at w_j = 0 holds the rounding of where it was, not of where it is.  As sum_i q_i = 1 over the samples that tau
-counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the largest |x_i| of the
-samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that does not switch between two rows and is
-active on no sample at either keeps its weights, and what they are made of.
+counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the largest |x_i| of
+the samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that is active on no sample at a row and does
+not switch before the next one keeps its weights, and what they are made of.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class Sizes:
 
     def _added(self, before: Snapshot, now: Snapshot) -> Array:
         """At most, between two rows; every sample counts for a neuron that may have switched in between."""
-        pushed = self._active(before.pattern) | self._active(now.pattern)
-        pushed |= self._switched(before, now)[:, None]
+        pushed = self._active(before.pattern) | self._switched(before, now)[:, None]
         outer = np.maximum(*(np.atleast_2d(np.abs(at.outer)).sum(axis=0) for at in (before, now)))
         passed = float(self._material.tau[now.row] - self._material.tau[before.row])
         return np.asarray(outer * passed * np.max(pushed * self._norms, axis=1))
