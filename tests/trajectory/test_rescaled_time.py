@@ -17,7 +17,7 @@ from gflow.trajectory import Trajectory, layout
 Array = NDArray[np.float64]
 TEXT = """
 gflow: 1
-name: dead sample
+name: dead-sample
 data: {{kind: file, path: {folder}/data.npz}}
 model: {{kind: two_layer, width: 3, activation: {{kind: relu}}, outer: {{train: false}}}}
 init: {{kind: file, path: {folder}/start.npz}}
