@@ -60,7 +60,7 @@ class Point:
 
     @cached_property
     def dual(self) -> Array:
-        """q_i = g_i / sum_k g_k (n,)."""
+        """q_i = g_i / sum_k g_k (n,), the sum over all samples: live ones alone set tau (`field.clock`)."""
         return np.asarray(np.exp(self.log_g - np.logaddexp.reduce(self.log_g)))
 
     @cached_property
@@ -151,7 +151,11 @@ class Point:
 
     @cached_property
     def velocity(self) -> Direction:
-        """d theta / d tau = sum_i q_i grad M_i = -grad L / mean_i g_i."""
+        """sum_i q_i grad M_i = -grad L / mean_i g_i, the mean over all samples.
+
+        This is d theta / d tau where all samples are live.  Where some are not, tau runs slower, by the part that the g
+        of the live samples are of all (`field.clock`), and the direction is the same.
+        """
         return self.weighted(self.dual)
 
     @property

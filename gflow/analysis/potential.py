@@ -149,7 +149,8 @@ def potential_rows(subject: Subject) -> tuple[str, Array] | None:
 def potential_rate(tau: Array, potential: Array) -> float | None:
     """Least dPhi / dtau over neighbouring rows from the first with a finite Phi on; None without two of them.
 
-    d tau = mean_i g_i dt, so a growth of at least Q ghat along the flow of n L is one of at least ghat in tau.
+    d tau <= mean_i g_i dt, with equality where all samples are live (`field.clock`), so a growth of at least Q ghat
+    along the flow of n L is one of at least ghat in tau.
     """
     kept = np.isfinite(potential)
     span = np.diff(tau[kept])

@@ -1,4 +1,10 @@
-"""The rescaled time: d tau = (mean g) dt, with v = log(1 + t) carried along (design 2.6)."""
+"""The rescaled time: d tau = (1/n) sum_i g_i dt, summed over the live samples, with v = log(1 + t) carried along.
+
+Live are the samples that some neuron that moves (its a_j is trained, or not 0) is active on: with slope phi' != 0, and
+not sliding (`Mode.live`).  All n samples are live where the network has an output bias or no kinks to cross, and all
+count where none is live.  It is divided by n, not by the number of live samples: with none dead, tau is the integral of
+the mean of g (design 2.6); with some dead, it is less, and stays so, as their g need not fall.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +26,7 @@ LARGEST_SHARE = 200.0
 def dual_variables(loss: Loss, p: Array, live: NDArray[np.bool_]) -> tuple[Array, Array]:
     """q = g / sum g and log sum g, sums over live samples, at margins p (..., n) -> (..., n), (...).
 
-    Samples that are not live neither move nor move anything, so they do not set the clock; their q may exceed 1.
+    The margins of samples that are not live do not move, so they do not set the clock; their q may exceed 1.
     """
     log_g = loss.log_slope(p)
     if live.all():  # by far the most frequent case

@@ -19,8 +19,9 @@ class Mode:
     """side (m, H) in {+1, -1, 0 = sliding} and what follows from it.
 
     minus (m, n): slopes phi' with sliding samples on the - branch of their surface; slopes (m, n): 0 for those, which
-    is what moves anything.  live (n,): samples that some neuron is active on; the others have z = 0 or slope 0
-    everywhere, so that their margins neither move nor move anything in this mode.
+    is what moves anything.  live (n,): samples that some neuron that moves (its a_j is trained, or not 0) is active on,
+    with slope != 0 and not sliding; the others have z = 0 or slope 0 at all of these, so that their margins do not move
+    in this mode.  Those that a neuron slides on do no more than hold it there, by a share of their + branch.
     For neuron j with k_j sliding surfaces: slots[j] lists them (padded with H), force_map[j] (k_j, r) is the
     pseudo-inverse A of their normals N, so P_j = I - N^T A projects and sigma = -A v is the force that holds them.
     dependent: neurons held on dependent kinks, with the cells around them.
@@ -56,7 +57,7 @@ class Mode:
     @property
     def live(self) -> NDArray[np.bool_]:
         """(n,); see the class."""
-        moving = self.problem.network.trains_outer | (self.problem.network.outer != 0.0).any(axis=0)
+        moving = self.problem.network.trains_outer | np.atleast_2d(self.problem.network.outer != 0.0).any(axis=0)
         if self.problem.network.output_bias is not None or not self.problem.network.curved:
             return np.ones(self.problem.samples, dtype=bool)
         return np.asarray(((self.slopes != 0.0) & np.broadcast_to(moving, self.slopes.shape[:1])[:, None]).any(axis=0))

@@ -24,6 +24,7 @@ from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
 from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
+from gflow.verification.motion import motion
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
 from gflow.verification.stability import agreement, told
@@ -73,4 +74,5 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     chosen, left = rungs(material)
     runs = list(all_again(material, chosen, progress))
     beside = [told(material, check) for check in (event_times(material, runs), *extremes(material, runs))]
-    return [*checks, *beside, *identities(material, runs), *agreement(material, runs, left)]
+    exact = [*identities(material, runs), motion(material)]
+    return [*checks, *beside, *exact, *agreement(material, runs, left)]

@@ -29,6 +29,12 @@ Rules that writer and reader share:
 * *Series.*  A series holds a number in every row.  A quantity that a run cannot have in each row (the stable
   rank of W- without negative neurons) has no series; NaN is never stored for "not defined" or "not yet".  Series
   with a value for each neuron are (T, m), in the group `neurons`, which is absent where there are none.
+* *Rescaled time.*  `tau` is the integral of (1/n) sum_i g_i dt, g_i = -l'(p_i), summed over the samples that are live
+  and divided by the number n of all samples.  Live is a sample that some neuron that moves (its a_j is trained, or not
+  0) is active on: with slope phi' != 0 on its side, and not sliding.  All samples are live where the network has an
+  output bias, a smooth activation or frozen directions, and all are summed over where none is live.  With leaky slopes
+  a sample is not live only while all such neurons slide on it; a ReLU network may have samples that no neuron is
+  active on, whose g does not fall: they would make tau grow like t.  Rows of descent sum over all samples.
 * *Running extremes.*  `sup_` and `inf_` series hold the largest and the least value of a quantity over the start,
   every accepted step and both sides of every event up to the row; `<name>_at` is log(1 + t) of the instant where
   that value was first met.  They take all of a run into account that came before, so a run that goes on from a row
@@ -132,7 +138,7 @@ OUTPUT_BIAS = Variable("output_bias", (ROW, OUTPUT.name), "f8", "biases c of the
 DIRECTIONS = Variable("directions", ("neuron", "input"), "f8", "unit rows v_j of the scalar network")
 
 ROWS = (
-    Variable("tau", (ROW,), "f8", "rescaled time, d tau = mean_i g_i dt"),
+    Variable("tau", (ROW,), "f8", "rescaled time, d tau = (1/n) sum of g_i dt over live samples, n counts all"),
     Variable("inner", (ROW, "neuron", "span"), "f8", "U = W B^T"),
     Variable("margins", (ROW, "sample"), "f8", "margins p_i = y_i f(x_i)"),
     Variable("log_loss", (ROW,), "f8", "log of the mean loss L"),
@@ -154,7 +160,7 @@ WITH_DIRECTIONS = {
 }
 IN_DESCENT = {
     ROW: "log(1 + t), t = eta * step; increasing along the rows of one run",
-    "tau": "rescaled time, by the trapezoid rule over the rows of the run",
+    "tau": "rescaled time, d tau = (1/n) sum of g_i dt over all samples, by the trapezoid rule over rows",
     "pattern": "sign of <w_j, x_i>: +1, -1, or 0 for exactly 0",
 }
 """Meanings of the same datasets in other forms."""

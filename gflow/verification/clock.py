@@ -1,9 +1,12 @@
 """tau: which samples it counts, where it stops, and what the time and the loss between two rows leave it.
 
-d tau = (1/n) sum of g_i dt over the live samples: those that some neuron that moves is active on.  g_i = 1 - exp(-l_i)
-for the logistic and g_i = l_i for the exponential loss; the first is concave, so the mean of g over all samples lies
-between (1 - exp(-n L)) / n and 1 - exp(-L), both of which fall with L.  From above this holds for tau always, from
-below as long as every sample is live.
+d tau = (1/n) sum of g_i dt over the samples that the clock counts: those that some neuron that moves (trained with its
+a_j, or a_j != 0) is active on, its slope not 0 and the pair not sliding; all of them where the network has an output
+bias or no kinks to cross, or where none is left (`field.clock`).  A sample on which all such neurons slide moves them,
+too, by a share of its + branch, but is not counted.  g_i = 1 - exp(-l_i) for the logistic and g_i = l_i for the
+exponential loss; the first is concave, so the mean of g over all samples lies between (1 - exp(-n L)) / n and
+1 - exp(-L), both of which fall with L.  From above this holds for tau always, from below as long as every sample is
+counted.
 
 Two things tau does not follow.  At the start the clock may be so far ahead of the weights that rows share one tau: it
 is known to what moves a margin by one rounding, which is granted until it has passed.  And where nothing but the clock
@@ -16,17 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.problem.problem import Problem
-from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, Check, Worst, bounded
 from gflow.verification.event_log import AFTER, impossible
 from gflow.verification.material import Material
+from gflow.verification.rest import velocity
 from gflow.verification.velocity import Field, Weights, weights_at
 
 Array = NDArray[np.float64]
 Samples = NDArray[np.bool_]
 EPS = float(np.finfo(float).eps)
-# Of a sum, in units of its terms; what neither engine tells from zero.
-ROUNDING = 64.0 * EPS
 
 
 def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -38,34 +39,29 @@ def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 
 def counts_all(problem: Problem) -> bool:
-    """Is every sample live, whatever the pattern?"""
+    """Is every sample counted, whatever the pattern?"""
     return problem.network.output_bias is not None or not problem.network.curved
 
 
-def live(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
+def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
     """(n,): samples that tau counts."""
     if counts_all(problem):
         return np.ones(problem.samples, dtype=bool)
     return np.asarray(active(problem, pattern).any(axis=0))
 
 
-def at_rest(field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
-    """Are the rates of all margins at one state rounding of what is added up in them?
+def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
+    """Is the velocity of all neurons at one state within what rounding leaves open of it (`rest`)?
 
-    dp_i / dtau sums K_ik q_k, with |K_ik| <= |x_i| |x_k| sum_j a_j^2 phi'_ji phi'_jk, and q_k has the rounding of its
-    margin, a sum of a_j phi(z_j).  Where more than that moves (two layers, several outputs), nothing may be live.
+    Where more than that moves (two layers, several outputs), nothing may be counted.
     """
-    network = field.problem.network
+    network = material.problem.network
     field.take(side)
     if not field.live.any():
         return True
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
         return False
-    motion = field.at(weights, field.live)
-    slopes, x, a = motion.forces.slopes[0], row_norms(field.problem.span.C), network.outer
-    terms = x * (slopes.T @ (a**2 * (slopes @ (x * motion.q[0]))))
-    margin = float((np.abs(a) @ (row_norms(weights.U[0])[:, None] * x)).max())
-    return bool((np.abs(motion.rates[0]) <= ROUNDING * (1.0 + margin) * terms).all())
+    return velocity(field, weights, material.weights(weights.U[0])).excess <= 1.0
 
 
 def log_passed(material: Material) -> Array:
@@ -102,17 +98,17 @@ def _log_slope(log_L: Array) -> Array:
 
 
 def _unresolved(material: Material) -> Array:
-    """The tau (T - 1,) in which, at the rates of row 0, no margin moves by more than its rounding at size 1; 0 for rows
-    that begin after it."""
+    """The tau (T - 1,) in which, at row 0, no term of any margin moves by more than its rounding at size 1; 0 for rows
+    that begin after it.  Terms: those of a margin may cancel, and the clock does not wait for what is left of them."""
     at, field = material.snapshot(0), Field(material.problem)
     field.take(np.sign(at.pattern[:, material.problem.surfaces.first_sample]))
-    fastest = float(np.abs(field.at(weights_at(at), field.live).rates).max())
+    fastest = float(velocity(field, weights_at(at), material.weights(at.U)).reach.max())
     most = EPS / fastest if fastest > 0.0 else 0.0
     return np.where(material.tau[:-1] <= most, most, 0.0)
 
 
 def _counted_throughout(material: Material, row: int) -> bool:
-    """Is every sample live all the way from the row before?
+    """Is every sample counted all the way from the row before?
 
     A pair that is active there stops to be so by an event only, so fewer events than it has such pairs leave a sample
     one; and where the events are known, so does each pair without any (a kink of slope > 0: without one onto it).
@@ -136,4 +132,4 @@ def _rests(material: Material, row: int) -> bool:
     """Does nothing but the clock move at a row?"""
     at = material.snapshot(row)
     side = np.sign(at.pattern[:, material.problem.surfaces.first_sample])
-    return at_rest(Field(material.problem), side, weights_at(at))
+    return at_rest(material, Field(material.problem), side, weights_at(at))

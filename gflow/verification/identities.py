@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
-from gflow.flow.engine import Engine
-from gflow.flow.state import FlowState, Parameters
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
-from gflow.verification.clock import at_rest, live
+from gflow.verification.clock import at_rest, counted
 from gflow.verification.ladder import Again, Manner, Reached, engine_of
 from gflow.verification.masses import Masses, without_masses
 from gflow.verification.material import Material, Snapshot
+from gflow.verification.motion import state_of
+from gflow.verification.rest import rounding
 from gflow.verification.velocity import Field, weights_at, weights_of_state
 
 Array = NDArray[np.float64]
@@ -105,7 +105,7 @@ def _clock(material: Material, field: Field, before: Reached | None, reached: Re
     assert reached.sums is not None
     v, sums, state = float(material.v[reached.row]), reached.sums, reached.state
     unit, late = max(1.0, v), 0.0
-    resting = reached.resting and at_rest(field, state.side, weights_of_state(state))
+    resting = reached.resting and at_rest(material, field, state.side, weights_of_state(state))
     if resting or state.tau <= sums.leap:
         v, late = reached.clock, max(v - reached.clock, 0.0) if not resting else 0.0
     margins = max(1.0, float(np.abs(state.p).max()))
@@ -114,9 +114,9 @@ def _clock(material: Material, field: Field, before: Reached | None, reached: Re
 
 
 def _tau_gap(material: Material, before: Reached | None, reached: Reached) -> float:
-    """How far tau between two rows is from the sum of (1/n) int g_i dt over the live samples.
+    """How far tau between two rows is from the sum of (1/n) int g_i dt over the samples that it counts.
 
-    Those may be others in the run: a sample that a neuron leaves where hardly anything pushes it is live until an
+    Those may be others in the run: a sample that a neuron leaves where hardly anything pushes it is counted until an
     instant that tolerances decide.  With such samples and without them, the sum bounds tau from both sides.
     """
     assert reached.sums is not None
@@ -125,8 +125,8 @@ def _tau_gap(material: Material, before: Reached | None, reached: Reached) -> fl
         first, passed = before.row, passed - before.sums.passed
     always, ever = reached.sums.always, reached.sums.ever
     for row in range(first, reached.row + 1):
-        counted = live(material.problem, material.trajectory.read("pattern", row))
-        always, ever = always & counted, ever | counted
+        there = counted(material.problem, material.trajectory.read("pattern", row))
+        always, ever = always & there, ever | there
     tau = float(material.tau[reached.row] - material.tau[first])
     return max(float(passed[always].sum()) - tau, tau - float(passed[ever].sum()), 0.0)
 
@@ -159,29 +159,35 @@ def _kernel(material: Material) -> Check:
     if network.trains_outer or network.outputs > 1:
         return not_applicable(GROUP, "kernel", "the kernel of the claims is for a fixed outer layer and one output")
     field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
+    bound = STEPS * material.rtol
     gram = (material.problem.X @ material.problem.X.T) * np.outer(material.problem.y, material.problem.y)
     for at in material.snapshots():
-        worst.see(_kernel_gap(field, gram, at, _measure(material, engine, at)), at.row)
+        branch = engine.segment(engine.resume(state_of(material, at))).branch
+        measure = branch.measure(branch.y0)
+        worst.see(_kernel_gap(field, gram, material.weights(at.U), at, measure, bound), at.row)
     said = "K g / n and g^T K g / n^2 of a row against dp / dt and |grad L|^2 of the engine there, relative"
-    return bounded(GROUP, "kernel", worst.value, STEPS * material.rtol, f"{said}; {worst.place}")
+    return bounded(GROUP, "kernel", worst.value, bound, f"{said}; {worst.place}")
 
 
-def _measure(material: Material, engine: Engine, at: Snapshot) -> Measure:
-    """The motion of a row, as the engine has it."""
-    side = np.sign(at.pattern[:, material.problem.surfaces.first_sample])
-    v, tau = float(material.v[at.row]), float(material.tau[at.row])
-    state = FlowState(tau, v, Parameters(at.U, at.outer, at.bias), side, at.p, at.log_loss, h=1.0)
-    branch = engine.segment(engine.resume(state)).branch
-    return branch.measure(branch.y0)
+def _kernel_gap(field: Field, gram: Array, W: Array, at: Snapshot, engine: Measure, bound: float) -> float:
+    """The larger of the two relative gaps, to the largest rate and to the speed; 0 where nothing moves.
 
-
-def _kernel_gap(field: Field, gram: Array, at: Snapshot, engine: Measure) -> float:
-    """The larger of the two relative gaps, to the largest rate and to the speed; 0 where nothing moves."""
+    K g sums terms that cancel where samples are almost parallel or antipodal: what is left of them is known to the
+    rounding of the terms, on both sides, and a gap counts against that part of `bound`, too.
+    """
     field.take(np.sign(at.pattern[:, field.problem.surfaces.first_sample]))
-    motion = field.at(weights_at(at), field.live)
-    slopes, q, a = field.shares(motion).slopes, motion.q[0], field.problem.network.outer
-    pushed = (gram * (slopes.T @ (a[:, None] ** 2 * slopes))) @ q
-    speed = float(np.sqrt(max(q @ pushed, 0.0)))
-    apart = float(np.abs(pushed - engine.margin_rates).max())
-    rates, speeds = max(np.abs(pushed).max(), np.abs(engine.margin_rates).max()), max(speed, engine.speed)
-    return max(apart / rates if rates > 0.0 else 0.0, abs(speed - engine.speed) / speeds if speeds > 0.0 else 0.0)
+    weights, a = weights_at(at), field.problem.network.outer
+    motion = field.at(weights, field.live)
+    slopes, q = field.shares(motion).slopes, motion.q[0]
+    K = gram * (slopes.T @ (a[:, None] ** 2 * slopes))
+    pushed, rates = K @ q, engine.margin_rates
+    open_ = 2.0 * rounding(field.problem, weights, W, slopes) / bound * (np.abs(K) @ q)
+    fastest = max(float(np.abs(pushed).max()), float(np.abs(rates).max()))
+    squares = float(q @ pushed), engine.speed**2
+    apart = _over(np.abs(pushed - rates), fastest + open_)
+    return max(apart, _over(np.array([0.5 * abs(squares[0] - squares[1])]), max(squares) + float(q @ open_)))
+
+
+def _over(gaps: Array, sizes: Array | float) -> float:
+    """The largest of the gaps, each over its size; 0 for those that are 0."""
+    return float(np.divide(gaps, sizes, out=np.zeros_like(gaps), where=gaps > 0.0).max())

@@ -1,8 +1,10 @@
 """The flow integrated again: with tighter tolerances, another method and another engine, to rows of the run.
 
 Tighter tolerances follow the whole run.  The other method and the other engine, which may be explicit and have the
-parameters themselves for state, are cross-checks of kinks and fields and stop early: at the last row with log t <=
-`SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (at the first row if that has more of them already).
+parameters themselves for state, are cross-checks of kinks and fields and have to go a part of the way only: to the last
+row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has more of them already).
+The other engine then goes on, to the last row where that is cheap: as long as it takes no more than `FURTHER_STEPS`
+steps more, or fewer for large networks (`FURTHER_WORK`), and its budget of events lasts.
 
 Every integration has a budget in steps, those of the run to the same row times `STEP_FACTOR`, and the short ones one
 in events: work, not seconds, so that what comes out does not depend on the machine.  One that ends by its budget is
@@ -24,7 +26,7 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine, Maker
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Outcome, Row
+from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
 from gflow.trajectory.extremes import Extremes
 from gflow.verification.masses import without_masses
@@ -45,6 +47,8 @@ TIGHTEST = 1e-13
 STEP_FACTOR, STEPS_TO_START = 20, 200
 # A short integration should meet `SHORT_EVENTS` at most; one that sees other events may go on some way.
 MOST_EVENTS = 2 * SHORT_EVENTS
+# A step costs some 50 products of m r n numbers: ten seconds, whatever the size.
+FURTHER_STEPS, FURTHER_WORK = 1000, 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,9 @@ class Manner:
 class Rung:
     """One integration: its name, how it is done, the rows it goes to (increasing), and whether that is all the way.
 
-    budget: what it may cost; taped: are the identities integrated along it, and the extremes kept?  timed: is it noted
-    how well the times of its events are determined?
+    budget: what it may cost; further: rows after these, to which it goes on while that is cheap; taped: are the
+    identities integrated along it, and the extremes kept?  timed: is it noted how well the times of its events are
+    determined?
     """
 
     name: str
@@ -85,6 +90,7 @@ class Rung:
     budget: Budget = Budget()
     taped: bool = False
     timed: bool = False
+    further: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +172,16 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
             left.append((name, f"the run has no row until log t = {SHORT_LOG_TIME:g}"))
         else:
             told = f"{name}: {getattr(changed, name.removeprefix('other '))}"
-            found.append(Rung(told, changed, short, False, _budget(material, short, MOST_EVENTS)))
+            further = tuple(row for row in whole if row > short[-1]) if name == "other engine" else ()
+            budget = _budget(material, short, MOST_EVENTS)
+            found.append(Rung(told, changed, short, False, budget, further=further))
     return found, left
+
+
+def _cheap(material: Material) -> int:
+    """Steps that an integration may take beyond the rows that it has to reach."""
+    network, n = material.problem.network, material.problem.samples
+    return int(min(FURTHER_STEPS, FURTHER_WORK / (network.width * material.problem.coordinates().shape[-1] * n)))
 
 
 def _budget(material: Material, rows: Sequence[int], events: int | None = None) -> Budget:
@@ -213,8 +227,9 @@ def _spread(last: int) -> tuple[int, ...]:
 
 
 def again(material: Material, rung: Rung, progress: Callback) -> Again:
-    """Integrate to the rows of the rung; progress may raise to stop it."""
-    v, tape = material.v[list(rung.rows)], _tape(material) if rung.taped else None
+    """Integrate to the rows of the rung, and further while that is cheap; progress may raise to stop it."""
+    rows, needed = rung.rows + rung.further, len(rung.rows)
+    v, tape = material.v[list(rows)], _tape(material) if rung.taped else None
     choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
     leverages, extremes = list[float](), Extremes(material.problem)
     engine = engine_of(material, rung.manner, _maker(rung, tape, leverages))
@@ -222,7 +237,8 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
     reached, events = list[Reached](), list[Event]()
     stopped: Finish | None = None
     measure: Measure | None = None
-    progress(LadderProgress(rung.name, 0, len(rung.rows)))
+    most = np.inf
+    progress(LadderProgress(rung.name, 0, len(rows)))
     for said in simulate(engine, until, iter(v[:-1]), choice, account=account):
         if isinstance(said, Event):
             events.append(said)
@@ -231,13 +247,16 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
             extremes.update(said)
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
             assert measure is not None
-            gaps, sums = _gaps(material, rung.rows[len(reached)], said.state), None if tape is None else tape.read()
+            gaps, sums = _gaps(material, rows[len(reached)], said.state), None if tape is None else tape.read()
             clock = said.checkpoint.state.v, said.checkpoint.resting
-            row, met = rung.rows[len(reached)], extremes.values()
+            row, met = rows[len(reached)], extremes.values()
             reached.append(Reached(row, said.state, len(events), *gaps, measure, sums, *clock, met))
-        elif isinstance(said, Finish) and len(reached) < v.size:
+            most = said.steps + _cheap(material) if len(reached) == needed else most
+        elif isinstance(said, Finish) and len(reached) < needed:
             stopped = said
-        progress(LadderProgress(rung.name, len(reached), len(rung.rows)))
+        elif isinstance(said, Progress) and said.steps > most:
+            break
+        progress(LadderProgress(rung.name, len(reached), len(rows)))
     return Again(rung, tuple(reached), tuple(events), stopped, tuple(leverages))
 
 

@@ -1,7 +1,8 @@
 """The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
-ranks from eigenvalues of a Gram matrix.
+ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of (`sizes`):
+a neuron at rest at w_j = 0 holds the rounding of where it was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gflow.problem.span import row_norms
 from gflow.trajectory.layout import EXTREMES, UNTIL
 from gflow.verification.check import Check, Worst, bounded
 from gflow.verification.material import Material, Snapshot
+from gflow.verification.sizes import Sizes
 
 Array = NDArray[np.float64]
 GROUP = "rows"
@@ -24,8 +26,8 @@ GROUP = "rows"
 # Relative to the sizes of what is added up; thousands of events leave 1e-12 in weights, runs measured 1e-14 at most.
 ROUNDING = 1e-11
 SENTENCES = {
-    "margins": "margins, from the stored weights and all inputs, relative to sum_j |a_j| |w_j| |x_i|",
-    "pattern": "depth of a pre-activation on another side than the stored one (sliding: off zero), over |w_j| |x_i|",
+    "margins": "margins, from the stored weights and all inputs, relative to the terms that they are made of",
+    "pattern": "depth of a pre-activation on another side than the stored one (sliding: off zero), over its terms",
     "loss": "log L, from the stored margins, over 1 + max |p_i|",
     "norms and ranks": "norms and stable ranks, from the eigenvalues of Gram matrices, relative",
     "margin series": "least, normalised and smoothed margins and their spread, from the stored margins, relative",
@@ -44,7 +46,7 @@ def recomputation(material: Material) -> list[Check]:
     again = _Again(material)
     worst = {name: Worst() for name in again.gaps}
     for at in material.snapshots():
-        W = material.weights(at.U)
+        W = again.at(at)
         for name, gap in again.gaps.items():
             worst[name].see(gap(at, W), at.row)
     found = [
@@ -58,12 +60,15 @@ class _Again:
     """The gaps between what a row stores and what its weights imply, by the name of their check."""
 
     def __init__(self, material: Material) -> None:
-        self._problem = material.problem
+        self._problem, self._weights = material.problem, material.weights
         self._network, self._trajectory = material.problem.network, material.trajectory
         self._series = dict(material.trajectory.series)
         self._X_norms = row_norms(self._trajectory.X)
         self._start = self._trajectory.W_initial
-        self._gram_outside = material.outside @ material.outside.T if self._wide else np.zeros((0, 0))
+        self._sizes, self._pieces = Sizes(material), np.empty(0)
+        self._unit = float(np.abs(material.outside).max()) or 1.0
+        outside = material.outside / self._unit  # squares of 1e-200 are 0
+        self._gram_outside = outside @ outside.T if self._wide else np.zeros((0, 0))
         self._balance = self._balanced(self._trajectory.outer_at(0), self._start)
         self.gaps: dict[str, Callable[[Snapshot, Array], float]] = {
             "margins": self._margins,
@@ -77,6 +82,12 @@ class _Again:
             self.gaps["neurons"] = self._neurons
             self._stored_neurons = {name: material.rows(f"neurons/{name}") for name in self._trajectory.neurons}
 
+    def at(self, at: Snapshot) -> Array:
+        """W (m, d) of a row, to be asked for one row after the other."""
+        W = self._weights(at.U)
+        self._pieces = self._sizes.at(at, W)
+        return W
+
     @property
     def _wide(self) -> bool:
         """Has W no more rows than columns, and a span?"""
@@ -87,7 +98,7 @@ class _Again:
         z = W @ self._problem.X.T
         hidden = self._hidden(z)
         f = at.outer @ hidden
-        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(hidden) + row_norms(W)[:, None] * self._X_norms)
+        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(hidden) + self._pieces[:, None] * self._X_norms)
         if self._network.outputs == 1:
             p = self._problem.y * f
         else:
@@ -102,7 +113,7 @@ class _Again:
         return np.asarray(np.maximum(z, self._network.slope * z))
 
     def _pattern(self, at: Snapshot, W: Array) -> float:
-        sizes = row_norms(W)[:, None] * self._X_norms
+        sizes = self._pieces[:, None] * self._X_norms
         depth = np.divide(W @ self._problem.X.T, sizes, out=np.zeros_like(sizes), where=sizes > 0.0)
         wrong = np.where(at.pattern == 0, np.abs(depth), -at.pattern * depth)
         return max(float(wrong.max()), 0.0)
@@ -137,7 +148,7 @@ class _Again:
             return 0.0, 0.0
         if self._wide:
             U = at.U[rows] / scale
-            gram = self._gram_outside[np.ix_(rows, rows)] / scale**2 + U @ U.T
+            gram = self._gram_outside[np.ix_(rows, rows)] * (self._unit / scale) ** 2 + U @ U.T
         else:
             gram = (W[rows] / scale).T @ (W[rows] / scale)
         top = float(np.linalg.eigvalsh(gram)[-1]) if np.isfinite(gram).all() else np.nan

@@ -52,7 +52,9 @@ def _rows(material: Material, run: Again) -> Check:
     gaps = [max(at.weight_gap, at.margin_gap) for at in run.reached]
     worst = run.reached[int(np.argmax(gaps))]
     said = f"largest relative gap of weights ({worst.weight_gap:.1e}) and margins ({worst.margin_gap:.1e}) at "
-    said += f"{len(run.reached)} rows, to row {run.reached[-1].row}; worst in row {worst.row}"
+    said += f"{len(run.reached)} rows, to row {run.reached[-1].row}"
+    said += f" (asked: {run.rung.rows[-1]}; to the last one if that is cheap)" if run.rung.further else ""
+    said += f"; worst in row {worst.row}"
     judged = bounded(GROUP, name, max(gaps), bound, said)
     return judged if run.stopped is None or judged.verdict == "fail" else _stopped(run, said, judged.value, bound)
 

@@ -82,7 +82,7 @@ class Tape:
         if self.wants_masses:
             masses = self._masses(motion, part, w)
         fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
-        rates, passed = w @ motion.rates[part], w @ motion.dual[part]
+        rates, passed = w @ motion.rates[part], w @ motion.q[part]
         return Sums(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
 
     def _masses(self, motion: Motion, part: slice, w: Array) -> Array:

@@ -2,7 +2,9 @@
 weights and the samples, with no part of either engine.
 
 dtheta/dtau = sum_i q_i grad p_i, projected where neurons slide, which is the element of minimum norm; per sample i and
-neuron j, grad_{w_j} p_i = phi'_ji sum_k A_kj dp_i/df_ki x_i.  q = g / sum of the live g (`field.clock`).
+neuron j, grad_{w_j} p_i = phi'_ji sum_k A_kj dp_i/df_ki x_i.  q_i = g_i / (sum of g over the samples that the clock
+counts), for all samples: the clock does not count those on which every active neuron slides (`field.mode`), but a
+share of their + branch is what holds these neurons, and belongs to K.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Forces:
-    """slopes phi'_ji (k, m, n), 0 where neuron j slides on sample i; push_ji = q_i sum_k A_kj dp_i/df_ki (k, m, n);
-    held (k, h, s): what holds the neurons that slide, along their normals (see `Held`)."""
+    """slopes phi'_ji (k, m, n), 0 where neuron j slides on sample i; push_ji = q_i sum_k A_kj dp_i/df_ki (k, m, n), of
+    samples that the clock does not count too; held (k, h, s): what holds the neurons that slide, along their normals
+    (see `Held`)."""
 
     slopes: Array
     push: Array
@@ -48,7 +51,7 @@ class Motion:
 
     fall (k,): -d log L / dtau = |theta'|^2 (dtau/dt) / L; growth (k,): d (|theta|^2 / 2) / dtau = sum_i q_i <theta,
     grad p_i>, which is hom sum_i q_i p_i for homogeneous networks; rates (k, n): dp / dtau; clock (k,): dv / dtau;
-    log_clock (k,): log(dtau / dt); q (k, n), 0 for samples that are not live, and dual (k, n), of all samples.
+    log_clock (k,): log(dtau / dt); q (k, n): of all samples; square (k,): |dtheta / dtau|^2.
     """
 
     fall: Array
@@ -57,7 +60,7 @@ class Motion:
     clock: Array
     log_clock: Array
     q: Array
-    dual: Array
+    square: Array
     forces: Forces
 
 
@@ -126,7 +129,7 @@ class Field:
 
     @property
     def live(self) -> NDArray[np.bool_]:
-        """(n,): samples that some neuron that moves is active on, which are those that tau counts."""
+        """(n,): samples that some neuron that moves is active on without sliding, which are those that tau counts."""
         network = self.problem.network
         if network.output_bias is not None or not network.curved:
             return np.ones(self.problem.samples, dtype=bool)
@@ -143,7 +146,7 @@ class Field:
             f = f + weights.bias[:, :, None]
         p, pull = self._margins(f)
         q, log_total = dual_variables(loss, p, live)
-        R = pull * (q * live)[:, None, :]
+        R = pull * q[:, None, :]
         push = np.swapaxes(weights.A, -1, -2) @ R
         U_rate, force = self._moved(push * slopes)
         f_rate = weights.A @ (slopes * self._preactivations(U_rate))
@@ -165,8 +168,8 @@ class Field:
             rates=np.sum(pull * f_rate, axis=1),
             clock=np.exp(np.minimum(-log_clock - weights.v, 200.0)),
             log_clock=log_clock,
-            q=q * live,
-            dual=q,
+            q=q,
+            square=speed,
             forces=Forces(slopes, push, force),
         )
 

@@ -11,6 +11,7 @@ import pytest
 from gflow.analysis.subject import Subject
 from gflow.flow.budget import Budget
 from gflow.trajectory import Trajectory
+from gflow.verification import ladder
 from gflow.verification.check import Verification
 from gflow.verification.ladder import MOST_EVENTS, STEP_FACTOR, STEPS_TO_START, Again, LadderProgress, again, rungs
 from gflow.verification.material import Material
@@ -90,3 +91,20 @@ def test_the_summary_names_what_is_open(clean: Trajectory) -> None:
     at = material(clean)
     found = Verification.of("0", {}, agreement(at, [cut(at, Budget(steps=1))], []))
     assert found.passed and "not decided (rtol / 10, stable)" in found.summary
+
+
+def test_the_other_engine_goes_on_while_that_is_cheap(clean: Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the rows that it has to reach: to the last one, or not a row further where no step more is granted; either
+    is judged as far as it came."""
+    at = material(clean)
+    other = next(rung for rung in rungs(at)[0] if rung.name.startswith("other engine"))
+    assert all(not rung.further for rung in rungs(at)[0] if rung is not other)
+    asked = replace(other, rows=(2,), further=(clean.n_rows // 2, clean.n_rows - 1))
+    for most, reached in ((1000, 3), (0, 1)):
+        monkeypatch.setattr(ladder, "FURTHER_STEPS", most)
+        found = again(at, asked, silent)
+        assert len(found.reached) == reached and found.stopped is None
+        checks = named(agreement(at, [found], []))
+        check = checks[f"again: {other.name}"]
+        assert check.verdict == checks[f"again: {other.name}, events"].verdict == "pass"
+        assert f"to row {found.reached[-1].row} (asked: 2" in check.sentence

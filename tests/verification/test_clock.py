@@ -41,7 +41,7 @@ def taped(at: Material) -> Again:
     return again(at, rungs(at)[0][0], silent)
 
 
-def given(folder: Path, X: Array, y: Array, W: Array, a: Array, kind: str, until: str) -> Trajectory:
+def given(folder: Path, X: Array, y: Array, W: Array, a: Array, kind: str, until: str, *overrides: str) -> Trajectory:
     """A run from these data and weights."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "data.npz", X=X, y=y)
@@ -54,6 +54,7 @@ def given(folder: Path, X: Array, y: Array, W: Array, a: Array, kind: str, until
         f"model.activation={kind}",
         f"flow.until={until}",
         "record.times={spacing: log, count: 12}",
+        *overrides,
     )
 
 

@@ -1,6 +1,7 @@
 """What the theorems of Frei et al. ask at every time, measured in the rows of a run, in the units of the paper.
 
-Rates are in tau, d tau = Ghat dt with Ghat = mean_i g_i, and so free of underflow: dW/dtau = -grad L / Ghat.
+Rates are in tau, d tau = Ghat dt with Ghat = mean_i g_i, and so free of underflow: dW/dtau = -grad L / Ghat.  (The tau
+of the file counts live samples only, `field.clock`: with leaky slopes all, unless every neuron slides on one.)
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+"""The motion of rows in the space of the weights: `rest` against the engine of the run, and against the row before.
+
+The engine is asked twice at a row: for the velocity of the weights, and whether anything but the clock moves.  Where
+the velocity is more than rounding leaves open, the answer to the second is yes, and no later row may have the same
+weights, unless the time between is too short to tell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.branch import Branch
+from gflow.flow.state import FlowState, Parameters
+from gflow.problem.span import row_norms
+from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
+from gflow.verification.ladder import Manner, engine_of
+from gflow.verification.material import Material, Snapshot
+from gflow.verification.rest import EPS, Velocity, velocity
+from gflow.verification.velocity import Field, weights_at
+
+Array = NDArray[np.float64]
+GROUP, NAME = "identities", "motion"
+MOST_ROWS = 10
+
+
+def motion(material: Material) -> Check:
+    """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
+    field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
+    last, resting = material.trajectory.n_rows - 1, False
+    for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
+        at = material.snapshot(row)
+        state = state_of(material, at)
+        branch = engine.segment(engine.resume(state)).branch
+        field.take(state.side)
+        seen = velocity(field, weights_at(at), material.weights(at.U))
+        resting = branch.at_rest(branch.y0)
+        worst.see(max(_apart(material, branch, seen), _resting(material, at, seen), seen.excess * resting), row)
+    said = (
+        "dW/dtau of a row, from W and X, against that of the engine, and where the engine or the next row is at rest "
+    )
+    said += f"against 0, in units of {STEPS:g} rtol or of the rounding of its terms"
+    said += "; at the last row nothing but the clock moves" if resting else ""
+    return bounded(GROUP, NAME, worst.value, 1.0, f"{said}; {worst.place}")
+
+
+def state_of(material: Material, at: Snapshot) -> FlowState:
+    """A stored row as a state from which an engine can go on."""
+    side = np.sign(at.pattern[:, material.problem.surfaces.first_sample])
+    v, tau = float(material.v[at.row]), float(material.tau[at.row])
+    return FlowState(tau, v, Parameters(at.U, at.outer, at.bias), side, at.p, at.log_loss, h=1.0)
+
+
+def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
+    """The velocity of each neuron against that of the engine; of all parameters, its size."""
+    problem, bound = material.problem, STEPS * material.rtol
+    squares = float(seen.motion.square[0]), branch.measure(branch.y0).speed ** 2
+    open_ = bound * max(squares) + float((np.minimum(seen.doubt, seen.terms) * seen.terms).sum())
+    found = abs(squares[0] - squares[1]) / (2.0 * open_) if open_ > 0.0 else 0.0
+    if not problem.network.curved or problem.network.directions is not None:
+        return found
+    everyone = np.arange(problem.network.width)
+    rate = branch.mode.project(branch.mode.drift(branch.push(branch.y0, everyone), everyone), everyone)
+    gaps, granted = row_norms(seen.W - rate @ problem.span.B), seen.doubt + bound * seen.norms
+    return max(found, float(np.divide(gaps, granted, out=np.zeros_like(gaps), where=gaps > 0.0).max()))
+
+
+def _resting(material: Material, at: Snapshot, seen: Velocity) -> float:
+    """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more
+    than runs may be apart in the time between."""
+    if at.row + 1 == material.trajectory.n_rows or not seen.excess > 1.0:
+        return 0.0
+    later, sizes = material.snapshot(at.row + 1), np.maximum(row_norms(material.weights(at.U)), material.outside_norms)
+    if (row_norms(later.U - at.U) > 2.0 * EPS * sizes).any() or not np.array_equal(later.outer, at.outer):
+        return 0.0
+    log_time = float(material.v[at.row + 1] + np.log(-np.expm1(material.v[at.row] - material.v[at.row + 1])))
+    with np.errstate(divide="ignore"):
+        far = np.log(seen.norms) + seen.log_clock + log_time > np.log(RUN * material.rtol * sizes)
+    over = np.divide(seen.norms, seen.doubt, out=np.zeros_like(seen.norms), where=far)
+    return float(over.max())

@@ -1,0 +1,83 @@
+"""Neurons at rest at w_j = 0 hold the rounding of where they were: it has no side, and is no depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gflow
+from gflow.analysis.subject import Subject
+from gflow.problem.span import row_norms
+from gflow.trajectory import Trajectory
+from gflow.verification.check import Check
+from gflow.verification.material import Material
+from gflow.verification.recomputation import recomputation
+from gflow.verification.sizes import Sizes
+from tests.cases.runs import simulated
+from tests.verification.runs import changed, failing
+from tests.verification.test_clock import RELU, given
+
+
+def rows(trajectory: Trajectory) -> list[Check]:
+    return recomputation(Material(trajectory, Subject.of(trajectory).problem))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
+    return simulated("tiny-start/s", tmp_path_factory.mktemp("tiny"), "flow.until={log_time: 8}", "flow.budget=null")
+
+
+def test_a_start_of_1e_120_passes(tiny: Trajectory) -> None:
+    """Three neurons rest at about 1e-33, one is off and keeps its 1e-120, two grow."""
+    norms = row_norms(tiny.read("inner", tiny.n_rows - 1))
+    assert ((1e-36 < norms) & (norms < 1e-30)).sum() == 3 and (norms < 1e-100).sum() == 1 and (norms > 0.1).sum() == 2
+    assert failing(gflow.verify(tiny)) == set()
+
+
+def test_a_neuron_that_was_never_pushed_is_measured_by_itself(tiny: Trajectory, tmp_path: Path) -> None:
+    """Its sides are known to its own 1e-120, whatever the others are made of; those of neurons that grow, to them."""
+    material = Material(tiny, Subject.of(tiny).problem)
+    sizes, last = Sizes(material), tiny.n_rows - 1
+    for at in material.snapshots():
+        largest = sizes.at(at, material.weights(at.U))
+    norms = row_norms(material.weights(tiny.read("inner", last)))
+    idle, grown = int(np.argmin(norms)), int(np.argmax(norms))
+    assert largest[idle] == pytest.approx(norms[idle], rel=1e-12)
+    assert norms[grown] <= largest[grown] < 1e2 * norms[grown]
+    for j in (idle, grown):
+
+        def change(file: Any, j: int = j) -> None:  # Any: an open h5py.File
+            side = file["pattern"][last, j]
+            i = int(np.argmax(np.abs(file["inner"][last, j] @ file["basis"][:] @ file["X"][:].T) * (side != 0)))
+            file["pattern"][last, j, i] = -side[i]
+
+        assert "rows: pattern" in failing(rows(changed(tiny, tmp_path / str(j), change)))
+
+
+@pytest.mark.parametrize(
+    ("std", "scale"), [(1e-200, 1.0), (1e-30, 1.0), (1e-30, 1e60), (1.0, 1e-60)], ids=lambda value: f"{value:g}"
+)
+def test_siblings(tmp_path: Path, std: float, scale: float) -> None:
+    """Other starts, and inputs of other sizes (z is made of both)."""
+    rng = np.random.default_rng(1)
+    X, y = scale * rng.standard_normal((8, 5)), np.where(np.arange(8) % 2 == 0, 1.0, -1.0)
+    W, a = std / scale * rng.standard_normal((4, 5)), np.array([1.0, 1.0, -1.0, -1.0])
+    trajectory = given(tmp_path, X, y, W, a, RELU, "{log_loss: -0.8}" if scale == 1.0 else "{log_loss: -0.75}")
+    assert failing(rows(trajectory)) == set(), [check for check in rows(trajectory) if check.verdict == "fail"]
+
+
+def decayed(folder: Path) -> Trajectory:
+    """Labels that no neuron can serve: with a = 1 and y = -1 all neurons are drawn from 1 to their kinks: w = 0."""
+    X = np.vstack([np.eye(3), -np.eye(3)])
+    W = np.array([[1.0, 0.5, -0.2], [0.3, -0.8, 0.6]])
+    return given(folder, X, -np.ones(6), W, np.ones(2), RELU, "{log_time: 30}")
+
+
+def test_neurons_that_decay_to_rounding(tmp_path: Path) -> None:
+    """Every margin is rounding then, too."""
+    trajectory = decayed(tmp_path)
+    assert np.abs(trajectory.read("inner", trajectory.n_rows - 1)).max() < 1e-12
+    assert failing(gflow.verify(trajectory)) == set()
