@@ -42,6 +42,7 @@ where a kink that pushes is slid on, the solution of the policy).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -57,7 +58,7 @@ from gflow.limit.exact import ExactKernel
 from gflow.limit.features import features_of
 from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features, opposed
 from gflow.limit.optimal_set import OptimalSet
-from gflow.limit.pairs import DOUBTFUL, Pairs, groups, pairs_at, pairs_for_all
+from gflow.limit.pairs import DOUBTFUL, Group, Pairs, groups, pairs_at, pairs_for_all
 from gflow.limit.point import LimitPoint, limit_point
 from gflow.limit.switches import EPS
 from gflow.problem.loss import Exponential
@@ -66,6 +67,8 @@ from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
 
+# An exact solution is kept for as long as the limit of q moves by no more than this: any point of the set has a proof.
+SETTLED = 1e-7
 NO_MARGINS = "no weights of this mode have all margins positive: the loss does not go to 0 in it"
 
 
@@ -79,7 +82,7 @@ class Finding:
     undecided: functions whose limit is zero to rounding or not known; proved: the mode stays for ever; reason: why not,
     else empty; divergence: the bound of KL(q_inf || q) from now on; tightest: the least bound of a rate or room over
     its value in the limit (1: no doubt), over pairs that needed one; wandering: bound of |W - W_now - kappa (tau -
-    tau_now) W*| for ever after; hard: the limit from this state.
+    tau_now) W*| for ever after; hard: the limit from this state, or None and no_limit says why.
     """
 
     pending: NDArray[np.intp]
@@ -90,6 +93,7 @@ class Finding:
     tightest: float | None = None
     wandering: float | None = None
     hard: HardMargin | None = None
+    no_limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class ModeLimit:
         lengths = row_norms(self.features.rows)
         positive = self.samples.size > 0 and (lengths > self.features.error).all()
         self.hard = margin_of_features(self.features.rows, self.features.error) if positive else None
+        self._settled: HardMargin | None = None
         if self.hard is not None and not self.hard.certain and self._ties is not None and self._ties.single:
             self.hard = self._exactly(self.hard, self._ties.member) or self.hard
 
@@ -171,21 +176,24 @@ class ModeLimit:
     def _pairs(self) -> Pairs:
         """Of every state."""
         assert self.hard is not None
-        if not self.problem.network.curved:
-            return Pairs(np.zeros((0, 2), dtype=np.intp), 0, 0)
         if self.hard.certain or self._ties is None:
             return self._pairs_at(self.hard, float(self.hard.shift.sum()))
-        every = groups(self.mode, self.samples, self._dead, self._ties.member)
+        every = self._groups(self._ties.member)
         return pairs_for_all(every, self._ties, float(self.hard.shift.sum()) + DOUBTFUL)
 
     def _pairs_at(self, hard: HardMargin, distance: float) -> Pairs:
-        return pairs_at(groups(self.mode, self.samples, self._dead, hard.dual), hard.dual, distance)
+        return pairs_at(self._groups(hard.dual), hard.dual, distance)
+
+    def _groups(self, q: Array) -> Iterable[Group]:
+        """What could end the mode, at q (k,): nothing without kinks."""
+        return groups(self.mode, self.samples, self._dead, q) if self.problem.network.curved else ()
 
     def finding(self, at: Standing) -> Finding:
         """Judge a state."""
         if self.hard is None:
             curved = self.problem.network.curved
-            return Finding(self.pending, 0, not curved, self.no_limit if curved else "")
+            said = self._no_limit
+            return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
         hard, pairs = self._towards(at, self.hard)
         said = self._obstacle(at, hard, pairs)
         ball = said or self._ball(at, hard)
@@ -194,7 +202,7 @@ class ModeLimit:
             return Finding(pairs.pending, pairs.undecided, stays, "" if stays else ball, hard=hard)
         tightest, open_pairs = np.inf, 0
         weight = self._dead_weight(at.p) * (1.0 - ball.off)
-        for group in groups(self.mode, self.samples, self._dead, hard.dual) if self.problem.network.curved else ():
+        for group in self._groups(hard.dual):
             constant = weight * np.where(group.dead > group.dead_error, group.dead - group.dead_error, 0.0)
             tight, unproved = ball.judge(group.live, constant, at.room, at.room_error)
             tightest, open_pairs = min(tightest, tight), open_pairs + unproved
@@ -210,7 +218,9 @@ class ModeLimit:
         if ties is None or found is None:
             return hard, self._pairs
         q, log_e = found
-        exact = self._exactly(hard, q)
+        if self._settled is None or np.abs(self._settled.dual - q).sum() > SETTLED:
+            self._settled = self._exactly(hard, q)
+        exact = self._settled
         if exact is None:
             return replace(hard, multipliers=q / hard.kappa, support=q > 0.0, rank=ties.rank), self._pairs
         gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
@@ -230,16 +240,23 @@ class ModeLimit:
             return f"{pairs.mixed} shares on samples that no neuron is active on are zero to rounding"
         return ""
 
-    @property
-    def no_limit(self) -> str:
-        """Why there is no limit with positive margins: proved in rational arithmetic, or just not found."""
-        if self.samples.size and (np.diag(self.K) > self.K_error.diagonal()).all():
-            mu = opposed(self.features.rows) / row_norms(self.features.rows)
-            if self._kernel is None or self._kernel.solution(mu, 0) is None:
-                off = self.features.error / row_norms(self.features.rows)
-                least = least_margin(off + 8.0 * EPS * (self.features.rows.shape[1] + 8))
-                return f"no weights of this mode were found with all unit margins above {least:.1g}"
-        return NO_MARGINS
+    @cached_property
+    def _no_limit(self) -> str:
+        """Why there is no limit with positive margins: proved in rational arithmetic, or just not found.
+
+        Where sum_i mu_i h_i = 0 for some mu >= 0 that is not 0, no W has positive margins (Gordan 1873).
+        """
+        if not self.samples.size:
+            return NO_MARGINS
+        lengths = row_norms(self.features.rows)
+        zero = lengths <= self.features.error
+        mu = zero.astype(float) if zero.any() else opposed(self.features.rows) / lengths
+        if self._kernel is not None and self._kernel.solution(mu, 0) is not None:
+            return NO_MARGINS
+        if zero.any():
+            return f"the margins of {int(zero.sum())} samples do not move in this mode, to rounding"
+        least = least_margin(self.features.error / lengths)
+        return f"no weights of this mode were found with all unit margins above {least:.1g}"
 
     @staticmethod
     def _ambiguity(hard: HardMargin) -> str:

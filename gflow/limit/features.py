@@ -62,7 +62,7 @@ def features_of(mode: Mode, samples: Index) -> Features:
     forces = mode.force_map[first] @ C.T
     projected = C.T - mode.padded_normals[mode.slots[first]].swapaxes(1, 2) @ forces
     stacked = (projected * (weight * problem.y[samples])[:, None, :]).reshape(-1, samples.size)
-    basis, upper = np.linalg.qr(stacked)
+    basis, upper = _tall_qr(stacked)
     sliding = (mode.side[first] == 0).sum(axis=1)
     amplified = 1.0 + sliding * np.linalg.norm(mode.force_map[first], axis=(1, 2)) ** 2
     grain = 8.0 * EPS * (problem.span.rank + mode.slots.shape[1] + 8)
@@ -79,3 +79,18 @@ def _by_group(outer: Array, group: Index, groups: int) -> Array:
     table = np.zeros((groups, int(counts.max())))
     table[group[order], place] = outer[order]
     return table
+
+
+def _tall_qr(A: Array) -> tuple[Array, Array]:
+    """Q and R of A (k, n); in blocks that fit a cache where k is far above n (Demmel et al. 2012)."""
+    k, n = A.shape
+    block = 8 * n
+    if k <= 2 * block:
+        basis, upper = np.linalg.qr(A)
+        return np.asarray(basis, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    padded = np.zeros((-(-k // block) * block, n))
+    padded[:k] = A
+    own, each = np.linalg.qr(padded.reshape(-1, block, n))
+    across, upper = np.linalg.qr(each.reshape(-1, n))
+    basis = (own @ across.reshape(-1, n, n)).reshape(-1, n)[:k]
+    return np.asarray(basis, dtype=np.float64), np.asarray(upper, dtype=np.float64)

@@ -36,6 +36,8 @@ UNITS, LARGEST = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
 # Largest sum of off_i g_i with which the bounds of the errors hold.
 WORST_SHARE = 0.125
 MOST_EXCHANGES = 50
+# Weights below this part of the largest are taken for 0 at first.
+NO_WEIGHT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def hard_margin(K: Array) -> HardMargin | None:
 
 
 def least_margin(off: Array) -> float:
-    """The unit margin below which none is found, for unit features off by these (n,)."""
+    """The unit margin below which none is found, for unit features (n, k) off by these (n,)."""
     return max(LEAST_MARGIN, 4.0 * float(off.max(initial=0.0)))
 
 
@@ -112,6 +114,7 @@ def opposed(H: Array) -> Array:
     """mu (n,) >= 0 with sum 1 of least |sum_i mu_i h_i / |h_i||: shows where it is 0 that no W has positive margins."""
     unit = H / row_norms(H)[:, None]
     weights, _ = nnls(np.vstack([unit.T, np.ones(H.shape[0])]), np.eye(unit.shape[1] + 1)[-1], maxiter=100 * len(H))
+    weights = np.where(weights > NO_WEIGHT * weights.max(), weights, 0.0)
     return np.asarray(weights / weights.sum())
 
 
@@ -166,7 +169,7 @@ class _Polished:
 
 def _polished(unit: Array, needed: Array, found: Array, off: Array) -> _Polished:
     """Multipliers to rounding, on a support that is exchanged until it satisfies the KKT conditions."""
-    support = found > 1e-9 * found.max()
+    support = found > NO_WEIGHT * found.max()
     for _ in range(MOST_EXCHANGES):
         w, multipliers = _solve(unit, needed, support)
         slack = unit @ w - needed
