@@ -32,6 +32,12 @@ integrating dD/dtau.
 others: what they add to a room is a coefficient, summed over the dead samples of the kink, times g(0) / sum of live g,
 which is at least its present value, less a factor 1 - 2 e^-P, for ever.  A negative sum means that the pair must leave.
 
+*Ties.*  All of this holds for every q_inf = lambda / sum(lambda) with K q_inf = kappa + s, s >= 0 and s.q_inf = 0, also
+where multipliers are not unique or a sample has margin 1 with multiplier 0.  Then q_inf is the one that the mode tends
+to from the state (`optimal_set`), so that D falls to 0, replaced by a point of the polytope next to it that is exact in
+rational arithmetic (`exact`); K_SS may be singular: any b will do, as its residual is bounded, and what lies in the
+range of K_SS is measured there.  Where ties are not exact, or not known to be, there is no proof.
+
 *Errors.*  Coefficients and K carry error bounds; p is taken with its rounding; q_inf stands for an exact solution x
 within `shift` (K positive definite on the support, lambda > error there, s > error elsewhere), whose divergence is
 bounded by KL(x || pi) = KL(x || q_inf) + KL(q_inf || pi) + sum_i (x - q_inf)_i log(q_inf_i / pi_i); bounds over the

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from gflow.analysis.freezing import freezing
@@ -13,6 +14,8 @@ from gflow.analysis.subject import Subject
 from gflow.field.mode import DualMode
 from gflow.limit.hard_margin import hard_margin
 from tests.cases.runs import simulated
+
+Array = NDArray[np.float64]
 
 
 def test_the_limit_is_where_the_mode_integrated_alone_goes(tmp_path: Path) -> None:
@@ -31,5 +34,5 @@ def test_the_limit_is_where_the_mode_integrated_alone_goes(tmp_path: Path) -> No
     assert vertex is not None and not vertex.unique and np.abs(vertex.dual - q).max() > 0.01
 
 
-def softmax(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def softmax(p: Array) -> Array:
     return np.asarray(np.exp(-p - np.logaddexp.reduce(-p)))
