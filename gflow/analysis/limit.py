@@ -26,7 +26,8 @@ class LimitResult:
     """verdict: `proved` (the flow of this run converges in direction to it), `proved_from_state` (the flow from the
     computed state of the proof does; see `FreezingResult`), `expected` (nothing pending, no proof), `none`.
 
-    multipliers (n,) with `unique` (the kernel is definite on the support); support: samples with a multiplier > 0;
+    multipliers (n,), and `unique`: is it proved that there are no others?  Where there are, they are those that the
+    dual variables of the flow tend to; support: samples with a multiplier > 0; on_margin: samples with margin 1;
     normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons); active,
     inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the mode of
     the last row would have, if it stayed.
@@ -38,6 +39,7 @@ class LimitResult:
     multipliers: Array | None = None
     unique: bool | None = None
     support: int | None = None
+    on_margin: int | None = None
     normalized_margin: float | None = None
     stable_rank: float | None = None
     stable_rank_plus: float | None = None
@@ -65,8 +67,8 @@ def limit(subject: Subject) -> LimitResult:
     standing = subject.standing
     ahead = "" if prospect.finding.proved else f" (mode reached ahead, at {time_text(prospect.log1p_time)})"
     summary = (
-        f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.support.sum())} of {n} "
-        f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}"
+        f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.binding.sum())} of {n} "
+        f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}{_one_of_several(point)}"
         + (f"; not proved for the flow from the start: {subject.way.reason}" if standing == "proved_from_state" else "")
         + ("" if standing == "proved" else prospect.left)
     )
@@ -77,6 +79,7 @@ def limit(subject: Subject) -> LimitResult:
         multipliers=point.multipliers,
         unique=point.unique,
         support=int(point.support.sum()),
+        on_margin=int(point.binding.sum()),
         normalized_margin=point.normalized_margin,
         stable_rank=ranks[0],
         stable_rank_plus=ranks[1],
@@ -86,6 +89,12 @@ def limit(subject: Subject) -> LimitResult:
         sliding=int((pattern == 0).sum()),
         present_normalized_margin=present,
     )
+
+
+def _one_of_several(point: LimitPoint) -> str:
+    if point.unique:
+        return ""
+    return "; its multipliers are one of several sets, or not known to be the only one: those that the flow tends to"
 
 
 def stable_ranks(subject: Subject, point: LimitPoint) -> tuple[float, float | None, float | None]:

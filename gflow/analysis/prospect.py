@@ -62,7 +62,7 @@ def prospect_of(problem: Problem, state: FlowState, tolerances: Tolerances, tell
     none_ahead = np.zeros((0, 2), dtype=np.intp)
     if finding.proved:
         standing: Standing = "none" if here is None else "proved"
-        reason = "the loss does not go to 0: no weights have all margins positive" if here is None else ""
+        reason = finding.no_limit
         return Prospect(finding, standing, reason, here, here, state.v, None, none_ahead)
     if here is None and not state.p.min() > 0.0:
         return Prospect(finding, "none", finding.reason, None, None, state.v, None, none_ahead)

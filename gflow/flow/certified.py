@@ -9,7 +9,7 @@ from gflow.field.dual import DualBranch
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
-from gflow.limit.point import LimitPoint, limit_point
+from gflow.limit.point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -74,8 +74,6 @@ def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
 
 def foreseen(problem: Problem, side: NDArray[np.int8], U: Array) -> tuple[Finding, LimitPoint | None]:
     """The finding at a state given by its sides (m, H), and the limit of its mode; None where it has none."""
-    mode = DualMode(problem, side)
-    limit = ModeLimit(problem, mode)
-    multipliers, hard = limit.multipliers, limit.hard
-    point = None if multipliers is None or hard is None else limit_point(problem, mode, multipliers, hard.unique)
-    return judged(limit, U), point
+    limit = ModeLimit(problem, DualMode(problem, side))
+    finding = judged(limit, U)
+    return finding, None if finding.hard is None else limit.point(finding.hard)

@@ -43,8 +43,8 @@ class Ball:
                 return None
             off = 2.0 * float(np.exp(-P))
             extra = 1.01 * largest * float(np.exp(-2.0 * P)) / kappa
-        rounding = 2.0 * p_error + 8.0 * EPS * (float(np.abs(p).max()) + np.log(p.size) + 1.0)
-        D = float((np.sqrt(divergence(hard.dual, log_pi)) + rounding) ** 2 + _moved(hard, log_pi) + extra)
+        root = np.sqrt(divergence(hard.dual, log_pi)) + rounding_of(p, p_error)
+        D = float(root**2 + _moved(hard, log_pi) + extra)
         return cls(hard, K, K_error, log_pi, D, off, 1.01 * D / (1.0 - 0.5 * off))
 
     def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, int]:
@@ -79,7 +79,7 @@ class Ball:
         S = self.hard.support
         own, own_error = self.K[np.ix_(S, S)], self.K_error[np.ix_(S, S)]
         r = rates.F[:, S]
-        b = np.asarray(np.linalg.solve(own, r.T).T, dtype=np.float64)
+        b = self._carriers(r)
         b[(r == 0.0).all(axis=1)] = 0.0
         rounding = np.abs(b) @ (own_error + 8.0 * EPS * int(S.sum()) * np.abs(own))
         residual = (np.abs(r - b @ own) + rounding).max(axis=1) + rates.error.max(axis=1)
@@ -88,10 +88,18 @@ class Ball:
         falls = np.where(b > 0.0, b * up, -b * down).sum(axis=1)
         return np.asarray(np.where(carried, falls + self._off_support(rates, b), np.inf))
 
+    def _carriers(self, r: Array) -> Array:
+        """b (k, |S|) with K_SS b = r, r (k, |S|), as far as it goes in float64; K_SS may be singular."""
+        S = self.hard.support
+        length = np.sqrt(np.diag(self.K)[S])
+        values, vectors = np.linalg.eigh(self.K[np.ix_(S, S)] / np.outer(length, length))
+        kept = vectors[:, S.sum() - self.hard.rank :] / length[:, None]
+        return np.asarray(((r @ kept) / np.maximum(values[S.sum() - self.hard.rank :], EPS)) @ kept.T)
+
     def _slack(self) -> Array:
-        """s of the samples off the support, at least."""
+        """s of the samples off the support, at least; 0 where their margin is 1."""
         N = ~self.hard.support
-        return np.asarray(self.hard.kappa * (self.hard.margins[N] - 1.0 - self.hard.margin_error[N]))
+        return np.asarray(self.hard.kappa * np.maximum(self.hard.margins[N] - 1.0 - self.hard.margin_error[N], 0.0))
 
     def _off_support(self, rates: Switches, b: Array) -> Array:
         """Bound of -(r_N - K_NS b).c_N through s.c_N <= lost."""
@@ -101,28 +109,36 @@ class Ball:
         across, across_error = self.K[np.ix_(S, N)], self.K_error[np.ix_(S, N)]
         rounding = np.abs(b) @ (across_error + 8.0 * EPS * int(S.sum()) * np.abs(across)) + rates.error[:, N]
         coefficient = rates.F[:, N] - b @ across - rounding
-        return np.asarray((np.maximum(-coefficient, 0.0) / self._slack()).max(axis=1) * self.lost)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            against = np.where(coefficient < 0.0, -coefficient / self._slack(), 0.0)
+        return np.asarray(against.max(axis=1) * self.lost)
 
     def wandering(self) -> float | None:
         """Bound of |sum_i e_i h_i|, e = integral of q - q_inf, h_i the features, in all time.
 
         On S, K_SS e_S + K_SN e_N = x with x = -(change of log pi) + (change of P - kappa tau).  For the exponential
         loss P' - kappa = |pi - q_inf|_K^2 + 2 pi.s lies in [0, -2 dD/dtau]; for the logistic one within
-        k e^-2P + e^-P pi.s of that.  So |x_S| in the norm of K_SS^-1 (of unit features), plus 2 |sum_N e_i h_i|.
-        None: no bound, or one that float64 does not hold (features of length 1e-160).
+        k e^-2P + e^-P pi.s of that.  So |x_S| in the norm of K_SS^-1 (of unit features; on the range of K_SS, in which
+        x lies, where K_SS is singular), plus 2 |sum_N e_i h_i|.  None: no bound (also where a sample has margin 1 and
+        multiplier 0), or one that float64 does not hold (features of length 1e-160).
         """
         S, N = self.hard.support, ~self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
         x = np.maximum(*self._range()) + 2.0 * self.D * (1.0 + self.off) + 2.0 * self.off
         unit = self.K[np.ix_(S, S)] / np.outer(length, length)
         rounding = float((self.K_error[np.ix_(S, S)] / np.outer(length, length)).sum(axis=1).max())
-        least = float(np.linalg.eigvalsh(unit)[0]) - rounding - 64.0 * EPS * int(S.sum())
+        least = float(np.linalg.eigvalsh(unit)[S.sum() - self.hard.rank]) - rounding - 64.0 * EPS * int(S.sum())
         if least <= 0.0:
             return None
-        off = 2.0 * float((np.sqrt(np.diag(self.K)[N]) / self._slack()).max(initial=0.0)) * self.lost
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            off = 2.0 * float((np.sqrt(np.diag(self.K)[N]) / self._slack()).max(initial=0.0)) * self.lost
             bound = float(np.linalg.norm(x / length) / np.sqrt(least)) + off
         return bound if np.isfinite(bound) else None
+
+
+def rounding_of(p: Array, p_error: float) -> float:
+    """By how much the root of a divergence from softmax(-p) can be off, for margins p (n,) off by at most p_error."""
+    return float(2.0 * p_error + 8.0 * EPS * (np.abs(p).max() + np.log(p.size) + 1.0))
 
 
 def _moved(hard: HardMargin, log_pi: Array) -> float:

@@ -32,6 +32,12 @@ integrating dD/dtau.
 others: what they add to a room is a coefficient, summed over the dead samples of the kink, times g(0) / sum of live g,
 which is at least its present value, less a factor 1 - 2 e^-P, for ever.  A negative sum means that the pair must leave.
 
+*Ties.*  All of this holds for every q_inf = lambda / sum(lambda) with K q_inf = kappa + s, s >= 0 and s.q_inf = 0, also
+where multipliers are not unique or a sample has margin 1 with multiplier 0.  Then q_inf is the one that the mode tends
+to from the state (`optimal_set`), so that D falls to 0, replaced by a point of the polytope next to it that is exact in
+rational arithmetic (`exact`); K_SS may be singular: any b will do, as its residual is bounded, and what lies in the
+range of K_SS is measured there.  Where ties are not exact, or not known to be, there is no proof.
+
 *Errors.*  Coefficients and K carry error bounds; p is taken with its rounding; q_inf stands for an exact solution x
 within `shift` (K positive definite on the support, lambda > error there, s > error elsewhere), whose divergence is
 bounded by KL(x || pi) = KL(x || q_inf) + KL(q_inf || pi) + sum_i (x - q_inf)_i log(q_inf_i / pi_i); bounds over the
@@ -42,23 +48,34 @@ where a kink that pushes is slid on, the solution of the policy).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
-from gflow.limit.ball import Ball
+from gflow.limit.ball import Ball, rounding_of
 from gflow.limit.classes import classes_of
-from gflow.limit.hard_margin import HardMargin, hard_margin
-from gflow.limit.kernel import kernel_error
-from gflow.limit.switches import EPS, Switches, switches
+from gflow.limit.divergence import divergence
+from gflow.limit.exact import ExactKernel
+from gflow.limit.features import features_of
+from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features, opposed
+from gflow.limit.optimal_set import OptimalSet
+from gflow.limit.pairs import DOUBTFUL, Group, Pairs, groups, pairs_at, pairs_for_all
+from gflow.limit.point import LimitPoint, limit_point
+from gflow.limit.switches import EPS
 from gflow.problem.loss import Exponential
 from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
+
+# An exact solution is kept for as long as the limit of q moves by no more than this: any point of the set has a proof.
+SETTLED = 1e-7
+NO_MARGINS = "no weights of this mode have all margins positive: the loss does not go to 0 in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +83,12 @@ class Finding:
     """What is known of one state on its mode.
 
     pending (k, 2): pairs (neuron, surface) that cannot keep their side while the rest of the mode stays, so that the
-    mode must change, however flat the curves look (another change may settle a pair before it switches itself);
-    undecided: pairs whose limiting rate or room is zero to rounding; proved: the mode stays for ever; reason: why not,
+    mode must change, however flat the curves look (another change may settle a pair before it switches itself), for
+    the limit that the mode tends to from this state, or for every admissible one where that is not known;
+    undecided: functions whose limit is zero to rounding or not known; proved: the mode stays for ever; reason: why not,
     else empty; divergence: the bound of KL(q_inf || q) from now on; tightest: the least bound of a rate or room over
     its value in the limit (1: no doubt), over pairs that needed one; wandering: bound of |W - W_now - kappa (tau -
-    tau_now) W*| for ever after.
+    tau_now) W*| for ever after; hard: the limit from this state, or None and no_limit says why.
     """
 
     pending: NDArray[np.intp]
@@ -81,6 +99,7 @@ class Finding:
     tightest: float | None = None
     wandering: float | None = None
     hard: HardMargin | None = None
+    no_limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,103 +113,174 @@ class Standing:
 
 
 class ModeLimit:
-    """The limit of one mode, worked out once; `finding` judges states on it."""
+    """The limit of one mode, worked out once; `finding` judges states on it.
+
+    hard: the solution of its hard-margin problem, any of the admissible ones where multipliers are not unique, None
+    where none was found.
+    """
 
     def __init__(self, problem: Problem, mode: DualMode) -> None:
-        """mode: with a kernel that has not been through many turns, whose rounding it would carry."""
         self.problem, self.mode = problem, mode
         self.live, self._dead = np.flatnonzero(mode.live), np.flatnonzero(~mode.live)
         self.classes = classes_of(problem, self.live)
         self.samples = self.live[self.classes.first]  # one of every class of coinciding samples
-        chosen = np.ix_(self.samples, self.samples)
-        self.K, self.K_error = mode.K[chosen], kernel_error(mode)[chosen]
-        positive = self.samples.size > 0 and (np.diag(self.K) > np.diag(self.K_error)).all()
-        self.hard = hard_margin(self.K, self.K_error) if positive else None
-        self.pending, self.undecided, self._mixed = np.zeros((0, 2), dtype=np.intp), 0, 0
-        if self.hard is not None:
-            self._count(self.hard)
+        self.features = features_of(mode, self.samples)
+        self.K, self.K_error = self.features.kernel
+        lengths = row_norms(self.features.rows)
+        positive = self.samples.size > 0 and (lengths > self.features.error).all()
+        self.hard = margin_of_features(self.features.rows, self.features.error) if positive else None
+        self._settled: HardMargin | None = None
+        if self.hard is not None and not self.hard.certain and self._ties is not None and self._ties.single:
+            self.hard = self._exactly(self.hard, self._ties.member) or self.hard
 
-    def _count(self, hard: HardMargin) -> None:
-        """Which pairs cannot stay, and how many are in doubt."""
-        pending = [self.pending]
-        for block, dead, dead_error in self._blocks():
-            value = block.F @ hard.dual
-            doubt = block.error.max(axis=1, initial=0.0) + hard.shift.sum() * np.abs(block.F).max(axis=1, initial=0.0)
-            mixed = (np.abs(dead) <= dead_error) & (dead_error > 0.0)
-            lighter = (dead == 0.0) & ~mixed
-            wrong = (dead < -dead_error) | (lighter & (value < -doubt))
-            pending.append(np.column_stack([block.neuron[wrong], block.surface[wrong]]))
-            self._mixed += int(mixed.sum())
-            self.undecided += int((mixed | (lighter & (np.abs(value) <= doubt) & ~block.safe)).sum())
-        self.pending = np.unique(np.concatenate(pending), axis=0)
-
-    def _blocks(self) -> Iterator[tuple[Switches, Array, Array]]:
-        """Switching functions over the classes of live samples; the sum (k,) of their coefficients of dead samples and
-        its rounding.  Neurons on dependent kinks have no shares of their own, and no rooms."""
+    @cached_property
+    def _ties(self) -> OptimalSet | None:
         assert self.hard is not None
-        if not self.problem.network.curved:
-            return
-        q = np.zeros(self.problem.samples)
-        q[self.samples] = self.hard.dual
-        resting = list(self.mode.dependent)
-        for block in switches(self.mode, self.problem.network.outer, q, self._dead):
-            judged = block.of(~(block.slides & np.isin(block.neuron, resting)))
-            dead = judged.F[:, self._dead]
-            yield judged.on(self.samples), dead.sum(axis=1), 8.0 * EPS * np.abs(dead).sum(axis=1)
+        return OptimalSet.of(self.hard, self.features.rows)
+
+    @cached_property
+    def _kernel(self) -> ExactKernel | None:
+        """None also where samples coincide to rounding only, or the kernel is not the one that is exact."""
+        X, same = self.problem.X, self.samples[self.classes.of]
+        if not np.array_equal(X[self.live], X[same]):
+            return None
+        found = ExactKernel.of(self.mode, self.samples)
+        near = found is not None and (np.abs(found.rounded - self.K) <= self.K_error + EPS * np.abs(self.K)).all()
+        return found if near else None
+
+    def _exactly(self, hard: HardMargin, q: Array) -> HardMargin | None:
+        """The exact solution near q (n,), to one rounding; None where ties are not exact, or are not known to be."""
+        if self._kernel is None or self._ties is None:
+            return None
+        found = self._kernel.solution(q / hard.kappa, 1)
+        if found is None or found.rank != self._ties.rank:
+            return None
+        return replace(
+            hard,
+            multipliers=found.x,
+            error=2.0 * EPS * found.x,
+            margins=found.margins,
+            margin_error=2.0 * EPS * found.margins * ~found.binding,
+            support=found.x > 0.0,
+            rank=found.rank,
+            binding=found.binding,
+            unique=hard.unique or self._kernel.independent(found.binding),
+            certain=True,
+        )
+
+    @property
+    def pending(self) -> NDArray[np.intp]:
+        """(k, 2): the pairs that are pending in every state of this mode."""
+        return np.zeros((0, 2), dtype=np.intp) if self.hard is None else self._pairs.pending
+
+    @property
+    def undecided(self) -> int:
+        """The functions whose sign in the limit is not known, or depends on the state."""
+        return 0 if self.hard is None else self._pairs.undecided
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        """Of every state."""
+        assert self.hard is not None
+        if self.hard.certain or self._ties is None:
+            return self._pairs_at(self.hard, float(self.hard.shift.sum()))
+        every = self._groups(self._ties.member)
+        return pairs_for_all(every, self._ties, float(self.hard.shift.sum()) + DOUBTFUL)
+
+    def _pairs_at(self, hard: HardMargin, distance: float) -> Pairs:
+        return pairs_at(self._groups(hard.dual), hard.dual, distance)
+
+    def _groups(self, q: Array) -> Iterable[Group]:
+        """What could end the mode, at q (k,): nothing without kinks."""
+        return groups(self.mode, self.samples, self._dead, q) if self.problem.network.curved else ()
 
     def finding(self, at: Standing) -> Finding:
         """Judge a state."""
-        said = self._obstacle(at)
-        if said or self.hard is None:
-            return Finding(self.pending, self.undecided, not said, said, hard=self.hard)
-        ball = self._ball(at)
+        if self.hard is None:
+            curved = self.problem.network.curved
+            said = self._no_limit
+            return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
+        hard, pairs = self._towards(at, self.hard)
+        said = self._obstacle(at, hard, pairs)
+        ball = said or self._ball(at, hard)
         if isinstance(ball, str):
             stays = not self.problem.network.curved
-            return Finding(self.pending, self.undecided, stays, "" if stays else ball, hard=self.hard)
+            return Finding(pairs.pending, pairs.undecided, stays, "" if stays else ball, hard=hard)
         tightest, open_pairs = np.inf, 0
         weight = self._dead_weight(at.p) * (1.0 - ball.off)
-        for block, dead, dead_error in self._blocks():
-            constant = weight * np.where(dead > dead_error, dead - dead_error, 0.0)
-            tight, unproved = ball.judge(block, constant, at.room, at.room_error)
+        for group in self._groups(hard.dual):
+            constant = weight * np.where(group.dead > group.dead_error, group.dead - group.dead_error, 0.0)
+            tight, unproved = ball.judge(group.live, constant, at.room, at.room_error)
             tightest, open_pairs = min(tightest, tight), open_pairs + unproved
         reason = f"{open_pairs} pairs are not yet known to stay (divergence {ball.D:.3g})" if open_pairs else ""
         measured = float(tightest) if np.isfinite(tightest) else None
         wandering = None if open_pairs else ball.wandering()
-        return Finding(self.pending, self.undecided, not open_pairs, reason, ball.D, measured, wandering, self.hard)
+        return Finding(pairs.pending, pairs.undecided, not open_pairs, reason, ball.D, measured, wandering, hard)
 
-    def _obstacle(self, at: Standing) -> str:
+    def _towards(self, at: Standing, hard: HardMargin) -> tuple[HardMargin, Pairs]:
+        """The solution that the mode tends to from a state, and what it says of the pairs."""
+        ties = None if hard.certain else self._ties
+        found = None if ties is None else ties.limit(self._shifted(at))
+        if ties is None or found is None:
+            return hard, self._pairs
+        q, log_e = found
+        if self._settled is None or np.abs(self._settled.dual - q).sum() > SETTLED:
+            self._settled = self._exactly(hard, q)
+        exact = self._settled
+        if exact is None:
+            return replace(hard, multipliers=q / hard.kappa, support=q > 0.0, rank=ties.rank), self._pairs
+        gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
+        return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap + exact.shift.sum()))
+
+    def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
         """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
         if not self.problem.network.curved:
             return ""
-        if self.hard is None:
-            return "no weights of this mode have all margins positive: the loss does not go to 0 in it"
         if (at.room < -at.room_error).any():
             return "the state is not on this mode"
-        if len(self.pending):
-            return f"{len(self.pending)} pairs cannot keep their side"
+        if len(pairs.pending):
+            return f"{len(pairs.pending)} pairs cannot keep their side"
         if self.mode.dependent:
             return f"{len(self.mode.dependent)} neurons rest on dependent kinks"
-        if self._mixed:
-            return f"{self._mixed} shares on samples that no neuron is active on are zero to rounding"
-        return self._ambiguity(self.hard)
+        if pairs.mixed:
+            return f"{pairs.mixed} shares on samples that no neuron is active on are zero to rounding"
+        return ""
+
+    @cached_property
+    def _no_limit(self) -> str:
+        """Why there is no limit with positive margins: proved in rational arithmetic, or just not found.
+
+        Where sum_i mu_i h_i = 0 for some mu >= 0 that is not 0, no W has positive margins (Gordan 1873).
+        """
+        if not self.samples.size:
+            return NO_MARGINS
+        lengths = row_norms(self.features.rows)
+        zero = lengths <= self.features.error
+        mu = zero.astype(float) if zero.any() else opposed(self.features.rows) / lengths
+        if self._kernel is not None and self._kernel.solution(mu, 0) is not None:
+            return NO_MARGINS
+        if zero.any():
+            return f"the margins of {int(zero.sum())} samples do not move in this mode, to rounding"
+        least = least_margin(self.features.error / lengths)
+        return f"no weights of this mode were found with all unit margins above {least:.1g}"
 
     @staticmethod
     def _ambiguity(hard: HardMargin) -> str:
         """Why the exact solution of the hard-margin problem is not known to be near the computed one, or nothing."""
+        if hard.certain:
+            return ""
         if not hard.unique:
-            return "the multipliers are not unique (the kernel is singular on the support)"
-        off = ~hard.support
-        if (hard.margins[off] - 1.0 <= hard.margin_error[off]).any():
-            return "a sample has margin 1 with multiplier 0, to rounding"
-        return ""
+            return "the multipliers are not unique (features with margin 1 are dependent, to rounding)"
+        return "a sample has margin 1 with multiplier 0, to rounding"
 
-    def _ball(self, at: Standing) -> Ball | str:
-        assert self.hard is not None
-        if said := self._ambiguity(self.hard):  # of a network without kinks
+    def _shifted(self, at: Standing) -> Array:
+        return np.asarray(at.p[self.samples] - np.log(self.classes.weight))
+
+    def _ball(self, at: Standing, hard: HardMargin) -> Ball | str:
+        if said := self._ambiguity(hard):
             return said
-        shifted = at.p[self.samples] - np.log(self.classes.weight)
         exponential = isinstance(self.problem.loss, Exponential)
-        ball = Ball.of(self.hard, self.K, self.K_error, shifted, at.p_error, exponential)
+        ball = Ball.of(hard, self.K, self.K_error, self._shifted(at), at.p_error, exponential)
         return ball or "margins are still too small for the logistic loss to be close to the exponential one"
 
     def _dead_weight(self, p: Array) -> float:
@@ -199,11 +289,11 @@ class ModeLimit:
         log_total = float(np.logaddexp.reduce(loss.log_slope(p[self.live])))
         return float(np.exp(min(float(loss.log_slope(np.zeros(1))[0]) - log_total, LARGEST_SHARE)))
 
-    @property
-    def multipliers(self) -> Array | None:
-        """lambda (n,), shared evenly among samples that coincide; 0 for samples on which no neuron is active."""
-        if self.hard is None:
-            return None
-        shared = np.zeros(self.problem.samples)
-        shared[self.live] = (self.hard.multipliers / self.classes.weight)[self.classes.of]
-        return shared
+    def point(self, hard: HardMargin) -> LimitPoint:
+        """The limit with its multipliers, shared evenly among samples that coincide; 0 where no neuron is active."""
+        n, of = self.problem.samples, self.classes.of
+        multipliers, margins, binding = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
+        multipliers[self.live] = (hard.multipliers / self.classes.weight)[of]
+        margins[self.live], binding[self.live] = hard.margins[of], hard.binding[of]
+        U = self.features.weights(hard.w)
+        return limit_point(self.mode, U, multipliers, margins, binding, hard.unique)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.mode import DualMode
+from gflow.field.mode import Mode
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -19,7 +19,8 @@ class LimitPoint:
 
     side (m, H): the mode; U (m, r): W* in span coordinates; multipliers lambda (n,) >= 0; dual (n,) = lambda / sum;
     margins (n,) of W*, 1 on the support; slopes (m, n): phi' that the velocity of the flow has in the limit, a value
-    in [slope, 1] where a pair slides; support (n,): lambda > 0; unique: the kernel is definite on the support.
+    in [slope, 1] where a pair slides; support (n,): lambda > 0; binding (n,): the margin is 1 to its error; unique: it
+    is proved that there are no other multipliers (else these are those that the flow tends to, where that is known).
     Samples on which no neuron is active have margin 0.
     """
 
@@ -31,6 +32,7 @@ class LimitPoint:
     slopes: Array
     support: NDArray[np.bool_]
     unique: bool
+    binding: NDArray[np.bool_]
 
     @property
     def normalized_margin(self) -> float:
@@ -38,24 +40,25 @@ class LimitPoint:
         return float(self.margins.min() / np.linalg.norm(self.U))
 
 
-def limit_point(problem: Problem, mode: DualMode, multipliers: Array, unique: bool) -> LimitPoint:
-    """The point that multipliers (n,) of a mode make."""
-    everyone = np.arange(problem.network.width)
-    push = problem.network.outer[:, None] * problem.y * multipliers
-    U = mode.project(mode.drift(push, everyone), everyone)
+def limit_point(
+    mode: Mode, U: Array, multipliers: Array, margins: Array, binding: NDArray[np.bool_], unique: bool
+) -> LimitPoint:
+    """The point U (m, r) of a mode with its multipliers (n,) and margins (n,)."""
+    push = mode.problem.network.outer[:, None] * mode.problem.y * multipliers
     return LimitPoint(
         side=mode.side.copy(),
         U=U,
         multipliers=multipliers,
         dual=multipliers / multipliers.sum(),
-        margins=mode.K @ multipliers,
-        slopes=_slopes(problem, mode, push),
+        margins=margins,
+        slopes=_slopes(mode.problem, mode, push),
         support=multipliers > 0.0,
         unique=unique,
+        binding=binding,
     )
 
 
-def _slopes(problem: Problem, mode: DualMode, push: Array) -> Array:
+def _slopes(problem: Problem, mode: Mode, push: Array) -> Array:
     """phi' (m, n), between the branches by the share of the + branch where a pair slides.
 
     A kink that nothing pushes has any slope; it is given that of its - branch.

@@ -42,9 +42,8 @@ def closed_form(subject: Subject) -> LimitPoint:
     multipliers: Array = np.linalg.solve(K, np.ones(y.size)).astype(np.float64)
     U = a[:, None] * ((slopes * y * multipliers) @ C)
     side = np.sign(np.outer(a, y)).astype(np.int8)[:, subject.problem.surfaces.first_sample]
-    return LimitPoint(
-        side, U, multipliers, multipliers / multipliers.sum(), K @ multipliers, slopes, multipliers > 0.0, True
-    )
+    on = multipliers > 0.0
+    return LimitPoint(side, U, multipliers, multipliers / multipliers.sum(), K @ multipliers, slopes, on, True, on)
 
 
 def ending_at(subject: Subject, point: LimitPoint | None) -> Subject:

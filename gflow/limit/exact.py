@@ -1,0 +1,144 @@
+"""Ties between samples judged in rational arithmetic: every float is a rational number, and so is the kernel.
+
+In floating point nothing distinguishes a margin of 1 from one of 1 + 1e-16, or dependent features from nearly dependent
+ones; over times like tau = 1e16 they differ.  On small data the exact kernel of the given numbers can be worked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.mode import Mode
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Matrix = list[list[Fraction]]
+
+# Products of rational numbers, about a microsecond each, beyond which no exact kernel is worked out.
+MOST_WORK = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExactSolution:
+    """x (n,) and margins K x (n,), each rounded once; binding (n,): margins that are exactly the right side; rank of K
+    where x > 0."""
+
+    x: Array
+    margins: Array
+    binding: Bools
+    rank: int
+
+
+@dataclass(frozen=True)
+class ExactKernel:
+    """K (n, n) of some samples in a mode, without rounding."""
+
+    K: Matrix
+
+    @classmethod
+    def of(cls, mode: Mode, samples: Index) -> ExactKernel | None:
+        """None where it would take long, or where surfaces on which neurons slide hold samples that are parallel to
+        rounding only, so that the mode is not one of the exact data."""
+        X = mode.problem.X
+        sliding = [tuple(int(h) for h in np.flatnonzero(row == 0)) for row in mode.side]
+        kinds = set(sliding)
+        products = sum((each + X.shape[1]) * (each + samples.size) ** 2 for each in map(len, kinds))
+        if products + len(sliding) * samples.size**2 > MOST_WORK or not _parallel(mode, sorted(set().union(*kinds))):
+            return None
+        first = mode.problem.surfaces.first_sample
+        rows = {held: np.concatenate([first[list(held)], samples]).astype(np.intp) for held in kinds}
+        gram = {held: _projected(X[rows[held]], len(held)) for held in kinds}
+        return cls(_kernel(mode, samples, [gram[held] for held in sliding]))
+
+    @property
+    def rounded(self) -> Array:
+        """K in floats, each entry rounded once."""
+        return np.array([[float(entry) for entry in row] for row in self.K])
+
+    def solution(self, near: Array, right: int) -> ExactSolution | None:
+        """x > 0 where near (n,) > 0, else 0, with exactly K x = right there and K x >= right elsewhere; close to `near`
+        as far as it is free.  None if there is no such x close to near."""
+        on = [int(i) for i in np.argsort(-near, kind="stable") if near[i] > 0.0]
+        rows = [[self.K[i][k] for k in on] + [Fraction(right)] for i in on]
+        pivots = _reduce(rows)
+        if any(row[-1] != 0 for row in rows[len(pivots) :]):
+            return None
+        free = [k for k in range(len(on)) if k not in pivots]
+        x = [Fraction(float(near[i])) for i in on]
+        for row, pivot in zip(rows, pivots, strict=False):
+            x[pivot] = row[-1] - sum((row[k] * x[k] for k in free), Fraction(0))
+        margins = [sum((row[i] * each for i, each in zip(on, x, strict=True)), Fraction(0)) for row in self.K]
+        if min(x) <= 0 or min(margins) < right:
+            return None
+        whole = np.zeros(near.size)
+        whole[on] = [float(each) for each in x]
+        binding = np.array([each == right for each in margins])
+        return ExactSolution(whole, np.array([float(each) for each in margins]), binding, len(pivots))
+
+    def independent(self, chosen: Bools) -> bool:
+        """Is K definite on some of the samples, (n,)?"""
+        on = np.flatnonzero(chosen)
+        return len(_reduce([[self.K[i][k] for k in on] + [Fraction(0)] for i in on])) == on.size
+
+
+def _parallel(mode: Mode, surfaces: Sequence[int]) -> bool:
+    """Are all samples on these surfaces exactly parallel to the first ones?"""
+    X, at = mode.problem.X, mode.problem.surfaces
+    for h in surfaces:
+        u = [Fraction(float(each)) for each in X[at.first_sample[h]]]
+        top = int(np.argmax(np.abs(X[at.first_sample[h]])))
+        for i in np.flatnonzero(at.of_sample == h):
+            x = [Fraction(float(each)) for each in X[i]]
+            if any(a * u[top] != x[top] * b for a, b in zip(x, u, strict=True)):
+                return False
+    return True
+
+
+def _projected(X: Array, held: int) -> Matrix:
+    """<x_i, P x_k> of all rows but the first `held`, P the projection across those: their elimination."""
+    rows = [[Fraction(float(each)) for each in x] for x in X]
+    gram = [[sum((a * b for a, b in zip(x, z, strict=True)), Fraction(0)) for z in rows] for x in rows]
+    for j in range(held):
+        if gram[j][j] == 0:  # the row depends on those before it, and is 0
+            continue
+        for i in range(j + 1, len(rows)):
+            if gram[i][j] != 0:
+                ratio = gram[i][j] / gram[j][j]
+                gram[i] = [a - ratio * b for a, b in zip(gram[i], gram[j], strict=True)]
+    return [row[held:] for row in gram[held:]]
+
+
+def _kernel(mode: Mode, samples: Index, gram: Sequence[Matrix]) -> Matrix:
+    n, outer = samples.size, mode.problem.network.outer
+    K = [[Fraction(0)] * n for _ in range(n)]
+    for j in range(outer.size):
+        weight = Fraction(float(outer[j])) ** 2
+        s = [Fraction(float(each)) for each in mode.slopes[j, samples] * mode.problem.y[samples]]
+        for i in range(n):
+            if s[i] != 0:
+                K[i] = [total + weight * s[i] * s[k] * gram[j][i][k] for k, total in enumerate(K[i])]
+    return K
+
+
+def _reduce(rows: Matrix) -> list[int]:
+    """Bring (A | b) to reduced row echelon form, with pivots in the first columns possible; their columns."""
+    pivots: list[int] = []
+    for column in range(len(rows[0]) - 1):
+        top = len(pivots)
+        chosen = next((i for i in range(top, len(rows)) if rows[i][column] != 0), None)
+        if chosen is None:
+            continue
+        rows[top], rows[chosen] = rows[chosen], rows[top]
+        lead = rows[top][column]
+        rows[top] = [each / lead for each in rows[top]]
+        for i, row in enumerate(rows):
+            if i != top and row[column] != 0:
+                rows[i] = [a - row[column] * b for a, b in zip(row, rows[top], strict=True)]
+        pivots.append(column)
+    return pivots

@@ -1,0 +1,96 @@
+"""The features of the margins in one mode: p_i changes by <h_i, change of W>, and the kernel is K_ik = <h_i, h_k>.
+
+They hold twice the digits of K: unit features at a distance of 1e-10 from being opposite have a hard margin of 1e-10,
+of which K, whose entries round at 1e-16, sees the square.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.mode import Mode
+from gflow.problem.span import row_norms
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """rows (n, k): h_i in orthonormal coordinates of the space they span; error (n,): bounds of |computed - exact h_i|.
+
+    Neurons on the same sides move along: group (m,) tells which, share (m,) = a_j / |a of the group|;
+    basis (groups, r, k) leads back to the weights.
+    """
+
+    rows: Array
+    error: Array
+    basis: Array
+    group: Index
+    share: Array
+
+    def weights(self, w: Array) -> Array:
+        """U (m, r) with the coordinates w (k,)."""
+        return np.asarray(self.share[:, None] * (self.basis @ w)[self.group])
+
+    @property
+    def kernel(self) -> tuple[Array, Array]:
+        """K (n, n) with bounds of its entrywise errors."""
+        lengths = row_norms(self.rows)
+        loose = self.error + EPS * (self.rows.shape[1] + 8) * lengths
+        return self.rows @ self.rows.T, np.outer(loose, lengths) + np.outer(lengths + loose, loose)
+
+
+def features_of(mode: Mode, samples: Index) -> Features:
+    """h_i = (y_i a_j phi'_ji P_j c_i)_j, P_j = I - N^T A with A = (N N^T)^-1 N, for some of the samples, (n,).
+
+    A is off by at most grain sqrt(k) |A|^2 (a perturbation of N by its own rounding), |N c_i| <= sqrt(k) |c_i|: P_j c_i
+    by at most grain (1 + k |A|^2) |c_i|.  The Householder reflections that reduce the features to at most n coordinates
+    turn each of them to a few roundings a reflection (Higham 2002, Theorem 19.4, where errors do not conspire).
+    """
+    problem = mode.problem
+    outer, C = problem.network.outer, problem.span.C[samples]
+    _, first, group = np.unique(mode.side, axis=0, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
+    size = row_norms(_by_group(outer, group, first.size))
+    weight = size[:, None] * mode.slopes[first][:, samples]  # (groups, n)
+    forces = mode.force_map[first] @ C.T
+    projected = C.T - mode.padded_normals[mode.slots[first]].swapaxes(1, 2) @ forces
+    stacked = (projected * (weight * problem.y[samples])[:, None, :]).reshape(-1, samples.size)
+    basis, upper = _tall_qr(stacked)
+    sliding = (mode.side[first] == 0).sum(axis=1)
+    amplified = 1.0 + sliding * np.linalg.norm(mode.force_map[first], axis=(1, 2)) ** 2
+    grain = 8.0 * EPS * (problem.span.rank + mode.slots.shape[1] + 8)
+    error = grain * row_norms(weight.T * amplified) * row_norms(C) + 8.0 * EPS * samples.size * row_norms(upper.T)
+    share = np.divide(outer, size[group], out=np.zeros_like(outer), where=size[group] > 0.0)
+    return Features(upper.T.copy(), error, basis.reshape(first.size, -1, basis.shape[1]), group, share)
+
+
+def _by_group(outer: Array, group: Index, groups: int) -> Array:
+    """Outer weights (groups, largest group), padded with zeros."""
+    order = np.argsort(group, kind="stable")
+    counts = np.bincount(group, minlength=groups)
+    place = np.arange(outer.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.zeros((groups, int(counts.max())))
+    table[group[order], place] = outer[order]
+    return table
+
+
+def _tall_qr(A: Array) -> tuple[Array, Array]:
+    """Q and R of A (k, n); in blocks that fit a cache where k is far above n (Demmel et al. 2012)."""
+    k, n = A.shape
+    block = 8 * n
+    if k <= 2 * block:
+        basis, upper = np.linalg.qr(A)
+        return np.asarray(basis, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    padded = np.zeros((-(-k // block) * block, n))
+    padded[:k] = A
+    own, each = np.linalg.qr(padded.reshape(-1, block, n))
+    across, upper = np.linalg.qr(each.reshape(-1, n))
+    basis = (own @ across.reshape(-1, n, n)).reshape(-1, n)[:k]
+    return np.asarray(basis, dtype=np.float64), np.asarray(upper, dtype=np.float64)

@@ -1,0 +1,114 @@
+"""Which pairs (neuron, surface) cannot keep their side while the rest of the mode stays, from the limit of q."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.mode import Mode
+from gflow.limit.optimal_set import OptimalSet
+from gflow.limit.switches import EPS, Switches, switches
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+# Where solutions are not certain, values up to this part of the largest coefficient are in doubt.
+DOUBTFUL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some switching functions over the classes of live samples; dead (k,): the sum of their coefficients of dead
+    samples, with its rounding dead_error."""
+
+    live: Switches
+    dead: Array
+    dead_error: Array
+
+    @property
+    def mixed(self) -> Bools:
+        """(k,): dead samples act on it, and nobody knows to which side."""
+        return np.asarray((np.abs(self.dead) <= self.dead_error) & (self.dead_error > 0.0))
+
+    @property
+    def lighter(self) -> Bools:
+        """(k,): the live samples decide."""
+        return np.asarray((self.dead == 0.0) & ~self.mixed)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """pending (k, 2): pairs (neuron, surface) that cannot stay; undecided: how many functions are zero to rounding, or
+    differ in sign among the admissible q; mixed: those that dead samples leave open."""
+
+    pending: Index
+    undecided: int
+    mixed: int
+
+
+def groups(mode: Mode, samples: Index, dead: Index, q: Array) -> Iterator[Group]:
+    """All switching functions of a mode, over q (k,) of the samples.
+
+    Neurons on dependent kinks have no shares of their own, and no rooms.
+    """
+    whole = np.zeros(mode.problem.samples)
+    whole[samples] = q
+    resting = list(mode.dependent)
+    for block in switches(mode, mode.problem.network.outer, whole, dead):
+        judged = block.of(~(block.slides & np.isin(block.neuron, resting)))
+        pull = judged.F[:, dead]
+        yield Group(judged.on(samples), pull.sum(axis=1), 8.0 * EPS * np.abs(pull).sum(axis=1))
+
+
+def pairs_at(every: Iterable[Group], q: Array, distance: float) -> Pairs:
+    """At a limit that is within `distance` (sum of absolute values) of q (k,)."""
+    return _counted(every, lambda block: _values(block, q, distance))
+
+
+def pairs_for_all(every: Iterable[Group], ties: OptimalSet, distance: float) -> Pairs:
+    """For every admissible limit: pending is what switches for each of them, and leaves the orientation of its kink.
+
+    Rates are the same for all of them, for they are linear in the velocity kappa W*; rooms are not.
+    """
+    return _counted(every, lambda block: _ranges(block, ties, distance))
+
+
+def _counted(every: Iterable[Group], judge: Callable[[Switches], tuple[Bools, Bools]]) -> Pairs:
+    """judge: whether each function is negative, and whether it is in doubt."""
+    pending, undecided, mixed = [np.zeros((0, 2), dtype=np.intp)], 0, 0
+    for group in every:
+        block = group.live
+        negative, doubtful = judge(block)
+        wrong = (group.dead < -group.dead_error) | (group.lighter & negative)
+        pending.append(np.column_stack([block.neuron[wrong], block.surface[wrong]]))
+        mixed += int(group.mixed.sum())
+        undecided += int((group.mixed | (group.lighter & doubtful & ~block.safe)).sum())
+    return Pairs(np.unique(np.concatenate(pending), axis=0), undecided, mixed)
+
+
+def _allowance(block: Switches, distance: float) -> Array:
+    return np.asarray(block.error.max(axis=1, initial=0.0) + distance * np.abs(block.F).max(axis=1, initial=0.0))
+
+
+def _values(block: Switches, q: Array, distance: float) -> tuple[Bools, Bools]:
+    value, doubt = block.F @ q, _allowance(block, distance)
+    return np.asarray(value < -doubt), np.asarray(np.abs(value) <= doubt)
+
+
+def _ranges(block: Switches, ties: OptimalSet, distance: float) -> tuple[Bools, Bools]:
+    negative, doubtful = _values(block, ties.member, distance)
+    doubt = _allowance(block, distance)
+    half = int(block.slides.sum()) // 2
+    ends = np.flatnonzero(block.slides).reshape(2, half) if half else np.zeros((2, 0), dtype=np.intp)
+    for pair in ends.T:
+        jump = block.F[pair].sum(axis=0)
+        oriented = ties.least(jump) > doubt[pair].sum()
+        for k in pair[(block.F[pair] != 0.0).any(axis=1)]:
+            positive = ties.least(block.F[k]) > doubt[k]
+            negative[k] = negative[k] and oriented and -ties.least(-block.F[k]) < -doubt[k]
+            doubtful[k] = not negative[k] and not (positive and oriented)
+    return negative, doubtful
