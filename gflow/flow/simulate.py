@@ -143,7 +143,7 @@ def _integrate(
     """Step through one mode, from where the loop stands, until something happens."""
     branch, stiff, steps = segment.branch, at.stiff, at.steps
     h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
-    stepper = Onward(choice.method(stiff)(branch.system, branch.y0, h), segment.state.v)
+    stepper = Onward(choice.method(stiff)(choice.system(branch, stiff), branch.y0, h), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
