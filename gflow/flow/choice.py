@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 EXPLICIT, IMPLICIT = "DOP853", "Radau"
 # Steps of size h with h |lambda| beyond this are held back by stability (the real interval of DOP853 ends near 6).
 STABILITY = 3.0
-# On y' = -lambda y, a step of DOP853 of h lambda <= 5 is nowhere inside larger than at its start.  Its error estimate sees
-# the end alone, and where y is tiny it lets longer steps pass whose inside is wrong: 10 times the start at h lambda = 6,
-# 575 times at 8, 160,000 times at 12.  Rows, events and integrals are made of such states, so no step is longer.
+# On y' = -lambda y, a step of DOP853 with h lambda <= 5 is nowhere inside larger than at its start.  The error estimate
+# sees the end alone, and where y is tiny it lets longer steps pass whose inside is wrong: 10 times the start at 6, 575
+# times at 8, 160,000 times at 12.  Rows, events and integrals are made of such states, so no step is longer.
 LONGEST = 5.0
 # So many of them in a row without an event pay for the factorisations of the implicit method.
 PATIENCE = 12

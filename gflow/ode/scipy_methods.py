@@ -35,7 +35,7 @@ class ScipyMethod:
 
 
 class ScipyStepper:
-    """A scipy solver advanced by hand from t = 0, its tolerances and longest step set to the system's before each step."""
+    """A scipy solver advanced by hand from t = 0, tolerances and longest step reset to the system's before a step."""
 
     def __init__(self, method: ScipyMethod, system: System, y0: Array, h: float) -> None:
         self._method, self._system = method, system
