@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.integrate import DOP853
 
 from gflow.field.branch import Tolerances
+from gflow.field.dual import DualBranch
 from gflow.flow.choice import LONGEST, Choice
 from gflow.flow.dual import dual_engine
 from gflow.problem.loss import LOSSES
@@ -38,6 +39,7 @@ def strayed(rounding: float, bounded: bool) -> float:
     engine = dual_engine(problem, np.array([[0.1, 2.0, 0.0]]), Tolerances(rtol, rtol / 100.0))
     state, _ = engine.start()
     branch, choice, worst = engine.segment(state).branch, Choice("auto"), 0.0
+    assert isinstance(branch, DualBranch)
     system = choice.system(branch, False) if bounded else branch.system
     stepper = choice.method(False)(system, branch.y0, state.h)
     for _ in range(60):
