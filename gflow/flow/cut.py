@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.flow.engine import Segment
+from gflow.flow.onward import no_earlier
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.ode.locate import root
@@ -111,6 +112,8 @@ def _first_target(stepper: Stepper, step: DenseStep, reached: Sequence[Target], 
     # After a leap of the clock several times are passed at once: the earliest now, the others one stretch each.
     earliest = min((target.v for target in met if target.v is not None), default=None)
     met = [target for target in met if target.v is None or target.v == earliest]
+    # The root is at rounding distance from a target on the clock: what is reached is the target itself.
+    y = y if earliest is None else no_earlier(y, earliest)
     return Cut(first, y, stepper.proposed, steps, reached=met)
 
 

@@ -63,8 +63,8 @@ class Segment:
     guards: Guards
 
     def clock(self, y: Array) -> float:
-        """v = log(1 + t) at a state of the integrator, which may be off by its tolerance: never before the start."""
-        return max(float(y[-1]), self.state.v)
+        """v = log(1 + t) at a state of the integrator."""
+        return float(y[-1])
 
 
 class Engine:

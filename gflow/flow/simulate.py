@@ -16,6 +16,7 @@ from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import Cut, Target, first_cut, halfway, next_time, targets_of
 from gflow.flow.ending import UNRESOLVED, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
+from gflow.flow.onward import Onward
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until
 from gflow.ode.step import StepError
@@ -36,8 +37,8 @@ def simulate(
 ) -> Iterator[Item]:
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
-    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  What
-    follows a row depends on its checkpoint alone.
+    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  No item
+    shows an earlier v than one before it.  What follows a row depends on its checkpoint alone.
     rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
     at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
     ends the run, looked at after every step and before every event.
@@ -68,7 +69,7 @@ def _moving(
         ahead = next_time(targets)
         yield _measure_at_start(segment, ahead)
         cut = yield from _integrate(segment, choice, at, targets, watch, account)
-        v = _shown_time(segment, cut, ahead)
+        v = min(segment.clock(cut.y), ahead)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
@@ -106,12 +107,6 @@ def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> 
     return replace(state, v=0.0, tau=0.0) if origin is None else state
 
 
-def _shown_time(segment: Segment, cut: Cut, ahead: float) -> float:
-    """The root is at rounding distance from a target on the clock; what is shown is the target itself."""
-    reached = next_time(cut.reached)
-    return min(segment.clock(cut.y) if np.isinf(reached) else reached, ahead)
-
-
 def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
     """Where the loop stands after a cut, and the events there."""
     # Whole steps since the last cut are progress; the cut itself counts as one step.
@@ -146,7 +141,7 @@ def _integrate(
     """Step through one mode, from where the loop stands, until something happens."""
     branch, stiff, steps = segment.branch, at.stiff, at.steps
     h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
-    stepper = choice.method(stiff)(branch.system, branch.y0, h)
+    stepper = Onward(choice.method(stiff)(choice.system(branch, stiff), branch.y0, h), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:

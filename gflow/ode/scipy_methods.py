@@ -35,7 +35,7 @@ class ScipyMethod:
 
 
 class ScipyStepper:
-    """A scipy solver advanced by hand from t = 0, its tolerances reset to System.scale before every step."""
+    """A scipy solver advanced by hand from t = 0, tolerances and longest step reset to the system's before a step."""
 
     def __init__(self, method: ScipyMethod, system: System, y0: Array, h: float) -> None:
         self._method, self._system = method, system
@@ -55,6 +55,8 @@ class ScipyStepper:
     def step(self) -> DenseStep:
         solver = self._solver
         solver.atol = self._system.group_scale(solver.y)
+        if self._system.longest is not None:
+            solver.max_step = self._system.longest(solver.y)
         _advance(solver)
         self._dense = solver.dense_output()
         start, end = float(solver.t_old), float(solver.t)

@@ -39,6 +39,7 @@ class System:
     tensor_field: the same autonomous field on tensors, for methods that work on them, with the device it wants.
     groups (p,): components judged together; the norm of an error is the largest RMS over a group, so that no group
     can hide behind the others.  Without groups all components are one.
+    longest: the longest step from a state, for explicit methods of scipy; without it the error alone limits steps.
     """
 
     field: Field
@@ -46,6 +47,7 @@ class System:
     scale: Callable[[Array], Array]
     tensor_field: TensorField | None = None
     groups: NDArray[np.intp] | None = None
+    longest: Callable[[Array], float] | None = None
 
     def group_scale(self, y: Array) -> Array:
         """`scale`, smaller where needed so that an RMS of 1 over all components bounds every group by 1."""

@@ -17,19 +17,20 @@ from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, loglog_slope, relative_gap, until_time
 from tests.primal.driver import DEVICES, primal
+from tests.reference.plain_huber import PiecewiseFlow
 from tests.reference.plain_network import Activation, PlainNetwork, Weights, huber, soft_leaky
 
 Array = NDArray[np.float64]
 
-END = 20.0
+END, BANDWIDTH = 20.0, 0.25
 KINDS: dict[str, tuple[Smoothing, Activation]] = {
     "smooth leaky": (SmoothLeaky(0.2), soft_leaky(0.2)),
-    "huberized": (Huberized(0.25), huber(0.25)),
+    "huberized": (Huberized(BANDWIDTH), huber(BANDWIDTH)),
 }
 
 
-def drawn(kind: str, trains_outer: bool) -> tuple[Problem, Array, PlainNetwork]:
-    rng = np.random.default_rng(4)
+def drawn(kind: str, trains_outer: bool, seed: int = 4) -> tuple[Problem, Array, PlainNetwork]:
+    rng = np.random.default_rng(seed)
     n, d, m = 8, 6, 6
     X, y = rng.normal(size=(n, d)), rng.choice([-1.0, 1.0], size=n)
     outer, W = rng.choice([-1.0, 1.0], size=m) / np.sqrt(m), 0.5 * rng.normal(size=(m, d))
@@ -52,22 +53,34 @@ def joined(W: Array, a: Array) -> Array:
 
 
 @cache
-def by_scipy(kind: str, trains_outer: bool) -> Array:
-    """(W, a) at END, dw/dt = -grad L by DOP853 at 1e-12."""
-    problem, W, plain = drawn(kind, trains_outer)
-    shape = (W.shape[0], W.shape[1] + 1)
+def by_scipy(kind: str, trains_outer: bool, seed: int = 4) -> Array:
+    """(W, a) at END, dw/dt = -grad L by DOP853 where the field is smooth: piece after piece for a Huberized network.
+
+    Straight through the jumps of phi'' scipy asked for 1e-12 is off by 1e-10 to 4e-9, by the kernels of the machine.
+    """
+    problem, W, plain = drawn(kind, trains_outer, seed)
+    if kind == "huberized":
+        return PiecewiseFlow(plain.X, plain.y, BANDWIDTH, trains_outer).at(W, problem.network.outer, END)
+    start = joined(W, problem.network.outer)
+    return straight(plain, start, trains_outer, 1e-12)
+
+
+def straight(plain: PlainNetwork, start: Array, trains_outer: bool, rtol: float) -> Array:
+    """(W, a) at END by DOP853, whatever the field does on the way."""
 
     def rate(_: float, flat: Array) -> Array:
-        now = flat.reshape(shape)
+        now = flat.reshape(start.shape)
         g = plain.gradient(Weights(now[:, :-1], now[:, -1]))
         return -joined(g.W, g.a if trains_outer else 0.0 * g.a).ravel()
 
-    start = joined(W, problem.network.outer).ravel()
-    return np.asarray(solve_ivp(rate, (0.0, END), start, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1].reshape(shape))
+    found = solve_ivp(rate, (0.0, END), start.ravel(), "DOP853", rtol=rtol, atol=rtol)
+    return np.asarray(found.y[:, -1].reshape(start.shape))
 
 
-def ours(kind: str, trains_outer: bool, rtol: float, method: str, device: str = "cpu") -> tuple[Array, Result]:
-    problem, W, _ = drawn(kind, trains_outer)
+def ours(
+    kind: str, trains_outer: bool, rtol: float, method: str, device: str = "cpu", seed: int = 4
+) -> tuple[Array, Result]:
+    problem, W, _ = drawn(kind, trains_outer, seed)
     result = primal(problem, W, until_time(END), rtol=rtol, method=method, device=device)
     return joined(result.weights(W), result.state.parameters.outer), result
 
@@ -81,6 +94,31 @@ def test_the_flow_is_that_of_scipy(kind: str, trains_outer: bool, method: str, d
     found, result = ours(kind, trains_outer, rtol, method, device)
     assert relative_gap(found, by_scipy(kind, trains_outer)) < 10.0 * rtol
     assert result.events == []
+
+
+SEEDS = (4, 6, 7, 8, 9, 10, 11)
+
+
+def test_what_a_huberized_network_is_delivered() -> None:
+    """As `HUBERIZED_CAUTION` says: rtol as a rule, not as a bound, since jumps of phi'' are not located."""
+    rtol = 1e-8
+    errors = {
+        seed: relative_gap(ours("huberized", False, rtol, "DOP853", seed=seed)[0], by_scipy("huberized", False, seed))
+        for seed in (*SEEDS, 5)
+    }
+    assert float(np.median(list(errors.values()))) < rtol
+    assert all(errors[seed] < 10.0 * rtol for seed in SEEDS)
+    assert errors[5] < 1e3 * rtol  # 191 rtol were measured: a step leaps over a jump
+
+
+@pytest.mark.parametrize("seed", [4, 5, 9])
+def test_the_reference_is_better_than_what_it_judges(seed: int) -> None:
+    """Piece by piece the tolerance is kept; straight through the jumps it is not: not an oracle for a tight bound."""
+    problem, W, plain = drawn("huberized", False, seed)
+    outer, exact = problem.network.outer, by_scipy("huberized", False, seed)
+    looser = PiecewiseFlow(plain.X, plain.y, BANDWIDTH, False, rtol=1e-12)
+    assert relative_gap(looser.at(W, outer, END), exact) < 1e-11 and looser.jumps > 10
+    assert relative_gap(straight(plain, joined(W, outer), False, 1e-12), exact) > 2e-11
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
