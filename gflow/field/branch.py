@@ -101,5 +101,8 @@ class Branch(Protocol):
     def at_rest(self, y: Array) -> bool:
         """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""
 
+    def cancels(self, y: Array, h: float) -> bool:
+        """Will the coordinates, after a step h from y, have lost to rounding more than margins may be off?"""
+
     def fastest_rate(self, y: Array) -> float | None:
         """Largest |eigenvalue| that an explicit method has to resolve, per unit; None where it is not known."""

@@ -140,6 +140,10 @@ class PrimalBranch:
         """Only where no sample is live: other stationary points are left to the integrator."""
         return not self.live.any()
 
+    def cancels(self, y: Array, h: float) -> bool:
+        """The state holds the parameters themselves."""
+        return False
+
     def fastest_rate(self, y: Array) -> None:
         """Not known without a Jacobian of all parameters."""
         return None

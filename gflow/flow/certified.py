@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.dual import DualBranch
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
@@ -36,7 +35,7 @@ class Watch:
     def proved(self, segment: Segment, y: Array, steps: int, stiff: bool) -> bool:
         """Is the mode of the segment proved to stay, from the state y on?"""
         branch = segment.branch
-        assert isinstance(branch, DualBranch), "only modes with a kernel have a certificate"
+        assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
         side = branch.mode.side
         if self._limit is None or side.tobytes() != self._side:
             if not stiff and steps % EVERY:

@@ -178,7 +178,8 @@ def _stopped(segment: Segment, here: Cut, watch: Watch | None, account: Account)
     """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not."""
     if watch is not None and watch.proved(segment, here.y, here.steps, here.stiff):
         return replace(here, certified=True)
-    if segment.branch.margin_rounding(here.y) > UNRESOLVED:
+    # What comes next is another branch from here, which starts with no masses, or which needs none.
+    if segment.branch.margin_rounding(here.y) > UNRESOLVED or segment.branch.cancels(here.y, here.h):
         return here
     spent = account.spent(here.steps)
     return replace(here, spent=spent) if spent else None
