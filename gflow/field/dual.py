@@ -130,13 +130,13 @@ class DualBranch:
         return float(EPS * terms.max())
 
     def cancels(self, y: Array, h: float) -> bool:
-        """Will K c, after a step h from y, have lost to rounding more than margins may be off?"""
-        allowed = margin_floor(self.p, self.rtol) / EPS
-        # |K| c in units of its largest row sum, near 1 / unit, first: the answer for all but the thinnest margins.
-        if 2.0 * (h + float(np.abs(y[:-1]).sum())) <= allowed:
+        """Will K c, after a step h from y, have lost to rounding more than the margins it leads to may be off?"""
+        # |K| c in units of its largest row sum, near 1 / unit, first: the answer for all but late and thin margins.
+        if 2.0 * EPS * (h + float(np.abs(y[:-1]).sum())) <= margin_floor(self.p, self.rtol):
             return False
-        masses = np.abs(y[:-1]) + h * self.live * self.dual(y)
-        return float((np.abs(self.mode.K) @ (self.unit * masses)).max()) > allowed
+        masses = self.unit * (y[:-1] + h * self.live * self.dual(y))
+        lost = EPS * float((np.abs(self.mode.K) @ np.abs(masses)).max())
+        return lost > margin_floor(self.p + self.mode.K @ masses, self.rtol)
 
     def at_rest(self, y: Array) -> bool:
         """|K q| against what was added up in it; where that says nothing, what the features say decides."""
@@ -151,8 +151,8 @@ class DualBranch:
         them: |V|^2 over the largest rate of a margin.
         """
         V = self._velocity(q)
-        squared = float(np.vdot(V, V))
-        if sqrt(squared) <= (ROUNDING + self.margin_rounding(y)) * float(q @ self.mode.free):
+        squared, known = float(np.vdot(V, V)), ROUNDING + margin_rounding(self.margins(y))
+        if sqrt(squared) <= known * float(q @ self.mode.free):
             return True
         rates = (self.problem.network.outer[:, None] * self.mode.slopes * (V @ self.problem.span.C.T)).sum(axis=0)
         return squared <= self.rtol * float(np.abs(rates).max())
@@ -161,6 +161,12 @@ class DualBranch:
         """dU / dtau (m, r) from the features themselves."""
         own = np.arange(self.problem.network.width)
         return self.mode.project(self.mode.drift(pushes(self.problem, q, own), own), own)
+
+    def reach(self, h: float) -> Array:
+        """By its own slopes and masses: a bound by the largest of them is far too wide for a neuron with a tiny slope,
+        whose steps are long, and what is within rounding of that bound is no rounding of the weights."""
+        push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
+        return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
     def fastest_rate(self, y: Array) -> float:
         """Largest |eigenvalue| of the field to a few per cent."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
-from gflow.field.dual import clock_scale, largest_rate, margin_floor, pulls, pushes
+from gflow.field.dual import EPS, clock_scale, largest_rate, margin_floor, margin_rounding, pulls, pushes
 from gflow.field.features import Features
 from gflow.field.mode import DualMode
 from gflow.ode.step import DenseStep, System
@@ -88,7 +88,7 @@ class FeatureBranch:
 
     def scale(self, y: Array) -> Array:
         """Error scale of y for the integrator, (k + 1,)."""
-        scale = np.maximum(self.floor, 1e2 * np.finfo(float).eps * np.abs(y))
+        scale = np.maximum(self.floor, 1e2 * EPS * np.abs(y))
         scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
 
@@ -120,18 +120,23 @@ class FeatureBranch:
     def margin_rounding(self, y: Array) -> float:
         """Of H u, coordinate by coordinate."""
         terms = np.abs(self.features.H) @ np.abs(self._gain * y[:-1])
-        return float(np.finfo(float).eps * terms.max())
+        return EPS * float(terms.max())
 
     def at_rest(self, y: Array) -> bool:
         """H^T q against what was added up in it, and what margins leave open of q."""
         p = self.margins(y)
         q, _ = self._dual(p)
-        known = ROUNDING + self.margin_rounding(y) + float(np.finfo(float).eps * np.abs(p).max())
+        known = ROUNDING + self.margin_rounding(y) + margin_rounding(p)
         return bool((np.abs(q @ self.features.H) <= known * (q @ np.abs(self.features.H))).all())
 
     def cancels(self, y: Array, h: float) -> bool:
         """These coordinates are what is left where the masses cancel."""
         return False
+
+    def reach(self, h: float) -> Array:
+        """What moves along each feature; nothing else is added up."""
+        moving = np.abs(self._dual(self.p)[0] @ self.features.H)
+        return np.asarray(h * self.features.largest * np.linalg.norm(self.features.basis * moving, axis=(1, 2)))
 
     def fastest_rate(self, y: Array) -> float:
         """As for the dual branch."""
