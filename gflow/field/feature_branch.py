@@ -1,4 +1,4 @@
-"""The smooth field on one mode in an orthonormal basis of its features: u' = H^T q(p_0 + H u), k-dimensional.
+"""The smooth field on one mode in a basis of its features: u' = L q(p_0 + H u), k-dimensional, with H L = K.
 
 The same flow as that of the dual branch, for where masses cancel: the weights move by far less than what every sample
 contributes, so that masses, and K, lose the digits in which the flow lives.  The state of the integrator is (u, v).
@@ -30,7 +30,7 @@ Index = NDArray[np.intp]
 class FeatureBranch:
     """The field on one mode from span coordinates U (m, r) with margins p (n,).
 
-    W moves by unit * features.largest for each unit of u, so that inputs of any size give numbers near 1.
+    tau and u are counted in `unit`, so that inputs of any size give numbers near 1.
     """
 
     problem: Problem
@@ -53,19 +53,14 @@ class FeatureBranch:
     def system(self) -> System:
         return System(self.field, self.jacobian, self.scale)
 
-    @property
-    def _gain(self) -> float:
-        """What margins move by where u and its feature are 1."""
-        return self.unit * self.features.largest**2
-
     def margins(self, y: Array) -> Array:
         """p at one or several states, (..., k + 1) -> (..., n)."""
-        return np.asarray(self.p + self._gain * (y[..., :-1] @ self.features.H.T))
+        return np.asarray(self.p + (self.unit * y[..., :-1]) @ self.features.H.T)
 
     def field(self, _: float, y: Array) -> Array:
-        """(H^T q, dv/dtau); autonomous."""
+        """(L q, dv/dtau); autonomous."""
         q, log_total = self._dual(self.margins(y))
-        return np.append(q @ self.features.H, clock_rate(self._log_rate(log_total, y)))
+        return np.append(self.features.lift @ q, clock_rate(self._log_rate(log_total, y)))
 
     def _dual(self, p: Array) -> tuple[Array, float]:
         q, log_total = dual_variables(self.problem.loss, p, self.live)
@@ -76,13 +71,13 @@ class FeatureBranch:
 
     def jacobian(self, _: float, y: Array) -> Array:
         """d field / dy, (k + 1, k + 1)."""
-        p, H = self.margins(y), self.features.H
+        p, H, lift = self.margins(y), self.unit * self.features.H, self.features.lift
         q, log_total = self._dual(p)
         weighted = q * self.problem.loss.log_slope_rate(p)
-        drift = self._gain * (weighted @ H)
+        drift = weighted @ H
         rate = clock_rate(self._log_rate(log_total, y))
         out = np.zeros((y.size, y.size))
-        out[:-1, :-1] = self._gain * (H.T @ (weighted[:, None] * H)) - np.outer(q @ H, drift)
+        out[:-1, :-1] = (lift * weighted) @ H - np.outer(lift @ q, drift)
         out[-1, :-1], out[-1, -1] = -rate * drift, -rate
         return out
 
@@ -109,7 +104,7 @@ class FeatureBranch:
         p = self.margins(y)
         q, _ = dual_variables(self.problem.loss, p, self.live)
         moved = self.live * q
-        log_rate = self.problem.loss.log_slope_rate(p) * self._gain * (self.features.H @ (moved @ self.features.H))
+        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.features.H @ (self.features.lift @ moved)))
         q_rate = np.asarray(q * (log_rate - moved @ log_rate))
         return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons)
 
@@ -119,15 +114,15 @@ class FeatureBranch:
 
     def margin_rounding(self, y: Array) -> float:
         """Of H u, coordinate by coordinate."""
-        terms = np.abs(self.features.H) @ np.abs(self._gain * y[:-1])
+        terms = np.abs(self.features.H) @ np.abs(self.unit * y[:-1])
         return EPS * float(terms.max())
 
     def at_rest(self, y: Array) -> bool:
-        """H^T q against what was added up in it, and what margins leave open of q."""
+        """L q against what was added up in it, and what margins leave open of q."""
         p = self.margins(y)
         q, _ = self._dual(p)
         known = ROUNDING + self.margin_rounding(y) + margin_rounding(p)
-        return bool((np.abs(q @ self.features.H) <= known * (q @ np.abs(self.features.H))).all())
+        return bool((np.abs(self.features.lift @ q) <= known * (np.abs(self.features.lift) @ q)).all())
 
     def cancels(self, y: Array, h: float) -> bool:
         """These coordinates are what is left where the masses cancel."""
@@ -135,8 +130,8 @@ class FeatureBranch:
 
     def reach(self, h: float) -> Array:
         """What moves along each feature; nothing else is added up."""
-        moving = np.abs(self._dual(self.p)[0] @ self.features.H)
-        return np.asarray(h * self.features.largest * np.linalg.norm(self.features.basis * moving, axis=(1, 2)))
+        moving = self.features.lift @ self._dual(self.p)[0]
+        return np.asarray(h * np.linalg.norm(self.features.basis * moving, axis=(1, 2)))
 
     def fastest_rate(self, y: Array) -> float:
         """As for the dual branch."""
@@ -150,14 +145,14 @@ class FeatureBranch:
         """All from the weights and the features: no squares of theirs are subtracted."""
         p = self.margins(y)
         q, log_total = self._dual(p)
-        velocity = self.features.largest * (q @ self.features.H)
+        velocity = self.features.lift @ q
         return Measure(
             v=float(y[-1]),
             p=p,
             log_loss=log_mean(self.problem.loss.log_value(p)),
             norm=float(np.hypot(self.outside, np.linalg.norm(self.weights(y)))),
-            speed=float(np.linalg.norm(velocity)),
-            margin_rates=self.features.largest * (self.features.H @ velocity),
+            speed=float(np.linalg.norm(self.features.basis @ velocity)),
+            margin_rates=self.features.H @ velocity,
             log_clock=log_total - log(p.size),
         )
 
@@ -165,7 +160,7 @@ class FeatureBranch:
         """U at one or several states, (..., k + 1) -> (..., j, r)."""
         own = slice(None) if neurons is None else neurons
         moved = self.features.basis[own] @ y[..., None, :-1, None]
-        return np.asarray(self.U[own] + self.unit * self.features.largest * moved[..., 0])
+        return np.asarray(self.U[own] + self.unit * moved[..., 0])
 
 
 def feature_floor(
@@ -173,8 +168,8 @@ def feature_floor(
 ) -> Array:
     """Error scale of (u, v) in the units of the branch, (k + 1,): as `error_floor`, coordinate by coordinate."""
     allowed = tolerances.atol + tolerances.rtol * weight_norms
-    reach = unit * features.largest * np.linalg.norm(features.basis, axis=1)  # (m, k)
-    coupling = unit * features.largest**2 * np.abs(features.H).sum(axis=0)
+    reach = unit * np.linalg.norm(features.basis, axis=1)  # (m, k)
+    coupling = unit * np.abs(features.H).sum(axis=0)
     with np.errstate(divide="ignore", over="ignore"):
         weight = (allowed[:, None] / reach).min(axis=0, initial=np.inf)
         margin = margin_floor(p, tolerances.rtol) / coupling

@@ -1,4 +1,4 @@
-"""The features of the margins on one mode, and an orthonormal basis of what they span: K = H H^T without cancellation.
+"""The features of the margins on one mode in a basis of what they span: what K holds, without its cancellation.
 
 Margin i is affine in the weights on a mode, with the gradient h_ji = y_i a_j phi'_ji P_j c_i.  An entry of K carries
 a rounding of |h_i| |h_k|, so that K q is lost where the features cancel (almost antipodal or parallel samples); what
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from gflow.field.clarke import ROUNDING
 from gflow.field.mode import DualMode
@@ -22,34 +21,39 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """h_i = largest sum_k H_ik basis_k: H (n, k), basis (m, r, k) orthonormal; the rank k is that to float64."""
+    """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; k is the rank to float64."""
 
-    H: Array
+    lift: Array
     basis: Array
-    largest: float  # max |h_i|
+    H: Array
 
     @property
     def rank(self) -> int:
-        return int(self.H.shape[1])
+        return int(self.lift.shape[0])
 
 
 def factored(mode: DualMode) -> Features:
-    """QR of the features with column pivoting and rows sorted by size, which is stable row by row.
+    """Gaussian elimination of the features from each other, with complete pivoting in units of each coordinate.
 
-    Small coordinates of large samples keep their digits (Cox and Higham, 1998, Stability of Householder QR
-    factorization for weighted least squares problems).  What is left of a feature by cancellation, to rounding of what
-    it was made of, counts as nothing.
+    Where two samples almost cancel, their difference is formed once, in each coordinate of each neuron, by the same
+    operations for all neurons that see them alike: its rounding is one of the samples, and small coordinates keep
+    their digits.  An orthogonal basis would be rounded for each neuron on its own, and move them apart.
     """
-    h = mode.features()
-    n, m, r = h.shape
-    free = mode.free
-    columns = (h.reshape(n, m * r) / np.where(free > 0.0, free, 1.0)[:, None]).T
-    order = np.argsort(-np.abs(columns).max(axis=1), kind="stable")
-    Q, R, pivots = qr(columns[order], mode="economic", pivoting=True)
-    rank = int((np.abs(np.diag(R)) > ROUNDING).sum())
-    H, basis = np.empty((n, rank)), np.empty((m * r, rank))
-    H[pivots] = R[:rank].T
-    basis[order] = Q[:, :rank]
-    lengths = free * row_norms(H)
-    largest = float(lengths.max(initial=0.0)) or 1.0
-    return Features((free / largest)[:, None] * H, basis.reshape(m, r, rank), largest)
+    directions, lengths = mode.directions(), row_norms(mode.problem.span.C)
+    n, m, r = directions.shape
+    outer = mode.problem.network.outer
+    left = (directions * (outer != 0.0)[:, None]).reshape(n, m * r).T / lengths
+    # What projections leave of a sample at rounding of it is nothing; so it is where elimination does.
+    units = np.maximum(np.abs(left).max(axis=1, initial=0.0), ROUNDING)[:, None]
+    basis, lift = [], []
+    for _ in range(min(left.shape)):
+        row, column = np.unravel_index(np.argmax(np.abs(left) / units), left.shape)
+        if abs(left[row, column]) <= ROUNDING * units[row, 0]:
+            break
+        basis.append(left[:, column].copy())
+        lift.append(left[row] / left[row, column])
+        left -= np.outer(basis[-1], lift[-1])
+    largest = float(lengths.max())
+    vectors = largest * outer[:, None, None] * np.reshape(basis, (len(basis), m, r)).transpose(1, 2, 0)
+    H = (outer[:, None] * directions).reshape(n, m * r) @ vectors.reshape(m * r, len(basis))
+    return Features(np.reshape(lift, (len(lift), n)) * (lengths / largest), vectors, H)

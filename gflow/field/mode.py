@@ -189,15 +189,15 @@ class DualMode(Mode):
             self._from_features()
 
     def _from_features(self) -> None:
-        h = self.features().reshape(self.problem.samples, -1)
+        h = (self.problem.network.outer[:, None] * self.directions()).reshape(self.problem.samples, -1)
         self.K = h @ h.T
 
-    def features(self) -> Array:
-        """h_i = y_i a_j phi'_ji P_j c_i as (n, m, r), the gradients of the margins with respect to U."""
-        problem, own = self.problem, np.arange(self.problem.network.width)
-        factors = problem.y[:, None] * (problem.network.outer[:, None] * self.slopes).T
+    def directions(self) -> Array:
+        """y_i phi'_ji P_j c_i as (n, m, r): a_j times it is the gradient of margin i with respect to neuron j."""
+        own = np.arange(self.problem.network.width)
+        factors = self.problem.y[:, None] * self.slopes.T
         # Almost parallel normals make one projection inexact by their condition; two are as good as any.
-        return self.project(self.project(factors[:, :, None] * problem.span.C[:, None, :], own), own)
+        return self.project(self.project(factors[:, :, None] * self.problem.span.C[:, None, :], own), own)
 
     def _squares(self, neurons: NDArray[np.intp]) -> Array:
         """The share of these neurons in free^2, (n,)."""
