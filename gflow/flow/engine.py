@@ -171,6 +171,11 @@ class Engine:
         """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
         return self._mode.inexact
 
+    @property
+    def dead(self) -> bool:
+        """Does no sample move anything?  Nothing moves then, exactly; elsewhere rest is known to float64 only."""
+        return not self._mode.live.any()
+
     def refresh(self) -> None:
         """Recompute what is kept of the mode from the sides alone, so that a state (with `inexact`)
         determines all that follows it."""

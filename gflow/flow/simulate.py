@@ -187,9 +187,9 @@ def _stopped(segment: Segment, here: Cut, watch: Watch | None, account: Account)
 
 def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
-    state = at.state
+    state, known = at.state, "" if engine.dead else " to float64"
     if until.v_end is None:
-        said = f"stationary at {when(state)}: nothing moves, and the loss stays at log loss {state.log_loss:.6g}"
+        said = f"stationary at {when(state)}: nothing moves{known}, and the loss stays at log loss {state.log_loss:.6g}"
         yield Finish(Outcome.STATIONARY, said + at.notes.sentence(), state, at.steps)
         return
     at = _checkpoint(engine, at)
@@ -200,5 +200,5 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
         yield Row(replace(state, v=v), at, last=v == v_end)
     last = replace(state, v=v_end)
     cut = Cut(0.0, np.empty(0), 0.0, at.steps)
-    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}"
+    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}{known}"
     yield Finish(until.outcome, said + at.notes.sentence(), last, at.steps)
