@@ -1,6 +1,6 @@
 """Almost antipodal and almost parallel samples: K q cancels, and the flow goes on all the same.
 
-On one pattern let K q_inf = kappa (1, ..., 1) with sum q_inf = 1, exact in rationals.  q_inf . p grows by kappa tau, and
+On one pattern let K q_inf = kappa (1, ..., 1) with sum q_inf = 1, exact in rationals.  q_inf . p grows by kappa tau;
 with the exponential loss, once q has come to q_inf, p_i = -log(q_inf_i G) with 1 / G = 1 / G_0 + kappa t / n and
 log G_0 = H(q_inf) - q_inf . p_0.  The way there takes a tau of order 1, which changes 1 / G by a part of kappa only.
 """
