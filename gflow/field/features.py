@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; the rank k is to float64."""
+    """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; k: rank to float64."""
 
     lift: Array
     basis: Array
