@@ -101,5 +101,12 @@ class Branch(Protocol):
     def at_rest(self, y: Array) -> bool:
         """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""
 
+    def cancels(self, y: Array, h: float) -> bool:
+        """Will the coordinates, after a step h from y, have lost to rounding more than margins may be off?"""
+
+    def reach(self, h: float) -> Array:
+        """Size of what is added to the weights of each neuron (m,) in a time h of tau while q is what it is now; terms
+        that cancel count, since their rounding stays."""
+
     def fastest_rate(self, y: Array) -> float | None:
         """Largest |eigenvalue| that an explicit method has to resolve, per unit; None where it is not known."""

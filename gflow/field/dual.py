@@ -23,6 +23,10 @@ from gflow.problem.span import row_norms
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+EPS = float(np.finfo(float).eps)
+# Part of its terms below which a sum has lost too many digits: what is left is known to 1e-8.
+CANCELLED = 1e-8
+
 
 @dataclass(frozen=True, slots=True)
 class DualBranch:
@@ -83,10 +87,8 @@ class DualBranch:
 
         Nothing is asked for that the rounding of y does not allow (masses grow like t where the loss has a floor).
         """
-        scale = np.maximum(self.floor, 1e2 * np.finfo(float).eps * np.abs(y))
-        scale[-1] = self.floor[-1]
-        size = abs(float(y[-1]))
-        scale[-1] = max(scale[-1], self.rtol * min(size, 1.0), 1e3 * np.finfo(float).eps * size)
+        scale = np.maximum(self.floor, 1e2 * EPS * np.abs(y))
+        scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
 
     def dual(self, y: Array) -> Array:
@@ -95,17 +97,15 @@ class DualBranch:
 
     def push(self, y: Array, neurons: Index) -> Array:
         """a_j y_i q_i, (..., n + 1) -> (..., k, n)."""
-        return self._signs(neurons) * self.dual(y)[..., None, :]
+        return pushes(self.problem, self.dual(y), neurons)
 
     def pull(self, y: Array, neurons: Index) -> Array:
         """y_i q_i, the same for every neuron, (..., n + 1) -> (..., k, n)."""
-        pull = (self.problem.y * self.dual(y))[..., None, :]
-        return np.broadcast_to(pull, (*pull.shape[:-2], neurons.size, pull.shape[-1]))
+        return pulls(self.problem, self.dual(y), neurons)
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
         """push (k, n) and d push / dtau at a state."""
-        q_rate = self._dual_rate(y)
-        return self.push(y, neurons), self._signs(neurons) * q_rate
+        return self.push(y, neurons), pushes(self.problem, self._dual_rate(y), neurons)
 
     def _dual_rate(self, y: Array) -> Array:
         """dq/dtau (n,), also of samples that are not live (whose q changes as the total of the others does)."""
@@ -113,9 +113,6 @@ class DualBranch:
         q, _ = dual_variables(self.problem.loss, p, self.live)
         log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.mode.K @ (self.live * q)))
         return np.asarray(q * (log_rate - (self.live * q) @ log_rate))
-
-    def _signs(self, neurons: Index) -> Array:
-        return np.asarray(self.problem.network.outer[neurons, None] * self.problem.y)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array]:
         """|dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, and with sum_i |c_i| dc_i where P_j is not the identity."""
@@ -130,54 +127,128 @@ class DualBranch:
     def margin_rounding(self, y: Array) -> float:
         """Of K c, whose terms cancel where masses of contradicting samples grow like t and margins do not."""
         terms = np.abs(self.mode.K) @ np.abs(self.unit * y[:-1])
-        return float(np.finfo(float).eps * terms.max())
+        return float(EPS * terms.max())
+
+    def cancels(self, y: Array, h: float) -> bool:
+        """Will K c, after a step h from y, have lost to rounding more than the margins it leads to may be off?"""
+        # |K| c in units of its largest row sum, near 1 / unit, first: the answer for all but late and thin margins.
+        if 2.0 * EPS * (h + float(np.abs(y[:-1]).sum())) <= margin_floor(self.p, self.rtol):
+            return False
+        masses = self.unit * (y[:-1] + h * self.live * self.dual(y))
+        lost = EPS * float((np.abs(self.mode.K) @ np.abs(masses)).max())
+        return lost > margin_floor(self.p + self.mode.K @ masses, self.rtol)
 
     def at_rest(self, y: Array) -> bool:
-        """|K q| against what was added up in it."""
-        q = self.live * self.dual(y)
-        return bool((np.abs(self.mode.K @ q) <= ROUNDING * (np.abs(self.mode.K) @ q)).all())
+        """|K q| against what was added up in it; where that says nothing, what the features say decides."""
+        q, free = self.live * self.dual(y), self.mode.free
+        cancelled = bool((np.abs(self.mode.K @ q) <= ROUNDING * float(free @ q) * free).all())
+        return cancelled and self._settled(y, q)
+
+    def _settled(self, y: Array, q: Array) -> bool:
+        """Is the velocity V = sum_i q_i h_i rounding, or what is left of a motion that ends within the tolerance?
+
+        Along a direction in which margins move by s |V| the flow loses V at the rate s^2, so that |V| / s is left for
+        them: |V|^2 over the largest rate of a margin.
+        """
+        V = self._velocity(q)
+        squared, known = float(np.vdot(V, V)), ROUNDING + margin_rounding(self.margins(y))
+        if sqrt(squared) <= known * float(q @ self.mode.free):
+            return True
+        rates = (self.problem.network.outer[:, None] * self.mode.slopes * (V @ self.problem.span.C.T)).sum(axis=0)
+        return squared <= self.rtol * float(np.abs(rates).max())
+
+    def _velocity(self, q: Array) -> Array:
+        """dU / dtau (m, r) from the features themselves."""
+        own = np.arange(self.problem.network.width)
+        return self.mode.project(self.mode.drift(pushes(self.problem, q, own), own), own)
+
+    def reach(self, h: float) -> Array:
+        """By its own slopes and masses: a bound by the largest of them is far too wide for a neuron with a tiny slope,
+        whose steps are long, and what is within rounding of that bound is no rounding of the weights."""
+        push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
+        return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
     def fastest_rate(self, y: Array) -> float:
-        """Largest |eigenvalue| of the field to a few per cent: of dq/dc (power iteration; the spectrum is real and
-        one-signed), and that of the clock, which alone is left where q does not move, as for one sample."""
-        whole = self.jacobian(0.0, y)
-        J, clock = whole[:-1, :-1], -float(whole[-1, -1])
-        x = np.cos(np.arange(J.shape[0]) + 1.0)
-        size = 0.0
-        for _ in range(8):
-            image = J @ x
-            size = float(np.linalg.norm(image))
-            if size == 0.0:
-                break
-            x = image / size
-        return max(size, clock)
+        """Largest |eigenvalue| of the field to a few per cent."""
+        return largest_rate(self.jacobian(0.0, y))
 
     def log_loss(self, y: Array) -> float:
         """log L at a state."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
 
     def measure(self, y: Array) -> Measure:
-        """O(n^2): |dW/dtau|^2 = q . K q; |W|^2 grows by (p_0 + p) . c, the integral of 2 q . p where p is affine."""
+        """O(n^2) from masses and K; from the weights where those cancel."""
         p = self.margins(y)
         q, log_total = dual_variables(self.problem.loss, p, self.live)
         q = self.live * q
         rates = self.mode.K @ q
-        squared = self.norm**2 + self.unit * float((self.p + p) @ y[:-1])
         return Measure(
             v=float(y[-1]),
             p=p,
             log_loss=log_mean(self.problem.loss.log_value(p)),
-            norm=sqrt(max(squared, 0.0)),
-            speed=sqrt(max(float(q @ rates), 0.0)),
+            norm=self._norm(y, p),
+            speed=self._speed(q, rates),
             margin_rates=rates,
             log_clock=float(log_total) - log(p.size),
         )
 
+    def _norm(self, y: Array, p: Array) -> float:
+        """|W|, whose square grows by (p_0 + p) . c, the integral of 2 q . p where p is affine."""
+        terms = self.unit * (self.p + p) * y[:-1]
+        squared = self.norm**2 + self.unit * float((self.p + p) @ y[:-1])
+        if CANCELLED * float(np.abs(terms).sum()) <= squared:
+            return sqrt(squared)
+        outside = self.norm**2 - float(np.vdot(self.U, self.U))
+        moved = self.weights(y)
+        return sqrt(max(outside, 0.0) + float(np.vdot(moved, moved)))
+
+    def _speed(self, q: Array, rates: Array) -> float:
+        """|dW / dtau|, whose square is q . K q."""
+        squared = float(q @ rates)
+        if squared > CANCELLED * float(q @ self.mode.free) ** 2:
+            return sqrt(squared)
+        return float(np.linalg.norm(self._velocity(q)))
+
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., n + 1) -> (..., k, r)."""
         own = np.arange(self.problem.network.width) if neurons is None else neurons
-        masses = self._signs(own) * (self.unit * y[..., None, :-1])
+        masses = pushes(self.problem, self.unit * y[..., :-1], own)
         return np.asarray(self.U[own] + self.mode.project(self.mode.drift(masses, own), own))
+
+
+def pushes(problem: Problem, q: Array, neurons: Index) -> Array:
+    """a_j y_i q_i of fixed outer layers, (..., n) -> (..., k, n)."""
+    return np.asarray(problem.network.outer[neurons, None] * problem.y) * q[..., None, :]
+
+
+def pulls(problem: Problem, q: Array, neurons: Index) -> Array:
+    """y_i q_i, the same for every neuron, (..., n) -> (..., k, n)."""
+    pull = (problem.y * q)[..., None, :]
+    return np.broadcast_to(pull, (*pull.shape[:-2], neurons.size, pull.shape[-1]))
+
+
+def largest_rate(jacobian: Array) -> float:
+    """Largest |eigenvalue| to a few per cent, jacobian (k + 1, k + 1) with the clock last.
+
+    Power iteration on the rest, whose spectrum is real and one-signed; the clock alone is left where that does not
+    move, as for one sample.
+    """
+    J, clock = jacobian[:-1, :-1], -float(jacobian[-1, -1])
+    x = np.cos(np.arange(J.shape[0]) + 1.0)
+    size = 0.0
+    for _ in range(8):
+        image = J @ x
+        size = float(np.linalg.norm(image))
+        if size == 0.0:
+            break
+        x = image / size
+    return max(size, clock)
+
+
+def clock_scale(floor: float, rtol: float, v: float) -> float:
+    """Error scale of v: below 1 it counts relatively, above absolutely, as t does; never below its rounding."""
+    size = abs(v)
+    return max(floor, rtol * min(size, 1.0), 1e3 * EPS * size)
 
 
 def error_floor(
@@ -201,7 +272,7 @@ def error_floor(
     allowed = tolerances.atol + tolerances.rtol * weight_norms
     moving = a > 0.0
     weight = float((allowed[moving] / a[moving]).min()) if moving.any() else np.inf
-    margin = max(tolerances.rtol, 1e3 * margin_rounding(p))
+    margin = margin_floor(p, tolerances.rtol)
     coupling = np.abs(mode.K).sum(axis=0)
     coupling = np.where(coupling > 0.0, coupling, np.finfo(float).tiny)
     with np.errstate(over="ignore"):
@@ -210,6 +281,11 @@ def error_floor(
     return np.append(np.clip(masses, 1e-150, 1e150), tolerances.rtol * passing)
 
 
+def margin_floor(p: Array, rtol: float) -> float:
+    """What margins p (n,) may be off."""
+    return max(rtol, 1e3 * margin_rounding(p))
+
+
 def margin_rounding(p: Array) -> float:
     """What float64 cannot resolve of the margins p (n,)."""
-    return float(np.finfo(float).eps * np.abs(p).max())
+    return float(EPS * np.abs(p).max())

@@ -13,6 +13,8 @@ Sides = NDArray[np.int8]
 
 # Part of its largest value below which a diagonal entry of K has lost too many digits to differences.
 FALLEN = 1e-2
+# Part of what it is made of below which a diagonal entry of K is the difference of the projections' roundings.
+THIN = 1e-6
 
 
 class Mode:
@@ -141,7 +143,9 @@ class DualMode(Mode):
     """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (design 2.5), fixed outer layer.
 
     A turn costs O(n^2 k_j) and a rounding of the largest K there was; where K has fallen far below that, and on
-    `refresh`, it is worked out anew.
+    `refresh`, it is worked out anew.  K_ik carries a rounding of free_i free_k at least, free_i^2 (n,) being K_ii
+    without the projections; where those take nearly all of it, K is made of the projected features instead, whose
+    rounding is one of free_i alone.
     """
 
     def __init__(self, problem: Problem, side: Sides) -> None:
@@ -150,26 +154,55 @@ class DualMode(Mode):
         self._on_normals = self.padded_normals @ problem.span.C.T  # (H + 1, n)
         self.overlaps = np.abs(self._on_normals[:-1])  # |<u_h, c_i>| (H, n)
         self.K: Array = np.empty(0)
+        self._free: Array = np.empty(0)
         self._largest: Array = np.empty(0)
         self.refresh()
+
+    @property
+    def free(self) -> Array:
+        """|h_i| (n,) without the projections: what a feature is made of."""
+        return np.sqrt(np.maximum(self._free, 0.0))
 
     def turn(self, j: int, side: Sides, hold: bool = False) -> None:
         """As for every mode, with the change of K."""
         self.K -= self._kernel(np.array([j]))
+        before = self._squares(np.array([j]))
         super().turn(j, side, hold)
         self.K += self._kernel(np.array([j]))
+        self._free += self._squares(np.array([j])) - before
         size = np.diag(self.K)
         if (size < FALLEN * self._largest).any():
-            self.K = self._kernel(np.arange(self.problem.network.width))
-            size = np.diag(self.K)
-            self._largest = size.copy()
-        self._largest = np.maximum(self._largest, size)
+            self._from_scratch()
+        elif (size < THIN * self._free).any():
+            self._from_features()
+        self._largest = np.maximum(self._largest, np.diag(self.K))
 
     def refresh(self) -> None:
         """As for every mode; K from scratch."""
         super().refresh()
-        self.K = self._kernel(np.arange(self.problem.network.width))
+        self._from_scratch()
+
+    def _from_scratch(self) -> None:
+        everyone = np.arange(self.problem.network.width)
+        self.K, self._free = self._kernel(everyone), self._squares(everyone)
         self._largest = np.diag(self.K).copy()
+        if (self._largest < THIN * self._free).any():
+            self._from_features()
+
+    def _from_features(self) -> None:
+        h = (self.problem.network.outer[:, None] * self.directions()).reshape(self.problem.samples, -1)
+        self.K = h @ h.T
+
+    def directions(self) -> Array:
+        """y_i phi'_ji P_j c_i as (n, m, r): a_j times it is the gradient of margin i with respect to neuron j."""
+        own = np.arange(self.problem.network.width)
+        factors = self.problem.y[:, None] * self.slopes.T
+        # Almost parallel normals make one projection inexact by their condition; two are as good as any.
+        return self.project(self.project(factors[:, :, None] * self.problem.span.C[:, None, :], own), own)
+
+    def _squares(self, neurons: NDArray[np.intp]) -> Array:
+        """The share of these neurons in free^2, (n,)."""
+        return np.asarray(np.diag(self._gram) * (self.problem.network.outer[neurons] ** 2 @ self.slopes[neurons] ** 2))
 
     def _kernel(self, neurons: NDArray[np.intp]) -> Array:
         """The share of these neurons in K, (n, n), symmetric."""

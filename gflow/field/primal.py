@@ -19,6 +19,7 @@ from gflow.field.tensors import TensorField
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -139,6 +140,15 @@ class PrimalBranch:
     def at_rest(self, y: Array) -> bool:
         """Only where no sample is live: other stationary points are left to the integrator."""
         return not self.live.any()
+
+    def cancels(self, y: Array, h: float) -> bool:
+        """The state holds the parameters themselves."""
+        return False
+
+    def reach(self, h: float) -> Array:
+        """As for the dual branch."""
+        push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
+        return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
     def fastest_rate(self, y: Array) -> None:
         """Not known without a Jacobian of all parameters."""

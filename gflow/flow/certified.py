@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.dual import DualBranch
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
@@ -41,7 +40,7 @@ class Watch:
         if _mark(before) == _mark(now):
             return False
         branch = segment.branch
-        assert isinstance(branch, DualBranch), "only modes with a kernel have a certificate"
+        assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
         side = branch.mode.side
         if self._limit is None or side.tobytes() != self._side:
             # A kernel from scratch: that of the branch has the rounding of all its turns.

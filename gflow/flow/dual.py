@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor
+from gflow.field.feature_branch import FeatureBranch, feature_floor
+from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
 from gflow.flow.engine import Engine, Maker, Stretch
 from gflow.flow.state import FlowState, Parameters
@@ -28,12 +30,12 @@ class DualCoordinates:
         assert isinstance(mode, DualMode)
         return float(np.abs(mode.K).sum(axis=0).max())
 
-    def branch(self, problem: Problem, stretch: Stretch) -> DualBranch:
-        """dc/dtau = q(p_0 + K c)."""
+    def branch(self, problem: Problem, stretch: Stretch) -> DualBranch | FeatureBranch:
+        """dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would cancel."""
         state, mode, tolerances = stretch.state, stretch.mode, stretch.tolerances
         assert isinstance(mode, DualMode)
         floor = error_floor(problem, mode, stretch.norms, state.p, stretch.log_rate, stretch.unit, tolerances)
-        return DualBranch(
+        dual = DualBranch(
             problem,
             mode,
             state.parameters.U,
@@ -45,10 +47,29 @@ class DualCoordinates:
             tolerances.rtol,
             float(np.linalg.norm(stretch.norms)),
         )
+        return _in_features(dual, stretch) if dual.cancels(dual.y0, state.h / stretch.unit) else dual
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
         """U at the masses y; the outer layer is fixed."""
         return Parameters(branch.weights(y), branch.problem.network.outer)
+
+
+def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
+    """The same field in the basis of the features."""
+    found, norms, U = factored(dual.mode), stretch.norms, dual.U
+    return FeatureBranch(
+        dual.problem,
+        dual.mode,
+        U,
+        dual.p,
+        dual.v,
+        dual.unit,
+        dual.live,
+        feature_floor(found, norms, dual.p, stretch.log_rate, dual.unit, stretch.tolerances),
+        dual.rtol,
+        float(np.sqrt(np.maximum(norms**2 - row_norms(U) ** 2, 0.0).sum())),
+        found,
+    )
 
 
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances, made: Maker = Engine) -> Engine:

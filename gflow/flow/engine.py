@@ -77,7 +77,6 @@ class Engine:
         self.problem, self.start_parameters = problem, start
         self._outside, self._tolerances, self._coordinates = outside, tolerances, coordinates
         self._norms_initial = self.weight_norms(start.U)
-        self._sample_norms = row_norms(problem.span.C)
         self._mode: Mode
 
     def start(self) -> tuple[FlowState, Notes]:
@@ -156,19 +155,10 @@ class Engine:
         norms = self.weight_norms(state.parameters.U)
         stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, stretch)
-        scale = self._norms_initial + norms + self._reach(branch, state.h)
+        scale = self._norms_initial + norms
+        if self.problem.network.curved:
+            scale = scale + branch.reach(state.h)
         return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol))
-
-    def _reach(self, branch: Branch, h: float) -> Array:
-        """How far each neuron moves in a step h at most while its push is what it is, (m,).
-
-        By its own slopes and masses: a bound by the largest of them is far too wide for a neuron with a tiny slope,
-        whose steps are long, and what is within rounding of that bound is no rounding of the weights.
-        """
-        if not self.problem.network.curved:
-            return np.zeros(self.problem.network.width)
-        push = np.abs(branch.push(branch.y0, np.arange(self.problem.network.width)))
-        return np.asarray(h * (push * self._mode.slopes) @ self._sample_norms)
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
         """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
@@ -180,6 +170,11 @@ class Engine:
     def inexact(self) -> NDArray[np.bool_]:
         """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
         return self._mode.inexact
+
+    @property
+    def dead(self) -> bool:
+        """Does no sample move anything?  Nothing moves then, exactly; elsewhere rest is known to float64 only."""
+        return not self._mode.live.any()
 
     def refresh(self) -> None:
         """Recompute what is kept of the mode from the sides alone, so that a state (with `inexact`)

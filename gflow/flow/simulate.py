@@ -182,7 +182,8 @@ def _stopped(segment: Segment, here: Cut, since: float, watch: Watch | None, acc
     """
     if watch is not None and watch.proved(segment, here.y, since, here.elapsed):
         return replace(here, certified=True)
-    if segment.branch.margin_rounding(here.y) > UNRESOLVED:
+    # What comes next is another branch from here, which starts with no masses, or which needs none.
+    if segment.branch.margin_rounding(here.y) > UNRESOLVED or segment.branch.cancels(here.y, here.h):
         return here
     spent = account.spent(here.steps)
     return replace(here, spent=spent) if spent else None
@@ -190,9 +191,9 @@ def _stopped(segment: Segment, here: Cut, since: float, watch: Watch | None, acc
 
 def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
-    state = at.state
+    state, known = at.state, "" if engine.dead else " to float64"
     if until.v_end is None:
-        said = f"stationary at {when(state)}: nothing moves, and the loss stays at log loss {state.log_loss:.6g}"
+        said = f"stationary at {when(state)}: nothing moves{known}, and the loss stays at log loss {state.log_loss:.6g}"
         yield Finish(Outcome.STATIONARY, said + at.notes.sentence(), state, at.steps)
         return
     at = _checkpoint(engine, at)
@@ -203,5 +204,5 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
         yield Row(replace(state, v=v), at, last=v == v_end)
     last = replace(state, v=v_end)
     cut = Cut(0.0, np.empty(0), 0.0, at.steps)
-    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}"
+    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}{known}"
     yield Finish(until.outcome, said + at.notes.sentence(), last, at.steps)

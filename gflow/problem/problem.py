@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gflow.problem.loss import Loss
 from gflow.problem.network import Network, class_margins
-from gflow.problem.span import Span, factor_span, row_norms
+from gflow.problem.span import Span, factor_span
 from gflow.problem.surfaces import Surfaces, group_surfaces
 
 Array = NDArray[np.float64]
@@ -53,10 +53,11 @@ class Problem:
         return np.asarray(U * coordinates[..., 0])
 
     def terms(self, U: Array) -> Array:
-        """The size of what is added up in z, (m, n): |w_j| |x_i|; z itself for the scalar network, one product each."""
-        if self.network.directions is not None:
-            return self.preactivations(U)
-        return np.asarray(row_norms(U)[:, None] * row_norms(self.span.C))
+        """The size of what is added up in z, (m, n), coordinate by coordinate."""
+        coordinates = np.abs(self.coordinates())
+        if self.network.directions is None:
+            return np.asarray(np.abs(U) @ coordinates.T)
+        return np.asarray(np.abs(U) * coordinates[..., 0])
 
     def margins(
         self, U: Array, pattern: NDArray[np.int8], outer: Array | None = None, output_bias: Array | None = None

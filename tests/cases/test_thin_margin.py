@@ -1,118 +1,89 @@
-"""Samples that are almost antipodal: K = C C^T shows no motion, the weights move for ever, and `verify` knows.
+"""Almost antipodal and almost parallel samples: K q cancels, and the flow goes on all the same.
 
-X = [[1, 1e-7], [-1, 1e-7]], y = (1, 1): the first inputs cancel, and the second drive both neurons at 1e-7 |x| per tau.
-The engine is made to rest wrongly here, whatever it decides by itself.
+On one pattern let K q_inf = kappa (1, ..., 1) with sum q_inf = 1, exact in rationals.  q_inf . p grows by kappa tau;
+with the exponential loss, once q has come to q_inf, p_i = -log(q_inf_i G) with 1 / G = 1 / G_0 + kappa t / n and
+log G_0 = H(q_inf) - q_inf . p_0.  The way there takes a tau of order 1, which changes 1 / G by a part of kappa only.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
 from gflow.field.dual import DualBranch
-from gflow.trajectory import Trajectory
-from gflow.verification.check import Check
-from gflow.verification.clock import at_rest
-from gflow.verification.material import Material
-from gflow.verification.motion import motion
-from gflow.verification.rest import velocity
-from gflow.verification.velocity import Field, weights_at
+from gflow.flow.stopping import log1p_of_log_time
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from tests.cases.runs import simulated
-from tests.verification.runs import changed, run
-from tests.verification.test_clock import LEAKY, RELU, come_to_rest, dead, given, no_outer
+from tests.flow.driver import flow, until_log_time
 
 Array = NDArray[np.float64]
+LOG_TIME = 200.0
 
 
-def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+def predicted(X: Array, y: Array, W: Array, a: Array, slope: float, v: float) -> Array:
+    """p (2,) of two samples at log(1 + t) = v on the pattern of W, the exponential loss."""
+    rows, start = [], []
+    for x, label in zip(X, y, strict=True):
+        row, p = [], Fraction(0)
+        for w, outer in zip(W, a, strict=True):
+            z = sum((Fraction(float(u)) * Fraction(float(c)) for u, c in zip(w, x, strict=True)), Fraction(0))
+            factor = Fraction(float(label * outer)) * (1 if z > 0 else Fraction(slope))
+            row += [factor * Fraction(float(c)) for c in x]
+            p += factor * z
+        rows.append(row)
+        start.append(float(p))
+    one, across, two = (
+        sum((u * w for u, w in zip(rows[i], rows[k], strict=True)), Fraction(0)) for i, k in ((0, 0), (0, 1), (1, 1))
+    )
+    total = one + two - 2 * across
+    q = np.array([float((two - across) / total), float((one - across) / total)])
+    kappa = float((one * two - across**2) / total)
+    assert (q > 0.0).all()
+    log_start = float(q @ np.array(start) + q @ np.log(q))  # log(1 / G_0)
+    return np.asarray(np.logaddexp(log_start, np.log(kappa / 2.0) + v) - np.log(q))
 
 
-def judged(trajectory: Trajectory) -> Check:
-    return motion(material(trajectory))
+def problem(X: Array, y: Array, a: Array, slope: float) -> Problem:
+    return Problem.of(X, y, Network(a, slope), LOSSES["exponential"])
 
 
-def resting(_: DualBranch, __: Array) -> bool:
-    """A wrong rest."""
-    return True
+def test_the_margins_grow_where_the_gram_matrix_cancels(tmp_path: Path) -> None:
+    """p = log(e^p_0 + g^2 t), g = 1e-7."""
+    run = simulated("thin-margin", tmp_path / "run", "record.times.count=3")
+    expected = np.logaddexp(1.5 * np.sqrt(2.0), 2.0 * np.log(1e-7) + LOG_TIME)
+    np.testing.assert_allclose(run.margins[-1], expected, atol=1e-7)
 
 
-def almost_antipodal(folder: Path, gap: float, kind: str = LEAKY) -> Trajectory:
-    X, W = np.array([[1.0, gap], [-1.0, gap]]), np.array([[0.0, 1.0 / gap], [0.0, 2.0 / gap]])
-    return given(folder, X, np.ones(2), W, np.ones(2), kind, "{log_time: 200}")
+@pytest.mark.parametrize("thin", [1e-7, 1e-10])
+@pytest.mark.parametrize("unit", [1.0, 1e-50, 1e50])
+def test_unequal_samples_of_any_size(thin: float, unit: float) -> None:
+    X, y = unit * np.array([[1.0, thin], [-1.5, 2.0 * thin]]), np.ones(2)
+    a, W = np.array([0.7, 0.3]), np.array([[0.0, 1.0], [0.0, 2.0]]) / (thin * unit)
+    # Inputs of size s make the flow s^2 times as fast; before that time has passed q is still on its way to q_inf.
+    end = LOG_TIME + max(0.0, -2.0 * np.log(unit))
+    found = flow(problem(X, y, a, 0.5), W, until_log_time(end))
+    assert not found.events
+    unscaled = predicted(X / unit, y, W * unit, a, 0.5, end + 2.0 * np.log(unit))
+    np.testing.assert_allclose(found.state.p, unscaled, atol=1e-6)
 
 
-def test_the_case_fails_where_it_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(DualBranch, "at_rest", resting)
-        rested = simulated("thin-margin", tmp_path)
-        check = judged(rested)
-    assert "nothing but the clock moved" in (rested.outcome_sentence or "")
-    assert check.verdict == "fail" and "at the last row nothing but the clock moves" in check.sentence
-    monkeypatch.setattr(DualBranch, "at_rest", lambda _, __: False)
-    check = judged(rested)  # by an engine that does not rest: the rows alone give it away
-    assert check.verdict == "fail" and check.value is not None and check.value > 1e5
+@pytest.mark.parametrize("thin", [1e-7, 1e-10])
+def test_almost_equal_samples_of_opposite_labels(thin: float) -> None:
+    X, y, a, W = np.array([[1.0, 0.0], [1.0, thin]]), np.array([1.0, -1.0]), np.ones(1), np.array([[1.0, 0.3]])
+    found = flow(problem(X, y, a, 1.0), W, until_log_time(LOG_TIME))
+    p = predicted(X, y, W, a, 1.0, log1p_of_log_time(LOG_TIME))
+    np.testing.assert_allclose(found.state.p, p, atol=1e-6)
 
 
-@pytest.mark.parametrize("gap", [1e-3, 1e-8, 1e-10])
-def test_siblings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gap: float) -> None:
-    monkeypatch.setattr(DualBranch, "at_rest", resting)
-    assert judged(almost_antipodal(tmp_path, gap)).verdict == "fail"
-
-
-@pytest.mark.parametrize("made", [dead, come_to_rest, no_outer])
-def test_a_true_rest_passes(tmp_path: Path, made: Any) -> None:  # Any: a function of a folder
-    trajectory = made(tmp_path)
-    assert "nothing but the clock" in (trajectory.outcome_sentence or "") or trajectory.tau[-1] > 0.0
-    check = judged(trajectory)
-    assert check.verdict == "pass", check
-
-
-def test_a_zero_start_on_symmetric_data_is_at_rest(tmp_path: Path) -> None:
-    """x, -x with one label each: the two pulls on a linear neuron at 0 cancel exactly."""
-    X = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
-    trajectory = given(tmp_path, X, np.ones(2), np.zeros((2, 3)), np.ones(2), "{kind: linear}", "{time: 20}")
-    assert judged(trajectory).verdict == "pass" and not trajectory.read("inner", trajectory.n_rows - 1).any()
-
-
-def test_rows_that_stand_still_fail(tmp_path: Path) -> None:
-    """A right run, its later rows made equal to an earlier one: the engine has no part in that."""
-    clean = run(tmp_path / "clean", log_time=2.0)
-    assert judged(clean).verdict == "pass"
-
-    def change(file: Any) -> None:  # Any: an open h5py.File
-        for name in ("inner", "margins", "log_loss", "pattern"):
-            file[name][20:] = np.broadcast_to(file[name][20], file[name][20:].shape)
-
-    check = judged(changed(clean, tmp_path / "changed", change))
-    assert check.verdict == "fail" and check.value is not None and check.value > 1e6
-
-
-def test_the_velocity_is_that_of_rational_arithmetic(tmp_path: Path) -> None:
-    """To 1e-15 of itself although its terms are 1e10 times larger; and `at_rest` agrees that it moves."""
-    at = material(almost_antipodal(tmp_path, 1e-10))
-    row, field = at.snapshot(0), Field(at.problem)
-    side = np.sign(row.pattern[:, at.problem.surfaces.first_sample])
-    field.take(side)
-    seen = velocity(field, weights_at(row), at.weights(row.U))
-    forces = seen.motion.forces.slopes[0] * seen.motion.forces.push[0]
-    for j in range(2):
-        for c in range(2):
-            exact = sum(Fraction(float(forces[j, i])) * Fraction(float(at.problem.X[i, c])) for i in range(2))
-            assert seen.W[j, c] == pytest.approx(float(exact), rel=1e-15, abs=0.0)
-    assert seen.excess > 1e3 and not at_rest(at, field, side, weights_at(row))
-    moved = field.at(weights_at(row), field.live).rates[0]  # what K shows of it is below rounding
-    assert np.abs(moved).max() < 64.0 * np.finfo(float).eps * seen.reach.max()
-
-
-def test_a_relu_neuron_that_only_slides_is_at_rest(tmp_path: Path) -> None:
-    """Both labels at one point, pulled to the kink from the one side: held there by a share, for ever."""
-    X, W = np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 1.0, 0.0]])
-    check = judged(given(tmp_path, X, np.array([-1.0]), W, np.ones(1), RELU, "{log_time: 30}"))
-    assert check.verdict == "pass", check
+def test_masses_alone_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: without a look at the features the run rests at its start."""
+    monkeypatch.setattr(DualBranch, "_settled", lambda self, y, q: True)
+    X, W = np.array([[1.0, 1e-7], [-1.0, 1e-7]]), np.array([[0.0, 1e7]])
+    found = flow(problem(X, np.ones(2), np.ones(1), 0.5), W, until_log_time(LOG_TIME))
+    assert "nothing but the clock moved after t = 0 to float64" in found.finish.sentence

@@ -1,0 +1,59 @@
+"""The features of the margins on one mode in a basis of what they span: what K holds, without its cancellation.
+
+Margin i is affine in the weights on a mode, with the gradient h_ji = y_i a_j phi'_ji P_j c_i.  An entry of K carries
+a rounding of |h_i| |h_k|, so that K q is lost where the features cancel (almost antipodal or parallel samples); what
+is made of the features themselves carries a rounding of |h_i| only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.field.clarke import ROUNDING
+from gflow.field.mode import DualMode
+from gflow.problem.span import row_norms
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; k: rank to float64."""
+
+    lift: Array
+    basis: Array
+    H: Array
+
+    @property
+    def rank(self) -> int:
+        return int(self.lift.shape[0])
+
+
+def factored(mode: DualMode) -> Features:
+    """Gaussian elimination of the features from each other, with complete pivoting in units of each coordinate.
+
+    Where two samples almost cancel, their difference is formed once, in each coordinate of each neuron, by the same
+    operations for all neurons that see them alike: its rounding is one of the samples, and small coordinates keep
+    their digits.  An orthogonal basis would be rounded for each neuron on its own, and move them apart.
+    """
+    directions, lengths = mode.directions(), row_norms(mode.problem.span.C)
+    n, m, r = directions.shape
+    outer = mode.problem.network.outer
+    left = (directions * (outer != 0.0)[:, None]).reshape(n, m * r).T / lengths
+    # What projections leave of a sample at rounding of it is nothing; so it is where elimination does.
+    units = np.maximum(np.abs(left).max(axis=1, initial=0.0), ROUNDING)[:, None]
+    basis, lift = [], []
+    for _ in range(min(left.shape)):
+        row, column = np.unravel_index(np.argmax(np.abs(left) / units), left.shape)
+        if abs(left[row, column]) <= ROUNDING * units[row, 0]:
+            break
+        basis.append(left[:, column].copy())
+        lift.append(left[row] / left[row, column])
+        left -= np.outer(basis[-1], lift[-1])
+    largest = float(lengths.max())
+    vectors = largest * outer[:, None, None] * np.reshape(basis, (len(basis), m, r)).transpose(1, 2, 0)
+    H = (outer[:, None] * directions).reshape(n, m * r) @ vectors.reshape(m * r, len(basis))
+    return Features(np.reshape(lift, (len(lift), n)) * (lengths / largest), vectors, H)
