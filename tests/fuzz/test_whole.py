@@ -12,7 +12,7 @@ import pytest
 from tests.fuzz.whole import Judged, drawn_whole, judged
 from tests.reference.frozen_mode import FrozenMode
 
-SAMPLE = (0, 1, 2, 3, 4, 5)
+SAMPLE = (2, 3, 13, 14, 23, 30)
 
 
 def judge_all(seeds: Iterable[int]) -> tuple[list[Judged], list[str]]:
@@ -54,12 +54,20 @@ MODE = FrozenMode(
 def test_the_reference_on_a_mode_in_closed_form() -> None:
     """K = 1: the margins are 1 and 1/2, tend to each other, and grow by 1/2 a unit of tau; features e_1 and e_2."""
     assert MODE.hull_distance() == pytest.approx(np.sqrt(0.5), rel=1e-14)
-    c, q = MODE.followed(1000.0)
-    assert q[-1] == pytest.approx([0.5, 0.5], abs=1e-6) and c[-1].sum() == pytest.approx(4000.0, rel=1e-9)
+    c, log_g = MODE.followed(1000.0)
+    p = np.array([1.0, 0.5]) + c[-1]
+    assert log_g[-1] == pytest.approx(-p, rel=1e-12)
+    assert MODE.dual(p) == pytest.approx([0.5, 0.5], abs=1e-6) and c[-1].sum() == pytest.approx(4000.0, rel=1e-9)
     # p_i = log(e^{p_i(0)} + s) with one s for both.
     s = np.exp(1.0 + c[5, 0]) - np.exp(1.0), np.exp(0.5 + c[5, 1]) - np.exp(0.5)
     assert s[0] == pytest.approx(s[1], rel=1e-5)
-    assert MODE.first_departure(c, q) == ""
+    assert MODE.first_departure(c, log_g) == ""
+
+
+def test_a_sample_on_which_no_neuron_is_active_stays_as_it_is() -> None:
+    dead = replace(MODE, pattern=np.array([[1, -1], [-1, -1]], np.int8), W=np.array([[1.0, -0.5], [-1.0, -2.0]]))
+    assert list(dead.live) == [True, False] and dead.hull_distance() == pytest.approx(1.0)
+    assert list(dead.dual(np.array([7.0, 0.0]))) == [1.0, 0.0]
 
 
 def test_the_reference_sees_what_departs() -> None:
@@ -68,10 +76,10 @@ def test_the_reference_sees_what_departs() -> None:
     turning = replace(MODE, X=X, W=np.array([[1.0, 2.2], [0.0, -1.0]]), pattern=np.array([[1, 1], [-1, -1]], np.int8))
     assert turning.W[0] @ X[1] > 0.0
     c = np.array([[0.0, 0.0], [3.0, 0.0]])
-    assert "neuron 0 sample 1" in turning.first_departure(c, np.full((2, 2), 0.5))
+    assert "neuron 0 sample 1" in turning.first_departure(c, np.zeros((2, 2)))
     on_kink = replace(MODE, W=np.array([[1.0, 0.0], [-1.0, -2.0]]), pattern=np.array([[1, 0], [-1, -1]], np.int8))
-    assert on_kink.force_left(0, np.array([0.5, 0.5])) == 0.0  # slope 0 holds it
+    assert on_kink.force_left(0, np.zeros(2)) == 0.0  # slope 0 holds it
     pushed = replace(on_kink, X=np.array([[1.0, 1.0], [0.0, 1.0]]), W=np.array([[1.0, 0.0], [-1.0, -2.0]]))
-    assert pushed.force_left(0, np.array([0.5, 0.5])) > 0.1
+    assert pushed.force_left(0, np.zeros(2)) > 0.1
     held = replace(pushed, y=np.array([1.0, -1.0]))
-    assert held.force_left(0, np.array([0.4, 0.6])) < 1e-9
+    assert held.force_left(0, np.log([0.4, 0.6])) < 1e-9

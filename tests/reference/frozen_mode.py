@@ -6,11 +6,14 @@ neuron slides on the kink of a sample.  In a mode the margins are linear: with f
     h_i[j] = a_j y_i phi'_ji P_j x_i,   P_j away from the samples on which neuron j slides (and phi' = 0 there),
 
 the masses c (n,) of the samples follow dc/dtau = q, q = softmax of log(-l'(p)), p = p_0 + K c, K = H H^T.
+Samples whose features are 0, on which no neuron is active, keep their margins: q = 0 there, and the limit is that of
+the others; but they pull on a neuron that slides on them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -34,7 +37,7 @@ class FrozenMode:
     pattern: NDArray[np.int8]
     loss: str
 
-    @property
+    @cached_property
     def features(self) -> Array:
         """H (n, m, d)."""
         slopes = np.where(self.pattern > 0, 1.0, self.slope) * (self.pattern != 0)
@@ -44,6 +47,12 @@ class FrozenMode:
             H[:, j] = (self.a[j] * self.y * slopes[j])[:, None] * ((self.X @ away) @ away.T)
         return H
 
+    @cached_property
+    def live(self) -> NDArray[np.bool_]:
+        """(n,): does any neuron move with this sample?"""
+        sizes = np.linalg.norm(self.features, axis=(1, 2))
+        return np.asarray(sizes > 1e-9 * np.abs(self.a).max() * np.linalg.norm(self.X, axis=1))
+
     def margins(self, W: Array) -> Array:
         z = W @ self.X.T
         slopes = np.where(self.pattern > 0, 1.0, self.slope) * (self.pattern != 0)
@@ -51,18 +60,22 @@ class FrozenMode:
 
     def dual(self, p: Array) -> Array:
         """q (n,), positive, sum 1."""
-        log_g = -p if self.loss == "exponential" else -np.logaddexp(0.0, p)
+        log_g = np.where(self.live, self.log_pulls(p), -np.inf)
         q = np.exp(log_g - log_g.max())
         return np.asarray(q / q.sum())
 
+    def log_pulls(self, p: Array) -> Array:
+        """log(-l'(p)) (n,), of all samples."""
+        return np.asarray(-p if self.loss == "exponential" else -np.logaddexp(0.0, p))
+
     def followed(self, least_margin: float, rows: int = 40) -> tuple[Array, Array]:
-        """Masses (T, n) and dual variables (T, n) until the least margin is this large, at times that grow evenly in
+        """Masses (T, n) and log(-l') (T, n) until the least margin is this large, at times that grow evenly in
         logarithm.  The mode must have positive margins in the end.
         """
         H = self.features.reshape(self.y.size, -1)
         K, p_0 = H @ H.T, self.margins(self.W)
         kappa = self.hull_distance() ** 2
-        end = 2.0 * (least_margin + max(-float(p_0.min()), 0.0)) / kappa
+        end = 2.0 * (least_margin + max(-float(p_0[self.live].min()), 0.0)) / kappa
         found = solve_ivp(
             lambda _, c: self.dual(p_0 + K @ c),
             (0.0, end),
@@ -74,18 +87,19 @@ class FrozenMode:
         )
         if found.status != 0:
             raise ArithmeticError(found.message)
-        return found.y.T, np.array([self.dual(p_0 + K @ c) for c in found.y.T])
+        return found.y.T, np.array([self.log_pulls(p_0 + K @ c) for c in found.y.T])
 
     def hull_distance(self) -> float:
-        """The norm of the point nearest to 0 of the convex hull of the features: the margin of their best unit vector.
+        """The norm of the point nearest to 0 of the convex hull of the live features: the margin of their best unit
+        vector.
 
         Over all subsets: the nearest point of the affine hull of each that lies inside the subset's convex hull.
         """
-        H = self.features.reshape(self.y.size, -1)
-        size = float(np.linalg.norm(H, axis=1).max())
+        H = self.features.reshape(self.y.size, -1)[self.live]
+        size = float(np.linalg.norm(H, axis=1).max(initial=0.0))
         nearest = np.inf
-        for count in range(1, self.y.size + 1):
-            for subset in combinations(range(self.y.size), count):
+        for count in range(1, len(H) + 1):
+            for subset in combinations(range(len(H)), count):
                 rows = H[list(subset)] / size
                 first, steps = rows[0], (rows[1:] - rows[0]).T
                 share = np.linalg.lstsq(steps, -first, rcond=1e-12)[0] if count > 1 else np.empty(0)
@@ -94,16 +108,16 @@ class FrozenMode:
                     nearest = min(nearest, float(np.linalg.norm(first + steps @ share)))
         return nearest * size
 
-    def first_departure(self, c: Array, q: Array) -> str:
+    def first_departure(self, c: Array, log_g: Array) -> str:
         """What keeps the pattern from being that of the flow somewhere on this way, else empty.
 
-        c, q (T, n), as `followed` gives them.  Preactivations must keep their side, and where a neuron slides there
+        c, log_g (T, n), as `followed` gives them.  Preactivations must keep their side, and where a neuron slides there
         must be slopes in [slope, 1] with which its velocity stays on the kinks.
         """
         H = self.features
         z_0 = self.W @ self.X.T
         rates = np.einsum("kjd,id->kji", H, self.X)
-        for mass, dual in zip(c, q, strict=True):
+        for mass, pulls in zip(c, log_g, strict=True):
             z = z_0 + np.einsum("k,kji->ji", mass, rates)
             size = np.abs(z_0).max() + np.einsum("k,kji->ji", mass, np.abs(rates))
             turned = np.argwhere(z * self.pattern < -1e-7 * size)
@@ -111,16 +125,18 @@ class FrozenMode:
                 j, i = turned[0]
                 return f"neuron {j} sample {i}: z = {z[j, i]:.3g} of {size[j, i]:.3g}, side {self.pattern[j, i]}"
             for j in np.flatnonzero((self.pattern == 0).any(axis=1)):
-                left = self.force_left(int(j), dual)
+                left = self.force_left(int(j), pulls)
                 if left > 1e-6:
                     return f"neuron {j} leaves its kinks: force {left:.3g} is not held"
         return ""
 
-    def force_left(self, j: int, q: Array) -> float:
+    def force_left(self, j: int, log_g: Array) -> float:
         """How much of the force on neuron j towards its kinks no slopes in [slope, 1] can hold, as a share of all."""
         on = self.pattern[j] == 0
         slopes = np.where(self.pattern[j] > 0, 1.0, self.slope)
-        pulls = (q * self.y * self.a[j])[:, None] * self.X
+        felt = on | (slopes > 0.0)
+        g = np.where(felt, np.exp(np.minimum(log_g - log_g[felt].max(), 0.0)), 0.0)
+        pulls = (g * self.y * self.a[j])[:, None] * self.X
         rest = (pulls * slopes[:, None])[~on].sum(axis=0)
         normals = self.X[on] / np.linalg.norm(self.X[on], axis=1, keepdims=True)
         size = float(np.linalg.norm(pulls, axis=1).sum())
