@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from gflow.field.clarke import box_least_norm
-from gflow.field.hull import cells, independent, sides_after
+from gflow.field.faces import sides_after
+from gflow.field.hull import cells, independent
 from gflow.field.kink import Kink, settle
 
 Array = NDArray[np.float64]

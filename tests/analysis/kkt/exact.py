@@ -16,7 +16,7 @@ KINDS = ("hypercube", "grid", "repeated", "scaled")
 
 
 def made(seed: int) -> tuple[Problem, Array, NDArray[np.int8], Array] | None:
-    """theta = sum_i lambda_i h_i from a chosen mode, lambda and slopes: problem, U, pattern, lambda; None where U = 0."""
+    """theta = sum_i lambda_i h_i from a chosen mode: problem, U, pattern, lambda; None where U = 0."""
     rng = np.random.default_rng(seed)
     d, m, n = (int(rng.integers(1, most)) for most in (4, 9, 13))
     X = rng.integers(-2, 3, (n, d)).astype(float)
@@ -37,8 +37,10 @@ def made(seed: int) -> tuple[Problem, Array, NDArray[np.int8], Array] | None:
     multipliers = rng.integers(0, 4, n) / 4.0 * 10.0 ** rng.uniform(-6.0, 6.0)
     inside = slope + (1.0 - slope) * rng.choice([0.0, 0.25, 0.5, 1.0], pattern.shape)
     slopes = np.where(pattern > 0, 1.0, np.where(pattern < 0, slope, inside))
-    U = (outer[:, None] * slopes * (y * multipliers)) @ problem.span.C
-    return (problem, U, pattern, multipliers) if U.any() else None
+    weights = outer[:, None] * slopes * (y * multipliers)
+    U, terms = weights @ problem.span.C, np.abs(weights) @ np.abs(problem.span.C)
+    # Where all terms cancel, what is left is rounding and no point that was made.
+    return (problem, U, pattern, multipliers) if np.abs(U).max() > 1e-6 * terms.max() else None
 
 
 def tied(problem: Problem, U: Array, pattern: NDArray[np.int8]) -> Gradients:
