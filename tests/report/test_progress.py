@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from gflow.analysis.progress import AnalysisProgress
 from gflow.report import ProgressPrinter
-from gflow.report.progress import bar, progress_line
+from gflow.report.progress import AnalysisPrinter, bar, progress_line
 from gflow.trajectory import Progress, Target
 
 LATE = Progress(
@@ -136,3 +137,14 @@ def test_closing_without_a_line_writes_nothing() -> None:
     stream = io.StringIO()
     ProgressPrinter(stream, is_terminal=True, clock=Clock()).close()
     assert stream.getvalue() == ""
+
+
+def test_the_line_of_an_analysis() -> None:
+    """Without a bar, for nobody knows how many of the steps it takes."""
+    stream = io.StringIO()
+    with AnalysisPrinter(stream, is_terminal=True, clock=iter([0.0, 1.0, 2.0, 3.0]).__next__, width=200) as printer:
+        printer(AnalysisProgress("the way ahead", 0.0, 1, 10_000))
+        printer(AnalysisProgress("the way ahead", 840_000.0, 1842, 10_000))
+    shown = stream.getvalue().split("\r")
+    assert shown[1].strip() == "analyze: the way ahead: t = 0, step 1 of at most 10000"
+    assert shown[2].strip() == "analyze: the way ahead: log t 8.4e+05, step 1842 of at most 10000"
