@@ -117,7 +117,8 @@ def _summary(prospect: Prospect, changed: float | None, subject: Subject) -> str
     since = "it never changed" if changed is None else f"its last change was at {time_text(changed)}"
     here = time_text(subject.last.v)
     if finding.proved and subject.way.stable:
-        return f"the pattern is proved to stay as it is for ever from {here} on; {since}"
+        seen = f"; the way there is stable: {subject.way.seen}" if subject.way.seen else ""
+        return f"the pattern is proved to stay as it is for ever from {here} on; {since}{seen}"
     if finding.proved:
         return (
             f"proved for {subject.way.whose} from the computed state at {here}: its pattern stays as it is for ever; "

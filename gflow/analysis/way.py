@@ -65,10 +65,12 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Way:
     """reasons: why the way is not known to be stable, in words; none where it is.  held: pairs that are held on a kink
-    that pushes at its end: what is proved there is about the solution of the policy, not about all of them."""
+    that pushes at its end: what is proved there is about the solution of the policy, not about all of them.  seen: what
+    shows that it is stable, in words; empty where it is not, or where nothing could part the flow."""
 
     reasons: tuple[str, ...] = ()
     held: int = 0
+    seen: str = ""
 
     @property
     def stable(self) -> bool:
@@ -91,8 +93,13 @@ def way_of(problem: Problem, taken: Taken, tell: Tell = untold) -> Way:
     if not problem.network.curved:
         return Way()  # one mode for ever, and a smooth flow in it
     held = repelling(problem, taken.side, taken.p)
-    choices = tuple(_choices(problem, taken.notes, held))
-    return Way(choices or tuple(_departures(problem, taken, tell)), len(held))
+    reasons = tuple(_choices(problem, taken.notes, held)) or tuple(_departures(problem, taken, tell))
+    return Way(reasons, len(held), "" if reasons else _seen(problem, taken))
+
+
+def _seen(problem: Problem, taken: Taken) -> str:
+    names = [name for name, *_ in _again(problem, taken)]
+    return f"the flow, followed again {names[-1]} and {names[0]} to either side, comes to the same pattern"
 
 
 def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[str]:
