@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import gflow
 from gflow.analysis.claims.claim import Claim
 from gflow.analysis.subject import Subject
+from gflow.analysis.way import Way
 from gflow.limit.point import LimitPoint
 from gflow.scenario import parse_scenario
 
@@ -49,6 +50,7 @@ def closed_form(subject: Subject) -> LimitPoint:
 def ending_at(subject: Subject, point: LimitPoint | None) -> Subject:
     """The same run with this limit, proved."""
     other = Subject(subject.trajectory, subject.problem)
+    other.__dict__["way"] = Way()
     other.__dict__["prospect"] = SimpleNamespace(limit=point, standing="none" if point is None else "proved")
     return other
 
