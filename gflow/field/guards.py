@@ -188,7 +188,8 @@ class Guards:
             return mode.drift(pushes[None], own)[0] + to_minus @ normals, jump
 
         (drift, jump), (drift_rate, jump_rate) = local(push), local(push_rate)
-        active = mode.slopes[j] != 0.0
+        # Samples on these surfaces are terms of drift and jump too, on one branch or on both.
+        active = (mode.slopes[j] != 0.0) | np.isin(self.branch.problem.surfaces.of_sample, surfaces)
         size, size_rate = (ROUNDING * self._largest * float(np.abs(p[active]).sum()) for p in (push, push_rate))
         # Margins move by about 1 per unit, by terms that may cancel: rates of pushes are known no better than pushes.
         size_rate += size
