@@ -103,16 +103,11 @@ class DualBranch:
         """y_i q_i, the same for every neuron, (..., n + 1) -> (..., k, n)."""
         return pulls(self.problem, self.dual(y), neurons)
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (k, n) and d push / dtau at a state."""
-        return self.push(y, neurons), pushes(self.problem, self._dual_rate(y), neurons)
-
-    def _dual_rate(self, y: Array) -> Array:
-        """dq/dtau (n,), also of samples that are not live (whose q changes as the total of the others does)."""
-        p = self.margins(y)
-        q, _ = dual_variables(self.problem.loss, p, self.live)
-        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.mode.K @ (self.live * q)))
-        return np.asarray(q * (log_rate - (self.live * q) @ log_rate))
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (k, n), d push / dtau at a state, and the size of its terms."""
+        moved = self.live * self.dual(y)
+        rates, terms = self.unit * (self.mode.K @ moved), self.unit * (np.abs(self.mode.K) @ moved)
+        return pushes_and_rates(self.problem, self.margins(y), self.live, rates, terms, neurons)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array]:
         """|dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, and with sum_i |c_i| dc_i where P_j is not the identity."""
@@ -225,6 +220,22 @@ def pulls(problem: Problem, q: Array, neurons: Index) -> Array:
     """y_i q_i, the same for every neuron, (..., n) -> (..., k, n)."""
     pull = (problem.y * q)[..., None, :]
     return np.broadcast_to(pull, (*pull.shape[:-2], neurons.size, pull.shape[-1]))
+
+
+def pushes_and_rates(
+    problem: Problem, p: Array, live: NDArray[np.bool_], rates: Array, terms: Array, neurons: Index
+) -> tuple[Array, Array, Array]:
+    """As `Branch.push_and_rate`, all (k, n), from margins p, their rates and the size of what is added up in those (n,).
+
+    Samples that are not live count too: their q changes as the total of the others does.
+    """
+    q, _ = dual_variables(problem.loss, p, live)
+    steepness = problem.loss.log_slope_rate(p)
+    log_rate, log_terms = steepness * rates, np.abs(steepness) * terms
+    moved = live * q
+    q_rate, q_terms = q * (log_rate - moved @ log_rate), q * (log_terms + moved @ log_terms)
+    size = np.abs(pushes(problem, q_terms, neurons))
+    return pushes(problem, q, neurons), pushes(problem, q_rate, neurons), size
 
 
 def largest_rate(jacobian: Array) -> float:

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
-from gflow.field.dual import EPS, clock_scale, largest_rate, margin_floor, margin_rounding, pulls, pushes
+from gflow.field.dual import (
+    EPS,
+    clock_scale,
+    largest_rate,
+    margin_floor,
+    margin_rounding,
+    pulls,
+    pushes,
+    pushes_and_rates,
+)
 from gflow.field.features import Features
 from gflow.field.mode import DualMode
 from gflow.ode.step import DenseStep, System
@@ -99,14 +108,12 @@ class FeatureBranch:
         """y_i q_i, the same for every neuron, (..., k + 1) -> (..., j, n)."""
         return pulls(self.problem, self.dual(y), neurons)
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (j, n) and d push / dtau at a state."""
-        p = self.margins(y)
-        q, _ = dual_variables(self.problem.loss, p, self.live)
-        moved = self.live * q
-        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.features.H @ (self.features.lift @ moved)))
-        q_rate = np.asarray(q * (log_rate - moved @ log_rate))
-        return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons)
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (j, n), d push / dtau at a state, and the size of its terms."""
+        p, H, lift = self.margins(y), self.features.H, self.features.lift
+        moved, _ = self._dual(p)
+        rates, terms = self.unit * (H @ (lift @ moved)), self.unit * (np.abs(H) @ (np.abs(lift) @ moved))
+        return pushes_and_rates(self.problem, p, self.live, rates, terms, neurons)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> None:
         """Looking at the weights is as cheap as any bound."""
