@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.mode import Mode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.problem import Problem
 
@@ -64,6 +65,10 @@ class Branch(Protocol):
 
     @property
     def system(self) -> System: ...
+
+    @property
+    def axes(self) -> Axes | None:
+        """On which axes errors are judged; None: component by component, by the scale of the system."""
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U (..., k, r) of these neurons (default: all), linear in y (..., p)."""

@@ -11,10 +11,12 @@ from math import log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.axes import margin_axes, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
 from gflow.field.mode import DualMode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -45,6 +47,7 @@ class DualBranch:
     floor: Array  # (n + 1,) error scale of y, see `error_floor`
     rtol: float
     norm: float  # |W|_F with all inputs
+    weight_floor: float  # see `weight_floor`
 
     @property
     def y0(self) -> Array:
@@ -90,6 +93,17 @@ class DualBranch:
         scale = np.maximum(self.floor, 1e2 * EPS * np.abs(y))
         scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
+
+    @property
+    def axes(self) -> Axes | None:
+        """Where samples differ greatly in size, those of `margin_axes`."""
+        if not unlike(self.problem):
+            return None
+        return margin_axes(self.unit * self.mode.K, self._weight_floor, margin_floor(self.p, self.rtol), lambda y: float(self.scale(y)[-1]))
+
+    def _weight_floor(self, size: Array) -> Array:
+        """What coordinates made of masses by columns of `size` (n, k) may be off for the weights, (k,)."""
+        return np.asarray(self.weight_floor / (self.unit * (row_norms(self.problem.span.C) @ size)))
 
     def dual(self, y: Array) -> Array:
         """q at one or several states, (..., n + 1) -> (..., n)."""
@@ -279,10 +293,7 @@ def error_floor(
     v: rtol times the v that passes while margins move by about 1 (at most 1), so that flows that happen at tiny t are
     resolved too; dv / dtau = e^log_rate.
     """
-    a = np.abs(problem.network.outer)
-    allowed = tolerances.atol + tolerances.rtol * weight_norms
-    moving = a > 0.0
-    weight = float((allowed[moving] / a[moving]).min()) if moving.any() else np.inf
+    weight = weight_floor(problem, weight_norms, tolerances)
     margin = margin_floor(p, tolerances.rtol)
     coupling = np.abs(mode.K).sum(axis=0)
     coupling = np.where(coupling > 0.0, coupling, np.finfo(float).tiny)
@@ -290,6 +301,14 @@ def error_floor(
         masses = np.minimum(weight / row_norms(problem.span.C), margin / coupling) / unit
     passing = float(np.exp(np.clip(log_rate + np.log(unit), -500.0, 0.0)))
     return np.append(np.clip(masses, 1e-150, 1e150), tolerances.rtol * passing)
+
+
+def weight_floor(problem: Problem, weight_norms: Array, tolerances: Tolerances) -> float:
+    """What sum_i |c_i| c_i of masses may be off for the weights: the worst neuron counts."""
+    a = np.abs(problem.network.outer)
+    allowed = tolerances.atol + tolerances.rtol * weight_norms
+    moving = a > 0.0
+    return float((allowed[moving] / a[moving]).min()) if moving.any() else np.inf
 
 
 def margin_floor(p: Array, rtol: float) -> float:

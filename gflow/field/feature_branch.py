@@ -12,6 +12,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.axes import margin_axes, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
@@ -27,6 +28,7 @@ from gflow.field.dual import (
 )
 from gflow.field.features import Features
 from gflow.field.mode import DualMode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -53,6 +55,7 @@ class FeatureBranch:
     rtol: float
     outside: float  # |W| outside the span of the samples
     features: Features
+    allowed: Array  # (m,) what each neuron may be off
 
     @property
     def y0(self) -> Array:
@@ -95,6 +98,19 @@ class FeatureBranch:
         scale = np.maximum(self.floor, 1e2 * EPS * np.abs(y))
         scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
+
+    @property
+    def axes(self) -> Axes | None:
+        """Where samples differ greatly in size, those of `margin_axes`."""
+        if not unlike(self.problem):
+            return None
+        return margin_axes(self.unit * self.features.H, self._weight_floor, margin_floor(self.p, self.rtol), lambda y: float(self.scale(y)[-1]))
+
+    def _weight_floor(self, size: Array) -> Array:
+        """What coordinates made of u by columns of `size` (k, k) may be off for the weights, (k,)."""
+        reach = self.unit * np.linalg.norm(self.features.basis, axis=1) @ size
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.asarray((self.allowed[:, None] / reach).min(axis=0, initial=np.inf))
 
     def dual(self, y: Array) -> Array:
         """q at one or several states, (..., k + 1) -> (..., n)."""

@@ -85,6 +85,11 @@ class PrimalBranch:
 
         return scale
 
+    @property
+    def axes(self) -> None:
+        """Parameters are judged one by one."""
+        return None
+
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., p) -> (..., k, r)."""
         m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
