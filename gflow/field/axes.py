@@ -30,19 +30,25 @@ def unlike(problem: Problem) -> bool:
     return bool(sizes.max() > UNLIKE * sizes.min())
 
 
+def resolved_margins(problem: Problem, U: Array, floor: float) -> Array:
+    """What margins (n,) may be off: `floor`, or ten times what float64 leaves open of the sums that they are."""
+    terms = row_norms(problem.span.C) * float(np.abs(problem.network.outer) @ row_norms(U))
+    return np.maximum(floor, 10.0 * EPS * terms)
+
+
 def margin_axes(
-    moved: Array, weight: Callable[[Array], Array], margin: float, clock: Callable[[Array], float]
+    moved: Array, weight: Callable[[Array], Array], margins: Array, clock: Callable[[Array], float]
 ) -> Axes:
     """Axes of a state (y, v) whose margins move by moved @ y, moved (n, k).
 
-    weight: of |Q| (k, k), what each coordinate of z = Q^T y may be off for the weights, (k,); margin: what margins may
-    be off; clock: the error scale of v at a state.
+    weight: of |Q| (k, k), what each coordinate of z = Q^T y may be off for the weights, (k,); margins (n,): what they
+    may be off; clock: the error scale of v at a state.
     """
-    Q, R, _ = qr(moved.T, pivoting=True)
+    Q, R, order = qr(moved.T, pivoting=True)
     size, coupling = np.abs(Q), np.zeros(Q.shape[0])
-    coupling[: R.shape[0]] = np.abs(R).sum(axis=1)
+    coupling[: R.shape[0]] = (np.abs(R) / margins[order]).sum(axis=1)
     with np.errstate(divide="ignore", over="ignore"):
-        floor = np.clip(np.minimum(weight(size), margin / coupling), 1e-150, 1e150)
+        floor = np.clip(np.minimum(weight(size), 1.0 / coupling), 1e-150, 1e150)
 
     def scale(y: Array) -> Array:
         return np.append(np.maximum(floor, 1e2 * EPS * (np.abs(y[:-1]) @ size)), clock(y))

@@ -12,7 +12,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.axes import margin_axes, unlike
+from gflow.field.axes import margin_axes, resolved_margins, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
@@ -104,7 +104,8 @@ class FeatureBranch:
         """Where samples differ greatly in size, those of `margin_axes`."""
         if not unlike(self.problem):
             return None
-        return margin_axes(self.unit * self.features.H, self._weight_floor, margin_floor(self.p, self.rtol), lambda y: float(self.scale(y)[-1]))
+        margins = resolved_margins(self.problem, self.U, margin_floor(self.p, self.rtol))
+        return margin_axes(self.unit * self.features.H, self._weight_floor, margins, lambda y: float(self.scale(y)[-1]))
 
     def _weight_floor(self, size: Array) -> Array:
         """What coordinates made of u by columns of `size` (k, k) may be off for the weights, (k,)."""
