@@ -240,7 +240,7 @@ def pulls(problem: Problem, q: Array, neurons: Index) -> Array:
 def pushes_and_rates(
     problem: Problem, p: Array, live: NDArray[np.bool_], rates: Array, terms: Array, neurons: Index
 ) -> tuple[Array, Array, Array]:
-    """As `Branch.push_and_rate`, all (k, n), from margins p, their rates and the size of what is added up in those (n,).
+    """As `Branch.push_and_rate`, (k, n), from margins p, their rates and the size of what is added up in those (n,).
 
     Samples that are not live count too: their q changes as the total of the others does.
     """

@@ -73,7 +73,9 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     at_zero = (now.off <= level).any(axis=1) | fired.any(axis=(1, 2)) | np.isin(near, list(branch.mode.dependent))
     at_kink = np.flatnonzero(at_zero)
     turns = []
-    for k, push, rate, terms in zip(at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True):  # a handful an event
+    for k, push, rate, terms in zip(
+        at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True
+    ):  # a handful an event
         j = int(near[k])
         off = now.off[k] - guards.off_shift[j] / guards.off_band[j]
         share = now.share[k] * guards.share_band[j] - guards.share_shift[j]
