@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.mode import Mode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.problem import Problem
 
@@ -65,6 +66,10 @@ class Branch(Protocol):
     @property
     def system(self) -> System: ...
 
+    @property
+    def axes(self) -> Axes | None:
+        """On which axes errors are judged; None: component by component, by the scale of the system."""
+
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U (..., k, r) of these neurons (default: all), linear in y (..., p)."""
 
@@ -77,8 +82,8 @@ class Branch(Protocol):
         With one output the factor is a_j, which training may carry through zero while the shares do not notice.
         """
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (k, n) and its derivative along the flow, at one state."""
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (k, n), its derivative along the flow, and the size of what is added up in that, at one state."""
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array] | None:
         """Bounds of what a step moves: zeta of each pair (m, H) or (m, 1), and the 1-norm of each pull (m,).

@@ -11,10 +11,12 @@ from math import log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.axes import margin_axes, resolved_margins, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
 from gflow.field.mode import DualMode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -45,6 +47,7 @@ class DualBranch:
     floor: Array  # (n + 1,) error scale of y, see `error_floor`
     rtol: float
     norm: float  # |W|_F with all inputs
+    weight_floor: float  # see `weight_floor`
 
     @property
     def y0(self) -> Array:
@@ -91,6 +94,18 @@ class DualBranch:
         scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
 
+    @property
+    def axes(self) -> Axes | None:
+        """Where samples differ greatly in size, those of `margin_axes`."""
+        if not unlike(self.problem):
+            return None
+        margins = resolved_margins(self.problem, self.U, margin_floor(self.p, self.rtol))
+        return margin_axes(self.unit * self.mode.K, self._weight_floor, margins, lambda y: float(self.scale(y)[-1]))
+
+    def _weight_floor(self, size: Array) -> Array:
+        """What coordinates made of masses by columns of `size` (n, k) may be off for the weights, (k,)."""
+        return np.asarray(self.weight_floor / (self.unit * (row_norms(self.problem.span.C) @ size)))
+
     def dual(self, y: Array) -> Array:
         """q at one or several states, (..., n + 1) -> (..., n)."""
         return dual_variables(self.problem.loss, self.margins(y), self.live)[0]
@@ -103,16 +118,11 @@ class DualBranch:
         """y_i q_i, the same for every neuron, (..., n + 1) -> (..., k, n)."""
         return pulls(self.problem, self.dual(y), neurons)
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (k, n) and d push / dtau at a state."""
-        return self.push(y, neurons), pushes(self.problem, self._dual_rate(y), neurons)
-
-    def _dual_rate(self, y: Array) -> Array:
-        """dq/dtau (n,), also of samples that are not live (whose q changes as the total of the others does)."""
-        p = self.margins(y)
-        q, _ = dual_variables(self.problem.loss, p, self.live)
-        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.mode.K @ (self.live * q)))
-        return np.asarray(q * (log_rate - (self.live * q) @ log_rate))
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (k, n), d push / dtau at a state, and the size of its terms."""
+        moved = self.live * self.dual(y)
+        rates, terms = self.unit * (self.mode.K @ moved), self.unit * (np.abs(self.mode.K) @ moved)
+        return pushes_and_rates(self.problem, self.margins(y), self.live, rates, terms, neurons)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array]:
         """|dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, and with sum_i |c_i| dc_i where P_j is not the identity."""
@@ -227,6 +237,22 @@ def pulls(problem: Problem, q: Array, neurons: Index) -> Array:
     return np.broadcast_to(pull, (*pull.shape[:-2], neurons.size, pull.shape[-1]))
 
 
+def pushes_and_rates(
+    problem: Problem, p: Array, live: NDArray[np.bool_], rates: Array, terms: Array, neurons: Index
+) -> tuple[Array, Array, Array]:
+    """As `Branch.push_and_rate`, (k, n), from margins p, their rates and the size of what is added up in those (n,).
+
+    Samples that are not live count too: their q changes as the total of the others does.
+    """
+    q, _ = dual_variables(problem.loss, p, live)
+    steepness = problem.loss.log_slope_rate(p)
+    log_rate, log_terms = steepness * rates, np.abs(steepness) * terms
+    moved = live * q
+    q_rate, q_terms = q * (log_rate - moved @ log_rate), q * (log_terms + moved @ log_terms)
+    size = np.abs(pushes(problem, q_terms, neurons))
+    return pushes(problem, q, neurons), pushes(problem, q_rate, neurons), size
+
+
 def largest_rate(jacobian: Array) -> float:
     """Largest |eigenvalue| to a few per cent, jacobian (k + 1, k + 1) with the clock last.
 
@@ -268,10 +294,7 @@ def error_floor(
     v: rtol times the v that passes while margins move by about 1 (at most 1), so that flows that happen at tiny t are
     resolved too; dv / dtau = e^log_rate.
     """
-    a = np.abs(problem.network.outer)
-    allowed = tolerances.atol + tolerances.rtol * weight_norms
-    moving = a > 0.0
-    weight = float((allowed[moving] / a[moving]).min()) if moving.any() else np.inf
+    weight = weight_floor(problem, weight_norms, tolerances)
     margin = margin_floor(p, tolerances.rtol)
     coupling = np.abs(mode.K).sum(axis=0)
     coupling = np.where(coupling > 0.0, coupling, np.finfo(float).tiny)
@@ -279,6 +302,14 @@ def error_floor(
         masses = np.minimum(weight / row_norms(problem.span.C), margin / coupling) / unit
     passing = float(np.exp(np.clip(log_rate + np.log(unit), -500.0, 0.0)))
     return np.append(np.clip(masses, 1e-150, 1e150), tolerances.rtol * passing)
+
+
+def weight_floor(problem: Problem, weight_norms: Array, tolerances: Tolerances) -> float:
+    """What sum_i |c_i| c_i of masses may be off for the weights: the worst neuron counts."""
+    a = np.abs(problem.network.outer)
+    allowed = tolerances.atol + tolerances.rtol * weight_norms
+    moving = a > 0.0
+    return float((allowed[moving] / a[moving]).min()) if moving.any() else np.inf
 
 
 def margin_floor(p: Array, rtol: float) -> float:

@@ -12,12 +12,23 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.axes import margin_axes, resolved_margins, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
-from gflow.field.dual import EPS, clock_scale, largest_rate, margin_floor, margin_rounding, pulls, pushes
+from gflow.field.dual import (
+    EPS,
+    clock_scale,
+    largest_rate,
+    margin_floor,
+    margin_rounding,
+    pulls,
+    pushes,
+    pushes_and_rates,
+)
 from gflow.field.features import Features
 from gflow.field.mode import DualMode
+from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -44,6 +55,7 @@ class FeatureBranch:
     rtol: float
     outside: float  # |W| outside the span of the samples
     features: Features
+    allowed: Array  # (m,) what each neuron may be off
 
     @property
     def y0(self) -> Array:
@@ -87,6 +99,20 @@ class FeatureBranch:
         scale[-1] = clock_scale(float(self.floor[-1]), self.rtol, float(y[-1]))
         return scale
 
+    @property
+    def axes(self) -> Axes | None:
+        """Where samples differ greatly in size, those of `margin_axes`."""
+        if not unlike(self.problem):
+            return None
+        margins = resolved_margins(self.problem, self.U, margin_floor(self.p, self.rtol))
+        return margin_axes(self.unit * self.features.H, self._weight_floor, margins, lambda y: float(self.scale(y)[-1]))
+
+    def _weight_floor(self, size: Array) -> Array:
+        """What coordinates made of u by columns of `size` (k, k) may be off for the weights, (k,)."""
+        reach = self.unit * np.linalg.norm(self.features.basis, axis=1) @ size
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.asarray((self.allowed[:, None] / reach).min(axis=0, initial=np.inf))
+
     def dual(self, y: Array) -> Array:
         """q at one or several states, (..., k + 1) -> (..., n)."""
         return dual_variables(self.problem.loss, self.margins(y), self.live)[0]
@@ -99,14 +125,12 @@ class FeatureBranch:
         """y_i q_i, the same for every neuron, (..., k + 1) -> (..., j, n)."""
         return pulls(self.problem, self.dual(y), neurons)
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (j, n) and d push / dtau at a state."""
-        p = self.margins(y)
-        q, _ = dual_variables(self.problem.loss, p, self.live)
-        moved = self.live * q
-        log_rate = self.problem.loss.log_slope_rate(p) * (self.unit * (self.features.H @ (self.features.lift @ moved)))
-        q_rate = np.asarray(q * (log_rate - moved @ log_rate))
-        return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons)
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (j, n), d push / dtau at a state, and the size of its terms."""
+        p, H, lift = self.margins(y), self.features.H, self.features.lift
+        moved, _ = self._dual(p)
+        rates, terms = self.unit * (H @ (lift @ moved)), self.unit * (np.abs(H) @ (np.abs(lift) @ moved))
+        return pushes_and_rates(self.problem, p, self.live, rates, terms, neurons)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> None:
         """Looking at the weights is as cheap as any bound."""

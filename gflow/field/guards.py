@@ -47,6 +47,15 @@ class Values:
         return (lowest if 0.0 < lowest < np.inf else 0.0) + 0.5  # infinite where only hulls judge
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """push_j (n,) of one neuron, its rate along the flow, and the size of what is added up in that rate."""
+
+    now: Array
+    rate: Array
+    terms: Array
+
+
 class Guards:
     """The guards of one branch.  `shift` lifts guards that start within rounding of zero, so that time must pass
     before any of them can fire: an event cannot repeat at the instant that was just classified.
@@ -62,7 +71,8 @@ class Guards:
         problem, mode = branch.problem, branch.mode
         if not problem.network.curved:
             return  # no kinks, no guards
-        self._largest = float(row_norms(problem.span.C).max())
+        self._sizes = row_norms(problem.span.C)
+        self._largest = float(self._sizes.max())
         self._everyone = np.arange(problem.network.width)
         self._sliders = np.flatnonzero((mode.side == 0).any(axis=1))
         pull, push = branch.pull(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
@@ -169,12 +179,14 @@ class Guards:
         if patterns is None or not self._moves[j]:
             return True
         push = self.branch.push(y, np.array([j]))[0]
-        kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), push, np.zeros_like(push))
+        still = np.zeros_like(push)
+        kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), Push(push, still, still))
         return not least_norm_in_hull(velocities(kink, patterns)).any()
 
-    def kink(self, j: int, surfaces: Index, push: Array, push_rate: Array, onward: NDArray[np.int8] | None = None,
-             slop: float = 0.0) -> Kink:  # fmt: skip
-        """The local problem of neuron j on these surfaces, each counted on its - branch in the drift; push (n,).
+    def kink(
+        self, j: int, surfaces: Index, push: Push, onward: NDArray[np.int8] | None = None, slop: float = 0.0
+    ) -> Kink:
+        """The local problem of neuron j on these surfaces, each counted on its - branch in the drift.
 
         slop: what a share guard that fired is away from zero.
         """
@@ -187,14 +199,13 @@ class Guards:
             to_minus = mode.bases(pushes[None], own, surfaces[None])[0] - on_plus * jump
             return mode.drift(pushes[None], own)[0] + to_minus @ normals, jump
 
-        (drift, jump), (drift_rate, jump_rate) = local(push), local(push_rate)
-        # Samples on these surfaces are terms of drift and jump too, on one branch or on both.
-        active = (mode.slopes[j] != 0.0) | np.isin(self.branch.problem.surfaces.of_sample, surfaces)
-        size, size_rate = (ROUNDING * self._largest * float(np.abs(p[active]).sum()) for p in (push, push_rate))
-        # Margins move by about 1 per unit, by terms that may cancel: rates of pushes are known no better than pushes.
-        size_rate += size
+        (drift, jump), (drift_rate, jump_rate) = local(push.now), local(push.rate)
+        # Each sample by its own size: one that is far larger than the others, and hardly pushes, says nothing of them.
+        adds = (mode.slopes[j] != 0.0) | np.isin(self.branch.problem.surfaces.of_sample, surfaces)
+        reach = np.where(adds, self._sizes, 0.0)
+        size, size_rate = (ROUNDING * float(reach @ terms) for terms in (np.abs(push.now), push.terms))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
-        slop *= float(np.abs(push[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
+        slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
         return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate)
 
 

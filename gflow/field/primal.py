@@ -85,6 +85,11 @@ class PrimalBranch:
 
         return scale
 
+    @property
+    def axes(self) -> None:
+        """Parameters are judged one by one."""
+        return None
+
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., p) -> (..., k, r)."""
         m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
@@ -99,13 +104,15 @@ class PrimalBranch:
         """y_i q_i for one output, push itself for several, (..., k, n)."""
         return self._evaluated(self.tensor_field.pull, y)[..., neurons, :]
 
-    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array]:
-        """push (k, n) and its derivative along the flow."""
+    def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
+        """push (k, n), its derivative along the flow, and the size of its terms: margins move by at most about 1 per
+        unit."""
         theta = self._on_device(y)
         push, rate = torch.autograd.functional.jvp(  # type: ignore[no-untyped-call]
             self.tensor_field.push, theta, self.tensor_field(theta)
         )
-        return push.cpu().numpy()[neurons], rate.cpu().numpy()[neurons]
+        pushed, moved = push.cpu().numpy()[neurons], rate.cpu().numpy()[neurons]
+        return pushed, moved, np.abs(pushed) + np.abs(moved)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> None:
         """Looking at the Bernstein coefficients of U is as cheap as any bound."""

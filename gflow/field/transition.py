@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.faces import sides_after
-from gflow.field.guards import Guards
+from gflow.field.guards import Guards, Push
 from gflow.field.hull import independent
 from gflow.field.kink import Kink
 
@@ -73,24 +73,26 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     at_zero = (now.off <= level).any(axis=1) | fired.any(axis=(1, 2)) | np.isin(near, list(branch.mode.dependent))
     at_kink = np.flatnonzero(at_zero)
     turns = []
-    for k, push, rate in zip(at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True):  # a handful an event
+    for k, push, rate, terms in zip(
+        at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True
+    ):  # a handful an event
         j = int(near[k])
         off = now.off[k] - guards.off_shift[j] / guards.off_band[j]
         share = now.share[k] * guards.share_band[j] - guards.share_shift[j]
         slop = float(np.abs(share[fired[k]]).max(initial=0.0))
         zero = np.flatnonzero((off <= 2.0) | (branch.mode.side[j] == 0))
-        turns.append(_turn(guards, j, zero, push, rate, slop))
+        turns.append(_turn(guards, j, zero, Push(push, rate, terms), slop))
     return [t for t in turns if (t.before != t.after).any() or not t.exact]
 
 
-def _turn(guards: Guards, j: int, zero: Index, push: Array, push_rate: Array, slop: float) -> Turn:
+def _turn(guards: Guards, j: int, zero: Index, push: Push, slop: float) -> Turn:
     mode = guards.branch.mode
     side = mode.side[j, zero]
     own = np.array([j])
-    velocity = mode.project(mode.drift(push[None], own), own)[0]
+    velocity = mode.project(mode.drift(push.now[None], own), own)[0]
     rate = guards.branch.problem.surfaces.normals[zero] @ velocity
     onward = np.where(side * rate <= 0.0, -side, side).astype(np.int8)
-    kink = guards.kink(j, zero, push, push_rate, onward, slop)
+    kink = guards.kink(j, zero, push, onward, slop)
     sides, exact, chosen = sides_after(kink, _patterns(guards, zero, kink))
     after = mode.side[j].copy()
     after[zero] = sides
@@ -105,9 +107,9 @@ def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list
     """Classify the pairs (m, H) that start on their kink; they have no past, so the minimum-norm element decides."""
     starting = np.flatnonzero(on_kink.any(axis=1))
     turns = []
-    for j, push, rate in zip(starting, *guards.branch.push_and_rate(y, starting), strict=True):
+    for j, push, rate, terms in zip(starting, *guards.branch.push_and_rate(y, starting), strict=True):
         zero = np.flatnonzero(on_kink[j])
-        kink = guards.kink(int(j), zero, push, rate)
+        kink = guards.kink(int(j), zero, Push(push, rate, terms))
         sides, exact, _ = sides_after(kink, _patterns(guards, zero, kink))
         after = guards.branch.mode.side[j].copy()
         after[zero] = sides

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Branch
+from gflow.ode.axes import OnAxes
 from gflow.ode.methods import method_named
-from gflow.ode.step import Method, System
+from gflow.ode.step import Method, Stepper, System
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,12 @@ class Choice:
             return branch.system
         return replace(branch.system, longest=lambda y: _longest(branch, y))
 
+    def stepper(self, branch: Branch, h: float, stiff: bool) -> Stepper:
+        """What drives a stretch from its start; h: the step left over from the stretch before."""
+        method, system = self.method(stiff), self.system(branch, stiff)
+        h, axes = self.first_step(branch, h, stiff), branch.axes
+        return method(system, branch.y0, h) if axes is None else OnAxes(method, system, axes, branch.y0, h)
+
     def first_step(self, branch: Branch, h: float, stiff: bool) -> float:
         """The first trial step of a stretch: an implicit step left over from a slow stretch is no explicit one."""
         return h if self.name != "auto" or stiff else min(h, _longest(branch, branch.y0))
@@ -52,6 +59,10 @@ class Choice:
             return False
         fastest = branch.fastest_rate(y)
         return fastest is not None and h * fastest > STABILITY
+
+    def stays_stiff(self, branch: Branch, y: Array, h: float) -> bool:
+        """Would an explicit method run out of patience before it has covered one step h of the implicit one?"""
+        return self.name == "auto" and h > PATIENCE * _longest(branch, y)
 
 
 def _longest(branch: Branch, y: Array) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Branch, Tolerances
-from gflow.field.dual import DualBranch, error_floor
+from gflow.field.dual import DualBranch, error_floor, weight_floor
 from gflow.field.feature_branch import FeatureBranch, feature_floor
 from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
@@ -46,6 +46,7 @@ class DualCoordinates:
             floor,
             tolerances.rtol,
             float(np.linalg.norm(stretch.norms)),
+            weight_floor(problem, stretch.norms, tolerances),
         )
         return _in_features(dual, stretch) if dual.cancels(dual.y0, state.h / stretch.unit) else dual
 
@@ -69,6 +70,7 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
         dual.rtol,
         float(np.sqrt(np.maximum(norms**2 - row_norms(U) ** 2, 0.0).sum())),
         found,
+        stretch.tolerances.atol + stretch.tolerances.rtol * norms,
     )
 
 

@@ -140,8 +140,7 @@ def _integrate(
 ) -> Generator[Measure | Progress, None, Cut]:
     """Step through one mode, from where the loop stands, until something happens."""
     branch, stiff, steps = segment.branch, at.stiff, at.steps
-    h = choice.first_step(branch, segment.state.h / branch.unit, stiff)
-    stepper = Onward(choice.method(stiff)(choice.system(branch, stiff), branch.y0, h), segment.state.v)
+    stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
@@ -156,7 +155,8 @@ def _integrate(
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         if cut is not None:
             closed = _at_a_row(cut) and watch is not None and watch.proved(segment, cut.y, step.start, cut.elapsed)
-            return replace(cut, stiff=stiff and cut.near is None, certified=closed)
+            stays = cut.near is None or choice.stays_stiff(branch, cut.y, cut.h)
+            return replace(cut, stiff=stiff and stays, certified=closed)
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield (measure := branch.measure(y))
         yield Progress(measure.v, measure.log_loss, sliding, steps)
