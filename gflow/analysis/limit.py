@@ -26,11 +26,12 @@ class LimitResult:
     """verdict: `proved` (the flow of this run converges in direction to it), `proved_from_state` (the flow from the
     computed state of the proof does; see `FreezingResult`), `expected` (nothing pending, no proof), `none`.
 
-    multipliers (n,), and `unique`: is it proved that there are no others?  Where there are, they are those that the
-    dual variables of the flow tend to; support: samples with a multiplier > 0; on_margin: samples with margin 1;
-    normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons); active,
-    inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the mode of
-    the last row would have, if it stayed.
+    multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be, they are, to rounding,
+    those that the dual variables of the flow tend to, as far as that is known: the flow tends to others, after times
+    like tau = 1e15, where ties hold to rounding only; support: samples with a multiplier > 0; on_margin: samples with
+    margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons);
+    active, inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the
+    mode of the last row would have, if it stayed.
     """
 
     verdict: Standing
@@ -94,7 +95,10 @@ def limit(subject: Subject) -> LimitResult:
 def _one_of_several(point: LimitPoint) -> str:
     if point.unique:
         return ""
-    return "; its multipliers are one of several sets, or not known to be the only one: those that the flow tends to"
+    return (
+        "; its multipliers are one of several sets, or not known to be the only one: to rounding, and as far as that "
+        "is known, those that the flow tends to"
+    )
 
 
 def stable_ranks(subject: Subject, point: LimitPoint) -> tuple[float, float | None, float | None]:

@@ -64,7 +64,7 @@ def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
     """Margins and switching functions of U on a mode, with bounds of their rounding."""
     pattern = problem.sample_sides(side)
     z, a = problem.preactivations(U), np.abs(problem.network.outer)
-    size, terms = row_norms(U)[:, None], problem.span.rank + 8
+    size, terms = row_norms(U)[:, None], problem.X.shape[1] + 8
     added = (a @ (np.abs(problem.network.hidden(z, pattern)) + size * row_norms(problem.span.C))).max()
     p_error = 2.0 * EPS * (terms + a.size) * float(added)
     room = side * (U @ problem.surfaces.normals.T)

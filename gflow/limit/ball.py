@@ -13,6 +13,10 @@ from gflow.limit.switches import EPS, Switches
 
 Array = NDArray[np.float64]
 
+# A bound mu + e^-D exp(sum_i x_i log(f_i - mu)) of `lower_bounds` falls by no more than this times 2 max |f| for a unit
+# of |x - q_inf|: mean - mu is at least 1.01 (mean - min f), and 1.01 log(1.01 / 0.01) < 5.
+CENTRE = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Ball:
@@ -54,9 +58,10 @@ class Ball:
         """
         block, constant = block.of(~block.safe), constant[~block.safe]
         size = np.abs(block.F).max(axis=1, initial=0.0)
-        allowance = block.error.max(axis=1, initial=0.0) + (self.off + float(self.hard.shift.sum())) * 2.0 * size
+        shift = float(self.hard.shift.sum())
+        allowance = block.error.max(axis=1, initial=0.0) + (self.off + CENTRE * shift) * 2.0 * size
         bounds = lower_bounds(block.F, self.hard.dual, self.D) - allowance + constant
-        failed = bounds <= 0.0
+        failed = ~(bounds > 0.0)  # also where it is not a number
         limits = np.abs(block.F @ self.hard.dual + constant)
         ratio = (bounds / np.maximum(limits, np.finfo(float).tiny))[~failed]
         off_kink = failed & ~block.slides
@@ -64,14 +69,19 @@ class Ball:
         if off_kink.any():
             rest = block.of(off_kink)
             left = room[rest.neuron, rest.surface] - room_error[rest.neuron, 0]
-            unproved += int((left <= self._losses(rest)).sum())
+            unproved += int((~(left > self._losses(rest))).sum())
         return float(ratio.min(initial=np.inf)), unproved
 
     def _range(self) -> tuple[Array, Array]:
-        """How far log pi can go down and up on the support, (k,) each, >= 0."""
+        """How far log pi can go down and up on the support, (k,) each, >= 0.
+
+        Both ends of log q_i in the ball around x rise with x_i, which is within shift_i of dual_i.
+        """
         S = self.hard.support
-        low, high = coordinate_range(self.hard.dual[S], self.D)
-        wider = np.log1p(self.hard.shift[S] / self.hard.dual[S]) + 4.0 * EPS * (np.abs(self.log_pi[S]) + 1.0)
+        q, shift = self.hard.dual[S], self.hard.shift[S] + 2.0 * EPS
+        low = coordinate_range(np.maximum(q - shift, np.finfo(float).tiny), self.D)[0]
+        high = coordinate_range(np.minimum(q + shift, 1.0), self.D)[1]
+        wider = 8.0 * EPS * (np.abs(self.log_pi[S]) + 1.0)
         return np.maximum(self.log_pi[S] - low, 0.0) + wider, np.maximum(high - self.log_pi[S], 0.0) + wider
 
     def _losses(self, rates: Switches) -> Array:

@@ -41,9 +41,10 @@ range of K_SS is measured there.  Where ties are not exact, or not known to be, 
 *Errors.*  Coefficients and K carry error bounds; p is taken with its rounding; q_inf stands for an exact solution x
 within `shift` (K positive definite on the support, lambda > error there, s > error elsewhere), whose divergence is
 bounded by KL(x || pi) = KL(x || q_inf) + KL(q_inf || pi) + sum_i (x - q_inf)_i log(q_inf_i / pi_i); bounds over the
-ball around q_inf are widened by |x - q_inf|.  Samples that coincide count as one with a weight.  What is proved
-concerns the exact flow that starts in the given floating-point state, with sliding pairs exactly on their kinks (and,
-where a kink that pushes is slid on, the solution of the policy).
+ball around q_inf are widened by |x - q_inf|.  Samples that coincide count as one with a weight; where they do so to
+rounding only, their margins part in the end, and there is no proof.  What is proved concerns the exact flow that starts
+in the given floating-point state, with sliding pairs exactly on their kinks (and, where a kink that pushes is slid on,
+the solution of the policy); samples that are parallel to rounding have one kink, exactly.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
 
-# An exact solution is kept for as long as the limit of q moves by no more than this: any point of the set has a proof.
+# What was found next to one limit of q, an exact solution or none, is kept for as long as that moves by no more than
+# this: any point of the set has a proof.
 SETTLED = 1e-7
 NO_MARGINS = "no weights of this mode have all margins positive: the loss does not go to 0 in it"
 
@@ -129,6 +131,7 @@ class ModeLimit:
         lengths = row_norms(self.features.rows)
         positive = self.samples.size > 0 and (lengths > self.features.error).all()
         self.hard = margin_of_features(self.features.rows, self.features.error) if positive else None
+        self._sought: Array | None = None  # the limit of q at which an exact solution was looked for last
         self._settled: HardMargin | None = None
         if self.hard is not None and not self.hard.certain and self._ties is not None and self._ties.single:
             self.hard = self._exactly(self.hard, self._ties.member) or self.hard
@@ -139,10 +142,15 @@ class ModeLimit:
         return OptimalSet.of(self.hard, self.features.rows)
 
     @cached_property
+    def _coincide(self) -> bool:
+        """Do the samples of a class coincide exactly?"""
+        X = self.problem.X
+        return np.array_equal(X[self.live], X[self.samples[self.classes.of]])
+
+    @cached_property
     def _kernel(self) -> ExactKernel | None:
         """None also where samples coincide to rounding only, or the kernel is not the one that is exact."""
-        X, same = self.problem.X, self.samples[self.classes.of]
-        if not np.array_equal(X[self.live], X[same]):
+        if not self._coincide:
             return None
         found = ExactKernel.of(self.mode, self.samples)
         near = found is not None and (np.abs(found.rounded - self.K) <= self.K_error + EPS * np.abs(self.K)).all()
@@ -224,8 +232,8 @@ class ModeLimit:
         if ties is None or found is None:
             return hard, self._pairs
         q, log_e = found
-        if self._settled is None or np.abs(self._settled.dual - q).sum() > SETTLED:
-            self._settled = self._exactly(hard, q)
+        if self._sought is None or np.abs(self._sought - q).sum() > SETTLED:
+            self._sought, self._settled = q, self._exactly(hard, q)
         exact = self._settled
         if exact is None:
             return replace(hard, multipliers=q / hard.kappa, support=q > 0.0, rank=ties.rank), self._pairs
@@ -242,6 +250,8 @@ class ModeLimit:
             return f"{len(pairs.pending)} pairs cannot keep their side"
         if self.mode.dependent:
             return f"{len(self.mode.dependent)} neurons rest on dependent kinks"
+        if not self._coincide:
+            return "samples coincide to rounding only"
         if pairs.mixed:
             return f"{pairs.mixed} shares on samples that no neuron is active on are zero to rounding"
         return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,10 @@ Index = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 Matrix = list[list[Fraction]]
 
-# Products of rational numbers, about a microsecond each, beyond which no exact kernel is worked out.
+# Products of rational numbers, some microseconds each, beyond which no exact kernel is worked out.
 MOST_WORK = 300_000
+# An elimination multiplies whole numbers that grow with every row: no more than so many, weighted by their length.
+MOST_PRODUCTS, WORD = 100_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,18 @@ class ExactKernel:
 
     def solution(self, near: Array, right: int) -> ExactSolution | None:
         """x > 0 where near (n,) > 0, else 0, with exactly K x = right there and K x >= right elsewhere; close to `near`
-        as far as it is free.  None if there is no such x close to near."""
+        as far as it is free.  None if there is no such x close to near, or it would take long to find."""
         on = [int(i) for i in np.argsort(-near, kind="stable") if near[i] > 0.0]
         rows = [[self.K[i][k] for k in on] + [Fraction(right)] for i in on]
-        pivots = _reduce(rows)
-        if any(row[-1] != 0 for row in rows[len(pivots) :]):
+        if not _affordable(rows):
+            return None
+        whole_rows, pivots = _reduced(rows)
+        if any(row[-1] != 0 for row in whole_rows[len(pivots) :]):
             return None
         free = [k for k in range(len(on)) if k not in pivots]
         x = [Fraction(float(near[i])) for i in on]
-        for row, pivot in zip(rows, pivots, strict=False):
-            x[pivot] = row[-1] - sum((row[k] * x[k] for k in free), Fraction(0))
+        for row, pivot in zip(whole_rows, pivots, strict=False):
+            x[pivot] = (row[-1] - sum((row[k] * x[k] for k in free), Fraction(0))) / row[pivot]
         margins = [sum((row[i] * each for i, each in zip(on, x, strict=True)), Fraction(0)) for row in self.K]
         if min(x) <= 0 or min(margins) < right:
             return None
@@ -82,9 +87,10 @@ class ExactKernel:
         return ExactSolution(whole, np.array([float(each) for each in margins]), binding, len(pivots))
 
     def independent(self, chosen: Bools) -> bool:
-        """Is K definite on some of the samples, (n,)?"""
+        """Is K known to be definite on some of the samples, (n,)?"""
         on = np.flatnonzero(chosen)
-        return len(_reduce([[self.K[i][k] for k in on] + [Fraction(0)] for i in on])) == on.size
+        rows = [[self.K[i][k] for k in on] + [Fraction(0)] for i in on]
+        return _affordable(rows) and len(_reduced(rows)[1]) == on.size
 
 
 def _parallel(mode: Mode, surfaces: Sequence[int]) -> bool:
@@ -102,8 +108,9 @@ def _parallel(mode: Mode, surfaces: Sequence[int]) -> bool:
 
 def _projected(X: Array, held: int) -> Matrix:
     """<x_i, P x_k> of all rows but the first `held`, P the projection across those: their elimination."""
-    rows = [[Fraction(float(each)) for each in x] for x in X]
-    gram = [[sum((a * b for a, b in zip(x, z, strict=True)), Fraction(0)) for z in rows] for x in rows]
+    unit = lcm(*(float(each).as_integer_ratio()[1] for each in X.flat))  # a power of two: whole numbers are fast
+    rows = [[int(Fraction(float(each)) * unit) for each in x] for x in X]
+    gram = [[Fraction(sum(a * b for a, b in zip(x, z, strict=True)), unit**2) for z in rows] for x in rows]
     for j in range(held):
         if gram[j][j] == 0:  # the row depends on those before it, and is 0
             continue
@@ -126,19 +133,33 @@ def _kernel(mode: Mode, samples: Index, gram: Sequence[Matrix]) -> Matrix:
     return K
 
 
-def _reduce(rows: Matrix) -> list[int]:
-    """Bring (A | b) to reduced row echelon form, with pivots in the first columns possible; their columns."""
-    pivots: list[int] = []
+def _affordable(rows: Matrix) -> bool:
+    """Can these be eliminated soon?"""
+    sizes = (each.numerator.bit_length() + each.denominator.bit_length() for row in rows for each in row)
+    longest = max(sizes, default=0)
+    return len(rows) ** 3 * (1 + len(rows) * longest // WORD) <= MOST_PRODUCTS
+
+
+def _reduced(rows: Matrix) -> tuple[list[list[int]], list[int]]:
+    """(A | b) brought to reduced row echelon form, but for a factor of each row, with pivots in the first columns
+    possible; and their columns.
+
+    Whole numbers, with divisions that leave nothing (Bareiss 1968): fractions would be made smaller at every product.
+    """
+    scales = [lcm(*(each.denominator for each in row)) for row in rows]
+    whole = [[int(each * scale) for each in row] for row, scale in zip(rows, scales, strict=True)]
+    pivots, last = list[int](), 1
     for column in range(len(rows[0]) - 1):
         top = len(pivots)
-        chosen = next((i for i in range(top, len(rows)) if rows[i][column] != 0), None)
+        chosen = next((i for i in range(top, len(whole)) if whole[i][column] != 0), None)
         if chosen is None:
             continue
-        rows[top], rows[chosen] = rows[chosen], rows[top]
-        lead = rows[top][column]
-        rows[top] = [each / lead for each in rows[top]]
-        for i, row in enumerate(rows):
-            if i != top and row[column] != 0:
-                rows[i] = [a - row[column] * b for a, b in zip(row, rows[top], strict=True)]
+        whole[top], whole[chosen] = whole[chosen], whole[top]
+        lead = whole[top][column]
+        for i, row in enumerate(whole):
+            if i != top:
+                by = row[column]
+                whole[i] = [(lead * a - by * b) // last for a, b in zip(row, whole[top], strict=True)]
         pivots.append(column)
-    return pivots
+        last = lead
+    return whole, pivots

@@ -50,8 +50,8 @@ def features_of(mode: Mode, samples: Index) -> Features:
     """h_i = (y_i a_j phi'_ji P_j c_i)_j, P_j = I - N^T A with A = (N N^T)^-1 N, for some of the samples, (n,).
 
     A is off by at most grain sqrt(k) |A|^2 (a perturbation of N by its own rounding), |N c_i| <= sqrt(k) |c_i|: P_j c_i
-    by at most grain (1 + k |A|^2) |c_i|.  The Householder reflections that reduce the features to at most n coordinates
-    turn each of them to a few roundings a reflection (Higham 2002, Theorem 19.4, where errors do not conspire).
+    by at most grain (1 + k |A|^2) |c_i|, d inputs being summed up in c_i.  `_turned` bounds what the reduction to at
+    most n coordinates adds.
     """
     problem = mode.problem
     outer, C = problem.network.outer, problem.span.C[samples]
@@ -65,8 +65,8 @@ def features_of(mode: Mode, samples: Index) -> Features:
     basis, upper = _tall_qr(stacked)
     sliding = (mode.side[first] == 0).sum(axis=1)
     amplified = 1.0 + sliding * np.linalg.norm(mode.force_map[first], axis=(1, 2)) ** 2
-    grain = 8.0 * EPS * (problem.span.rank + mode.slots.shape[1] + 8)
-    error = grain * row_norms(weight.T * amplified) * row_norms(C) + 8.0 * EPS * samples.size * row_norms(upper.T)
+    grain = 8.0 * EPS * (problem.X.shape[1] + mode.slots.shape[1] + 8)
+    error = grain * row_norms(weight.T * amplified) * row_norms(C) + _turned(stacked, basis, upper)
     share = np.divide(outer, size[group], out=np.zeros_like(outer), where=size[group] > 0.0)
     return Features(upper.T.copy(), error, basis.reshape(first.size, -1, basis.shape[1]), group, share)
 
@@ -79,6 +79,25 @@ def _by_group(outer: Array, group: Index, groups: int) -> Array:
     table = np.zeros((groups, int(counts.max())))
     table[group[order], place] = outer[order]
     return table
+
+
+def _turned(A: Array, basis: Array, upper: Array) -> Array:
+    """Bounds (n,) of |A_i - Q R_i| for A (k, n), R as computed, and a Q with exactly orthonormal columns.
+
+    The one nearest to the computed basis V is off by |V^T V - 1|_2 at most (its singular values differ from 1 by less),
+    so that  |A_i - Q R_i| <= |A_i - V R_i| + |V^T V - 1| |R_i| .  A sum of s products in any order is off by at most
+    s EPS times the sum of their sizes (Higham 2002, section 3.1): s = n + 1 in A_i - V R_i, and in V^T V the rows of a
+    block and the number of blocks.
+    """
+    n, lengths = basis.shape[1], row_norms(upper.T)
+    block = int(np.ceil(np.sqrt(basis.shape[0])))
+    padded = np.zeros((-(-basis.shape[0] // block) * block, n))
+    padded[: basis.shape[0]] = basis
+    blocks = padded.reshape(-1, block, n)
+    gram = (blocks.swapaxes(1, 2) @ blocks).sum(axis=0)
+    skew = float(np.linalg.norm(gram - np.eye(n))) + EPS * (block + blocks.shape[0]) * float(np.trace(gram))
+    residual = row_norms((A - basis @ upper).T) + EPS * (n + 2) * (row_norms(A.T) + np.sqrt(n) * lengths)
+    return np.asarray(1.01 * (residual + skew * lengths))
 
 
 def _tall_qr(A: Array) -> tuple[Array, Array]:

@@ -20,7 +20,8 @@ class LimitPoint:
     side (m, H): the mode; U (m, r): W* in span coordinates; multipliers lambda (n,) >= 0; dual (n,) = lambda / sum;
     margins (n,) of W*, 1 on the support; slopes (m, n): phi' that the velocity of the flow has in the limit, a value
     in [slope, 1] where a pair slides; support (n,): lambda > 0; binding (n,): the margin is 1 to its error; unique: it
-    is proved that there are no other multipliers (else these are those that the flow tends to, where that is known).
+    is proved that there are no other multipliers (else these are, to rounding, those that the flow tends to, where that
+    is known).
     Samples on which no neuron is active have margin 0.
     """
 

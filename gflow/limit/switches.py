@@ -80,8 +80,8 @@ def _block(mode: Mode, outer: Array, q: Array, heavy: Index, own: Index) -> Swit
 
 
 def _grain(mode: Mode) -> float:
-    """Relative rounding of a sum of products over the span and the slots, doubled for safety."""
-    return 8.0 * EPS * (mode.problem.span.rank + mode.slots.shape[1] + 8)
+    """Relative rounding of a sum of products over the inputs and the slots, doubled for safety."""
+    return 8.0 * EPS * float(mode.problem.X.shape[1] + mode.slots.shape[1] + 8)
 
 
 def _forces(mode: Mode, own: Index) -> tuple[Array, Array]:
