@@ -23,7 +23,7 @@ from tests.reference.frozen_mode import FrozenMode
 
 ENDS = ("{certified: true}", "{certified: true}", "{log_time: 100}", "{log_time: 1e4}", "{time: 20}")
 SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
-PATIENCE = 120  # seconds for one problem; most take two
+PATIENCE = 120  # seconds of this process for one problem; most take two
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
 
@@ -81,18 +81,18 @@ def judged(case: Hostile) -> Judged:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """TimeoutError after so many seconds."""
+    """TimeoutError after so many seconds of this process, however many others share the machine."""
 
     def late(_: int, __: FrameType | None) -> None:
         raise TimeoutError(f"not done after {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _judge(case: Hostile, folder: Path, found: Judged) -> None:
