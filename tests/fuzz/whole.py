@@ -102,6 +102,8 @@ def _judge(case: Hostile, folder: Path, found: Judged) -> None:
     _judge_analysis(said, found)
     if said["freezing"]["verdict"] == "proved" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_proof(trajectory, said, found)
+    if said["kkt"]["point"] == "limit" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
+        _judge_kkt(last_mode(trajectory), said["kkt"], found)
     checks = gflow.verify(trajectory).to_json()["checks"]
     for check in checks:
         found.count(f"verify {check['verdict']}")
@@ -140,6 +142,18 @@ def _judge_proof(trajectory: Trajectory, said: dict[str, Any], found: Judged) ->
     found.count("mode followed")
     if departure:
         found.wrong.append(f"proved to be frozen, but {departure}")
+
+
+def _judge_kkt(mode: FrozenMode, said: dict[str, Any], found: Judged) -> None:  # Any: what analysis.json holds
+    """The direction that the last mode tends to, against the cone of the gradients there; what may be rounding of its
+    kinks and margins is granted to either verdict."""
+    if not mode.live.all() or mode.hull_distance() < 1e-6 * np.linalg.norm(mode.features, axis=(1, 2)).max():
+        return
+    if said["verdict"] == "violated" and mode.off_the_cone(mode.limit, 1e-10) < 1e-7:
+        found.wrong.append("kkt violated, but the direction is in the cone of its gradients")
+    if said["verdict"] == "holds" and (off := mode.off_the_cone(mode.limit, 1e-5)) > 1e-5:
+        found.wrong.append(f"kkt holds, but the direction is {off:.3g} off the cone of its gradients")
+    found.count("kkt judged")
 
 
 def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # Any: what analysis.json holds
