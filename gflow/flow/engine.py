@@ -130,11 +130,22 @@ class Engine:
         """Where the clock runs ahead of the weights (large margins at the start): past the time in which, to float64,
         nothing but the clock moves.  There q is constant, and v = log(1 + t) is known in closed form."""
         unit, log_rate = self._unit(state), self._log_rate(state)
-        if log_rate + np.log(unit) < LEAP:
+        rest = 0.01 * np.finfo(float).eps * min(unit, self._turning(state))
+        if log_rate + np.log(unit) < LEAP or rest == 0.0:
             return replace(state, h=1e-3 * unit)
-        rest = 0.01 * np.finfo(float).eps * unit
         v = float(np.logaddexp(state.v, log_rate + state.v + np.log(rest)))
         return replace(state, tau=state.tau + rest, v=v, h=rest)
+
+    def _turning(self, state: FlowState) -> float:
+        """The least tau in which a neuron may move by its own size, and cross kinks, whether or not margins see it:
+        |dw_j / dtau| <= |a_j| max |x_i|, |da_j / dtau| <= |w_j| max |x_i|.  One at 0 meets no kink on its way, and is
+        measured by the largest of them."""
+        inner, outer = self.weight_norms(state.U), np.abs(np.atleast_2d(state.parameters.outer)).sum(axis=0)
+        longest = float(row_norms(self.problem.X).max())
+        pairs = [(inner, outer), (outer, inner)] if self.problem.network.trains_outer else [(inner, outer)]
+        with np.errstate(divide="ignore"):
+            times = [_or_largest(own)[pull > 0.0] / pull[pull > 0.0] for own, pull in pairs]
+        return min(float(each.min(initial=np.inf)) for each in times) / longest
 
     def weight_norms(self, U: Array) -> Array:
         """|w_j| (m,) of the full weights at inner parameters U (m, r)."""
@@ -199,6 +210,10 @@ class Engine:
         """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
         normals = self.problem.surfaces.normals[turn.zero]
         return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+
+
+def _or_largest(sizes: Array) -> Array:
+    return np.where(sizes > 0.0, sizes, sizes.max())
 
 
 Maker = Callable[[Problem, Parameters, Array, Tolerances, Coordinates], Engine]

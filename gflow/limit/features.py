@@ -61,14 +61,15 @@ def features_of(mode: Mode, samples: Index) -> Features:
     weight = size[:, None] * mode.slopes[first][:, samples]  # (groups, n)
     forces = mode.force_map[first] @ C.T
     projected = C.T - mode.padded_normals[mode.slots[first]].swapaxes(1, 2) @ forces
-    stacked = (projected * (weight * problem.y[samples])[:, None, :]).reshape(-1, samples.size)
+    tall = first.size * problem.span.rank, samples.size  # (., 0) where no neuron is active on any sample
+    stacked = (projected * (weight * problem.y[samples])[:, None, :]).reshape(tall)
     basis, upper = _tall_qr(stacked)
     sliding = (mode.side[first] == 0).sum(axis=1)
     amplified = 1.0 + sliding * np.linalg.norm(mode.force_map[first], axis=(1, 2)) ** 2
     grain = 8.0 * EPS * (problem.X.shape[1] + mode.slots.shape[1] + 8)
     error = grain * row_norms(weight.T * amplified) * row_norms(C) + _turned(stacked, basis, upper)
     share = np.divide(outer, size[group], out=np.zeros_like(outer), where=size[group] > 0.0)
-    return Features(upper.T.copy(), error, basis.reshape(first.size, -1, basis.shape[1]), group, share)
+    return Features(upper.T.copy(), error, basis.reshape(first.size, problem.span.rank, basis.shape[1]), group, share)
 
 
 def _by_group(outer: Array, group: Index, groups: int) -> Array:
@@ -104,7 +105,7 @@ def _tall_qr(A: Array) -> tuple[Array, Array]:
     """Q and R of A (k, n); in blocks that fit a cache where k is far above n (Demmel et al. 2012)."""
     k, n = A.shape
     block = 8 * n
-    if k <= 2 * block:
+    if k <= 2 * block or not n:
         basis, upper = np.linalg.qr(A)
         return np.asarray(basis, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     padded = np.zeros((-(-k // block) * block, n))

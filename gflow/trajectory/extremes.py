@@ -16,13 +16,11 @@ from gflow.field.branch import Measure
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.trajectory.layout import EXTREMES, UNTIL
+from gflow.trajectory.layout import EXTREMES, UNBOUNDED, UNTIL
 
 Array = NDArray[np.float64]
 
-# A sample without any g to speak of has no rate relative to it; beyond e^650 only the size is forgotten.
-LARGEST_EXPONENT = 650.0
-LARGEST = float(np.finfo(float).max)
+LOG_UNBOUNDED = log(UNBOUNDED) - 1e-9
 RELATIVE_RATES = {"inf_relative_margin_rate", "sup_relative_margin_rate"}
 HOMOGENEOUS = {"sup_normalized_smoothed_margin", "sup_margin_fall", "sup_fitted_norm", "sup_norm_fall"}
 
@@ -99,23 +97,41 @@ class Extremes:
         self._keep("inf_gradient_ratio", ratio, v)
         self._keep("sup_gradient_ratio", ratio, v)
         if self._relative:
-            exponent = np.minimum(self._log_n + measure.log_clock - log_g, LARGEST_EXPONENT)
-            with np.errstate(over="ignore"):
-                relative = np.clip(rates / self._squared * np.exp(exponent), -LARGEST, LARGEST)
+            relative = _relative(rates, np.log(self._squared) - self._log_n - measure.log_clock + log_g)
             self._keep("inf_relative_margin_rate", float(relative[relative.argmin()]), v)
             self._keep("sup_relative_margin_rate", float(relative[relative.argmax()]), v)
 
     def _homogeneous(self, measure: Measure) -> None:
         """Normalised margin and norm, which may only rise once the smoothed margin is positive (Lyu and Li, Lemma
-        B.1; Telgarsky, Lemma A.4)."""
-        smoothed = self._loss.margin_at(measure.log_loss + self._log_n)
+        B.1; Telgarsky, Lemma A.4).  A margin that is near 0, of weights of whatever size, is not known to be positive
+        yet, nor to fall."""
+        smoothed, rounding = self._loss.margin_at(measure.log_loss + self._log_n), smoothing_doubt(measure.p)
         scale = measure.norm**self._network.homogeneity
-        margin = smoothed / scale if scale > 0.0 else 0.0
-        self._keep("sup_normalized_smoothed_margin", margin, measure.v)
-        self._keep("sup_margin_fall", _fall(margin, self._values["sup_normalized_smoothed_margin"]), measure.v)
+        least, most = (normalized(value, scale) for value in (smoothed - rounding, smoothed + rounding))
+        self._keep("sup_normalized_smoothed_margin", least, measure.v)
+        fall = _fall(most, self._values["sup_normalized_smoothed_margin"])
+        self._keep("sup_margin_fall", max(fall, 0.0), measure.v)
         fitted = smoothed > 0.0 or self._values.get("sup_fitted_norm", 0.0) > 0.0
         self._keep("sup_fitted_norm", measure.norm if fitted else 0.0, measure.v)
         self._keep("sup_norm_fall", _fall(measure.norm, self._values["sup_fitted_norm"]), measure.v)
+
+
+def smoothing_doubt(p: Array) -> float:
+    """What rounding leaves open of l^-1(sum_i l(p_i)), absolute: of the p_i, and of log L, which is near 1 at p = 0."""
+    return float(8.0 * np.finfo(float).eps * (1.0 + np.abs(p).max()))
+
+
+def normalized(margin: float, scale: float) -> float:
+    return margin / scale if scale > 0.0 else 0.0
+
+
+def _relative(rates: Array, log_unit: Array) -> Array:
+    """rates / e^log_unit (n,); `UNBOUNDED`, with its sign, where that is no float64: a sample without any g to speak
+    of has no rate relative to it."""
+    with np.errstate(divide="ignore"):
+        log_size = np.log(np.abs(rates)) - log_unit
+    fits = log_size < LOG_UNBOUNDED
+    return np.sign(rates) * np.where(fits, np.exp(np.where(fits, log_size, 0.0)), UNBOUNDED)
 
 
 def _fall(value: float, largest: float) -> float:

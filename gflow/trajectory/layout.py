@@ -63,6 +63,7 @@ Rules that writer and reader share:
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -201,16 +202,18 @@ EXTREMES = {
     "inf_gradient_ratio": "least |grad L|_F / mean_i g_i",
     "sup_gradient_ratio": "largest |grad L|_F / mean_i g_i",
     "inf_margin_rate": "least min_i dp_i / dtau",
-    "inf_relative_margin_rate": "least min_i n (dp_i / dt) / (g_i |x_i|^2)",
-    "sup_relative_margin_rate": "largest max_i n (dp_i / dt) / (g_i |x_i|^2)",
+    "inf_relative_margin_rate": "least min_i n (dp_i / dt) / (g_i |x_i|^2), at least -1.8e308 (see `UNBOUNDED`)",
+    "sup_relative_margin_rate": "largest max_i n (dp_i / dt) / (g_i |x_i|^2), at most 1.8e308 (see `UNBOUNDED`)",
     "inf_log_loss": "least log L",
     "sup_loss_rise": "largest rise of log L above inf_log_loss",
-    "sup_normalized_smoothed_margin": "largest normalized smoothed margin",
+    "sup_normalized_smoothed_margin": "largest normalized smoothed margin, less what rounding leaves open of it",
     "sup_margin_fall": "largest fall of the normalized smoothed margin below its sup while that is > 0, relative to it",
     "sup_fitted_norm": "largest |theta| since L < l(0) / n, 0 before",
     "sup_norm_fall": "largest fall of |theta| below sup_fitted_norm, relative to it",
 }
 """Running extremes; each has its time beside it.  L < l(0) / n from where the smoothed margin is > 0."""
+UNBOUNDED = sys.float_info.max
+"""Stands, with its sign, for a relative rate of margins whose size no float64 holds."""
 UNTIL = {
     "last_unfitted": "log(1 + t) at the end of the last step that began with L >= log(2) / n, 0 if none did",
     "last_unfitted_g": "log(1 + t) at the end of the last step that began with mean g >= log(2) / (3n), 0 if none did",

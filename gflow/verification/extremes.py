@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.problem.loss import log_mean
+from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.ladder import Again
@@ -46,12 +47,15 @@ def _shown(material: Material) -> dict[str, Array]:
     loss, series = material.problem.loss, material.trajectory.series
     margins = list(material.rows("margins"))
     log_g = [loss.log_slope(p) for p in margins]
+    scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** material.problem.network.homogeneity
+    doubts = np.array([smoothing_doubt(p) for p in margins])
+    doubts = np.divide(doubts, scale, out=np.zeros_like(scale), where=scale > 0.0)
     return {
         "sup_margin_gap": np.array([p.max() - p.min() for p in margins]),
         "sup_log_g_ratio": np.array([g.max() - g.min() for g in log_g]),
         "inf_min_margin": np.array([p.min() for p in margins]),
         "inf_log_loss": np.array([log_mean(loss.log_value(p)) for p in margins]),
-        "sup_normalized_smoothed_margin": np.asarray(series["normalized_smoothed_margin"]),
+        "sup_normalized_smoothed_margin": np.asarray(series["normalized_smoothed_margin"]) - doubts,
     }
 
 

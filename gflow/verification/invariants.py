@@ -122,19 +122,22 @@ def _span(material: Material) -> Check:
     trajectory, directions = material.trajectory, material.problem.network.directions
     W = trajectory.W_initial
     if directions is not None:
-        gaps = [np.abs(row_norms(directions) - 1.0).max(), _relative(trajectory.read("inner", 0) * directions, W)]
+        inner, sizes = trajectory.read("inner", 0), row_norms(W)
+        gaps = [np.abs(row_norms(directions) - 1.0).max(), _relative(inner * directions, W, sizes)]
         return bounded(GROUP, "span", float(max(gaps)), 1e-12, "directions of unit length; row 0 against the start")
-    B, X = trajectory.basis, trajectory.X
+    B, X, sizes = trajectory.basis, trajectory.X, row_norms(W)
     units = X / row_norms(X)[:, None]
     gaps = [
         np.abs(B @ B.T - np.eye(B.shape[0])).max(),
         np.abs(units - (units @ B.T) @ B).max(),
-        _relative(trajectory.read("inner", 0), W @ B.T),
+        _relative(
+            trajectory.read("inner", 0), W @ B.T, sizes
+        ),  # products of the w_j, however little of them is in the span
     ]
     return bounded(GROUP, "span", float(max(gaps)), 1e-12, "basis orthonormal, samples inside it, row 0 at the start")
 
 
-def _relative(found: Array, expected: Array) -> float:
-    """Largest entry of the difference over that of what is expected."""
-    size = float(np.abs(expected).max())
-    return float(np.abs(found - expected).max()) / size if size > 0.0 else float(np.abs(found).max())
+def _relative(found: Array, expected: Array, sizes: Array) -> float:
+    """Largest entry of the difference, over the size of its neuron (m,); absolute where that is 0."""
+    gaps = np.abs(found - expected).max(axis=1)
+    return float((gaps / np.where(sizes > 0.0, sizes, 1.0)).max())

@@ -83,3 +83,15 @@ def test_the_reference_sees_what_departs() -> None:
     assert pushed.force_left(0, np.zeros(2)) > 0.1
     held = replace(pushed, y=np.array([1.0, -1.0]))
     assert held.force_left(0, np.log([0.4, 0.6])) < 1e-9
+
+
+def test_the_cone_of_gradients() -> None:
+    """The limit of a mode that keeps its sides is in it, a direction apart from it is not; on a kink both ends count."""
+    assert MODE.off_the_cone(MODE.limit, 1e-10) < 1e-12
+    assert MODE.off_the_cone(np.array([[1.0, 0.0], [-1.0, -2.0]]), 1e-10) > 0.1
+    held = replace(MODE, X=np.array([[1.0, 0.0], [-1.0, 0.0]]), y=np.array([1.0, -1.0]), a=np.array([1.0, 1.0]))
+    W = np.array([[1.0, 0.0], [0.0, 0.0]])  # margins 1 and 0
+    assert held.off_the_cone(W, 1e-10) == pytest.approx(1.0)
+    alone = replace(held, X=held.X[:1], y=held.y[:1], pattern=held.pattern[:, :1])
+    assert alone.off_the_cone(W, 1e-10) < 1e-12  # the second neuron is at 0, on its kink, and may have slope 0
+    assert replace(alone, slope=0.5).off_the_cone(W, 1e-10) == pytest.approx(np.sin(np.arctan(0.5)))

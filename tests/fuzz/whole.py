@@ -23,7 +23,7 @@ from tests.reference.frozen_mode import FrozenMode
 
 ENDS = ("{certified: true}", "{certified: true}", "{log_time: 100}", "{log_time: 1e4}", "{time: 20}")
 SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
-PATIENCE = 120  # seconds for one problem; most take two
+PATIENCE = 120  # seconds of this process for one problem; most take two
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
 
@@ -81,18 +81,18 @@ def judged(case: Hostile) -> Judged:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """TimeoutError after so many seconds."""
+    """TimeoutError after so many seconds of this process, however many others share the machine."""
 
     def late(_: int, __: FrameType | None) -> None:
         raise TimeoutError(f"not done after {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _judge(case: Hostile, folder: Path, found: Judged) -> None:
@@ -102,6 +102,8 @@ def _judge(case: Hostile, folder: Path, found: Judged) -> None:
     _judge_analysis(said, found)
     if said["freezing"]["verdict"] == "proved" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_proof(trajectory, said, found)
+    if said["kkt"]["point"] == "limit" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
+        _judge_kkt(last_mode(trajectory), said["kkt"], found)
     checks = gflow.verify(trajectory).to_json()["checks"]
     for check in checks:
         found.count(f"verify {check['verdict']}")
@@ -140,6 +142,18 @@ def _judge_proof(trajectory: Trajectory, said: dict[str, Any], found: Judged) ->
     found.count("mode followed")
     if departure:
         found.wrong.append(f"proved to be frozen, but {departure}")
+
+
+def _judge_kkt(mode: FrozenMode, said: dict[str, Any], found: Judged) -> None:  # Any: what analysis.json holds
+    """The direction that the last mode tends to, against the cone of the gradients there; what may be rounding of its
+    kinks and margins is granted to either verdict."""
+    if not mode.live.all() or mode.hull_distance() < 1e-6 * np.linalg.norm(mode.features, axis=(1, 2)).max():
+        return
+    if said["verdict"] == "violated" and mode.off_the_cone(mode.limit, 1e-10) < 1e-7:
+        found.wrong.append("kkt violated, but the direction is in the cone of its gradients")
+    if said["verdict"] == "holds" and (off := mode.off_the_cone(mode.limit, 1e-5)) > 1e-5:
+        found.wrong.append(f"kkt holds, but the direction is {off:.3g} off the cone of its gradients")
+    found.count("kkt judged")
 
 
 def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # Any: what analysis.json holds

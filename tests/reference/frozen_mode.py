@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from scipy.linalg import null_space
-from scipy.optimize import lsq_linear
+from scipy.optimize import lsq_linear, nnls
 
 Array = NDArray[np.float64]
 
@@ -90,23 +90,49 @@ class FrozenMode:
         return found.y.T, np.array([self.log_pulls(p_0 + K @ c) for c in found.y.T])
 
     def hull_distance(self) -> float:
-        """The norm of the point nearest to 0 of the convex hull of the live features: the margin of their best unit
-        vector.
+        """The norm of `limit`: the margin of the best unit vector of the mode."""
+        return float(np.linalg.norm(self.limit))
+
+    @cached_property
+    def limit(self) -> Array:
+        """(m, d): the point nearest to 0 of the convex hull of the live features, the direction that the mode tends to.
 
         Over all subsets: the nearest point of the affine hull of each that lies inside the subset's convex hull.
         """
         H = self.features.reshape(self.y.size, -1)[self.live]
         size = float(np.linalg.norm(H, axis=1).max(initial=0.0))
-        nearest = np.inf
+        nearest, least = np.full(H.shape[1], np.inf), np.inf
         for count in range(1, len(H) + 1):
             for subset in combinations(range(len(H)), count):
                 rows = H[list(subset)] / size
                 first, steps = rows[0], (rows[1:] - rows[0]).T
                 share = np.linalg.lstsq(steps, -first, rcond=1e-12)[0] if count > 1 else np.empty(0)
                 weights = np.append(1.0 - share.sum(), share)
-                if weights.min() >= -1e-12:
-                    nearest = min(nearest, float(np.linalg.norm(first + steps @ share)))
-        return nearest * size
+                point = first + steps @ share
+                if weights.min() >= -1e-12 and np.linalg.norm(point) < least:
+                    nearest, least = point, float(np.linalg.norm(point))
+        return (nearest * size).reshape(self.W.shape)
+
+    def off_the_cone(self, W: Array, grain: float) -> float:
+        """The distance of W (m, d), over |W|, from the cone of the Clarke gradients of its least margins.
+
+        A gradient has entries a_j y_i s x_i, s = 1 or slope by the sign of z_ji, both of them on a kink: the cone is
+        spanned by those with s at the ends.  grain: the relative size up to which a z_ji counts as 0, and a margin as
+        the least.
+        """
+        z = W @ self.X.T
+        lengths = np.maximum(np.linalg.norm(W, axis=1), grain * np.linalg.norm(W))
+        kinks = np.abs(z) <= grain * lengths[:, None] * np.linalg.norm(self.X, axis=1)
+        p = self.y * (self.a @ np.maximum(z, self.slope * z))
+        rays = []
+        for i in np.flatnonzero(p <= p.min() + grain * np.abs(p).max()):
+            ends = [
+                (1.0, self.slope) if kinks[j, i] else (1.0 if z[j, i] > 0.0 else self.slope,) for j in range(len(z))
+            ]
+            for s in product(*ends):
+                ray = (self.a * self.y[i] * s)[:, None] * self.X[i]
+                rays.append(ray.ravel() / (np.linalg.norm(ray) or 1.0))
+        return float(nnls(np.array(rays).T, W.ravel() / np.linalg.norm(W))[1])
 
     def first_departure(self, c: Array, log_g: Array) -> str:
         """What keeps the pattern from being that of the flow somewhere on this way, else empty.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gflow.analysis.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.analysis.claims.kou.setting import ROUNDING, explicit, judged, log_time, logistic, setting_of, worst_of
 from gflow.analysis.subject import Subject
+from gflow.trajectory.layout import UNBOUNDED
 
 Array = NDArray[np.float64]
 Extreme = tuple[float, float]
@@ -109,7 +110,8 @@ def sandwich(subject: Subject) -> Claim:
     if len(kept) == len(names):
         low, high, least = kept
         hypotheses.append(condition("every margin always rises", low > 0.0))
-    if len(kept) == len(names) and low > 0.0:
+        hypotheses.append(condition("C2 is known (the largest rate fits float64)", high < UNBOUNDED))
+    if all(each.holds for each in hypotheses):
         tail = float(np.logaddexp(0.0, -least)) if subject.problem.loss.name == "logistic" else 0.0
         log_size = np.log(np.diag(setting.sizes.gram) / setting.sizes.n)
         t = log_time(v)[:, None]
