@@ -191,11 +191,11 @@ class Guards:
         # Samples on these surfaces are terms of drift and jump too, on one branch or on both.
         active = (mode.slopes[j] != 0.0) | np.isin(self.branch.problem.surfaces.of_sample, surfaces)
         size, size_rate = (ROUNDING * self._largest * float(np.abs(p[active]).sum()) for p in (push, push_rate))
-        # Margins move by about 1 per unit, by terms that may cancel: rates of pushes are known no better than pushes.
-        size_rate += size
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
         slop *= float(np.abs(push[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
-        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate)
+        size += slop
+        # Margins move by about 1 per unit, by terms that may cancel: rates of pushes are known no better than pushes.
+        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size, size_rate + size)
 
 
 def _lift(values: Array, band: Array, rtol: float) -> Array:
