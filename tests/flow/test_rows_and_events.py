@@ -43,6 +43,23 @@ def on_half_integers() -> tuple[Problem, Array]:
     return Problem.of(X, y, Network(outer, 0.0), LOSSES["logistic"]), W
 
 
+def in_the_plane(seed: int) -> tuple[Problem, Array]:
+    """Four inputs in a plane, each with both labels, so that all forces on a kink fade together."""
+    rng = np.random.default_rng(seed)
+    x, y = np.round(2.0 * rng.standard_normal((4, 2))) / 2.0, rng.choice([-1.0, 1.0], size=4)
+    x[np.abs(x).sum(axis=1) == 0.0] = 1.0
+    outer = rng.choice([-1.0, 1.0], size=6) / np.sqrt(6.0)
+    problem = Problem.of(np.vstack([x, x]), np.append(y, -y), Network(outer, 0.0), LOSSES["exponential"])
+    return problem, rng.standard_normal((6, 2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_do_not_change_the_events_in_the_plane(seed: int) -> None:
+    problem, W = in_the_plane(seed)
+    first, other = (flow(problem, W, until_log_time(8.0), rows=rows) for rows in (2, 20))
+    assert told(other) == told(first)
+
+
 def test_a_force_that_only_tends_to_the_end_of_its_range_lets_no_neuron_go() -> None:
     """By hand: with the others at rest the - branch has no force left, the + branch pushes back; so both slide on."""
     problem, W = on_half_integers()
