@@ -206,7 +206,8 @@ class Guards:
         size, size_rate = (ROUNDING * float(reach @ terms) for terms in (np.abs(push.now), push.terms))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
         slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
-        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate)
+        # A state that is off its kink by the slop tells rates no better than forces.
+        return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate + slop)
 
 
 def _lift(values: Array, band: Array, rtol: float) -> Array:
