@@ -45,8 +45,17 @@ def times(result: Result) -> Array:
     return np.array([log_time(event.v) for event in result.events], dtype=float)
 
 
-@pytest.mark.parametrize("engine", ["dual", "primal"])
-@pytest.mark.parametrize(("outer", "inputs"), [(1e12, 1.0), (1e-12, 1.0), (1.0, 1e8), (1.0, 1e-8), (1e6, 1e3)], ids=str)
+@pytest.mark.parametrize(
+    ("outer", "inputs", "engine"),
+    [
+        (1e12, 1.0, "dual"),
+        (1e-12, 1.0, "dual"),
+        (1.0, 1e8, "dual"),
+        (1.0, 1e-8, "dual"),
+        (1e12, 1.0, "primal"),
+        (1.0, 1e-8, "primal"),
+    ],
+)
 def test_scales_that_cancel_change_the_clock_only(outer: float, inputs: float, engine: str) -> None:
     """f is the same for a -> s a, x -> r x, W -> W / (s r), and dW/dt = s r (...): t -> t / (s r)^2."""
     problem, W = drawn(0, 0.1, "logistic")
@@ -59,13 +68,17 @@ def test_scales_that_cancel_change_the_clock_only(outer: float, inputs: float, e
     np.testing.assert_allclose(times(other), times(one) + shift, rtol=0.0, atol=1e-5)
     # log(1 + t), which is integrated, has to pass as many e-folds more as t = 1 is moved down.
     assert other.steps <= 1.5 * one.steps + 6.0 * max(shift, 0.0)
-    # Control: the same weights without the scales are another flow.
-    assert sequence(run(problem, 1e-3 * W, log_t)) != sequence(one)
 
 
-@pytest.mark.parametrize("slope", [0.1, 0.0])
-@pytest.mark.parametrize("loss", ["logistic", "exponential"])
-@pytest.mark.parametrize("largest", [1e4, 1e6, 1e8])
+def test_a_scale_that_does_not_cancel_is_another_flow() -> None:
+    problem, W = drawn(0, 0.1, "logistic")
+    assert sequence(run(problem, 1e-3 * W, 2.0)) != sequence(run(problem, W, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("largest", "loss", "slope"),
+    [(1e4, "logistic", 0.1), (1e6, "exponential", 0.0), (1e8, "logistic", 0.0), (1e8, "exponential", 0.1)],
+)
 def test_one_huge_sample_does_not_hold_the_others_back(largest: float, loss: str, slope: float) -> None:
     problem, W = drawn(0, slope, loss, largest)
     result = run(problem, W, 30.0)
