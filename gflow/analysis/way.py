@@ -12,8 +12,9 @@ They do not
 So the flow is followed again from the start until it is proved to stay: once with tolerances 100 times tighter, which
 has to meet the same events, and from two starts that are changed by a small part, to opposite sides of the given one,
 which have to come to the same pattern, and so to the same limit W*, which is a function of the pattern (multipliers
-that are not unique move a little with the start).  A start on a tie lies between the two, whichever way the tie goes; the change is far larger than the tolerance, so that ties which an
-exact flow would just pass are told too: no data are known so well that what depends on them is worth a proof.
+that are not unique move a little with the start).  A start on a tie lies between the two, whichever way the tie goes;
+the change is far larger than the tolerance, so that ties which an exact flow would just pass are told too: no data are
+known so well that what depends on them is worth a proof.
 """
 
 from __future__ import annotations

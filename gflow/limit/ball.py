@@ -73,14 +73,10 @@ class Ball:
         return float(ratio.min(initial=np.inf)), unproved
 
     def _range(self) -> tuple[Array, Array]:
-        """How far log pi can go down and up on the support, (k,) each, >= 0.
-
-        Both ends of log q_i in the ball around x rise with x_i, which is within shift_i of dual_i.
-        """
+        """How far log pi can go down and up on the support, (k,) each, >= 0."""
         S = self.hard.support
-        q, shift = self.hard.dual[S], self.hard.shift[S] + 2.0 * EPS
-        low = coordinate_range(np.maximum(q - shift, np.finfo(float).tiny), self.D)[0]
-        high = coordinate_range(np.minimum(q + shift, 1.0), self.D)[1]
+        q, shift = self.hard.dual[S], self.hard.shift[S]
+        low, high = coordinate_range(q, self.D, shift + 2.0 * EPS * q)
         wider = 8.0 * EPS * (np.abs(self.log_pi[S]) + 1.0)
         return np.maximum(self.log_pi[S] - low, 0.0) + wider, np.maximum(high - self.log_pi[S], 0.0) + wider
 

@@ -52,11 +52,17 @@ def lower_bounds(F: Array, q_inf: Array, D: float) -> Array:
     return np.asarray(np.where(gap > 0.0, bounds, mean) - 8.0 * F.shape[1] * EPS * size)
 
 
-def coordinate_range(q_inf: Array, D: float) -> tuple[Array, Array]:
-    """Bounds of log q_i, (n,) each, where q_inf_i > 0: the binary divergence of q_inf_i and q_i is at most D."""
-    up = _farthest_gap(q_inf, D, -np.log(q_inf), _rise)
-    down = _farthest_gap(q_inf, D, (D + 1.0) / q_inf, lambda gap: -gap)
-    return np.log(q_inf) - down, np.log(q_inf) + up
+def coordinate_range(q_inf: Array, D: float, shift: Array | float = 0.0) -> tuple[Array, Array]:
+    """Bounds of log q_i, (n,) each, where the binary divergence of x_i and q_i is at most D for an x_i > 0 within shift
+    (n,) of q_inf_i > 0.
+
+    Both ends rise with x_i, as d/dx of x log(x / q) + (1 - x) log((1 - x) / (1 - q)) has the sign of x - q.
+    """
+    least = np.maximum(q_inf - shift, 1e-300)  # for which D / x is a number
+    most = np.minimum(q_inf + shift, 1.0)
+    down = _farthest_gap(least, D, (D + 1.0) / least, lambda gap: -gap)
+    up = _farthest_gap(most, D, -np.log(most), _rise)
+    return np.log(least) - down, np.log(most) + up
 
 
 def _rise(gap: Array) -> Array:

@@ -81,3 +81,11 @@ def test_ends_of_a_coordinate_rise_with_the_centre(D: float) -> None:
     low, high = coordinate_range(x, D)
     assert (np.diff(low) > 0.0).all() and (np.diff(high) >= -1e-9).all()  # rounded up by so much
     assert (low <= np.log(x)).all() and (high >= np.log(x)).all()
+
+
+def test_a_centre_that_is_not_exact_has_wider_ends() -> None:
+    """A relative error of a tiny component counts as often as the log of q may fall."""
+    q, shift, D = np.array([1e-12, 1.0 - 1e-12]), np.array([1e-16, 0.0]), 1e-5
+    low = coordinate_range(q, D, shift)[0]
+    moved = coordinate_range(q - shift, D)[0]
+    assert low[0] <= moved[0] < coordinate_range(q, D)[0][0] - 100.0
