@@ -23,7 +23,7 @@ from tests.reference.frozen_mode import FrozenMode
 
 ENDS = ("{certified: true}", "{certified: true}", "{log_time: 100}", "{log_time: 1e4}", "{time: 20}")
 SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
-PATIENCE = 120  # seconds of this process for one problem; most take two
+PATIENCE = 60  # seconds of this process for one problem; most take two
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
 
@@ -61,7 +61,7 @@ def drawn_whole(seed: int) -> Hostile:
         method="auto",
         end=one_of(ENDS),
         spacing="loglog",
-        budget="{steps: 3000, events: 600}",
+        budget="{steps: 1000, events: 300}",
     )
 
 

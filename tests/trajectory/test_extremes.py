@@ -21,7 +21,7 @@ from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from gflow.trajectory.extremes import Extremes
-from gflow.trajectory.layout import EXTREMES, SERIES, UNTIL
+from gflow.trajectory.layout import EXTREMES, SERIES, UNBOUNDED, UNTIL
 from tests.flow.definitions import plain_measure
 from tests.flow.driver import problem_of, until_log_time, until_time
 from tests.primal.driver import parity
@@ -163,8 +163,18 @@ def test_a_relative_rate_far_beyond_floats_is_a_number_all_the_same() -> None:
     measure = Measure(0.0, np.array([0.0, 2e4]), -np.log(2.0), 1.0, 1.0, np.array([0.5, -0.5]), -np.log(2.0))
     values = taken(by_hand(np.ones(1)), [measure]).values()
     assert values["sup_relative_margin_rate"] == pytest.approx(0.5)  # n = 2, d tau / dt = 1/2
-    assert -np.inf < values["inf_relative_margin_rate"] < -1e250
+    assert values["inf_relative_margin_rate"] == -UNBOUNDED
     assert values["sup_log_g_ratio"] == 2e4
+    near = Measure(0.0, np.array([0.0, 700.0]), -np.log(2.0), 1.0, 1.0, np.array([0.5, -0.5]), -np.log(2.0))
+    rate = taken(by_hand(np.ones(1)), [near]).values()["inf_relative_margin_rate"]
+    assert np.log(-rate) == pytest.approx(700.0 + np.log(0.5), rel=1e-13)  # n dtau/dt |rate| / g_2 = 2 / 2 / 2 e^700
+
+
+def test_a_margin_that_is_rounding_does_not_fall() -> None:
+    """Weights of 1e28 with margins of 1e-16: log L = log(log(2)) to rounding, whatever the margin is."""
+    losses = np.log(np.log(2.0)) - np.array([2.2e-16, 1.1e-16, 0.0])
+    measures = [Measure(v, np.zeros(1), loss, 1.0, 1e28, np.ones(1), 0.0) for v, loss in enumerate(losses)]
+    assert taken(by_hand(np.ones(1)), measures).values()["sup_margin_fall"] == 0.0
 
 
 def test_mean_g_counts_samples_that_nothing_moves() -> None:

@@ -46,12 +46,16 @@ class Fit:
     at_least: float | None
 
 
-def least_distance(gradients: Gradients, slope: float, known: Weights | None = None) -> Fit:
+def least_distance(
+    gradients: Gradients, slope: float, known: Weights | None = None, binding: Mask | None = None
+) -> Fit:
     """Solve the convex problem of `problem`; among equally good lambda, one that is 0 off the margin, where there is
     one, else one with small lambda_c (p_c - min p).  known: weights to be preferred where they are as good.
+    binding (N,): margins that are the least one to the error of the point, where that is known to be larger.
     """
     best, least = _solution(gradients), float(gradients.p.min())
     determined, on_margin = _determined(gradients, best), gradients.p <= least + ON_MARGIN * abs(least)
+    on_margin = on_margin if binding is None else on_margin | binding
     candidates, unique, at_least = list[Weights](), determined, None
     if least > 0.0:
         part = gradients.only(on_margin)

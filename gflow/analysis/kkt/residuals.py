@@ -67,7 +67,8 @@ def residuals(
 ) -> Residuals:
     """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
     gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
-    fit = least_distance(gradients, slope, None if known is None else _weights(gradients, slope, known))
+    weights, binding = (None, None) if known is None else (_weights(gradients, slope, known), known.binding)
+    fit = least_distance(gradients, slope, weights, binding)
     size, distance = (float(np.hypot(part, outside)) for part in (gradients.length, fit.distance))
     p = gradients.p
     inside = (fit.slopes > slope) & (fit.slopes < 1.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gflow.analysis.subject import Subject
+from gflow.trajectory.layout import UNBOUNDED
 from tests.analysis.claims.kou.runs import judge
 
 
@@ -66,3 +67,10 @@ def test_the_sandwich_of_margins(explicit: Subject, monkeypatch: pytest.MonkeyPa
         }
         monkeypatch.setattr(Subject, "extreme", lambda self, name, rates=rates: rates.get(name))
         assert judge(explicit)["lem5.3"].verdict == verdict
+
+
+def test_without_a_largest_rate_there_is_no_sandwich(explicit: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate that no float64 holds is no C2."""
+    rates = {"inf_relative_margin_rate": 0.01, "sup_relative_margin_rate": UNBOUNDED, "inf_min_margin": -0.02}
+    monkeypatch.setattr(Subject, "extreme", lambda self, name: (rates[name], 0.0) if name in rates else None)
+    assert judge(explicit)["lem5.3"].verdict == "not applicable"
