@@ -92,7 +92,7 @@ def test_the_reference_sees_what_departs() -> None:
 
 
 def test_the_cone_of_gradients() -> None:
-    """The limit of a mode that keeps its sides is in it, a direction apart from it is not; on a kink both ends count."""
+    """The limit of a mode that keeps its sides is in it, others are not; on a kink both ends count."""
     assert MODE.off_the_cone(MODE.limit, 1e-10) < 1e-12
     assert MODE.off_the_cone(np.array([[1.0, 0.0], [-1.0, -2.0]]), 1e-10) > 0.1
     held = replace(MODE, X=np.array([[1.0, 0.0], [-1.0, 0.0]]), y=np.array([1.0, -1.0]), a=np.array([1.0, 1.0]))
