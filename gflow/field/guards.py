@@ -125,8 +125,9 @@ class Guards:
         """Room of each share to its two ends, as forces: t sigma and t (w - sigma) with t = sign w; (..., k, s, 2)."""
         mode, pull = self.branch.mode, self.branch.pull(y, neurons)
         slots, orientation = mode.slots[neurons], self._orientation[neurons]
-        sigma = mode.held(mode.drift(pull, neurons), neurons) - mode.bases(pull, neurons, slots)
-        room = np.stack([orientation * sigma, orientation * (mode.jumps(pull, slots) - sigma)], axis=-1)
+        force = mode.held(mode.drift(pull, neurons), neurons)
+        above, below = mode.tops(pull, neurons, slots) - force, force - mode.bases(pull, neurons, slots)
+        room = np.stack([orientation * below, orientation * above], axis=-1)
         judged_by_hull = np.isin(neurons, list(mode.dependent))
         guarded = (slots < self.branch.problem.surfaces.count) & ~judged_by_hull[:, None]
         return np.where((guarded & self._moves[neurons, None])[..., None], room, np.inf)

@@ -120,6 +120,13 @@ class Mode:
         held = (self.minus[neurons] - self.slopes[neurons]) * push
         return self._on_surfaces(held @ self.signed_lengths, surfaces)
 
+    def tops(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
+        """What the + branch of each sliding surface adds: base + jump, without the cancellation of their sum where one
+        sample of the surface outweighs the others."""
+        sliding = self.side[neurons][:, self.problem.surfaces.of_sample] == 0
+        plus = np.where(sliding, 1.0 + self.problem.network.slope - self.minus[neurons], 0.0)
+        return self._on_surfaces((plus * push) @ self.signed_lengths, surfaces)
+
     def jumps(self, push: Array, surfaces: NDArray[np.intp]) -> Array:
         """w_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
         return self._on_surfaces((1.0 - self.problem.network.slope) * (push @ self.lengths), surfaces)

@@ -133,3 +133,29 @@ def test_dependent_kinks_are_known_with_their_cells() -> None:
     assert patterns is not None and len(patterns) == 2 * P.surfaces.count
     mode.turn(1, side[2])
     assert not mode.dependent
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25])
+def test_what_the_plus_branch_adds_keeps_a_sample_that_the_other_outweighs(slope: float) -> None:
+    """x = e_1 and -2 e_1 share a kink: the + branch adds push_1 - 2 slope push_2, of which base + jump keeps nothing."""
+    X = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
+    P = Problem.of(X, np.ones(3), Network(np.ones(1), slope), LOSSES["logistic"])
+    mode, own = Mode(P, np.zeros((1, P.surfaces.count), dtype=np.int8)), np.array([0])
+    h = int(P.surfaces.of_sample[0])
+    push = np.array([[1e-20, 1.0 if slope == 0.0 else 1e-30, 0.0]])
+    expected = push[0, 0] - 2.0 * slope * push[0, 1]
+    assert abs(mode.tops(push, own, mode.slots)[0, h]) == pytest.approx(expected, rel=1e-15)
+    rng = np.random.default_rng(3)
+    push = rng.normal(size=(1, 3))
+    summed = mode.bases(push, own, mode.slots) + mode.jumps(push, mode.slots)
+    assert mode.tops(push, own, mode.slots) == pytest.approx(summed, rel=1e-14)
+
+
+def test_their_sum_loses_it() -> None:
+    """The control."""
+    X = np.array([[1.0, 0.0], [-2.0, 0.0]])
+    P = Problem.of(X, np.ones(2), Network(np.ones(1), 0.0), LOSSES["logistic"])
+    mode, own = Mode(P, np.zeros((1, 1), dtype=np.int8)), np.array([0])
+    push = np.array([[1e-20, 1.0]])
+    assert mode.bases(push, own, mode.slots) + mode.jumps(push, mode.slots) == 0.0
+    assert abs(mode.tops(push, own, mode.slots)[0, 0]) == 1e-20

@@ -125,3 +125,19 @@ def test_samples_that_almost_coincide_have_no_proof(apart: float) -> None:
         side = np.sign(U @ other.surfaces.normals.T).astype(np.int8)
         finding = judged(ModeLimit(other, DualMode(other, side)), U)
         assert finding.proved is proved, finding.reason
+
+
+@pytest.mark.parametrize(("loss", "width"), [("logistic", 7), ("exponential", 8)])
+def test_neurons_at_rest_keep_their_shares_where_one_sample_outweighs_the_other(loss: str, width: int) -> None:
+    """ReLU neurons at w = 0 slide on the kink of x and -x with a room of q_i: it falls below rounding of the sum of
+    both, and never to 0."""
+    rng, X = np.random.default_rng(4), np.array(list(product([-1.0, 1.0], repeat=2)))
+    y, outer = rng.choice([-1.0, 1.0], size=4), rng.choice([-1.0, 1.0], size=width)
+    outer[:2] = [1.0, -1.0]
+    problem = problem_of(Setting(X, y, outer, 0.0, loss))
+    state = follow(problem, 0.3 * rng.standard_normal((width, 2)), CERTIFIED).finish.state
+    assert (state.side == 0).all(axis=1).any()
+    on = follow(problem, state.U @ problem.span.B, Until(1e4, Outcome.LOG_TIME, None), state)
+    assert on.finish.outcome is Outcome.LOG_TIME and on.events == []
+    p = problem.margins(on.finish.state.U, problem.sample_sides(on.finish.state.side))
+    assert np.ptp(p) > 40.0
