@@ -137,7 +137,7 @@ def test_dependent_kinks_are_known_with_their_cells() -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 0.25])
 def test_what_the_plus_branch_adds_keeps_a_sample_that_the_other_outweighs(slope: float) -> None:
-    """x = e_1 and -2 e_1 share a kink: the + branch adds push_1 - 2 slope push_2, of which base + jump keeps nothing."""
+    """x = e_1 and -2 e_1 share a kink: the + branch adds push_1 - 2 slope push_2, which base + jump loses."""
     X = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
     P = Problem.of(X, np.ones(3), Network(np.ones(1), slope), LOSSES["logistic"])
     mode, own = Mode(P, np.zeros((1, P.surfaces.count), dtype=np.int8)), np.array([0])
