@@ -167,7 +167,7 @@ def test_a_relative_rate_far_beyond_floats_is_a_number_all_the_same() -> None:
     assert values["sup_log_g_ratio"] == 2e4
     near = Measure(0.0, np.array([0.0, 700.0]), -np.log(2.0), 1.0, 1.0, np.array([0.5, -0.5]), -np.log(2.0))
     rate = taken(by_hand(np.ones(1)), [near]).values()["inf_relative_margin_rate"]
-    assert np.log(-rate) == pytest.approx(700.0 + np.log(0.5), rel=1e-13)  # n dtau/dt |rate| / g_2 = 2 / 2 / 2 e^700
+    assert np.log(-rate) == pytest.approx(700.0 + np.log(0.125), rel=1e-13)  # |x_2| = 2
 
 
 def test_a_margin_that_is_rounding_does_not_fall() -> None:
