@@ -65,9 +65,10 @@ def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: W
 
 
 def log_passed(material: Material) -> Array:
-    """log(t_1 - t_0) between rows, (T - 1,)."""
+    """log(t_1 - t_0) between rows, (T - 1,); -inf where a flow at rest ends at its start."""
     v = material.v
-    return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
+    with np.errstate(divide="ignore"):
+        return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
 
 
 def between_rows(material: Material, group: str) -> Check:

@@ -14,6 +14,7 @@ from gflow.field.branch import Branch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
+from gflow.verification.clock import log_passed
 from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.material import Material, Snapshot
 from gflow.verification.rest import EPS, Velocity, velocity
@@ -73,7 +74,7 @@ def _resting(material: Material, at: Snapshot, seen: Velocity) -> float:
     later, sizes = material.snapshot(at.row + 1), np.maximum(row_norms(material.weights(at.U)), material.outside_norms)
     if (row_norms(later.U - at.U) > 2.0 * EPS * sizes).any() or not np.array_equal(later.outer, at.outer):
         return 0.0
-    log_time = float(material.v[at.row + 1] + np.log(-np.expm1(material.v[at.row] - material.v[at.row + 1])))
+    log_time = float(log_passed(material)[at.row])
     with np.errstate(divide="ignore"):
         far = np.log(seen.norms) + seen.log_clock + log_time > np.log(RUN * material.rtol * sizes)
     over = np.divide(seen.norms, seen.doubt, out=np.zeros_like(seen.norms), where=far)
