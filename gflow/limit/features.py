@@ -92,11 +92,12 @@ def _turned(A: Array, basis: Array, upper: Array) -> Array:
     """
     n, lengths = basis.shape[1], row_norms(upper.T)
     block = int(np.ceil(np.sqrt(basis.shape[0])))
-    padded = np.zeros((-(-basis.shape[0] // block) * block, n))
+    count = -(-basis.shape[0] // block)
+    padded = np.zeros((count * block, n))
     padded[: basis.shape[0]] = basis
-    blocks = padded.reshape(-1, block, n)
+    blocks = padded.reshape(count, block, n)
     gram = (blocks.swapaxes(1, 2) @ blocks).sum(axis=0)
-    skew = float(np.linalg.norm(gram - np.eye(n))) + EPS * (block + blocks.shape[0]) * float(np.trace(gram))
+    skew = float(np.linalg.norm(gram - np.eye(n))) + EPS * (block + count) * float(np.trace(gram))
     residual = row_norms((A - basis @ upper).T) + EPS * (n + 2) * (row_norms(A.T) + np.sqrt(n) * lengths)
     return np.asarray(1.01 * (residual + skew * lengths))
 

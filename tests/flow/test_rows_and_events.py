@@ -53,7 +53,7 @@ def in_the_plane(seed: int) -> tuple[Problem, Array]:
     return problem, rng.standard_normal((6, 2))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_rows_do_not_change_the_events_in_the_plane(seed: int) -> None:
     problem, W = in_the_plane(seed)
     first, other = (flow(problem, W, until_log_time(8.0), rows=rows) for rows in (2, 20))
