@@ -90,13 +90,15 @@ def test_what_failed_once(seed: int) -> None:
     assert followed(drawn(seed), SMALL).outcome is not Outcome.STEP_UNDERFLOW
 
 
-def test_guards_that_change_nothing_do_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twins of opposite labels with slope 1e-12: a kink is met again and again within the tolerance of the masses."""
+def test_kinks_without_progress_do_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins of opposite labels with slope 1e-12 hovered once; where none counts as progress, a run ends in words."""
     assert followed(drawn(1690), Budget(steps=500)).outcome is Outcome.LOG_TIME
+    assert followed(drawn(143), Budget(steps=150)).outcome is not Outcome.EVENTS_ACCUMULATE
     monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 2)
-    finish = followed(drawn(1690), Budget())
+    monkeypatch.setattr("gflow.flow.simulate.STALLED", float("inf"))
+    finish = followed(drawn(143), Budget())
     assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 100
-    assert "2 kinks in a row" in finish.sentence and "the last at neuron 0 surface 0" in finish.sentence
+    assert "2 kinks in a row" in finish.sentence and "the last at neuron 3 surface 0" in finish.sentence
     assert "try a smaller flow.rtol" in finish.sentence
 
 
