@@ -28,7 +28,8 @@ def shipped(folder: Path, seed: int, log_time: float) -> Subject:
     return simulated(folder, SHIPPED, f"seed={seed}", f"flow.until={{log_time: {log_time}}}", "record.times.count=12")
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 10))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
 def test_pending_early_and_proved_late(tmp_path: Path, seed: int) -> None:
     early = freezing(shipped(tmp_path / "20", seed, 20.0))
     assert early.verdict == "pending" and early.pending > 50 and early.ahead is not None and early.ahead > 50

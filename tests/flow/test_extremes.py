@@ -78,7 +78,7 @@ def test_margins_far_below_zero_at_the_start(p: float, loss: str) -> None:
     assert result.state.p[0] == pytest.approx(exact, abs=1e-5 + 1e-13 * abs(p))
 
 
-@pytest.mark.parametrize("size", [1e4, 1e6])
+@pytest.mark.parametrize("size", [1e4, pytest.param(1e6, marks=pytest.mark.slow)])
 def test_two_samples_far_below_zero(size: float) -> None:
     """The exponential loss of margins -size: the run gets to the end without a warning and below its first loss."""
     W = size * np.array([[-1.0, 1.0], [1.0, -2.0]])
