@@ -53,7 +53,11 @@ def in_the_plane(seed: int) -> tuple[Problem, Array]:
     return problem, rng.standard_normal((6, 2))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+AT_ZERO = "a neuron that comes to w = 0 among contradicted samples is told to cross and come back, or to slide at once"
+
+
+# Not strict: which of the two it is told is a matter of rounding, so that lists may agree with other kernels.
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.xfail(reason=AT_ZERO, strict=False)), 1, 2])
 def test_rows_do_not_change_the_events_in_the_plane(seed: int) -> None:
     problem, W = in_the_plane(seed)
     first, other = (flow(problem, W, until_log_time(8.0), rows=rows) for rows in (2, 20))
