@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Verdict
 from gflow.analysis.failure import Failed
@@ -56,7 +57,7 @@ def _schema(kind: Any, kinds: Json) -> Json:  # Any: a type as `get_type_hints` 
         return {"enum": list(inner)}
     if origin in (Union, types.UnionType):
         return {"anyOf": [_schema(each, kinds) for each in inner]}
-    if origin is np.ndarray:
+    if origin is np.ndarray or origin is NDArray:  # an alias of its own since numpy 2.5
         return {"$ref": "#/$defs/Array"}
     if origin is tuple and inner[-1] is Ellipsis:
         return {"type": "array", "items": _schema(inner[0], kinds)}

@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 # phi'' of the Huberized ReLU jumps at 0 and h.  These jumps are not located, and a step may miss one: no error estimate
 # sees a jump between its stages.  So less is asked for; yet what is delivered is measured, not bounded.  Against the
 # flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol 1e-8, DOP853) the error is 0.02 to 2.5
-# rtol on 15 and 191 rtol on one, where a step leaps over a jump; at rtol 1e-10 up to 5 rtol; by RK45 up to 3 rtol.
-# Asked for rtol itself it is 2 to 73 rtol.
+# rtol on 15 and 191 rtol on one, where a step leaps over a jump (which one it is depends on the processor's rounding);
+# at rtol 1e-10 up to 5 rtol; by RK45 up to 3 rtol.  Asked for rtol itself it is 2 to 73 rtol.
 HUBERIZED_CAUTION = 1e-2
 
 
