@@ -212,8 +212,8 @@ def test_watched_runs_together_as_alone() -> None:
     assert [replace(report, largest_rise=0.0) for report in together] == [
         replace(report, largest_rise=0.0) for report in alone
     ]
-    rises = [[report.largest_rise for report in each] for each in (together, alone)]
-    np.testing.assert_allclose(*rises, rtol=1e-13)  # products of one run and of six need not round alike
+    largest = [np.array([report.largest_rise for report in each]) for each in (together, alone)]
+    np.testing.assert_allclose(largest[0], largest[1], rtol=1e-13)  # one product and six at once may round otherwise
     assert len(set(together)) >= 4
 
 
