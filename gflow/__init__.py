@@ -7,6 +7,11 @@
     gflow.compare(trajectory, [0.1, 0.01]).summary
     gflow.verify(trajectory).passed
 
+and without files, from arrays:
+
+    flow = gflow.integrate(X, y, W, a, activation="relu", until=gflow.log_time(100.0))
+    flow.margins, flow.events, gflow.analyze(flow)["limit"].summary
+
 Names are loaded when they are first used, so that `import gflow` costs nothing.
 """
 
@@ -17,21 +22,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import analyze, compare, simulate, verify
+    from gflow.pipeline import analyze, certified, compare, integrate, log_loss, log_time, simulate, time, verify
     from gflow.scenario import Scenario, load_scenario
-    from gflow.trajectory import Trajectory, open_trajectory
+    from gflow.trajectory import Flow, Trajectory, open_trajectory
 
 __all__ = [
+    "Flow",
     "GflowError",
     "Scenario",
     "ScenarioError",
     "Trajectory",
     "TrajectoryError",
     "analyze",
+    "certified",
     "compare",
+    "integrate",
     "load_scenario",
+    "log_loss",
+    "log_time",
     "open_trajectory",
     "simulate",
+    "time",
     "verify",
 ]
 
@@ -41,11 +52,17 @@ _HOME = {
     "TrajectoryError": "gflow.errors",
     "Scenario": "gflow.scenario",
     "load_scenario": "gflow.scenario",
+    "Flow": "gflow.trajectory",
     "Trajectory": "gflow.trajectory",
     "open_trajectory": "gflow.trajectory",
     "analyze": "gflow.pipeline",
+    "certified": "gflow.pipeline",
     "compare": "gflow.pipeline",
+    "integrate": "gflow.pipeline",
+    "log_loss": "gflow.pipeline",
+    "log_time": "gflow.pipeline",
     "simulate": "gflow.pipeline",
+    "time": "gflow.pipeline",
     "verify": "gflow.pipeline",
 }
 

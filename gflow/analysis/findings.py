@@ -23,7 +23,7 @@ from gflow.analysis.rank import rank
 from gflow.analysis.rho import rho
 from gflow.analysis.subject import Subject
 from gflow.errors import GflowError
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Result = Any  # the frozen result of one analyzer, or `Failed`; for `claims` a tuple of `Claim`
 
@@ -68,7 +68,7 @@ class Findings(Mapping[str, Result]):
         return {name: plain(result) for name, result in self.items()}
 
 
-def findings(trajectory: Trajectory, names: Sequence[str], tell: Tell = untold) -> Findings:
+def findings(trajectory: Record, names: Sequence[str], tell: Tell = untold) -> Findings:
     """What the analyzers of these names say of a trajectory; one that fails leaves the others standing.
 
     tell: called while the flow is followed.

@@ -10,7 +10,7 @@ import numpy as np
 from gflow.analysis.prospect import Prospect
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 # A pattern that has not changed since this share of the run, in log(1 + t), counts as observed to be frozen.
 QUIET = 0.5
@@ -87,7 +87,7 @@ def freezing(subject: Subject) -> FreezingResult:
     )
 
 
-def last_change(trajectory: Trajectory) -> float | None:
+def last_change(trajectory: Record) -> float | None:
     """log(1 + t) of the last mode change: of the last event, or of the first row with the last pattern."""
     if trajectory.records_events:
         times = trajectory.events.log1p_time

@@ -22,7 +22,7 @@ from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from gflow.problem.span import Span
 from gflow.problem.surfaces import group_surfaces
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 BLOCK_BYTES = 64 * 1024 * 1024
@@ -32,12 +32,12 @@ BLOCK_BYTES = 64 * 1024 * 1024
 class Subject:
     """A trajectory with its problem, rebuilt from the file alone.  Rows count from 0; -1 is the last."""
 
-    trajectory: Trajectory
+    trajectory: Record
     problem: Problem
     tell: Tell = untold
 
     @classmethod
-    def of(cls, trajectory: Trajectory, tell: Tell = untold) -> Subject:
+    def of(cls, trajectory: Record, tell: Tell = untold) -> Subject:
         """Rebuild the problem; its span coordinates are those of the file.  tell: called while the flow is followed."""
         return cls(trajectory, _problem(trajectory), tell)
 
@@ -171,7 +171,7 @@ class Subject:
         return [Event(float(v), int(j), int(h), EventKind(int(kind))) for v, j, h, kind in entries] + list(ahead)
 
 
-def _problem(trajectory: Trajectory) -> Problem:
+def _problem(trajectory: Record) -> Problem:
     X, y, basis, directions = trajectory.X, trajectory.y, trajectory.basis, trajectory.directions
     facts = trajectory.facts
     bias = trajectory.output_bias

@@ -3,10 +3,11 @@
 from gflow.build.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
 from gflow.build.facts import facts, provenance
 from gflow.build.flow import build_account, build_choice, build_engine, build_rows, build_until
-from gflow.build.setup import Setup, build_setup
+from gflow.build.setup import Setup, assembled, build_setup, completed
 
 __all__ = [
     "Setup",
+    "assembled",
     "build_account",
     "build_choice",
     "build_engine",
@@ -15,6 +16,7 @@ __all__ = [
     "build_until",
     "check_disk",
     "check_room",
+    "completed",
     "existing_parent",
     "expected_rows",
     "facts",

@@ -53,13 +53,17 @@ def build_until(scenario: Scenario) -> Until:
     return Until(v_end, outcome, until.log_loss, bool(until.certified))
 
 
-def build_account(scenario: Scenario, path: Path) -> Account:
-    """The account of what the run into the file `path` may cost, opened now."""
+def build_account(scenario: Scenario, path: Path | None = None) -> Account:
+    """The account of what a run may cost, opened now; path: of the file that it writes."""
     given = scenario.flow.budget
     if given is None:
         return Account(Budget())
     budget = Budget(given.wall_time, given.events, given.steps, given.memory, given.disk)
-    return Account(budget, gauges={"memory": peak_memory, "disk": lambda: path.stat().st_size if path.exists() else 0})
+
+    def on_disk() -> int:
+        return path.stat().st_size if path is not None and path.exists() else 0
+
+    return Account(budget, gauges={"memory": peak_memory, "disk": on_disk})
 
 
 def build_rows(scenario: Scenario, until: Until, after: float = 0.0) -> Iterator[float]:

@@ -12,6 +12,7 @@ from gflow.build.named_files import named_by
 from gflow.build.streams import INIT_STREAM, stream
 from gflow.problem import initialisation
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.dataset import Dataset
 from gflow.problem.initialisation import ScalarStart, Start
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -51,25 +52,30 @@ class Setup:
 
 def build_setup(scenario: Scenario) -> Setup:
     """Data, network and start of a scenario.  Raises ScenarioError for unusable files and sizes, lack of memory."""
-    setup = _setup(scenario)
+    dataset = build_dataset(scenario)
+    model, d = scenario.model, dataset.X.shape[1]
+    start = _scalar_start(scenario, model.width, d) if isinstance(model, ScalarModel) else _start(scenario, model, d)
+    return assembled(scenario, dataset, start)
+
+
+def assembled(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
+    """The problem of given data and a given start.  Raises ScenarioError where sizes would leave float64."""
+    setup = _setup(scenario, dataset, start)
     check_products(setup.problem, setup.inner)
     return setup
 
 
-def _setup(scenario: Scenario) -> Setup:
-    dataset = build_dataset(scenario)
-    model, loss = scenario.model, LOSSES[scenario.loss]
-    if isinstance(model, ScalarModel):
-        scalar = _scalar_start(scenario, model.width, dataset.X.shape[1])
-        network = Network(scalar.outer, _slope(model), trains_outer=True, directions=scalar.directions)
-        return Setup(Problem.of(dataset.X, dataset.y, network, loss), scalar.inner.reshape(-1, 1))
-    start = _start(scenario, model, dataset.X.shape[1])
-    X, W = dataset.X, start.W
+def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
+    model, loss, X = scenario.model, LOSSES[scenario.loss], dataset.X
+    if isinstance(start, ScalarStart):
+        network = Network(start.outer, _slope(model), trains_outer=True, directions=start.directions)
+        return Setup(Problem.of(X, dataset.y, network, loss), start.inner.reshape(-1, 1))
+    assert isinstance(model, TwoLayerModel) and start.outer is not None
+    W = start.W
     if model.bias:  # one more input, constant 1, whose weights are the biases
         assert start.bias is not None
         X = np.hstack([X, np.ones((X.shape[0], 1))])
         W = np.hstack([W, start.bias[:, None]])
-    assert start.outer is not None
     network = Network(start.outer, _slope(model), model.outer.train, _smoothing(model), None, start.output_bias)
     return Setup(Problem.of(X, dataset.y, network, loss), W)
 
@@ -89,9 +95,7 @@ def _start(scenario: Scenario, model: TwoLayerModel, d: int) -> Start:
     init, width, K = scenario.init, model.width, model.outputs
     if isinstance(init, FileInit):
         with named_by(scenario, "init", init.path):
-            read = initialisation.read_file(scenario.folder / init.path, width, d, K, model.bias)
-        outer = _outer(model.outer, width) if read.outer is None else read.outer
-        return Start(read.W, outer, read.bias, _output_bias(model, read.output_bias))
+            return completed(model, initialisation.read_file(scenario.folder / init.path, width, d, K, model.bias))
     assert isinstance(init, GaussianInit)
     rng = stream(init.seed, scenario, INIT_STREAM)
     std = _std(init, width, d)
@@ -99,6 +103,12 @@ def _start(scenario: Scenario, model: TwoLayerModel, d: int) -> Start:
     outer = _outer(model.outer, width) if init.outer is None else _drawn_outer(init.outer, width, K, rng)
     bias = initialisation.gaussian(width, 1, std if init.bias == "same" else 0.0, rng)[:, 0] if model.bias else None
     return Start(W, outer, bias, _output_bias(model, None))
+
+
+def completed(model: TwoLayerModel, given: Start) -> Start:
+    """A start with what it leaves to the model: the outer layer, and biases of several outputs, which start at 0."""
+    outer = _outer(model.outer, model.width) if given.outer is None else given.outer
+    return Start(given.W, outer, given.bias, _output_bias(model, given.output_bias))
 
 
 def _output_bias(model: TwoLayerModel, given: Array | None) -> Array | None:

@@ -14,36 +14,38 @@ from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
-from gflow.trajectory import DESCENT, Trajectory, file_sha256
+from gflow.trajectory import DESCENT, Record, Trajectory, file_sha256
 from gflow.trajectory.rows import installed_version
 
 FILE_NAME = "analysis.json"
 
 
 def analyze(
-    trajectory: Trajectory,
+    trajectory: Record,
     only: Sequence[str] | None = None,
     say: Callable[[str], None] | None = None,
     progress: Tell | None = None,
 ) -> Findings:
     """Run the analyzers named in `only` (default: those of the scenario) and write `analysis.json` beside the file.
 
-    Entries that other analyzers left there are kept if they are about the same rows.  Where the file cannot be
-    written, say is called with a sentence (default: a warning).  progress is called after every step of a flow that is
-    followed: ahead to a proof, and again from the start to see whether the way to it is stable.  Raises GflowError for
-    an unknown analyzer and for a file of descent.
+    Of a flow in memory (`gflow.integrate`) nothing is written.  Entries that other analyzers left in the file are kept
+    if they are about the same rows.  Where the file cannot be written, say is called with a sentence (default: a
+    warning).  progress is called after every step of a flow that is followed: ahead to a proof, and again from the
+    start to see whether the way to it is stable.  Raises GflowError for an unknown analyzer and for a file of descent.
     """
-    if trajectory.kind == DESCENT:
+    if isinstance(trajectory, Trajectory) and trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")
     names = _asked(trajectory) if only is None else list(only)
     unknown = sorted(set(names) - ANALYZERS.keys())
     if unknown:
         raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")
-    path, about = trajectory.path.parent / FILE_NAME, identity(trajectory)
+    about = identity(trajectory) if isinstance(trajectory, Trajectory) else None
     with threadpool_limits(limits=1):  # small matrices, as in a run
         found = findings(trajectory, names, progress or untold)
-    content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
-    saved(path, content | found.to_json(), say)
+    if isinstance(trajectory, Trajectory) and about is not None:
+        path = trajectory.path.parent / FILE_NAME
+        content = {"gflow": installed_version(), "trajectory": about} | _earlier(path, about)
+        saved(path, content | found.to_json(), say)
     return found
 
 
@@ -61,8 +63,8 @@ def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
     }
 
 
-def _asked(trajectory: Trajectory) -> list[str]:
-    asked = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path)).analyses
+def _asked(trajectory: Record) -> list[str]:
+    asked = parse_scenario(trajectory.scenario_resolved, name_for_messages=trajectory.place).analyses
     return list(ANALYZERS) if asked == "all" else [name for name in ANALYZERS if name in asked]
 
 

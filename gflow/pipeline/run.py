@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,14 @@ from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.state import Event, Finish, Item, Progress, Row
 from gflow.flow.stopping import Until, log_time
-from gflow.pipeline.resumption import entry, kept_of
+from gflow.pipeline.recording import Recording
+from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import Commit, SpacedTimes
 from gflow.trajectory import EventEntry, Header, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory import Progress as RunProgress
 from gflow.trajectory import Row as FileRow
 from gflow.trajectory.content import Changes
-from gflow.trajectory.extremes import Extremes
-from gflow.trajectory.recorder import Recorder
 
 SCENARIO_FILE = "scenario.yaml"
 ProgressCallback = Callable[[RunProgress], None]
@@ -37,12 +35,11 @@ class Run:
         self._scenario, self._setup, self._until, self._path, self._progress = scenario, setup, until, path, progress
         times = scenario.record.times
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
-        self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
+        self._recording = Recording(setup)
         self._cadence = scenario.record.commit or Commit()
         self._rows: list[FileRow] = []
         self._last: list[FileRow] = []  # the row at the end, which is saved with the outcome
         self._events: list[EventEntry] = []
-        self._counted = 0
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
@@ -50,7 +47,7 @@ class Run:
 
     def open(self, first: Row) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
-        row = self._row(first)
+        row = self._recording.row(first)
         self._first_log_loss = first.state.log_loss
         self._writer = TrajectoryWriter.create(
             self._path,
@@ -68,9 +65,7 @@ class Run:
     def reopen(self, kept: Trajectory) -> None:
         """Go on with a file after its last row."""
         self._first_log_loss = float(kept.read("log_loss", 0))
-        self._counted = int(kept.read("series/events", -1))
-        self._extremes.restore({name: float(kept.read(f"series/{name}", -1)) for name in kept.series})
-        self._extremes.at_row(kept.read("margins", -1), float(kept.read("log_loss", -1)))
+        self._recording.restore(kept)
         extended = kept.scenario_sha256 != sha256(self._scenario)
         self._writer = TrajectoryWriter.reopen(
             kept.path,
@@ -87,14 +82,14 @@ class Run:
         """One item of the flow."""
         match item:
             case Event():
-                self._counted += 1
+                told = self._recording.event(item)
                 if self._scenario.record.events:
-                    self._events.append(self._recorder.entry(item))
+                    self._events.append(told)
             case Row():
-                (self._last if item.last else self._rows).append(self._row(item))
+                (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
             case Measure():
-                self._extremes.update(item)
+                self._recording.measure(item)
             case Progress():
                 self._steps = item.steps
                 if self._progress is not None:
@@ -102,11 +97,6 @@ class Run:
             case Finish():
                 self.commit()
                 self._writer.finish(item.outcome.value, item.sentence, self._last, self._events)
-
-    def _row(self, at: Row) -> FileRow:
-        row = self._recorder.row(at.state, self._counted, at.steps)
-        self._extremes.at_row(at.state.p, at.state.log_loss)
-        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint))
 
     def _commit_if_due(self) -> None:
         full = self._cadence.rows is not None and len(self._rows) >= self._cadence.rows
@@ -142,7 +132,7 @@ class Run:
             target=_target(self._until, log_t, at.log_loss),
             share=self._until.share(at.v, at.log_loss, self._first_log_loss, self._spacing),
             log_loss=at.log_loss,
-            events=self._counted,
+            events=self._recording.events,
             sliding=at.sliding,
             steps=at.steps,
         )

@@ -8,7 +8,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +93,12 @@ def _read_array(path: Path, name: str) -> np.ndarray:
     return array
 
 
-def float_array(arrays: dict[str, np.ndarray], name: str, path: Path) -> Array:
+def float_array(arrays: Mapping[str, np.ndarray], name: str, source: str | Path) -> Array:
     """The named array as float64.  Raises ScenarioError for booleans, complex numbers, text and records."""
     array = arrays[name]
     if array.dtype.kind not in "fiu":
         hint = " (write labels as -1 and +1, or as classes 0, 1, 2, ...)" if name == "y" else ""
-        raise ScenarioError(f"{path}: {name} has dtype {array.dtype}; it must hold real numbers{hint}")
+        raise ScenarioError(f"{source}: {name} has dtype {array.dtype}; it must hold real numbers{hint}")
     with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes inf, which is refused with its place
         return array.astype(np.float64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,43 +75,58 @@ def pytorch_std(d: int) -> float:
 
 
 def read_file(path: str | Path, width: int, d: int, outputs: int = 1, bias: bool = False) -> Start:
-    """The start of a two-layer network from an .npz file.
+    """The start of a two-layer network from an .npz file (`start_of`).
 
-    W (m, d); with a bias b (m,); the outer layer a, optionally (m,) for one output, (K, m) for K outputs; c (K,)
-    optionally for K outputs.  Raises ScenarioError for missing, misshapen, non-real, non-finite or huge (> 1e150)
-    arrays, and for biases that the network does not have.
+    The outer layer a is optional for one output.  Raises ScenarioError, also for missing arrays.
     """
     path = _npz(path, "W, and optionally a")
     required = ("W",) + ("a",) * (outputs > 1) + ("b",) * bias
     arrays = read_npz(path, required, tuple(name for name in ("a", "b", "c") if name not in required))
+    return start_of(arrays, width, d, outputs, bias, str(path))
+
+
+def start_of(
+    arrays: Mapping[str, np.ndarray], width: int, d: int, outputs: int = 1, bias: bool = False, source: str = "start"
+) -> Start:
+    """The start of a two-layer network from arrays by their names; source: who gives them, for messages.
+
+    W (m, d); with a bias b (m,); the outer layer a (m,) for one output, (K, m) for K outputs; c (K,) optionally for K
+    outputs.  Raises ScenarioError for misshapen, non-real, non-finite or huge (> 1e150) arrays, and for biases that the
+    network does not have.
+    """
     if not bias:
-        _refuse_biases(arrays, "b", "model.bias is false; set `bias: true`", path)
+        _refuse_biases(arrays, "b", "model.bias is false; set `bias: true`", source)
     if outputs == 1:
-        _refuse_biases(arrays, "c", "one output has no bias of its own; use it with outputs >= 3", path)
+        _refuse_biases(arrays, "c", "one output has no bias of its own; use it with outputs >= 3", source)
     shape_of_a = (width,) if outputs == 1 else (outputs, width)
     return Start(
-        _checked(arrays, "W", (width, d), path),
-        _checked(arrays, "a", shape_of_a, path) if "a" in arrays else None,
-        _checked(arrays, "b", (width,), path) if bias else None,
-        _checked(arrays, "c", (outputs,), path) if outputs > 1 and "c" in arrays else None,
+        _checked(arrays, "W", (width, d), source),
+        _checked(arrays, "a", shape_of_a, source) if "a" in arrays else None,
+        _checked(arrays, "b", (width,), source) if bias else None,
+        _checked(arrays, "c", (outputs,), source) if outputs > 1 and "c" in arrays else None,
     )
 
 
 def read_scalar_file(path: str | Path, width: int, d: int) -> ScalarStart:
-    """The start of a scalar network from an .npz file: unit directions v (m, d), a (m,) and b (m,), |a_j| = |b_j|.
+    """The start of a scalar network from an .npz file (`scalar_start_of`).  Raises ScenarioError."""
+    path = _npz(path, "v, a and b")
+    return scalar_start_of(read_npz(path, ("v", "a", "b")), width, d, str(path))
+
+
+def scalar_start_of(arrays: Mapping[str, np.ndarray], width: int, d: int, source: str = "start") -> ScalarStart:
+    """The start of a scalar network from arrays: unit directions v (m, d), a (m,) and b (m,), |a_j| = |b_j|.
 
     Raises ScenarioError.
     """
-    path = _npz(path, "v, a and b")
-    arrays = read_npz(path, ("v", "a", "b"))
-    v = _checked(arrays, "v", (width, d), path)
-    a, b = (_checked(arrays, name, (width,), path) for name in ("a", "b"))
+    v = _checked(arrays, "v", (width, d), source)
+    a, b = (_checked(arrays, name, (width,), source) for name in ("a", "b"))
     norms = np.linalg.norm(v, axis=1)
     for j in np.flatnonzero(np.abs(norms - 1.0) > UNIT_NORM_ERROR)[:1]:
-        raise ScenarioError(f"{path}: v[{j}] has norm {norms[j]:.17g}; directions have norm 1, save v / |v| in float64")
+        remedy = "directions have norm 1, give v / |v| in float64"
+        raise ScenarioError(f"{source}: v[{j}] has norm {norms[j]:.17g}; {remedy}")
     for j in np.flatnonzero(np.abs(a) != np.abs(b))[:1]:
         raise ScenarioError(
-            f"{path}: a[{j}] is {a[j]:.17g} and b[{j}] is {b[j]:.17g}; |a_j| = |b_j| is required, change one of them"
+            f"{source}: a[{j}] is {a[j]:.17g} and b[{j}] is {b[j]:.17g}; |a_j| = |b_j| is required, change one of them"
         )
     return ScalarStart(v, a, b)
 
@@ -124,28 +140,28 @@ def _npz(path: str | Path, content: str) -> Path:
     return path
 
 
-def _refuse_biases(arrays: dict[str, np.ndarray], name: str, reason: str, path: Path) -> None:
+def _refuse_biases(arrays: Mapping[str, np.ndarray], name: str, reason: str, source: str) -> None:
     """Raise ScenarioError unless the array is absent or zero."""
-    if name in arrays and np.any(float_array(arrays, name, path) != 0):
-        raise ScenarioError(f"{path}: {name} holds biases, and {reason} or remove {name}")
+    if name in arrays and np.any(float_array(arrays, name, source) != 0):
+        raise ScenarioError(f"{source}: {name} holds biases, and {reason} or remove {name}")
 
 
 LAYOUTS = {("W", 2): "(width, d)", ("v", 2): "(width, d)", ("a", 2): "(outputs, width)", ("c", 1): "(outputs,)"}
 
 
-def _checked(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> Array:
+def _checked(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], source: str) -> Array:
     """The array, C-contiguous.  Raises ScenarioError for another shape and for unusable entries."""
-    array = float_array(arrays, name, path)
+    array = float_array(arrays, name, source)
     if array.shape != shape:
         transposed = array.ndim == 2 and array.shape == shape[::-1]
         hint = f"; it is transposed, save {name}.T" if transposed else ""
         layout = LAYOUTS.get((name, len(shape)), "(width,)")
-        raise ScenarioError(f"{path}: {name} has shape {array.shape}; it must be {layout} = {shape}{hint}")
+        raise ScenarioError(f"{source}: {name} has shape {array.shape}; it must be {layout} = {shape}{hint}")
     bad = np.argwhere(~(np.abs(array) <= LARGEST_SIZE))  # NaN compares false
     if bad.size:
         index = tuple(int(k) for k in bad[0])
         raise ScenarioError(
-            f"{path}: {name}[{', '.join(map(str, index))}] is {array[index]}; every entry must be finite and "
+            f"{source}: {name}[{', '.join(map(str, index))}] is {array[index]}; every entry must be finite and "
             f"at most {LARGEST_SIZE:g} in size"
         )
     return np.ascontiguousarray(array)

@@ -1,7 +1,7 @@
 """Scenario files: YAML text to a frozen, validated specification.  No torch here."""
 
 from gflow.scenario.fingerprint import differences, sha256
-from gflow.scenario.load import load_scenario, parse_scenario, resolved_yaml
+from gflow.scenario.load import load_scenario, parse_scenario, resolved_yaml, scenario_of
 from gflow.scenario.schema import Origin, Scenario, json_schema
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "load_scenario",
     "parse_scenario",
     "resolved_yaml",
+    "scenario_of",
     "sha256",
 ]

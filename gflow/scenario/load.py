@@ -14,7 +14,7 @@ from gflow.errors import ScenarioError
 from gflow.scenario.messages import refusal
 from gflow.scenario.places import fields_of_kind
 from gflow.scenario.schema import Origin, Scenario
-from gflow.scenario.tree import Leaf, Listing, Node, Place, Table, node_at, plain, scalar, with_value
+from gflow.scenario.tree import Leaf, Listing, Node, Place, Table, node_at, plain, scalar, tree_of, with_value
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 200_000  # with aliases written out: a few lines of nested aliases can stand for 10^9 values
@@ -53,6 +53,17 @@ def parse_scenario(
     except ValidationError as error:
         raise refusal(error, Scenario, tree) from None
     return scenario.located(Origin(None, text, tuple(overrides)), folder)
+
+
+def scenario_of(content: dict[str, Any], source: str) -> Scenario:  # Any: nested dicts, lists and scalars
+    """The scenario of values that a program gives, and not a file; `source` names them in messages.
+
+    Raises ScenarioError.
+    """
+    try:
+        return Scenario.model_validate(content)
+    except ValidationError as error:
+        raise refusal(error, Scenario, tree_of(content, Place(source, None))) from None
 
 
 def resolved_yaml(scenario: Scenario) -> str:

@@ -86,6 +86,15 @@ def plain(node: Node) -> Any:  # Any: what the validation of pydantic takes
     return node.value
 
 
+def tree_of(value: Any, place: Place) -> Node:  # Any: what `plain` returns
+    """The tree of nested dicts, lists and scalars that a program gives, all at one place."""
+    if isinstance(value, dict):
+        return Table(place, {key: tree_of(entry, place) for key, entry in value.items()})
+    if isinstance(value, list | tuple):
+        return Listing(place, tuple(tree_of(item, place) for item in value))
+    return Leaf(place, value, str(value))
+
+
 def node_at(tree: Node, keys: Keys) -> Node | None:
     """The node at a path, or None where the tree has none."""
     node: Node | None = tree

@@ -2,9 +2,11 @@
 
 from gflow.trajectory.agreement import first_difference
 from gflow.trajectory.digest import file_sha256
+from gflow.trajectory.flow import Flow
 from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
 from gflow.trajectory.lock import sole_writer
-from gflow.trajectory.reader import Events, Trajectory, open_trajectory
+from gflow.trajectory.reader import Trajectory, open_trajectory
+from gflow.trajectory.record import Events, Record
 from gflow.trajectory.rows import EventEntry, Header, Progress, Row, Target
 from gflow.trajectory.writer import TrajectoryWriter
 
@@ -15,9 +17,11 @@ __all__ = [
     "FILE_NAME",
     "SERIES",
     "EventEntry",
+    "Flow",
     "Events",
     "Header",
     "Progress",
+    "Record",
     "Row",
     "Target",
     "Trajectory",

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.layout import OUTER, OUTPUT_BIAS, UNLIMITED, Form, Variable
-from gflow.trajectory.rows import Header
+from gflow.trajectory.rows import Fact, Header
 
 HdfFile = Any  # an open h5py.File; h5py carries no types
 HdfDataset = Any  # an h5py.Dataset
-Fact = str | float | int
 
 
 @dataclass(frozen=True, slots=True)

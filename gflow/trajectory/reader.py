@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,50 +11,17 @@ from numpy.typing import NDArray
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.content import Fact, HdfFile, check_format, check_rows, form_of, plain
+from gflow.trajectory.content import HdfFile, check_format, check_rows, form_of, plain
 from gflow.trajectory.layout import EVENTS, ROW, UNLIMITED, Form
 from gflow.trajectory.opening import explained, located, opened
-from gflow.trajectory.rows import Floats
+from gflow.trajectory.record import Events, Record, Rows
+from gflow.trajectory.rows import Fact
 
 if TYPE_CHECKING:
     import xarray
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The committed entries of `events/`, in the order of time; all arrays (E,)."""
-
-    log1p_time: Floats
-    neuron: NDArray[np.int32]
-    sample: NDArray[np.int32]
-    kind: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-
-class Series(Mapping[str, Floats]):
-    """The datasets of one group by name, `series` (T,) or `neurons` (T, m) each, read when asked for."""
-
-    def __init__(self, trajectory: Trajectory, group: str, names: tuple[str, ...]):
-        self._trajectory = trajectory
-        self._group = group
-        self._names = names
-
-    def __getitem__(self, name: str) -> Floats:
-        if name not in self._names:
-            found = ", ".join(self._names) or "none"
-            raise KeyError(f"no series {name!r} in {self._group} of {self._trajectory.path}: it has {found}")
-        return self._trajectory.read(f"{self._group}/{name}")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-class Trajectory:
+class Trajectory(Record):
     """The rows of one file that were committed when it was opened; made by `open_trajectory`.
 
     Every property reads the file anew, so bind a large one to a name, or take rows of it with `read`.  A run
@@ -64,102 +29,25 @@ class Trajectory:
     """
 
     def __init__(self, path: Path, file: HdfFile, form: Form):
+        attributes: dict[str, Fact] = {name: plain(value) for name, value in file.attrs.items()}
+        super().__init__(form, attributes, int(attributes[layout.N_COMMITTED]))
         self.path = path
-        self.form = form
-        """which datasets there are"""
-        self._attributes: dict[str, Fact] = {name: plain(value) for name, value in file.attrs.items()}
-        self.n_rows = int(self._attributes[layout.N_COMMITTED])
-        self.series = Series(self, "series", form.series)
-        self.neurons = Series(self, "neurons", form.neuron_series)
-        self.records_events = form.records_events
-        self.trains_outer = form.trains_outer
         counted = int(file["series"][layout.EVENT_COUNT][self.n_rows - 1])
         self.n_events = counted if self.records_events else 0
         self.sizes = {axis.name: file[axis.name].len() for axis in form.dimensions if axis.name not in UNLIMITED}
 
-    def read(self, name: str, rows: int | slice | NDArray[np.intp] = slice(None)) -> NDArray[Any]:
-        """Committed rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
-        An array takes the rows that it names, increasing.  IndexError beyond the committed rows; TrajectoryError if the
-        dataset is not there or not readable.
-        """
+    def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
+        """Committed rows of one dataset."""
         with opened(self.path) as file:
-            return np.asarray(file[name][self._selection(rows)])
+            return np.asarray(file[name][self.selection(rows)])
 
-    def _selection(self, rows: int | slice | NDArray[np.intp]) -> int | slice | NDArray[np.intp]:
-        if isinstance(rows, np.ndarray):
-            if rows.size and not 0 <= rows[0] <= rows[-1] < self.n_rows:
-                raise IndexError(f"rows {rows[0]} .. {rows[-1]} of {self.path}, which has {self.n_rows}")
-            return rows
-        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
-
-    @property
-    def log1p_time(self) -> Floats:
-        return self.read(ROW)
-
-    @property
-    def tau(self) -> Floats:
-        return self.read("tau")
-
-    @property
-    def inner(self) -> Floats:
-        """(T, m, r)"""
-        return self.read("inner")
-
-    @property
-    def margins(self) -> Floats:
-        """(T, n)"""
-        return self.read("margins")
-
-    @property
-    def log_loss(self) -> Floats:
-        return self.read("log_loss")
-
-    @property
-    def pattern(self) -> NDArray[np.int8]:
-        """(T, m, n): +1, -1, 0 = sliding"""
-        return self.read("pattern")
-
-    @property
-    def X(self) -> Floats:  # noqa: N802 (the matrix of the literature)
-        """(n, d)"""
-        return self._whole("X")
-
-    @property
-    def y(self) -> Floats:
-        return self._whole("y")
-
-    @property
-    def W_initial(self) -> Floats:  # noqa: N802 (the matrix of the literature)
-        """(m, d)"""
-        return self._whole("W_initial")
-
-    @property
-    def basis(self) -> Floats:
-        """(r, d)"""
-        return self._whole("basis")
-
-    @property
-    def outer(self) -> Floats:
-        """(m,), or (T, m) where trained; with K outputs (K, m) or (T, K, m)"""
-        return self.read("outer") if self.trains_outer else self._whole("outer")
-
-    def outer_at(self, row: int) -> Floats:
-        """(m,) or (K, m) at one row, which matters only where it is trained; IndexError beyond the rows."""
-        if self.trains_outer:
-            return self.read("outer", row)
-        range(self.n_rows)[row]  # the IndexError
-        return self.outer
-
-    @property
-    def output_bias(self) -> Floats | None:
-        """(T, K); None without one"""
-        return self.read("output_bias") if self.form.has_output_bias else None
-
-    @property
-    def directions(self) -> Floats | None:
-        """(m, d), unit rows, of a scalar network; None for all others"""
-        return self._whole("directions") if self.form.has_directions else None
+    def whole(self, name: str) -> NDArray[Any]:
+        with opened(self.path) as file:
+            return np.asarray(file[name][...])
 
     @property
     def events(self) -> Events:
@@ -168,26 +56,6 @@ class Trajectory:
             return Events(*(np.empty(0, dtype=variable.dtype) for variable in EVENTS))
         with opened(self.path) as file:
             return Events(*(file[variable.name][: self.n_events] for variable in EVENTS))
-
-    @property
-    def resumable(self) -> bool:
-        """Does the file keep what a continuation needs?"""
-        return self.form.resumable
-
-    def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
-        """The fields of `layout.RESUME` at one row; empty where the file keeps none."""
-        with opened(self.path) as file:
-            number = range(self.n_rows)[row]
-            return {v.field: np.asarray(file[v.name][number]) for v in layout.RESUME if self.resumable}
-
-    def weights(self, row: int) -> Floats:
-        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
-        inner: Floats = self.read("inner", row)
-        if self.form.has_directions:
-            scaled: Floats = inner * self._whole("directions")
-            return scaled
-        moved: Floats = inner - self.read("inner", 0)
-        return self.W_initial + moved @ self.basis
 
     @property
     def scenario(self) -> str:
@@ -208,15 +76,6 @@ class Trajectory:
         return entries
 
     @property
-    def outcome(self) -> str | None:
-        """Name of the outcome; None while the run goes on, or when it was killed."""
-        return self._attribute(layout.OUTCOME)
-
-    @property
-    def outcome_sentence(self) -> str | None:
-        return self._attribute(layout.OUTCOME_SENTENCE)
-
-    @property
     def kind(self) -> str:
         return str(self._attributes["kind"])
 
@@ -232,11 +91,6 @@ class Trajectory:
     def scenario_sha256(self) -> str:
         return str(self._attributes["scenario_sha256"])
 
-    @property
-    def facts(self) -> dict[str, Fact]:
-        """What the run says of itself: name, model, activation, loss, engine, method, ..."""
-        return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
-
     def to_xarray(self) -> xarray.DataTree:
         """The committed content in memory, with named dimensions; groups `series`, `neurons`, `events` and
         `resume` as in the file.
@@ -247,7 +101,7 @@ class Trajectory:
             raise TrajectoryError("to_xarray needs xarray: pip install 'gflow[xarray]'") from error
         coordinates = {axis.name: self._coordinate(axis.name) for axis in self.form.dimensions}
         root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.rows}
-        root |= {v.name: (v.dims, self._whole(v.name), attributes_of(v)) for v in self.form.fixed}
+        root |= {v.name: (v.dims, self.whole(v.name), attributes_of(v)) for v in self.form.fixed}
         events = self.events
         groups = {
             "/": xarray.Dataset(root, coordinates, self._attributes),
@@ -267,17 +121,9 @@ class Trajectory:
             return self.log1p_time
         return np.arange(self.n_events if axis == layout.EVENT else self.sizes[axis])
 
-    def _whole(self, name: str) -> Floats:
-        with opened(self.path) as file:
-            values: Floats = file[name][...]
-        return values
-
     def _text(self, name: str) -> str:
         with opened(self.path) as file:
             return str(file[name].asstr()[()])
-
-    def _attribute(self, name: str) -> str | None:
-        return str(self._attributes[name]) if name in self._attributes else None
 
 
 def open_trajectory(path: str | Path) -> Trajectory:

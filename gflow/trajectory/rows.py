@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from gflow.trajectory.layout import DESCENT, Form
 
 Floats = NDArray[np.float64]
+Fact = str | float | int
+"""What a root attribute says of a run."""
 
 
 def installed_version() -> str:

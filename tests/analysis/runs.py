@@ -7,6 +7,7 @@ from pathlib import Path
 import gflow
 from gflow.analysis.subject import Subject
 from gflow.scenario import parse_scenario
+from gflow.trajectory import Trajectory
 
 GAUSSIAN = """
 gflow: 1
@@ -29,3 +30,9 @@ def gaussian(folder: Path, log_time: float, seed: int = 0, slope: float = 0.1, *
 def simulated(folder: Path, text: str, *overrides: str) -> Subject:
     """The subject of a scenario's run."""
     return Subject.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder, overwrite=True))
+
+
+def file_of(subject: Subject) -> Trajectory:
+    """The file that a subject is about."""
+    assert isinstance(subject.trajectory, Trajectory)
+    return subject.trajectory

@@ -21,6 +21,7 @@ from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from gflow.scenario import parse_scenario
+from tests.analysis.runs import file_of
 
 Array = NDArray[np.float64]
 
@@ -175,7 +176,7 @@ def test_alignment_of_parity(parity: Subject) -> None:
 def test_a_drift_of_the_balance_is_seen(parity: Subject, tmp_path: Path) -> None:
     """Negative control: the same file with a drift written into its last row."""
     copy = tmp_path / "trajectory.h5"
-    copy.write_bytes(parity.trajectory.path.read_bytes())
+    copy.write_bytes(file_of(parity).path.read_bytes())
     with h5py.File(copy, "r+") as file:
         file["series/balancedness_drift"][-1] = 0.1
     found = alignment(Subject.of(gflow.open_trajectory(copy)))

@@ -11,7 +11,7 @@ import pytest
 from gflow.analysis.margins import margins
 from gflow.analysis.subject import Subject
 from gflow.trajectory import open_trajectory
-from tests.analysis.runs import gaussian, simulated
+from tests.analysis.runs import file_of, gaussian, simulated
 
 ORTHOGONAL = """
 gflow: 1
@@ -35,7 +35,7 @@ def orthogonal(folder: Path, log_time: float, loss: str = "exponential") -> Subj
 def copy_with(folder: Path, subject: Subject, name: str, values: np.ndarray) -> Subject:
     """The same trajectory with another dataset."""
     path = folder / "copy.h5"
-    path.write_bytes(subject.trajectory.path.read_bytes())
+    path.write_bytes(file_of(subject).path.read_bytes())
     with h5py.File(path, "r+") as file:
         file[name][...] = values
     return Subject.of(open_trajectory(path))

@@ -15,7 +15,7 @@ import gflow
 from gflow.analysis.findings import ANALYZERS
 from gflow.analysis.schema import json_schema
 from gflow.cli import main
-from tests.analysis.runs import GAUSSIAN, gaussian, simulated
+from tests.analysis.runs import GAUSSIAN, file_of, gaussian, simulated
 
 Json = Any  # JSON values
 
@@ -59,7 +59,7 @@ def valid(content: Json) -> bool:
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Json:
     """The analysis of a run, as it is written."""
-    run = gaussian(tmp_path_factory.mktemp("run"), 20.0).trajectory
+    run = file_of(gaussian(tmp_path_factory.mktemp("run"), 20.0))
     gflow.analyze(run, list(ANALYZERS))
     return json.loads((run.path.parent / "analysis.json").read_text(encoding="utf-8"))
 

@@ -133,7 +133,7 @@ SCALAR: list[tuple[str, dict[str, object], str]] = [
     ("transposed", {"v": V.T, "a": A, "b": A}, "v has shape (3, 2); it must be (width, d) = (2, 3); it is transposed"),
     ("long a", {"v": V, "a": np.ones(3), "b": A}, "a has shape (3,); it must be (width,) = (2,)"),
     ("long b", {"v": V, "a": A, "b": np.ones(3)}, "b has shape (3,); it must be (width,) = (2,)"),
-    ("not unit", {"v": V * [[1], [2]], "a": A, "b": A}, "v[1] has norm 2; directions have norm 1, save v / |v|"),
+    ("not unit", {"v": V * [[1], [2]], "a": A, "b": A}, "v[1] has norm 2; directions have norm 1, give v / |v|"),
     ("float32", {"v": (V / 3).astype("f4") * 3, "a": A, "b": A}, "v[0] has norm 1.000000"),
     ("zero direction", {"v": V * [[0], [1]], "a": A, "b": A}, "v[0] has norm 0"),
     ("NaN", {"v": V * [[np.nan], [1]], "a": A, "b": A}, "v[0, 0] is nan"),

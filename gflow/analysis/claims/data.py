@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import GRAIN, Hypothesis, at_least
 from gflow.analysis.subject import Subject
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ class Sizes:
         return at_least(name, value, bound, GRAIN * max(value, bound) + factor * self.n * self.error)
 
 
-_known: WeakKeyDictionary[Trajectory, Sizes] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, Sizes] = WeakKeyDictionary()
 
 
 def sizes_of(subject: Subject) -> Sizes:

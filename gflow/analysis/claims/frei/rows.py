@@ -16,7 +16,7 @@ from gflow.analysis.claims.frei.setting import Setting, setting_of
 from gflow.analysis.subject import Subject
 from gflow.field.mode import Mode
 from gflow.problem.loss import log_mean
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Rows:
     measures: Measures
 
 
-_known: WeakKeyDictionary[Trajectory, Rows] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, Rows] = WeakKeyDictionary()
 
 
 def rows_of(subject: Subject) -> Rows:

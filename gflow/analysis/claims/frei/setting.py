@@ -17,7 +17,7 @@ from gflow.problem.activation import SmoothLeaky
 from gflow.problem.initialisation import pytorch_std, tensorflow_std
 from gflow.scenario import Scenario, parse_scenario
 from gflow.scenario.schema import GaussianData, GaussianInit
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Setting:
         return np.where(self.y > 0.0, 1.0, self.slope), np.where(self.y > 0.0, self.slope, 1.0)
 
 
-_known: WeakKeyDictionary[Trajectory, Setting] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, Setting] = WeakKeyDictionary()
 
 
 def setting_of(subject: Subject) -> Setting:

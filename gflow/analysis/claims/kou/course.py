@@ -13,7 +13,7 @@ from gflow.analysis.claims.claim import Conclusion
 from gflow.analysis.claims.kou.setting import Setting, independent, log_time, setting_of
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
 from gflow.analysis.subject import Subject
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class Course:
         return np.asarray(flat.min(axis=1) - flat.max(axis=1))
 
 
-_known: WeakKeyDictionary[Trajectory, Course] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, Course] = WeakKeyDictionary()
 
 
 def course_of(subject: Subject) -> Course:

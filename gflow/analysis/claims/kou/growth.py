@@ -28,10 +28,10 @@ from gflow.analysis.claims.kou.setting import (
 from gflow.analysis.rho import Decomposition, RhoResult, coefficients
 from gflow.analysis.rho import rho as identities_of
 from gflow.analysis.subject import Subject
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
-_identities: WeakKeyDictionary[Trajectory, RhoResult] = WeakKeyDictionary()
+_identities: WeakKeyDictionary[Record, RhoResult] = WeakKeyDictionary()
 
 
 def _rho(subject: Subject) -> RhoResult:

@@ -24,7 +24,7 @@ from gflow.analysis.claims.data import Sizes, explicit_kou, kou_constant, sizes_
 from gflow.analysis.claims.network import equal_modulus, unbiased
 from gflow.analysis.rho import matching
 from gflow.analysis.subject import Subject
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -83,7 +83,7 @@ class Setting:
         return np.asarray(self.start.sum(axis=0) / self.m)
 
 
-_known: WeakKeyDictionary[Trajectory, Setting] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, Setting] = WeakKeyDictionary()
 
 
 def setting_of(subject: Subject) -> Setting:

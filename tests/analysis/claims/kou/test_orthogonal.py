@@ -11,7 +11,7 @@ from gflow.analysis.claims.kou.course import course_of
 from gflow.analysis.claims.kou.setting import setting_of
 from gflow.analysis.subject import Subject
 from gflow.trajectory import Trajectory
-from gflow.trajectory.reader import Events
+from gflow.trajectory.record import Events
 from tests.analysis.claims.kou.runs import ORTHOGONAL, RELU, judge, run, with_start
 
 ON_ORTHOGONAL = ("lemF2", "lemF2.rest", "lemF2.growth", "lemF2.rate", "lemF3", "rem4.4")

@@ -12,6 +12,7 @@ import gflow
 from gflow.analysis.claims import kou
 from gflow.analysis.subject import Subject
 from tests.analysis.claims.kou.runs import GAUSSIAN, RELU, judge, run, with_limit, with_start
+from tests.analysis.runs import file_of
 
 MARGINS = ("lem5.9", "lem5.9.gap", "lem5.9.start", "lem5.9.rise", "eq5.12", "lemG3", "lemG3.weights", "lemG4")
 ALWAYS = ("lem5.2", "lem5.2.sign", "C16.tri", "lemF1.gram", "lemF1.norm", "lemB1.beta", "lem5.8", "lemH4", "lemH5")
@@ -102,7 +103,7 @@ def test_without_a_limit_nothing_is_said_of_it(explicit: Subject) -> None:
 
 
 def test_doctored_slopes_and_labels_violate_the_identities(tmp_path: Path) -> None:
-    path = run(tmp_path).trajectory.path
+    path = file_of(run(tmp_path)).path
     steep = Subject.of(gflow.open_trajectory(path))
     steep = Subject(steep.trajectory, replace(steep.problem, network=replace(steep.problem.network, slope=0.5)))
     claims = judge(steep)

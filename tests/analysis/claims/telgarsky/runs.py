@@ -20,6 +20,7 @@ from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
+from tests.analysis.runs import file_of
 
 Array = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ MONOTONE = {"tel.lemA4", "tel.LL.mono"}
 
 def edited(subject: Subject, folder: Path, edit: Callable[[h5py.File], None]) -> dict[str, Claim]:
     copy = folder / "trajectory.h5"
-    copy.write_bytes(subject.trajectory.path.read_bytes())
+    copy.write_bytes(file_of(subject).path.read_bytes())
     with h5py.File(copy, "r+") as file:
         edit(file)
     return judged(Subject.of(gflow.open_trajectory(copy)))

@@ -1,0 +1,43 @@
+"""What a flow hands over becomes what is kept of it, in a file or in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gflow.build import Setup
+from gflow.field.branch import Measure
+from gflow.flow.state import Event, Row
+from gflow.pipeline.resumption import kept_of
+from gflow.trajectory import EventEntry, Trajectory
+from gflow.trajectory import Row as KeptRow
+from gflow.trajectory.extremes import Extremes
+from gflow.trajectory.recorder import Recorder
+
+
+class Recording:
+    """Rows with their series and running extremes; `events` counts those so far."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
+        self.events = 0
+
+    def restore(self, kept: Trajectory) -> None:
+        """Go on after the last row of a file."""
+        self.events = int(kept.read("series/events", -1))
+        self._extremes.restore({name: float(kept.read(f"series/{name}", -1)) for name in kept.series})
+        self._extremes.at_row(kept.read("margins", -1), float(kept.read("log_loss", -1)))
+
+    def measure(self, at: Measure) -> None:
+        """One instant at which the flow was measured, in the order of time."""
+        self._extremes.update(at)
+
+    def event(self, event: Event) -> EventEntry:
+        """The entry of an event."""
+        self.events += 1
+        return self._recorder.entry(event)
+
+    def row(self, at: Row) -> KeptRow:
+        """The row as it is kept, with what a continuation needs."""
+        row = self._recorder.row(at.state, self.events, at.steps)
+        self._extremes.at_row(at.state.p, at.state.log_loss)
+        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint))

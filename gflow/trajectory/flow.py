@@ -1,0 +1,65 @@
+"""A flow in memory: rows and events as a file would keep them, without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.errors import TrajectoryError
+from gflow.trajectory import layout
+from gflow.trajectory.columns import event_columns, row_columns
+from gflow.trajectory.layout import EVENTS, ROW
+from gflow.trajectory.record import Events, Record, Rows
+from gflow.trajectory.rows import EventEntry, Fact, Header, Row
+
+
+class Flow(Record):
+    """The rows of a flow that was integrated from arrays; its names are those of a `Trajectory`."""
+
+    def __init__(self, header: Header, rows: Sequence[Row], events: Sequence[EventEntry], ended: Mapping[str, Fact]):
+        """ended: outcome and its sentence, as attributes.  Raises TrajectoryError where a row does not fit the form."""
+        form = header.form(
+            sorted(rows[0].series), sorted(rows[0].neurons), resumable=True
+        )  # listed as a file lists them
+        super().__init__(form, {**header.facts, **ended}, len(rows))
+        self._header = header
+        self._columns = row_columns(rows, form, header.sizes(), first=0)
+        columns = event_columns(events, first=0)
+        self.n_events = len(events)
+        self._events = Events(*(columns[variable.name] for variable in EVENTS))
+
+    @property
+    def place(self) -> str:
+        return "a flow in memory"
+
+    def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
+        """Rows of one dataset; a copy, so that nobody changes what others read."""
+        if name not in self._columns:
+            raise TrajectoryError(f"{name} is no dataset of this flow: it has {', '.join(sorted(self._columns))}")
+        return np.array(self._columns[name][self.selection(rows)])
+
+    def whole(self, name: str) -> NDArray[Any]:
+        if name not in {variable.name for variable in self.form.fixed}:
+            raise TrajectoryError(f"{name} is no array of this flow without rows")
+        return np.array(getattr(self._header, name))
+
+    @property
+    def events(self) -> Events:
+        """All events."""
+        return self._events
+
+    @property
+    def scenario_resolved(self) -> str:
+        return self._header.scenario_resolved
+
+    def __repr__(self) -> str:
+        last = float(self._columns[ROW][-1])
+        return f"<Flow: {self.n_rows} rows to log(1 + t) = {last:.6g}, {len(self._events)} events, {self.outcome}>"
+
+
+def ended(outcome: str, sentence: str) -> dict[str, Fact]:
+    """How a flow ended, as attributes."""
+    return {layout.OUTCOME: outcome, layout.OUTCOME_SENTENCE: sentence}

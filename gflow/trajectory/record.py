@@ -1,0 +1,215 @@
+"""What is known of a flow at its rows, wherever they are kept: the names that a file and a flow in memory share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.trajectory import layout
+from gflow.trajectory.layout import ROW, Form
+from gflow.trajectory.rows import Fact, Floats
+
+Rows = int | slice | NDArray[np.intp]
+"""Which rows: one, a slice, or an increasing array of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The entries of the event log, in the order of time; all arrays (E,)."""
+
+    log1p_time: Floats
+    neuron: NDArray[np.int32]
+    sample: NDArray[np.int32]
+    kind: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+class Series(Mapping[str, Floats]):
+    """The datasets of one group by name, `series` (T,) or `neurons` (T, m) each, read when asked for."""
+
+    def __init__(self, record: Record, group: str, names: tuple[str, ...]):
+        self._record, self._group, self._names = record, group, names
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._names:
+            found = ", ".join(self._names) or "none"
+            raise KeyError(f"no series {name!r} in {self._group} of {self._record.place}: it has {found}")
+        return self._record.read(f"{self._group}/{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Record(ABC):
+    """The rows of one flow (or descent).  T rows, n samples, d inputs, m neurons, r rank of the data, K outputs.
+
+    What keeps them says how to read a dataset by its name in the layout; everything else follows from that.
+    """
+
+    def __init__(self, form: Form, attributes: Mapping[str, Fact], n_rows: int):
+        self.form = form
+        """which datasets there are"""
+        self._attributes = dict(attributes)
+        self.n_rows = n_rows
+        self.series = Series(self, "series", form.series)
+        self.neurons = Series(self, "neurons", form.neuron_series)
+        self.records_events = form.records_events
+        self.trains_outer = form.trains_outer
+        self.n_events: int
+        """entries of the event log up to the last row"""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the rows are kept, for messages."""
+
+    @abstractmethod
+    def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
+        """Rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
+
+        An array takes the rows that it names, increasing.  IndexError beyond the rows; TrajectoryError if the dataset
+        is not there or not readable.
+        """
+
+    @abstractmethod
+    def whole(self, name: str) -> NDArray[Any]:
+        """A dataset without rows, `X` for instance."""
+
+    @property
+    @abstractmethod
+    def events(self) -> Events:
+        """The events up to the last row; empty if the run records none."""
+
+    @property
+    @abstractmethod
+    def scenario_resolved(self) -> str:
+        """The scenario with every default filled in; empty for a flow of arrays."""
+
+    def selection(self, rows: Rows) -> Rows:
+        """The same rows, counted from the first; IndexError beyond them."""
+        if isinstance(rows, np.ndarray):
+            if rows.size and not 0 <= rows[0] <= rows[-1] < self.n_rows:
+                raise IndexError(f"rows {rows[0]} .. {rows[-1]} of {self.place}, which has {self.n_rows}")
+            return rows
+        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
+
+    @property
+    def log1p_time(self) -> Floats:
+        """(T,) v = log(1 + t)"""
+        return self.read(ROW)
+
+    @property
+    def t(self) -> Floats:
+        """(T,) the time of the flow, infinite beyond float64 (log t > 709); `log1p_time` knows no such end."""
+        with np.errstate(over="ignore"):
+            return np.asarray(np.expm1(self.log1p_time))
+
+    @property
+    def tau(self) -> Floats:
+        return self.read("tau")
+
+    @property
+    def inner(self) -> Floats:
+        """(T, m, r)"""
+        return self.read("inner")
+
+    @property
+    def margins(self) -> Floats:
+        """(T, n)"""
+        return self.read("margins")
+
+    @property
+    def log_loss(self) -> Floats:
+        return self.read("log_loss")
+
+    @property
+    def pattern(self) -> NDArray[np.int8]:
+        """(T, m, n): +1, -1, 0 = sliding"""
+        return self.read("pattern")
+
+    @property
+    def X(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+        """(n, d)"""
+        return self.whole("X")
+
+    @property
+    def y(self) -> Floats:
+        return self.whole("y")
+
+    @property
+    def W_initial(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+        """(m, d)"""
+        return self.whole("W_initial")
+
+    @property
+    def basis(self) -> Floats:
+        """(r, d)"""
+        return self.whole("basis")
+
+    @property
+    def outer(self) -> Floats:
+        """(m,), or (T, m) where trained; with K outputs (K, m) or (T, K, m)"""
+        return self.read("outer") if self.trains_outer else self.whole("outer")
+
+    def outer_at(self, row: int) -> Floats:
+        """(m,) or (K, m) at one row, which matters only where it is trained; IndexError beyond the rows."""
+        if self.trains_outer:
+            return self.read("outer", row)
+        range(self.n_rows)[row]  # the IndexError
+        return self.outer
+
+    @property
+    def output_bias(self) -> Floats | None:
+        """(T, K); None without one"""
+        return self.read("output_bias") if self.form.has_output_bias else None
+
+    @property
+    def directions(self) -> Floats | None:
+        """(m, d), unit rows, of a scalar network; None for all others"""
+        return self.whole("directions") if self.form.has_directions else None
+
+    @property
+    def resumable(self) -> bool:
+        """Does the file keep what a continuation needs?"""
+        return self.form.resumable
+
+    def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
+        """The fields of `layout.RESUME` at one row; empty where the record keeps none."""
+        number = range(self.n_rows)[row]
+        return {v.field: self.read(v.name, number) for v in layout.RESUME if self.resumable}
+
+    def weights(self, row: int) -> Floats:
+        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
+        inner: Floats = self.read("inner", row)
+        if self.form.has_directions:
+            scaled: Floats = inner * self.whole("directions")
+            return scaled
+        moved: Floats = inner - self.read("inner", 0)
+        return self.W_initial + moved @ self.basis
+
+    @property
+    def outcome(self) -> str | None:
+        """Name of the outcome; None while the run goes on, or when it was killed."""
+        return self._attribute(layout.OUTCOME)
+
+    @property
+    def outcome_sentence(self) -> str | None:
+        return self._attribute(layout.OUTCOME_SENTENCE)
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """What the run says of itself: name, model, activation, loss, engine, method, ..."""
+        return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
+
+    def _attribute(self, name: str) -> str | None:
+        return str(self._attributes[name]) if name in self._attributes else None

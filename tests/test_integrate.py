@@ -1,0 +1,177 @@
+"""The door for arrays: the flow of a scenario to the last bit, for every network, without a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gflow
+from gflow.errors import GflowError, ScenarioError
+from gflow.scenario import parse_scenario
+from gflow.trajectory import layout
+
+RNG = np.random.default_rng(5)
+N, D, M, K = 6, 8, 6, 3
+X, W = RNG.standard_normal((N, D)), 0.3 * RNG.standard_normal((M, D))
+Y = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+A = np.array([0.5, -0.5, 0.5, -0.5, 0.5, -0.5])
+BIAS, MANY = 0.1 * RNG.standard_normal(M), 0.4 * RNG.standard_normal((K, M))
+UNIT = RNG.standard_normal((M, D))
+UNIT /= np.linalg.norm(UNIT, axis=1, keepdims=True)
+UNIT /= np.linalg.norm(UNIT, axis=1, keepdims=True)
+
+Told = dict[str, Any]  # Any: keywords of integrate
+Arrays = dict[str, np.ndarray]
+
+# By name: what `integrate` is told beside X, the arrays of the files, and the model of the scenario.
+LEAKY = "activation: {kind: leaky_relu, slope: 0.1}"
+NETWORKS: dict[str, tuple[Told, Arrays, str]] = {
+    "relu": ({"activation": "relu"}, {}, "activation: {kind: relu}"),
+    "leaky": ({"activation": "leaky_relu", "slope": 0.1}, {}, LEAKY),
+    "linear": ({"activation": "linear"}, {}, "activation: {kind: linear}"),
+    "smooth": (
+        {"activation": "smooth_leaky_relu", "slope": 0.3},
+        {},
+        "activation: {kind: smooth_leaky_relu, slope: 0.3}",
+    ),
+    "huberized": (
+        {"activation": "huberized_relu", "bandwidth": 0.5},
+        {},
+        "activation: {kind: huberized_relu, h: 0.5}",
+    ),
+    "both layers": (
+        {"activation": "leaky_relu", "slope": 0.1, "train_outer": True},
+        {},
+        LEAKY + ", outer: {train: true}",
+    ),
+    "bias": ({"activation": "leaky_relu", "slope": 0.1, "bias": BIAS}, {"b": BIAS}, LEAKY + ", bias: true"),
+    "classes": (
+        {"activation": "leaky_relu", "slope": 0.1, "a": MANY, "y": np.arange(N) % K},
+        {"a": MANY, "y": np.arange(N) % K},
+        f"{LEAKY}, outputs: {K}",
+    ),
+    "scalar": (
+        {"activation": "relu", "directions": UNIT, "W": np.abs(A)},
+        {"v": UNIT, "b": np.abs(A)},
+        "activation: {kind: relu}",
+    ),
+}
+
+
+def by_file(folder: Path, name: str) -> gflow.Trajectory:
+    """The same flow by a scenario whose data and start are files."""
+    _, arrays, model = NETWORKS[name]
+    start: Told = {"W": W, "a": A} | {key: value for key, value in arrays.items() if key != "y"}
+    if name == "scalar":
+        del start["W"]
+    np.savez(folder / "data.npz", X=X, y=arrays.get("y", Y))
+    np.savez(folder / "start.npz", **start)
+    kind = "scalar" if name == "scalar" else "two_layer"
+    text = f"""
+gflow: 1
+name: by-file
+data: {{kind: file, path: data.npz}}
+model: {{kind: {kind}, width: {M}, {model}}}
+init: {{kind: file, path: start.npz}}
+loss: logistic
+flow: {{until: {{log_time: 4.0}}}}
+record: {{times: {{count: 8, spacing: loglog}}}}
+"""
+    return gflow.simulate(parse_scenario(text, folder=folder), out=folder / "run")
+
+
+def by_arrays(name: str, **more: Any) -> gflow.Flow:  # Any: keywords of integrate
+    start: Told = {"y": Y, "W": W, "a": A, "until": gflow.log_time(4.0), "rows": 8, "spacing": "loglog"}
+    return gflow.integrate(X, **(start | NETWORKS[name][0] | more))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_is_the_flow_of_the_scenario_to_the_last_bit(tmp_path: Path, name: str) -> None:
+    flow, file = by_arrays(name), by_file(tmp_path, name)
+    assert flow.n_rows == file.n_rows and flow.n_events == file.n_events and flow.outcome == file.outcome
+    assert flow.form == file.form
+    variables = [v.name for v in (*file.form.rows, *layout.RESUME)] + [f"series/{each}" for each in file.form.series]
+    for variable in variables:
+        np.testing.assert_array_equal(flow.read(variable), file.read(variable), err_msg=variable)
+    for field in ("log1p_time", "neuron", "sample", "kind"):
+        np.testing.assert_array_equal(getattr(flow.events, field), getattr(file.events, field))
+    for row in (0, -1):
+        np.testing.assert_array_equal(flow.weights(row), file.weights(row))
+    np.testing.assert_array_equal(flow.t, np.expm1(file.log1p_time))
+
+
+def test_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flow = by_arrays("relu")
+    assert gflow.analyze(flow)["freezing"].summary
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["leaky", "both layers"])
+def test_it_is_analysed_as_its_file_is(tmp_path: Path, name: str) -> None:
+    flow, file = by_arrays(name), by_file(tmp_path, name)
+    assert gflow.analyze(flow).to_json() == gflow.analyze(file).to_json()
+
+
+def test_ends_and_rows() -> None:
+    """The first of several ends counts; rows may be given as times."""
+    flow = by_arrays("leaky", until=gflow.time(3.0) | gflow.log_loss(-100.0), rows=[0.5, 1.0])
+    assert flow.outcome == "time" and flow.t == pytest.approx([0.0, 0.5, 1.0, 3.0], rel=1e-12)
+    assert by_arrays("leaky", until=gflow.log_loss(-2.0) | gflow.time(1e6)).outcome == "log_loss"
+    assert by_arrays("leaky", until=gflow.certified()).outcome == "certified"
+    assert by_arrays("leaky", budget={"steps": 3}).outcome == "budget"
+
+
+def test_late_times_are_infinite_only_as_t() -> None:
+    flow = by_arrays("leaky", until=gflow.log_time(1e4), rows=3)
+    assert flow.t[-1] == np.inf and flow.log1p_time[-1] == 1e4
+
+
+def test_what_is_read_is_a_copy() -> None:
+    flow = by_arrays("leaky")
+    flow.margins[...] = 0.0
+    flow.X[...] = 0.0
+    assert flow.margins.any() and flow.X.any()
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"y": Y[:-1]}, "X has 6 samples and y has 5 labels"),
+        ({"y": 2.0 * Y}, "sample 0: the label is 2"),
+        ({"W": W.T}, r"W has shape \(8, 6\); it must be \(width, d\) = \(6, 8\)"),
+        ({"W": np.full_like(W, np.nan)}, r"W\[0, 0\] is nan"),
+        ({"W": [[1.0], [1.0, 2.0]]}, "W is no array"),
+        ({"W": W.astype(str)}, "W has dtype"),
+        ({"a": 1.0}, r"a has shape \(\)"),
+        ({"a": A[:2]}, r"W has shape \(6, 8\)"),
+        ({"slope": None}, "model.activation.slope is missing"),
+        ({"slope": 1.5}, "model.activation.slope = 1.5"),
+        ({"activation": "tanh"}, "model.activation.kind = tanh: is not available"),
+        ({"loss": "hinge"}, "loss = hinge"),
+        ({"rtol": 1e-17}, "flow.rtol = 1e-17: must be at least 1e-13"),
+        ({"rows": 1}, "record.times.count = 1"),
+        ({"rows": [2.0, 1.0]}, r"record.times.at\[1\] = 1"),
+        ({"until": gflow.time(-1.0)}, "flow.until.time = -1"),
+        ({"budget": {"moves": 3}}, "flow.budget.moves = 3: unknown key"),
+        ({"train_outer": True, "engine": "dual"}, "flow.engine = dual: does not apply"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_words(wrong: Told, words: str) -> None:
+    with pytest.raises(ScenarioError, match=f"gflow.integrate: .*{words}"):
+        by_arrays("leaky", **wrong)
+
+
+def test_an_end_named_twice() -> None:
+    with pytest.raises(ScenarioError, match="names time twice"):
+        gflow.time(1.0) | gflow.time(2.0)
+
+
+@pytest.mark.parametrize("ask", [lambda flow: flow.read("momentum"), lambda flow: flow.whole("margins")])
+def test_names_that_are_not_there(ask: Callable[[gflow.Flow], object]) -> None:
+    with pytest.raises(GflowError, match="of this flow"):
+        ask(by_arrays("leaky"))
