@@ -24,7 +24,7 @@ FLOORS = {
     "descent": 3,
     "limit": 4,
     "flow": 5,
-    "build": 6,
+    "assembly": 6,
     "trajectory": 6,
     "analysis": 7,
     "comparison": 7,

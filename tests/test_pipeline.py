@@ -238,22 +238,22 @@ def test_a_run_in_another_thread_leaves_the_signals_alone(tmp_path: Path) -> Non
 
 
 def test_more_than_memory_holds_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gflow.build.capacity.physical_memory", lambda: 64 * 10**9)
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: 64 * 10**9)
     with pytest.raises(ScenarioError, match=r"n = 40000, d = 10 .* 76.8 GB .* over 80% .* 64 GB; use fewer samples$"):
         run(tmp_path / "run", "data={kind: gaussian, n: 40000, d: 10}")
     with pytest.raises(ScenarioError, match=r"most of it for 6 of 9000000 x 1000 .* use fewer .*neurons"):
         run(tmp_path / "run", "data.n=1000", "model.width=9000000")
-    monkeypatch.setattr("gflow.build.capacity.physical_memory", lambda: 10_000)
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: 10_000)
     np.savez(tmp_path / "d.npz", X=np.eye(50), y=np.ones(50))
     with pytest.raises(ScenarioError, match="n = 50, d = 50"):
         run(tmp_path / "run", f"data={{kind: file, path: {tmp_path / 'd.npz'}}}")
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr("gflow.build.capacity.physical_memory", lambda: None)
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: None)
     assert run(tmp_path / "run").outcome == "time"
 
 
 def test_more_than_the_disk_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gflow.build.capacity.shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
+    monkeypatch.setattr("gflow.assembly.capacity.shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
     assert run(tmp_path / "small").outcome == "time"
     with pytest.raises(ScenarioError, match=r"record.times.count: 5001 rows of 480 bytes make a file of 0.0024 GB"):
         run(tmp_path / "run", "record.times.count=5000")

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.build import build_choice, build_engine, build_setup, build_until
+from gflow.assembly import build_choice, build_engine, build_setup, build_until
 from gflow.cli import main
 from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Finish

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
-from gflow.build import Setup, build_choice, build_engine
+from gflow.assembly import Setup, build_choice, build_engine
 from gflow.comparison.clock import Timetable, first_tenth
 from gflow.comparison.course import Course, Sizes, largest
 from gflow.comparison.gaps import Frame

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from gflow.build import Setup, assembled, build_account, build_choice, build_engine, build_rows, build_until, completed
+from gflow.assembly import (
+    Setup,
+    assembled,
+    build_account,
+    build_choice,
+    build_engine,
+    build_rows,
+    build_until,
+    completed,
+)
 from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
 from gflow.flow.simulate import simulate as simulate_flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gflow.build import Setup
+from gflow.assembly import Setup
 from gflow.field.branch import Measure
 from gflow.flow.state import Event, Row
 from gflow.pipeline.resumption import kept_of

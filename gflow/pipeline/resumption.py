@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.build import Setup
+from gflow.assembly import Setup
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome, Parameters
 from gflow.flow.stopping import Until, log1p_of_time, log_time

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gflow.build import Setup, expected_rows, facts, provenance
+from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.state import Event, Finish, Item, Progress, Row

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gflow.analysis.subject import Subject
-from gflow.build import Setup, check_room, provenance, row_bytes
+from gflow.assembly import Setup, check_room, provenance, row_bytes
 from gflow.comparison.clock import cut_short
 from gflow.comparison.result import Comparison
 from gflow.descent import Checkpoint, Iterate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from gflow.build import (
+from gflow.assembly import (
     build_account,
     build_choice,
     build_engine,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gflow.build import build_until
+from gflow.assembly import build_until
 from gflow.flow.certified import foreseen
 from gflow.flow.ending import opening
 from gflow.flow.state import Outcome

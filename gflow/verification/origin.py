@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.build import build_setup
+from gflow.assembly import build_setup
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario, sha256
 from gflow.scenario.schema import FileInit

@@ -9,7 +9,7 @@ from math import exp, inf
 
 import numpy as np
 
-from gflow.build import Setup
+from gflow.assembly import Setup
 from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
 from gflow.descent.loop import Item

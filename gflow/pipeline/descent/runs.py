@@ -8,7 +8,7 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.build import Setup
+from gflow.assembly import Setup
 from gflow.comparison.modified import states_at
 from gflow.descent import (
     Checkpoint,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import dropwhile
 from pathlib import Path
 
-from gflow.build.capacity import peak_memory
-from gflow.build.engine_name import engine_name
-from gflow.build.setup import Setup
+from gflow.assembly.capacity import peak_memory
+from gflow.assembly.engine_name import engine_name
+from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget

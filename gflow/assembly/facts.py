@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from gflow.build.engine_name import engine_name
-from gflow.build.setup import Setup
+from gflow.assembly.engine_name import engine_name
+from gflow.assembly.setup import Setup
 from gflow.console import printable
 from gflow.problem.activation import Huberized
 from gflow.scenario import Scenario

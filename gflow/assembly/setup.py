@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.build.dataset import build_dataset
-from gflow.build.named_files import named_by
-from gflow.build.streams import INIT_STREAM, stream
+from gflow.assembly.dataset import build_dataset
+from gflow.assembly.named_files import named_by
+from gflow.assembly.streams import INIT_STREAM, stream
 from gflow.problem import initialisation
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.dataset import Dataset

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.build.capacity import check_memory, known_sizes
-from gflow.build.named_files import named_by
-from gflow.build.streams import DATA_STREAM, stream
+from gflow.assembly.capacity import check_memory, known_sizes
+from gflow.assembly.named_files import named_by
+from gflow.assembly.streams import DATA_STREAM, stream
 from gflow.problem import data
 from gflow.problem.dataset import Dataset
 from gflow.scenario import Scenario

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from gflow.build.engine_name import engine_name
+from gflow.assembly.engine_name import engine_name
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario
 from gflow.scenario.schema import BreastCancerData, ClustersData, DigitsData, FileData, GivenTimes, TwoLayerModel

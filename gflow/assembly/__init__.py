@@ -1,9 +1,9 @@
 """Specification to objects: the one place where the words of a scenario become data, networks and engines."""
 
-from gflow.build.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
-from gflow.build.facts import facts, provenance
-from gflow.build.flow import build_account, build_choice, build_engine, build_rows, build_until
-from gflow.build.setup import Setup, assembled, build_setup, completed
+from gflow.assembly.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
+from gflow.assembly.facts import facts, provenance
+from gflow.assembly.flow import build_account, build_choice, build_engine, build_rows, build_until
+from gflow.assembly.setup import Setup, assembled, build_setup, completed
 
 __all__ = [
     "Setup",
