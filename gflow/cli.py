@@ -1,4 +1,4 @@
-"""The command line: parse, call, print.  Results on stdout, everything else on stderr; exit codes of design 4.2."""
+"""The command line: parse, call, print.  Results on stdout, everything else on stderr; exit codes as in the README."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The house as a test: imports go down, and each third party is let in at one door (design 3, style 2.1)."""
+"""The house as a test: imports go down, and each third party is let in at one door."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,19 @@ def test_third_parties_come_in_at_one_door(path: Path) -> None:
 def test_every_part_has_a_floor() -> None:
     parts = {part_of(path) for path in modules() if path != PACKAGE / "__init__.py"}
     assert parts == set(FLOORS)
+
+
+def test_the_map_names_what_is_there() -> None:
+    """`gflow/README.md`: every file it names exists, and every room stands on its floor there."""
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/0-9]+(?:\.py|/))`", text))
+    assert {name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()} == set()
+    told = {
+        room: int(floor)
+        for floor, rooms in re.findall(r"^\| (\d+) \| ([^|]+) \|", text, flags=re.MULTILINE)
+        for room in re.findall(r"`(\w+)(?:/|\.py)`", rooms)
+    }
+    assert told == {part: floor for part, floor in FLOORS.items() if part != "__main__"}
 
 
 def test_the_check_can_fail(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ Verdict = Literal["proved", "proved_from_state", "observed", "pending", "no"]
 
 
 def freezing(subject: Subject) -> FreezingResult:
-    """Judge the mode of the last row (design 2.7; `gflow.limit.certificate` has the proof)."""
+    """Judge the mode of the last row (MATHEMATICS 7; `gflow.limit.certificate` has the proof)."""
     changed = last_change(subject.trajectory)
     sliding = int((subject.trajectory.read("pattern", -1) == 0).sum())
     notes = (None, None) if subject.notes is None else (subject.notes.unsettled, subject.notes.conservative)

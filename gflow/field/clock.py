@@ -3,7 +3,7 @@
 Live are the samples that some neuron that moves (its a_j is trained, or not 0) is active on: with slope phi' != 0, and
 not sliding (`Mode.live`).  All n samples are live where the network has an output bias or no kinks to cross, and all
 count where none is live.  It is divided by n, not by the number of live samples: with none dead, tau is the integral of
-the mean of g (design 2.6); with some dead, it is less, and stays so, as their g need not fall.
+the mean of g (MATHEMATICS 1); with some dead, it is less, and stays so, as their g need not fall.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The dual branch: inside one mode the whole network is dc/dtau = q(p_0 + K c), n-dimensional (design 2.5).
+"""The dual branch: inside one mode the whole network is dc/dtau = q(p_0 + K c), n-dimensional (MATHEMATICS 5).
 
 The state of the integrator is y = (c_1, ..., c_n, v): dual masses since the start of the segment, and log(1 + t).
 """

@@ -147,7 +147,7 @@ class Mode:
 
 
 class DualMode(Mode):
-    """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (design 2.5), fixed outer layer.
+    """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (MATHEMATICS 5), fixed outer layer.
 
     A turn costs O(n^2 k_j) and a rounding of the largest K there was; where K has fallen far below that, and on
     `refresh`, it is worked out anew.  K_ik carries a rounding of free_i free_k at least, free_i^2 (n,) being K_ii

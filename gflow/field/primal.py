@@ -1,4 +1,4 @@
-"""The primal branch: the parameters themselves are the state, for every network of the papers (design 2.5).
+"""The primal branch: the parameters themselves are the state, for every network of the papers (MATHEMATICS 5).
 
 The field lives in `tensors` (torch, CPU or CUDA); kinks are judged in numpy on the few states that need it.
 """

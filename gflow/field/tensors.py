@@ -160,7 +160,7 @@ class TensorField:
         return (pulls * self._coordinates[..., 0]).sum(-1, keepdim=True)
 
     def _project(self, V: Tensor) -> Tensor:
-        """P_j v_j (design 2.2), (..., m, r)."""
+        """P_j v_j (MATHEMATICS 2), (..., m, r)."""
         if not self._held:
             return V
         force = -(self._force_map @ V.unsqueeze(-1))

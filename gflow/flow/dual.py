@@ -1,4 +1,4 @@
-"""The dual engine: fixed outer layers, every mode an n-dimensional flow (design 2.5)."""
+"""The dual engine: fixed outer layers, every mode an n-dimensional flow (MATHEMATICS 5)."""
 
 from __future__ import annotations
 

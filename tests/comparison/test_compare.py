@@ -142,7 +142,7 @@ def test_divergence_is_an_outcome(tmp_path: Path) -> None:
 
 
 def test_the_contract(tmp_path: Path) -> None:
-    """Keys of design 4.4, finite numbers, arrays of at most 400 entries, and the file is what is returned."""
+    """The keys of the contract, finite numbers, arrays of at most 400 entries, and the file is what is returned."""
     trajectory = simulated(tmp_path)
     found = gflow.compare(trajectory, [0.1, 0.05])
     content = strict(tmp_path / "comparison.json")

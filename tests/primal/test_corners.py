@@ -1,4 +1,4 @@
-"""a_j = 0, w_j = 0, starts on kinks: ordinary cases (design 2.4), checked against small-step gradient descent."""
+"""a_j = 0, w_j = 0, starts on kinks: ordinary cases (MATHEMATICS 4), checked against small-step gradient descent."""
 
 from __future__ import annotations
 
