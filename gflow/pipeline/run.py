@@ -106,7 +106,9 @@ class Run:
     def _row(self, at: Row) -> FileRow:
         row = self._recorder.row(at.state, self._counted, at.steps)
         self._extremes.at_row(at.state.p, at.state.log_loss)
-        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint))
+        return replace(
+            row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint, self._setup.problem)
+        )
 
     def _commit_if_due(self) -> None:
         full = self._cadence.rows is not None and len(self._rows) >= self._cadence.rows

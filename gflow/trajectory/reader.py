@@ -175,10 +175,10 @@ class Trajectory:
         return self.form.resumable
 
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
-        """The fields of `layout.RESUME` at one row; empty where the file keeps none."""
+        """The fields of `Form.resume` at one row; empty where the file keeps none."""
         with opened(self.path) as file:
             number = range(self.n_rows)[row]
-            return {v.field: np.asarray(file[v.name][number]) for v in layout.RESUME if self.resumable}
+            return {v.field: np.asarray(file[v.name][number]) for v in self.form.resume}
 
     def weights(self, row: int) -> Floats:
         """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
@@ -258,7 +258,7 @@ class Trajectory:
             neurons = {name: ((ROW, "neuron"), values) for name, values in self.neurons.items()}
             groups["neurons"] = xarray.Dataset(neurons)
         if self.resumable:
-            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in layout.RESUME}
+            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.resume}
             groups["resume"] = xarray.Dataset(resume)
         return xarray.DataTree.from_dict(groups)
 
