@@ -15,7 +15,7 @@ from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
 from gflow.flow.due import Due
-from gflow.flow.ending import UNRESOLVED, outcome_of, sentence, unresolved, when
+from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.onward import Onward
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
@@ -117,6 +117,7 @@ def _moving(run: Run, at: Checkpoint) -> Iterator[Item]:
             shown = replace(at.state, v=v)
             yield Row(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
             said = sentence(outcome, cut, shown, events, rounding)
+            said += long_samples(engine.problem) if outcome in SLOW else ""
             yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
             return
         if at.steps - mark.steps >= MARKED or at.notes != mark.notes:
