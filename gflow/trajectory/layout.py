@@ -47,7 +47,7 @@ Rules that writer and reader share:
   `etas` (a JSON list) and `until_time` say what was asked for.  What descent goes on with after a stop is not in
   here but in a checkpoint beside the file, until the comparison is done.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
-* *Resuming.* Every row is a point to go on from: the flow that follows it is determined, bit for bit, by what is in
+* *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by what is in
   `resume/`. That is the checkpoint before the row, a few steps back, since rows are read off the flow and leave its
   steps alone: a resume goes the way from there to the row once more, in silence. A resume drops what is not committed,
   removes the outcome and appends to `provenance`; when the run is extended to another end, `scenario`,
