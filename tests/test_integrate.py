@@ -12,7 +12,6 @@ import pytest
 import gflow
 from gflow.errors import GflowError, ScenarioError
 from gflow.scenario import parse_scenario
-from gflow.trajectory import layout
 
 RNG = np.random.default_rng(5)
 N, D, M, K = 6, 8, 6, 3
@@ -94,7 +93,7 @@ def test_it_is_the_flow_of_the_scenario_to_the_last_bit(tmp_path: Path, name: st
     flow, file = by_arrays(name), by_file(tmp_path, name)
     assert flow.n_rows == file.n_rows and flow.n_events == file.n_events and flow.outcome == file.outcome
     assert flow.form == file.form
-    variables = [v.name for v in (*file.form.rows, *layout.RESUME)] + [f"series/{each}" for each in file.form.series]
+    variables = [v.name for v in (*file.form.rows, *file.form.resume)] + [f"series/{each}" for each in file.form.series]
     for variable in variables:
         np.testing.assert_array_equal(flow.read(variable), file.read(variable), err_msg=variable)
     for field in ("log1p_time", "neuron", "sample", "kind"):

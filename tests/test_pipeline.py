@@ -193,7 +193,7 @@ def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals
     assert np.array_equal(cut.pattern, whole.pattern[: cut.n_rows])
     log_t = np.log(np.expm1(cut.log1p_time[-1]))
     kept = f"{cut.path} keeps {cut.n_rows} rows, up to log t = {log_t:.4g}"
-    again = 12 - int(cut.series["steps"][-1])
+    again = 12 - int(cut.read("resume/steps", -1))
     assert again >= 1
     assert str(caught.value) == f"interrupted; {kept}; of 12 steps {again} will be done again; go on with --resume"
 
@@ -255,7 +255,7 @@ def test_more_than_memory_holds_is_refused_at_once(tmp_path: Path, monkeypatch: 
 def test_more_than_the_disk_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gflow.assembly.capacity.shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
     assert run(tmp_path / "small").outcome == "time"
-    with pytest.raises(ScenarioError, match=r"record.times.count: 5001 rows of 480 bytes make a file of 0.0024 GB"):
+    with pytest.raises(ScenarioError, match=r"record.times.count: 5001 rows of 960 bytes make a file of 0.0048 GB"):
         run(tmp_path / "run", "record.times.count=5000")
     assert not (tmp_path / "run").exists()
 

@@ -66,7 +66,9 @@ def test_the_cases_contain_what_is_hard_to_resume(tmp_path: Path) -> None:
     assert found["held"].read("resume/held").any() and found["held"].read("resume/unsettled")[0] > 0
     assert set(found["dying"].read("resume/resting")) == {0, 1}
     clock, shown = found["leap"].read("resume/clock"), found["leap"].log1p_time
-    assert (clock[:2] > shown[:2] + 10.0).all() and clock[2:] == pytest.approx(shown[2:], rel=1e-14)
+    assert (clock[:2] > shown[:2] + 10.0).all() and (clock[2:] < shown[2:]).all()
+    steps = found["late"].read("resume/steps"), found["late"].series["steps"]
+    assert np.unique(steps[0]).size > 2 and (steps[1] - steps[0] > 1).any(), "the way to a row is gone again"
 
 
 @pytest.mark.parametrize("field", ["step", "tau", "clock"])
@@ -75,7 +77,7 @@ def test_another_checkpoint_gives_other_bits(tmp_path: Path, field: str) -> None
     whole = gflow.simulate(LEAKY, tmp_path / "whole")
     cut(LEAKY, tmp_path / "cut", 5)
     with h5py.File(tmp_path / "cut" / "trajectory.h5", "r+") as file:
-        file[f"resume/{field}"][4] *= 1.0 + 1e-9
+        file[f"resume/{field}"][4] += 1e-9
     again = gflow.simulate(LEAKY, tmp_path / "cut", resume=True)
     assert not np.array_equal(again.inner[5:], whole.inner[5:]) or field == "tau"
     assert not np.array_equal(again.tau[5:], whole.tau[5:])
@@ -123,7 +125,7 @@ def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
     assert isinstance(end, Finish) and np.array_equal(again.inner[-1], end.state.U)
     assert again.outcome_sentence == end.sentence
     direct = gflow.simulate(long, tmp_path / "direct")
-    assert again.margins[-1] == pytest.approx(direct.margins[-1], abs=1e-7)
+    assert np.array_equal(again.margins[-1], direct.margins[-1]), "neither rows nor ends on the way move the flow"
     assert again.scenario_sha256 == direct.scenario_sha256 and "60.0" in again.scenario_resolved
     assert again.provenance[1]["ended_before"] == first.outcome_sentence
 

@@ -62,11 +62,11 @@ def expected_rows(scenario: Scenario) -> int:
 
 
 def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool) -> None:
-    """Raise ScenarioError if the rows of the flow will not fit beside `path` (`check_room`)."""
+    """Raise ScenarioError if the rows of the flow and their checkpoints will not fit beside `path` (`check_room`)."""
     key = "record.times.at" if isinstance(scenario.record.times, GivenTimes) else "record.times.count"
     goes_on = path.exists() and not replaced  # its rows and its place are settled
     remedy = "free disk space" if goes_on else "record fewer rows or choose another --out"
-    check_room(key, expected_rows(scenario), row_bytes(scenario, n, rank), path, replaced, remedy)
+    check_room(key, expected_rows(scenario), 2 * row_bytes(scenario, n, rank), path, replaced, remedy)
 
 
 def row_bytes(scenario: Scenario, n: int, rank: int) -> int:

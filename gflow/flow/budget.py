@@ -27,7 +27,7 @@ class Budget:
 
 
 class Account:
-    """What was spent of a budget since the account was opened.  clock: seconds, from any origin.
+    """What was spent of a budget since the account was opened, nothing before that.  clock: seconds, from any origin.
 
     gauges: read where their limit is set only.
     """
@@ -38,18 +38,21 @@ class Account:
         self._budget, self._clock, self._opened, self._gauges = budget, clock, clock(), gauges or {}
         self._first_step, self._events = 0, 0
         self._last: Event | None = None
+        self.is_open = False
 
     def open(self, steps: int) -> None:
         """The run begins, or goes on, with so many steps behind it, which cost nothing here."""
-        self._first_step = steps
+        self._first_step, self.is_open = steps, True
 
     def enter(self, events: Sequence[Event]) -> None:
         """Events that happened."""
-        if events:
+        if events and self.is_open:
             self._events, self._last = self._events + len(events), events[-1]
 
     def spent(self, steps: int) -> str:
         """After so many steps of the run: which limit is reached, what was spent, the remedy; empty while none is."""
+        if not self.is_open:
+            return ""
         steps, seconds, limits = steps - self._first_step, self._clock() - self._opened, self._budget
         used: list[tuple[str, float, float | None]] = [
             ("wall_time", seconds, limits.wall_time),

@@ -24,10 +24,10 @@ GUARD_RESOLUTION = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A function of the state that is positive until the target is reached: a record time or an end."""
+    """A function of the state that is positive until the end of the run that it stands for is reached."""
 
     value: Callable[[Array], float]
-    end: Outcome | None = None
+    end: Outcome
     v: float | None = None  # log(1 + t) of a target on the clock
     resolution: float = 0.0
 
@@ -54,28 +54,26 @@ class Cut:
     firing: Callable[[], Sequence[tuple[int, int]]] = tuple
 
 
-def targets_of(segment: Segment, until: Until, due: float | None) -> list[Target]:
-    """The record time that is due (None: none) and the ends of the run, as functions of the segment's states."""
+def targets_of(segment: Segment, until: Until) -> list[Target]:
+    """The ends of the run, as functions of the segment's states."""
     targets = []
-    if due is not None and (until.v_end is None or due < until.v_end):
-        targets.append(Target(lambda y: due - float(y[-1]), None, due, _rounding(due)))
     if until.v_end is not None:
         v_end = until.v_end
-        targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end, _rounding(v_end)))
+        targets.append(Target(lambda y: v_end - float(y[-1]), until.outcome, v_end, rounding(v_end)))
     if until.log_loss is not None:
         level = until.log_loss
         targets.append(
-            Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, _rounding(abs(level) + 1.0))
+            Target(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, rounding(abs(level) + 1.0))
         )
     return targets
 
 
-def _rounding(value: float) -> float:
+def rounding(value: float) -> float:
     return 4.0 * float(np.finfo(float).eps) * abs(value)
 
 
-def next_time(targets: Sequence[Target]) -> float:
-    """The earliest v among the targets on the clock; infinite where there is none."""
+def end_time(targets: Sequence[Target]) -> float:
+    """v of the target on the clock; infinite where there is none."""
     return min((target.v for target in targets if target.v is not None), default=np.inf)
 
 
@@ -109,9 +107,7 @@ def _first_target(stepper: Stepper, step: DenseStep, reached: Sequence[Target], 
     found = [(hit, target) for hit, target in hits if hit is not None]
     first, y = min((hit for hit, _ in found), key=lambda hit: hit[0])
     met = [target for hit, target in found if hit[0] <= first]
-    # After a leap of the clock several times are passed at once: the earliest now, the others one stretch each.
     earliest = min((target.v for target in met if target.v is not None), default=None)
-    met = [target for target in met if target.v is None or target.v == earliest]
     # The root is at rounding distance from a target on the clock: what is reached is the target itself.
     y = y if earliest is None else no_earlier(y, earliest)
     return Cut(first, y, stepper.proposed, steps, reached=met)

@@ -9,12 +9,17 @@ import numpy as np
 from gflow.flow.cut import Cut
 from gflow.flow.state import Event, FlowState, Outcome
 from gflow.flow.stopping import log_time
+from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
 
 # Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
 UNRESOLVED = 1e-3
 # Guards in a row that fire without progress of tau, or change no side, with no whole step in between, after which a run
 # ends with an explanation.
 MOST_STALLED = 1000
+# A sample that is so many times as long as the median one is named where a run is slow.
+LONG = 100.0
+SLOW = (Outcome.BUDGET, Outcome.EVENTS_ACCUMULATE, Outcome.STEP_UNDERFLOW)
 # What a certificate found on the way says, and what it does not.
 FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
@@ -74,6 +79,25 @@ def opening(outcome: Outcome, v: float, log_loss: float) -> str:
             return f"stationary at {at_time(v)}"
         case _:
             return f"stopped at {at_time(v)}"
+
+
+def long_samples(problem: Problem) -> str:
+    """What to say of samples that are far longer than the others where a run stopped short; empty where none is.
+
+    The margin of one that is k times as long relaxes k^2 times as fast.  Every kink sets it going, and all that hangs
+    on its dual variable with it, so that the steps after a kink have to resolve it.
+    """
+    lengths = row_norms(problem.X)
+    usual = float(np.median(lengths))
+    longest, count = int(np.argmax(lengths)), int((lengths > LONG * usual).sum())
+    if not count:
+        return ""
+    more = f" (and {count - 1} more over {LONG:g} times)" if count > 1 else ""
+    return (
+        f"; sample {longest} has norm {lengths[longest]:.3g}, {lengths[longest] / usual:.3g} times the median{more}: "
+        "its margin moves that much squared faster than the others, and after every kink the steps have to follow it; "
+        "normalise the inputs"
+    )
 
 
 def _last_at(cut: Cut, events: Sequence[Event]) -> str:

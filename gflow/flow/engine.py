@@ -16,7 +16,6 @@ from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
 from gflow.flow.state import Event, FlowState, Notes, Parameters
-from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -112,10 +111,7 @@ class Engine:
         return on_kink, np.where(on_kink, 0, np.where(zeta < 0.0, -1, 1)).astype(np.int8)
 
     def _state(self, tau: float, v: float, parameters: Parameters, h: float) -> FlowState:
-        pattern = self.problem.sample_sides(self._mode.side)
-        p = self.problem.margins(parameters.U, pattern, parameters.outer, parameters.output_bias)
-        log_loss = log_mean(self.problem.loss.log_value(p))
-        return FlowState(tau, v, parameters, self._mode.side.copy(), p, log_loss, h)
+        return FlowState.of(self.problem, tau, v, parameters, self._mode.side.copy(), h)
 
     def _unit(self, state: FlowState) -> float:
         """The power of two nearest to the tau in which margins move by about 1; 1 where nothing moves."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -13,8 +13,9 @@ from gflow.field.branch import Measure
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.cut import Cut, Target, first_cut, halfway, next_time, targets_of
-from gflow.flow.ending import UNRESOLVED, outcome_of, sentence, unresolved, when
+from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
+from gflow.flow.due import Due
+from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.onward import Onward
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
@@ -25,6 +26,21 @@ Array = NDArray[np.float64]
 
 # A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13
+# Steps after which the loop makes a checkpoint.  What a row goes on from is that far behind it at most; and it costs a
+# mode from scratch, as much as tens of steps where there are many neurons.
+MARKED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What does not change while the loop runs; watch: None where no proof is asked for."""
+
+    engine: Engine
+    until: Until
+    choice: Choice
+    due: Due
+    watch: Watch | None
+    account: Account
 
 
 def simulate(
@@ -38,13 +54,15 @@ def simulate(
     """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
 
     The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  No item
-    shows an earlier v than one before it.  What follows a row depends on its checkpoint alone.
+    shows an earlier v than one before it.  What follows a row depends on its checkpoint alone, and the steps and the
+    events not on the rows.
     rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
     at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
     ends the run, looked at after every step and before every event.
     """
+    account, shown = account or Account(Budget()), None
     if isinstance(origin, Checkpoint):
-        at = replace(origin, state=engine.resume(origin.state, origin.inexact))
+        at, shown = replace(origin, state=engine.resume(origin.state, origin.inexact), shown=None), origin.shown
     else:
         at = yield from _begun(engine, origin)
     if (rounding := engine.margin_rounding(at.state)) > UNRESOLVED:
@@ -53,43 +71,57 @@ def simulate(
     elif at.resting:
         yield from _rest(engine, at, until, rows)
     else:
-        yield from _moving(engine, at, until, rows, choice, account or Account(Budget()))
+        due = Due(rows if shown is None else chain([shown], rows), until.v_end)
+        watch = Watch(engine.problem) if until.certified else None
+        items = _moving(Run(engine, until, choice, due, watch, account), at)
+        if shown is None:
+            account.open(at.steps)
+        else:
+            yield from _in_silence(items, account)
+        yield from items
 
 
-def _moving(
-    engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float], choice: Choice, account: Account
-) -> Iterator[Item]:
+def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:
+    """Up to the first row, which was handed over before: nothing is said, spent or proved on the way."""
+    for item in items:
+        if isinstance(item, Finish):  # not by this machine and these versions
+            yield item
+        if isinstance(item, Row):
+            account.open(item.steps)
+            return
+
+
+def _moving(run: Run, at: Checkpoint) -> Iterator[Item]:
     """The loop itself: stretch after stretch, each on one mode, until the run ends."""
-    watch = Watch(engine.problem) if until.certified else None
-    account.open(at.steps)
-    due = next(rows, None)
+    engine, until, due, mark = run.engine, run.until, run.due, at
     while True:
         segment = engine.segment(at.state)
-        targets = targets_of(segment, until, due)
-        ahead = next_time(targets)
-        yield _measure_at_start(segment, ahead)
-        cut = yield from _integrate(segment, choice, at, targets, watch, account)
-        v = min(segment.clock(cut.y), ahead)
+        targets = targets_of(segment, until)
+        end = end_time(targets)
+        yield from _leapt_over(segment, due, at, mark)
+        yield _measure_at_start(segment, end)
+        cut = yield from _integrate(run, segment, at, mark, targets)
+        v = min(segment.clock(cut.y), end)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(engine, segment, cut, at)
         yield from events
-        account.enter(events)
+        run.account.enter(events)
         yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
-                yield Row(at.state, _checkpoint(engine, at), last=True)
-            yield from _rest(engine, at, until, chain([] if due is None else [due], rows))
+                yield Row(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
+            yield from _rest(engine, at, until, due.rest())
             return
         rounding = max(segment.branch.margin_rounding(cut.y), engine.margin_rounding(at.state))
-        outcome = outcome_of(cut, rounding, at.stalled)
-        if cut.reached or outcome:
-            checkpoint, shown = _checkpoint(engine, at), replace(at.state, v=v)
-            yield Row(shown, checkpoint, last=outcome is not None)
-            due = next(rows, None)
-        if outcome:
+        if outcome := outcome_of(cut, rounding, at.stalled):
+            shown = replace(at.state, v=v)
+            yield Row(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
             said = sentence(outcome, cut, shown, events, rounding)
+            said += long_samples(engine.problem) if outcome in SLOW else ""
             yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
             return
+        if at.steps - mark.steps >= MARKED or at.notes != mark.notes:
+            at = mark = _checkpoint(engine, at)
 
 
 def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
@@ -98,13 +130,21 @@ def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row,
     at = Checkpoint(state, engine.inexact, notes=notes)
     shown = _shown_at_start(state, origin)
     yield _measure_at_start(engine.segment(state), shown.v)
-    yield Row(shown, at)
+    yield Row(shown, at, 0, state.v)
     return at
 
 
 def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> FlowState:
     """A leap of the clock before the first step is not shown yet."""
     return replace(state, v=0.0, tau=0.0) if origin is None else state
+
+
+def _leapt_over(segment: Segment, due: Due, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
+    """Rows that the clock leapt over at the start; nothing else has moved since."""
+    state = segment.state
+    for v in due.before(state.v):
+        yield replace(segment.branch.measure(segment.branch.y0), v=v)
+        yield Row(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
 
 
 def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
@@ -126,20 +166,17 @@ def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
     return replace(at, inexact=engine.inexact)
 
 
-def _measure_at_start(segment: Segment, ahead: float) -> Measure:
-    """The measure at the start of a segment, shown no later than the next time that has to be shown.
-
-    After a leap of the clock the times on the way are still to be shown, and nothing has moved since.
-    """
+def _measure_at_start(segment: Segment, end: float) -> Measure:
+    """The measure at the start of a segment, shown no later than the end of the run, which the clock may leap over."""
     measure = segment.branch.measure(segment.branch.y0)
-    return replace(measure, v=min(measure.v, ahead))
+    return replace(measure, v=min(measure.v, end))
 
 
 def _integrate(
-    segment: Segment, choice: Choice, at: Checkpoint, targets: Sequence[Target], watch: Watch | None, account: Account
-) -> Generator[Measure | Progress, None, Cut]:
+    run: Run, segment: Segment, at: Checkpoint, mark: Checkpoint, targets: list[Target]
+) -> Generator[Measure | Progress | Row, None, Cut]:
     """Step through one mode, from where the loop stands, until something happens."""
-    branch, stiff, steps = segment.branch, at.stiff, at.steps
+    branch, choice, stiff, steps = segment.branch, run.choice, at.stiff, at.steps
     stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
@@ -149,43 +186,43 @@ def _integrate(
         try:
             step = stepper.step()
             cut = first_cut(segment, stepper, step, targets, steps + 1)
-            if cut is not None and (spent := account.spent(cut.steps)):
+            if cut is not None and (spent := run.account.spent(cut.steps)):
                 cut = replace(cut if cut.near is None else halfway(stepper, step, cut), spent=spent)
+            passed = run.due.passed(stepper, step, cut)
         except StepError as error:
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
+        for row in passed:
+            yield replace(branch.measure(row.y), v=row.v)
+            state = run.engine.moved(segment, row.elapsed, row.y, stepper.proposed)
+            yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
-            closed = _at_a_row(cut) and watch is not None and watch.proved(segment, cut.y, step.start, cut.elapsed)
             stays = cut.near is None or choice.stays_stiff(branch, cut.y, cut.h)
-            return replace(cut, stiff=stiff and stays, certified=closed)
+            return replace(cut, stiff=stiff and stays)
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield (measure := branch.measure(y))
         yield Progress(measure.v, measure.log_loss, sliding, steps)
         here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
-        if stop := _stopped(segment, here, step.start, watch, account):
+        if stop := _stopped(run, segment, here, step.start):
             return stop
+        if steps - mark.steps >= MARKED:
+            return here
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return replace(here, stiff=True)
 
 
-def _at_a_row(cut: Cut) -> bool:
-    """Does the run go on after this cut, on the same mode?  Late, every step may be cut by a record time."""
-    return (
-        cut.near is None and bool(cut.reached) and not cut.spent and all(target.end is None for target in cut.reached)
-    )
-
-
-def _stopped(segment: Segment, here: Cut, since: float, watch: Watch | None, account: Account) -> Cut | None:
+def _stopped(run: Run, segment: Segment, here: Cut, since: float) -> Cut | None:
     """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not.
 
     since: where that step began.
     """
-    if watch is not None and watch.proved(segment, here.y, since, here.elapsed):
+    proved = run.watch is not None and run.watch.proved(segment, here.y, since, here.elapsed)
+    if proved and run.account.is_open:
         return replace(here, certified=True)
     # What comes next is another branch from here, which starts with no masses, or which needs none.
     if segment.branch.margin_rounding(here.y) > UNRESOLVED or segment.branch.cancels(here.y, here.h):
         return here
-    spent = account.spent(here.steps)
+    spent = run.account.spent(here.steps)
     return replace(here, spent=spent) if spent else None
 
 
@@ -201,7 +238,7 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
     v_end = until.v_end
     for v in chain((v for v in rows if v < v_end), [v_end]):
         yield replace(measure, v=v)
-        yield Row(replace(state, v=v), at, last=v == v_end)
+        yield Row(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
     last = replace(state, v=v_end)
     cut = Cut(0.0, np.empty(0), 0.0, at.steps)
     said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}{known}"

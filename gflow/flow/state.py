@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
 from gflow.field.transition import EventKind
+from gflow.problem.loss import log_mean
+from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -37,6 +40,14 @@ class FlowState:
     p: Array
     log_loss: float
     h: float
+
+    @classmethod
+    def of(
+        cls, problem: Problem, tau: float, v: float, parameters: Parameters, side: NDArray[np.int8], h: float
+    ) -> Self:
+        """The state with its margins and loss."""
+        p = problem.margins(parameters.U, problem.sample_sides(side), parameters.outer, parameters.output_bias)
+        return cls(tau, v, parameters, side, p, log_mean(problem.loss.log_value(p)), h)
 
     @property
     def U(self) -> Array:  # noqa: N802 (the matrix of the literature)
@@ -69,8 +80,8 @@ class Notes:
 class Checkpoint:
     """All that the rest of a run depends on beside its scenario: it goes on from here to the same bits.
 
-    state: from which the loop goes on.  Its v and tau may differ from those that the row shows: by rounding where the
-    row is at a given time, by a leap of the clock at the start, and where nothing but the clock moves.
+    state: from which the loop goes on.  It lies before what was handed over last, since rows are read off the flow
+    and leave its steps alone: up to the row at log(1 + t) = shown (None: nothing) the way is gone again in silence.
     inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled: guards in
     a row that fired without progress of tau, or changed no side.  resting: nothing but the clock moves any more.
     """
@@ -82,6 +93,7 @@ class Checkpoint:
     stalled: int = 0
     notes: Notes = Notes()
     resting: bool = False
+    shown: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +137,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows."""
+    """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows.
+
+    steps: accepted so far, with the one that the row lies in.  clock: log(1 + t) at which the flow has the tau of the
+    state; what the row shows is another where the clock leaps at the start, and where nothing else moves.
+    """
 
     state: FlowState
     checkpoint: Checkpoint
+    steps: int
+    clock: float
     last: bool = False
-
-    @property
-    def steps(self) -> int:
-        """Accepted steps so far."""
-        return self.checkpoint.steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Targets on the clock and on the loss: record times and ends, located like any other event."""
+"""Ends of a run on the clock and on the loss, located like any other event, and its record times."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ class Recording:
     """Rows with their series and running extremes; `events` counts those so far."""
 
     def __init__(self, setup: Setup) -> None:
+        self._problem = setup.problem
         self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
         self.events = 0
 
@@ -40,4 +41,4 @@ class Recording:
         """The row as it is kept, with what a continuation needs."""
         row = self._recorder.row(at.state, self.events, at.steps)
         self._extremes.at_row(at.state.p, at.state.log_loss)
-        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint))
+        return replace(row, series=row.series | self._extremes.values(), resume=kept_of(at.checkpoint, self._problem))

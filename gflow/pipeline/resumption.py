@@ -144,26 +144,26 @@ def check_data(setup: Setup, kept: Trajectory) -> None:
 def last_checkpoint(kept: Trajectory, problem: Problem) -> Checkpoint:
     """Where the run goes on after its last row."""
     saved = kept.resume_at(-1)
-    pattern = kept.read("pattern", -1)
-    side = pattern[:, problem.surfaces.first_sample] if problem.network.curved else _undecided(problem)
-    bias = None if problem.network.output_bias is None else kept.read("output_bias", -1)
-    state = FlowState(
+    side = saved["pattern"][:, problem.surfaces.first_sample] if problem.network.curved else _undecided(problem)
+    outer = saved["outer"] if problem.network.trains_outer else kept.outer_at(-1)
+    bias = None if problem.network.output_bias is None else saved["output_bias"]
+    state = FlowState.of(
+        problem,
         tau=float(saved["tau"]),
         v=float(saved["clock"]),
-        parameters=Parameters(kept.read("inner", -1), kept.outer_at(-1), bias),
+        parameters=Parameters(saved["inner"], outer, bias),
         side=np.ascontiguousarray(side),
-        p=kept.read("margins", -1),
-        log_loss=float(kept.read("log_loss", -1)),
         h=float(saved["step"]),
     )
     return Checkpoint(
         state=state,
         inexact=saved["held"].astype(bool),
-        steps=int(kept.read("series/steps", -1)),
+        steps=int(saved["steps"]),
         stiff=bool(saved["stiff"]),
         stalled=int(saved["stalled"]),
         notes=Notes(int(saved["unsettled"]), int(saved["conservative"])),
         resting=bool(saved["resting"]),
+        shown=float(kept.read("log1p_time", -1)) if saved["silent"] else None,
     )
 
 
@@ -172,18 +172,25 @@ def _undecided(problem: Problem) -> NDArray[np.int8]:
     return np.ones((problem.network.width, problem.surfaces.count), dtype=np.int8)
 
 
-def kept_of(checkpoint: Checkpoint) -> dict[str, float | NDArray[np.bool_]]:
-    """What a row keeps of its checkpoint, beside the state that it shows: the fields of `layout.RESUME`."""
+def kept_of(checkpoint: Checkpoint, problem: Problem) -> dict[str, float | NDArray[Any]]:  # Any: of several types
+    """What a row keeps of its checkpoint: the fields of `Form.resume`."""
     state, notes = checkpoint.state, checkpoint.notes
-    return {
+    trained: dict[str, float | NDArray[Any]] = {"outer": state.parameters.outer} if problem.network.trains_outer else {}
+    if state.parameters.output_bias is not None:
+        trained["output_bias"] = state.parameters.output_bias
+    return trained | {
         "clock": state.v,
         "tau": state.tau,
+        "inner": state.U,
+        "pattern": problem.sample_sides(state.side),
+        "steps": checkpoint.steps,
         "step": state.h,
         "stiff": checkpoint.stiff,
         "stalled": checkpoint.stalled,
         "unsettled": notes.unsettled,
         "conservative": notes.conservative,
         "resting": checkpoint.resting,
+        "silent": checkpoint.shown is not None,
         "held": checkpoint.inexact,
     }
 

@@ -43,7 +43,7 @@ class Run:
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
-        self._steps, self._safe_steps = 0, 0  # taken so far, and up to the last row on disk
+        self._steps, self._safe_steps = 0, 0  # taken so far, and up to the checkpoint of the last row on disk
 
     def open(self, first: Row) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
@@ -74,7 +74,7 @@ class Run:
             expected_rows=kept.n_rows + expected_rows(self._scenario),
         )
         self._safe = kept.n_rows, float(kept.read("log1p_time", -1))
-        self._steps = self._safe_steps = int(kept.read("series/steps", -1))
+        self._steps, self._safe_steps = int(kept.read("series/steps", -1)), int(kept.resume_at(-1)["steps"])
         if extended or not (kept.path.parent / SCENARIO_FILE).exists():
             _write_scenario(self._scenario, self._path.parent)
 
@@ -108,7 +108,7 @@ class Run:
         if self._rows:
             self._writer.commit(self._rows, self._events)
             self._safe = self._writer.n_rows, self._rows[-1].log1p_time
-            self._safe_steps = int(self._rows[-1].series["steps"])
+            self._safe_steps = int(self._rows[-1].resume["steps"])
             self._rows, self._events = [], []
         self._last_commit = time.monotonic()
 

@@ -61,7 +61,7 @@ def row_columns(rows: Sequence[Row], form: Form, sizes: Mapping[str, int], first
     for name in form.neuron_series:
         variable = layout.neuron_variable(name)
         columns[variable.name] = stacked([row.neurons[name] for row in rows], variable, sizes, first)
-    for variable in layout.RESUME if form.resumable else ():
+    for variable in form.resume:
         columns[variable.name] = stacked([row.resume[variable.field] for row in rows], variable, sizes, first)
     for name, block in columns.items():
         check_numbers(name, block, first)
@@ -72,7 +72,7 @@ def check_keys(row: Row, form: Form, number: int) -> None:
     """TrajectoryError unless a row brings exactly what the file was created with."""
     check_names(row.series.keys(), form.series, f"row {number}: series")
     check_names(row.neurons.keys(), form.neuron_series, f"row {number}: series of neurons")
-    kept = [variable.field for variable in layout.RESUME] if form.resumable else []
+    kept = [variable.field for variable in form.resume]
     check_names(row.resume.keys(), kept, f"row {number}: fields of resume")
     trained = {"outer": form.trains_outer, "output_bias": form.has_output_bias}
     for name, needed in trained.items():

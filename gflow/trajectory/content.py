@@ -137,7 +137,7 @@ def form_of(file: HdfFile) -> Form:
         has_output_bias=OUTPUT_BIAS.name in file,
         has_directions="directions" in file,
         has_runs="eta" in file,
-        resumable="resume" in file,
+        resumable="resume" in file and set(file["resume"]) >= {variable.field for variable in layout.RESUME},
     )
 
 
@@ -149,7 +149,7 @@ def check_rows(path: Path, file: HdfFile, form: Form) -> None:
         raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: {again}")
     names = [layout.ROW, *(variable.name for variable in form.rows)]
     names += [f"series/{name}" for name in form.series] + [f"neurons/{name}" for name in form.neuron_series]
-    names += [variable.name for variable in layout.RESUME] if form.resumable else []
+    names += [variable.name for variable in form.resume]
     short = [name for name in names if file[name].len() < committed]
     if short:
         raise TrajectoryError(f"{path} is damaged: {committed} rows committed, fewer in {', '.join(short)}")

@@ -47,11 +47,12 @@ Rules that writer and reader share:
   `etas` (a JSON list) and `until_time` say what was asked for.  What descent goes on with after a stop is not in
   here but in a checkpoint beside the file, until the comparison is done.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
-* *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by the datasets
-  of the row and those of `resume/`, the parameters U being `inner` (and `outer`, `output_bias` where trained) and the
-  sides of the pairs those in `pattern`.  A resume drops what is not committed, removes the outcome and appends to
-  `provenance`; when the run is extended to another end, `scenario`, `scenario_resolved` and `scenario_sha256` become
-  those of the new end.  Flows without `resume` (of earlier versions) cannot be resumed.
+* *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by what is in
+  `resume/`. That is the checkpoint before the row, a few steps back, since rows are read off the flow and leave its
+  steps alone: a resume goes the way from there to the row once more, in silence. A resume drops what is not committed,
+  removes the outcome and appends to `provenance`; when the run is extended to another end, `scenario`,
+  `scenario_resolved` and `scenario_sha256` become those of the new end. Flows without `resume` (of earlier versions)
+  cannot be resumed.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
   page.  Then what a block changes of the index of a dataset is one node inside one page, and an uncompressed
   chunk is rewritten where it lies, so that a kill between (or, at a page boundary, inside) two writes of a
@@ -226,17 +227,23 @@ NEURON_SERIES = {
 }
 
 RESUME = (
-    Variable("resume/clock", (ROW,), "f8", "log(1 + t) from where the clock of the flow goes on"),
+    Variable("resume/clock", (ROW,), "f8", "log(1 + t) from where the flow goes on"),
     Variable("resume/tau", (ROW,), "f8", "tau from where the flow goes on"),
+    Variable("resume/inner", (ROW, "neuron", "span"), "f8", "U from where the flow goes on"),
+    Variable("resume/pattern", (ROW, "neuron", "sample"), "i1", "pattern from where the flow goes on"),
+    Variable("resume/steps", (ROW,), "i8", "accepted steps until there"),
     Variable("resume/step", (ROW,), "f8", "step in tau that the integrator tries next"),
     Variable("resume/stiff", (ROW,), "i1", "1: the automatic choice has turned to the implicit method"),
     Variable("resume/stalled", (ROW,), "i4", "guards in a row without progress of tau, or without an event"),
     Variable("resume/unsettled", (ROW,), "i4", "pairs so far on kinks where solutions are not unique"),
     Variable("resume/conservative", (ROW,), "i4", "decisions so far at dependent kinks that were not exact"),
     Variable("resume/resting", (ROW,), "i1", "1: nothing but the clock moves any more"),
+    Variable("resume/silent", (ROW,), "i1", "1: the way from there to the row was handed over before"),
     Variable("resume/held", (ROW, "neuron"), "i1", "1: the neuron is held on its kinks by decision"),
 )
-"""What the integrator goes on with after a row, beside the state in that row."""
+"""What the flow goes on with after a row: the checkpoint before it."""
+RESUME_OUTER = Variable("resume/outer", (ROW, "neuron"), "f8", "outer layer from where the flow goes on")
+RESUME_BIAS = Variable("resume/output_bias", (ROW, OUTPUT.name), "f8", "output biases from where the flow goes on")
 
 MAX_CHUNKS = 64
 """Entries of one node of HDF5's default chunk index; one more splits the node, which takes several writes."""
@@ -286,18 +293,29 @@ class Form:
         return self._told(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()))
 
     @property
+    def resume(self) -> tuple[Variable, ...]:
+        """Datasets of the checkpoints; none where the file keeps none."""
+        if not self.resumable:
+            return ()
+        outer = (self._shaped(RESUME_OUTER),) if self.trains_outer else ()
+        return RESUME + outer + ((RESUME_BIAS,) if self.has_output_bias else ())
+
+    @property
     def variables(self) -> tuple[Variable, ...]:
         """All datasets but the texts, dimensions first."""
         series = tuple(series_variable(name) for name in self.series)
         neurons = tuple(neuron_variable(name) for name in self.neuron_series)
-        events, resume = EVENTS if self.records_events else (), RESUME if self.resumable else ()
-        return self.dimensions + self.fixed + self.rows + series + neurons + events + resume
+        events = EVENTS if self.records_events else ()
+        return self.dimensions + self.fixed + self.rows + series + neurons + events + self.resume
 
     @property
     def _outer(self) -> Variable:
-        rows = (ROW,) if self.trains_outer else ()
+        return self._shaped(replace(OUTER, dims=(ROW, *OUTER.dims)) if self.trains_outer else OUTER)
+
+    def _shaped(self, outer: Variable) -> Variable:
+        """With the axis of the outputs before that of the neurons, where there are several."""
         outputs = (OUTPUT.name,) if self.has_outputs else ()
-        return replace(OUTER, dims=(*rows, *outputs, *OUTER.dims))
+        return replace(outer, dims=(*outer.dims[:-1], *outputs, outer.dims[-1]))
 
     def _told(self, variables: Iterable[Variable]) -> tuple[Variable, ...]:
         """The same datasets with the meanings that they have in this form."""

@@ -112,7 +112,7 @@ class Trajectory(Record):
             neurons = {name: ((ROW, "neuron"), values) for name, values in self.neurons.items()}
             groups["neurons"] = xarray.Dataset(neurons)
         if self.resumable:
-            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in layout.RESUME}
+            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.resume}
             groups["resume"] = xarray.Dataset(resume)
         return xarray.DataTree.from_dict(groups)
 

@@ -184,9 +184,9 @@ class Record(ABC):
         return self.form.resumable
 
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
-        """The fields of `layout.RESUME` at one row; empty where the record keeps none."""
+        """The fields of `Form.resume` at one row; empty where the record keeps none."""
         number = range(self.n_rows)[row]
-        return {v.field: self.read(v.name, number) for v in layout.RESUME if self.resumable}
+        return {v.field: self.read(v.name, number) for v in self.form.resume}
 
     def weights(self, row: int) -> Floats:
         """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""

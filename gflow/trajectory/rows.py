@@ -85,7 +85,7 @@ class Row:
     """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means.
 
     `outer` and `output_bias` are given exactly where the header says that they are trained, `eta` and `step` exactly in
-    a file of descent; `resume` holds the fields of `layout.RESUME` where the file keeps them, and is empty elsewhere.
+    a file of descent; `resume` holds the fields of `Form.resume` where the file keeps them, and is empty elsewhere.
     """
 
     log1p_time: float
@@ -100,7 +100,7 @@ class Row:
     eta: float | None = None
     step: int | None = None
     neurons: dict[str, Floats] = field(default_factory=dict)  # (m,) each
-    resume: Mapping[str, float | NDArray[np.bool_]] = field(default_factory=dict)
+    resume: Mapping[str, float | NDArray[Any]] = field(default_factory=dict)
 
 
 class EventEntry(NamedTuple):

@@ -65,7 +65,7 @@ class TrajectoryWriter:
         """A new file with the header and no rows; its folder is made.
 
         `series_names` come from `layout.SERIES` and contain `events`, `neuron_series` from
-        `layout.NEURON_SERIES`; every row must bring exactly these, and `layout.RESUME` if `resumable`.  More
+        `layout.NEURON_SERIES`; every row must bring exactly these, and `Form.resume` if `resumable`.  More
         rows than expected cost one copy of the file for each factor of `GROWTH`.  TrajectoryError if the arrays
         of the header do not fit each other, there is a file already, or the place cannot be written.
         """

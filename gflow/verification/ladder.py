@@ -248,7 +248,7 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
             assert measure is not None
             gaps, sums = _gaps(material, rows[len(reached)], said.state), None if tape is None else tape.read()
-            clock = said.checkpoint.state.v, said.checkpoint.resting
+            clock = said.clock, said.checkpoint.resting
             row, met = rows[len(reached)], extremes.values()
             reached.append(Reached(row, said.state, len(events), *gaps, measure, sums, *clock, met))
             most = said.steps + _cheap(material) if len(reached) == needed else most

@@ -30,12 +30,13 @@ NODES = 5
 
 @dataclass
 class Tape:
-    """Sums since the start; steps: the accepted steps of the stretch that is on its way."""
+    """Sums since the start; steps: the accepted steps of the stretch that is on its way, summed up to `done`."""
 
     problem: Problem
     wants_masses: bool
     sums: Sums = field(init=False)
     steps: list[DenseStep] = field(default_factory=list)
+    done: float = 0.0
 
     def __post_init__(self) -> None:
         self._field = Field(self.problem)
@@ -57,22 +58,28 @@ class Tape:
         clock = float(np.logaddexp(0.0, np.log(state.tau) - motion.log_clock[0]))
         self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
 
+    def begin(self) -> None:
+        """A stretch begins, or goes on from where it is with a new method."""
+        self.steps.clear()
+        self.done = 0.0
+
     def close(self, branch: Branch, elapsed: float) -> None:
-        """The stretch ends after `elapsed`, inside its last step or at the end of it."""
+        """Sum up to `elapsed`, inside the last step (at a row, or an event) or at the end of it."""
         self._field.take(branch.mode.side)
         for step in self.steps:
-            length = min(elapsed, step.end) - step.start
-            if length > 0.0:
-                self.sums = self.sums + self._integral(branch, step, length)
-        self.steps.clear()
+            low, high = max(self.done, step.start), min(elapsed, step.end)
+            if high > low:
+                self.sums = self.sums + self._integral(branch, step, low, high)
+        self.steps = [step for step in self.steps if step.end > elapsed]
+        self.done = max(self.done, elapsed)
 
-    def _integral(self, branch: Branch, step: DenseStep, length: float) -> Sums:
-        """Both rules over the first `length` of a step."""
-        reach = length / (step.end - step.start)
+    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Sums:
+        """Both rules over a step from low to high."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
-        states = step.at(reach * 0.5 * (1.0 + np.concatenate([x, x_less])))
+        at = low + (high - low) * 0.5 * (1.0 + np.concatenate([x, x_less]))
+        states = step.at((at - step.start) / (step.end - step.start))
         motion = self._field.at(weights_of(branch, states), branch.live)
-        scale = 0.5 * length * branch.unit
+        scale = 0.5 * (high - low) * branch.unit
         best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
         return replace(best, doubts=best.apart(less))
@@ -158,6 +165,7 @@ class _TapedMethod:
         return self.inner.name
 
     def __call__(self, system: System, y0: Array, h: float) -> Stepper:
+        self.tape.begin()
         return _TapedStepper(self.inner(system, y0, h), self.tape)
 
 

@@ -48,7 +48,7 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Checkpoint, Event, Outcome, Progress
+from gflow.flow.state import Event, Outcome, Progress, Row
 from gflow.flow.stopping import Until
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, followed, until_time
@@ -76,11 +76,12 @@ def run(
     method: str,
     rows: Sequence[float] = (),
     rtol: float | None = None,
-    origin: Checkpoint | None = None,
+    origin: Row | None = None,
 ) -> Result:
     """A run with rows at both ends and at the times v = log(1 + t); its events are checked against its rows."""
-    result = followed(start(P, W, engine, rtol or RTOL[method]), until, method, rows, origin)
-    assert_replayed(result, None if origin is None else origin.state.side)
+    checkpoint, side = (None, None) if origin is None else (origin.checkpoint, origin.state.side)
+    result = followed(start(P, W, engine, rtol or RTOL[method]), until, method, rows, checkpoint)
+    assert_replayed(result, side)
     return result
 
 
@@ -235,7 +236,7 @@ def test_going_on_from_a_row_at_an_event(name: str, number: int, engine: str, me
     whole = run(*case.setting, until_time(case.end), engine, method, rows=[v])
     ended = run(*case.setting, Until(v, Outcome.TIME, None), engine, method)
     for row in (whole.rows[1], ended.rows[-1]):
-        rest = run(*case.setting, until_time(case.end), engine, method, origin=row.checkpoint)
+        rest = run(*case.setting, until_time(case.end), engine, method, origin=row)
         assert rest.events == whole.events[number:]
         assert (rest.state.U == whole.state.U).all()
         assert len(rest.rows) == 1

@@ -1,5 +1,7 @@
 """Which events there are depends on the problem and the tolerances, not on the rows that are asked for.
 
+Rows are read off the flow inside its steps.  A row that ended a step would move all later ones by rounding, or by the
+tolerance, which decides where a neuron comes to w = 0 and where all forces on a kink fade together.
 Between contradicting samples the flow comes to rest where the pulls of one branch cancel.  A neuron that slides on
 their kink is held by a force that tends to an end of its range and never reaches it, so it never leaves.
 """
@@ -53,15 +55,17 @@ def in_the_plane(seed: int) -> tuple[Problem, Array]:
     return problem, rng.standard_normal((6, 2))
 
 
-AT_ZERO = "a neuron that comes to w = 0 among contradicted samples is told to cross and come back, or to slide at once"
+@pytest.mark.parametrize("seed", [0, 2, 5, 7])
+def test_rows_do_not_change_the_flow_in_the_plane(seed: int) -> None:
+    """Not by a bit: here float64 decides what a neuron at w = 0 does, so that a step that is cut shows in the events.
 
-
-# Not strict: which of the two it is told is a matter of rounding, so that lists may agree with other kernels.
-@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.xfail(reason=AT_ZERO, strict=False)), 1, 2])
-def test_rows_do_not_change_the_events_in_the_plane(seed: int) -> None:
+    Where the clock alone moves in the end, rows come after all that happens.
+    """
     problem, W = in_the_plane(seed)
-    first, other = (flow(problem, W, until_log_time(8.0), rows=rows) for rows in (2, 20))
-    assert told(other) == told(first)
+    first, *others = (flow(problem, W, until_log_time(8.0), rows=rows) for rows in ROWS[:4])
+    for other in others:
+        assert other.events == first.events and other.steps == first.steps
+        assert (other.state.U == first.state.U).all() and other.finish.sentence == first.finish.sentence
 
 
 def test_a_force_that_only_tends_to_the_end_of_its_range_lets_no_neuron_go() -> None:
@@ -77,5 +81,4 @@ def test_rows_do_not_change_the_events_on_a_line(seed: int) -> None:
     problem, W = on_a_line(seed)
     first, *others = (flow(problem, W, until_log_time(9.0), rows=rows) for rows in ROWS[:4])
     for other in others:
-        assert told(other) == told(first)
-        assert [e.v for e in other.events] == pytest.approx([e.v for e in first.events], rel=1e-6)
+        assert other.events == first.events

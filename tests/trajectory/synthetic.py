@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.trajectory import EventEntry, Header, Row, Trajectory, TrajectoryWriter
-from gflow.trajectory.layout import EVENT_COUNT, RESUME
+from gflow.trajectory.layout import EVENT_COUNT
 from gflow.trajectory.rows import Floats
 
 N, D, M, R, K = 3, 5, 4, 2, 6
@@ -85,6 +86,9 @@ CASES = {
         ("balancedness",),
     ),
     "resumable": Case(HEADER, (), resumable=True),
+    "resumable, all trained": Case(
+        replace(OUTPUTS, trains_outer=True, has_output_bias=True), ("norm",), resumable=True
+    ),
 }
 
 
@@ -99,14 +103,15 @@ def row(number: int, case: Case = PLAIN) -> Row:
         eta=0.5**number if header.kind == "descent" else None,
         step=3 * number if header.kind == "descent" else None,
         neurons={name: np.arange(M) / 2.0 - (k + number) / 23.0 for k, name in enumerate(case.neuron_series)},
-        resume=resume(number) if case.resumable else {},
+        resume=resume(number, case),
     )
 
 
-def resume(number: int) -> dict[str, float | NDArray[np.bool_]]:
-    """Integers that fit every type, and neurons held in turn."""
-    values = {variable.field: float(number % 2 + k) for k, variable in enumerate(RESUME)}
-    return {**values, "held": np.arange(M) % 3 == number % 3}
+def resume(number: int, case: Case) -> dict[str, float | NDArray[Any]]:
+    """Integers that fit every type, in the shape of each dataset."""
+    sizes, form = case.header.sizes(), case.header.form(SERIES_NAMES, resumable=case.resumable)
+    shapes = {variable.field: tuple(sizes[axis] for axis in variable.dims[1:]) for variable in form.resume}
+    return {name: np.full(shape, number % 2 + k)[()] for k, (name, shape) in enumerate(shapes.items())}
 
 
 def inner(number: int, rank: int) -> Floats:

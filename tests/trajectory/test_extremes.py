@@ -199,6 +199,8 @@ def test_a_run_goes_on_from_a_row() -> None:
         for item in items[cut:]:
             if isinstance(item, Measure):
                 resumed.update(item)
+            elif isinstance(item, Row):
+                resumed.at_row(item.state.p, item.state.log_loss)
         assert resumed.values() == whole
     assert whole["last_unfitted"] > min(rows)
 

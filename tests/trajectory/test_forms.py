@@ -40,6 +40,7 @@ OUTER_DIMS = {
     "scalar": (T, "neuron"),
     "descent": ("neuron",),
     "resumable": ("neuron",),
+    "resumable, all trained": (T, "output", "neuron"),
 }
 
 
