@@ -75,7 +75,7 @@ def between_rows(material: Material, group: str) -> Check:
     """d tau against dt and L."""
     n, exponential = material.problem.samples, material.problem.loss.name == "exponential"
     passed, log_t, log_L = np.diff(material.tau), log_passed(material), material.log_loss
-    granted = 64.0 * EPS * material.tau[1:] + _unresolved(material)
+    granted = 64.0 * EPS * material.tau[1:] + unresolved(material)
     upper = log_L[:-1] if exponential else _log_slope(log_L[:-1])
     lower = log_L[1:] if exponential else _log_slope(log_L[1:] + np.log(n)) - np.log(n)
     least = np.maximum(passed - granted, 0.0)
@@ -98,7 +98,7 @@ def _log_slope(log_L: Array) -> Array:
     return np.asarray(np.where(log_L < -30.0, log_L - 0.5 * L, np.log(-np.expm1(-np.maximum(L, 1e-300)))))
 
 
-def _unresolved(material: Material) -> Array:
+def unresolved(material: Material) -> Array:
     """The tau (T - 1,) in which, at row 0, no term of any margin moves by more than its rounding at size 1; 0 for rows
     that begin after it.  Terms: those of a margin may cancel, and the clock does not wait for what is left of them."""
     at, field = material.snapshot(0), Field(material.problem)
