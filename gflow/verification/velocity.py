@@ -83,8 +83,8 @@ class Shares:
 
     slopes (m, n): phi' of all samples with them; doubt (m, n): what rounding leaves open of these, as a share is the
     rest of its terms and of a force, which normals that are almost parallel stretch; excess (h, s): how far the force
-    is from what shares in [0, 1] give, over the sum of the |terms| that it balances; unique (h,): are the normals
-    independent, so that no others do?
+    is from what shares in [0, 1] give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,):
+    are the normals independent, so that no others do?
     """
 
     slopes: Array
@@ -230,10 +230,11 @@ class Field:
         rest = motion.forces.held[0] - base
         outside = np.maximum(np.minimum(jump, 0.0) - rest, rest - np.maximum(jump, 0.0))
         terms = np.einsum("hn,hsn->hs", np.abs(push), np.abs(held.normals @ problem.span.C.T))
-        excess = np.divide(np.maximum(outside, 0.0), terms, out=np.zeros_like(terms), where=terms > 0.0)
+        loose = self._loose(push, terms)
+        excess = np.divide(np.maximum(outside - loose, 0.0), terms, out=np.zeros_like(terms), where=terms > 0.0)
         share = np.zeros((held.neurons.size, problem.surfaces.count + 1))
         np.put_along_axis(share, at, np.divide(rest, jump, out=np.zeros_like(rest), where=jump != 0.0), axis=1)
-        doubt = (1.0 - network.slope) * self._loose(push, terms) / np.where(jump != 0.0, np.abs(jump), np.inf)
+        doubt = (1.0 - network.slope) * loose / np.where(jump != 0.0, np.abs(jump), np.inf)
         own = np.where(alpha > 0.0, share[:, of_sample], 1.0 - share[:, of_sample])
         slides = np.zeros_like(share, dtype=bool)
         np.put_along_axis(slides, at, True, axis=1)
