@@ -165,12 +165,15 @@ def _worst_bookkeeping(subject: Subject, decomposition: Decomposition) -> Worst 
     worst: Worst | None = None
     before: Array | None = None
     both = zip(coefficients(subject, decomposition), subject.rows("pattern"), strict=True)
-    for (row, rho, _), (_, pattern) in both:
+    sizes = np.abs(subject.problem.network.outer[moving]).min(initial=np.inf) * decomposition.norms**2
+    for (row, rho, U), (_, pattern) in both:
         b = masses(subject, decomposition, rho)
         if before is not None and tau[row] > 0.0:
             kept = (pattern != 0) & ~changes.between(float(v[row - 1]), float(v[row]))
             slopes = np.where(pattern > 0, 1.0, subject.problem.network.slope) * kept
-            gap = _gap(b - before, slopes[moving], float(tau[row] - tau[row - 1])) / float(tau[row])
+            gap = _gap(b - before, slopes[moving], float(tau[row] - tau[row - 1]))
+            unseen = 2.0 * float((decomposition.rounding(U) / sizes).sum())  # tau in which weights do not show a motion
+            gap = max(gap - unseen, 0.0) / float(tau[row])
             worst = Worst(gap, row, float(v[row])) if worst is None or gap > worst.value else worst
         before = b
     return worst

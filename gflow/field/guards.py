@@ -67,7 +67,7 @@ class Guards:
 
     def __init__(self, branch: Branch, weight_scale: Array, rtol: float) -> None:
         """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding.  rtol: of the flow."""
-        self.branch = branch
+        self.branch, self._loose = branch, ADDED_UP * rtol
         problem, mode = branch.problem, branch.mode
         if not problem.network.curved:
             return  # no kinks, no guards
@@ -189,7 +189,8 @@ class Guards:
     ) -> Kink:
         """The local problem of neuron j on these surfaces, each counted on its - branch in the drift.
 
-        slop: what a share guard that fired is away from zero.
+        slop: what a share guard that fired is away from zero; more than the integrator may be off of what is added up
+        in it is no error, but the way it goes.
         """
         own, mode = np.array([j]), self.branch.mode
         normals = self.branch.problem.surfaces.normals[surfaces]
@@ -207,8 +208,16 @@ class Guards:
         size, size_rate = (ROUNDING * float(reach @ terms) for terms in (np.abs(push.now), push.terms))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
         slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
+        if slop > size:
+            slop = min(slop, self._loose * _largest_sum(normals, self.branch.problem.span.C, adds * np.abs(push.now)))
         # A state that is off its kink by the slop tells rates no better than forces.
         return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate + slop)
+
+
+def _largest_sum(normals: Array, C: Array, weight: Array) -> float:
+    """What is added up, |terms|, in the largest rate of a surface, or force on it; weight (n,) of the samples."""
+    forces = np.linalg.pinv(normals).T
+    return float(max((np.abs(each @ C.T) @ weight).max() for each in (normals, forces)))
 
 
 def _lift(values: Array, band: Array, rtol: float) -> Array:

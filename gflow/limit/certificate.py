@@ -65,7 +65,7 @@ from gflow.limit.exact import ExactKernel
 from gflow.limit.features import features_of
 from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features, opposed
 from gflow.limit.optimal_set import OptimalSet
-from gflow.limit.pairs import DOUBTFUL, Group, Pairs, groups, pairs_at, pairs_for_all
+from gflow.limit.pairs import DOUBTFUL, Group, Near, Pairs, groups, pairs_at, pairs_for_all
 from gflow.limit.point import LimitPoint, limit_point
 from gflow.limit.switches import EPS
 from gflow.problem.loss import Exponential
@@ -191,12 +191,12 @@ class ModeLimit:
         """Of every state."""
         assert self.hard is not None
         if self.hard.certain or self._ties is None:
-            return self._pairs_at(self.hard, float(self.hard.shift.sum()))
+            return self._pairs_at(self.hard, 0.0 if self.hard.certain else float(self.hard.shift.sum()))
         every = self._groups(self._ties.member)
         return pairs_for_all(every, self._ties, float(self.hard.shift.sum()) + DOUBTFUL)
 
-    def _pairs_at(self, hard: HardMargin, distance: float) -> Pairs:
-        return pairs_at(self._groups(hard.dual), hard.dual, distance)
+    def _pairs_at(self, hard: HardMargin, distance: float = 0.0) -> Pairs:
+        return pairs_at(self._groups(hard.dual), Near(hard.dual, hard.shift, distance))
 
     def _groups(self, q: Array) -> Iterable[Group]:
         """What could end the mode, at q (k,): nothing without kinks."""
@@ -238,7 +238,7 @@ class ModeLimit:
         if exact is None:
             return replace(hard, multipliers=q / hard.kappa, support=q > 0.0, rank=ties.rank), self._pairs
         gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
-        return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap + exact.shift.sum()))
+        return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap))
 
     def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
         """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
@@ -306,4 +306,4 @@ class ModeLimit:
         multipliers[self.live] = (hard.multipliers / self.classes.weight)[of]
         margins[self.live], binding[self.live] = hard.margins[of], hard.binding[of]
         U = self.features.weights(hard.w)
-        return limit_point(self.mode, U, multipliers, margins, binding, hard.unique)
+        return limit_point(self.mode, U, hard.w_error, multipliers, margins, binding, hard.unique)

@@ -43,7 +43,7 @@ NO_WEIGHT = 1e-9
 @dataclass(frozen=True, slots=True)
 class HardMargin:
     """multipliers (n,) >= 0 with `error` on each; margins (n,) = H w with `margin_error`; w (k,): W* in the
-    coordinates of the features.
+    coordinates of the features, w_error: a bound of |w - W*|.
 
     dual = multipliers / sum; kappa = 1 / sum, the rate at which the least margin grows in tau in the limit.
     support (n,): multipliers > 0; rank: of the features there; binding (n,): margin 1 to its error.
@@ -56,6 +56,7 @@ class HardMargin:
     margins: Array
     margin_error: Array
     w: Array
+    w_error: float
     support: Bools
     rank: int
     binding: Bools
@@ -145,6 +146,7 @@ class _Polished:
     margins: Array
     margin_error: Array
     w: Array
+    w_error: float
     support: Bools
     rank: int
     binding: Bools
@@ -159,6 +161,7 @@ class _Polished:
             self.margins * size,
             self.margin_error * size,
             self.w,
+            self.w_error,
             self.support,
             self.rank,
             self.binding,
@@ -184,13 +187,15 @@ def _polished(unit: Array, needed: Array, found: Array, off: Array) -> _Polished
     margin_error = off * np.linalg.norm(w) + bounds.distance
     known = bounds.holds and not wrong.any() and bool((multipliers[support] > bounds.error[support]).all())
     certain = known and bool((slack[~support] > margin_error[~support]).all())
-    near = support | (slack <= (margin_error if certain else _reach(unit, needed, off, w, multipliers)))
+    distance = bounds.distance if certain else _reach(unit, needed, off, w, multipliers)
+    near = support | (slack <= off * np.linalg.norm(w) + distance)
     return _Polished(
         multipliers,
         bounds.error,
         unit @ w,
         margin_error,
         w,
+        distance,
         support,
         int(np.linalg.matrix_rank(unit[support], tol=_unsure(off[support]))),
         support | (slack <= margin_error),
@@ -222,14 +227,14 @@ class _Bounds:
         return cls(error, 1.4 * spread + carried, share <= WORST_SHARE and independent)
 
 
-def _reach(unit: Array, needed: Array, off: Array, w: Array, multipliers: Array) -> Array:
-    """Bounds (n,) of what the exact margins differ by, whatever the support: from the gap of primal and dual."""
+def _reach(unit: Array, needed: Array, off: Array, w: Array, multipliers: Array) -> float:
+    """A bound of |W* - w|, whatever the support: from the gap of primal and dual."""
     size = float(np.linalg.norm(w))
     own = off * size
     short = float((np.maximum(needed - unit @ w, 0.0) + own).max() / needed.min())
     lost = float(np.linalg.norm(unit.T @ multipliers - w)) + float(off @ multipliers)
     gap = 2.0 * short * size**2 + abs(float(needed @ multipliers) - size**2) + 2.0 * lost * size
-    return np.asarray(own + np.sqrt(2.0 * gap))
+    return float(np.sqrt(2.0 * gap))
 
 
 def _unsure(off: Array) -> float:

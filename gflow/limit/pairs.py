@@ -64,9 +64,27 @@ def groups(mode: Mode, samples: Index, dead: Index, q: Array) -> Iterator[Group]
         yield Group(judged.on(samples), pull.sum(axis=1), 8.0 * EPS * np.abs(pull).sum(axis=1))
 
 
-def pairs_at(every: Iterable[Group], q: Array, distance: float) -> Pairs:
-    """At a limit that is within `distance` (sum of absolute values) of q (k,)."""
-    return _counted(every, lambda block: _values(block, q, distance))
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Where a limit is: within shift (k,) of q (k,), entry by entry, and `distance` (sum of absolute values) more.
+
+    A coefficient counts by what its own entry may be off: samples that have no mass in the limit do not blur it.
+    """
+
+    q: Array
+    shift: Array
+    distance: float = 0.0
+
+    def allowance(self, block: Switches) -> Array:
+        """Bounds (functions,) of what F.q is off."""
+        loose = block.error @ (self.q + self.shift) + np.abs(block.F) @ self.shift
+        largest = (block.error + np.abs(block.F)).max(axis=1, initial=0.0)
+        return np.asarray(loose + 8.0 * EPS * (np.abs(block.F) @ self.q) + self.distance * largest)
+
+
+def pairs_at(every: Iterable[Group], near: Near) -> Pairs:
+    """At a limit that is known to be near."""
+    return _counted(every, lambda block: _values(block, near))
 
 
 def pairs_for_all(every: Iterable[Group], ties: OptimalSet, distance: float) -> Pairs:
@@ -74,7 +92,8 @@ def pairs_for_all(every: Iterable[Group], ties: OptimalSet, distance: float) -> 
 
     Rates are the same for all of them, for they are linear in the velocity kappa W*; rooms are not.
     """
-    return _counted(every, lambda block: _ranges(block, ties, distance))
+    near = Near(ties.member, np.zeros(ties.member.size), distance)
+    return _counted(every, lambda block: _ranges(block, ties, near))
 
 
 def _counted(every: Iterable[Group], judge: Callable[[Switches], tuple[Bools, Bools]]) -> Pairs:
@@ -90,18 +109,14 @@ def _counted(every: Iterable[Group], judge: Callable[[Switches], tuple[Bools, Bo
     return Pairs(np.unique(np.concatenate(pending), axis=0), undecided, mixed)
 
 
-def _allowance(block: Switches, distance: float) -> Array:
-    return np.asarray(block.error.max(axis=1, initial=0.0) + distance * np.abs(block.F).max(axis=1, initial=0.0))
-
-
-def _values(block: Switches, q: Array, distance: float) -> tuple[Bools, Bools]:
-    value, doubt = block.F @ q, _allowance(block, distance)
+def _values(block: Switches, near: Near) -> tuple[Bools, Bools]:
+    value, doubt = block.F @ near.q, near.allowance(block)
     return np.asarray(value < -doubt), np.asarray(np.abs(value) <= doubt)
 
 
-def _ranges(block: Switches, ties: OptimalSet, distance: float) -> tuple[Bools, Bools]:
-    negative, doubtful = _values(block, ties.member, distance)
-    doubt = _allowance(block, distance)
+def _ranges(block: Switches, ties: OptimalSet, near: Near) -> tuple[Bools, Bools]:
+    negative, doubtful = _values(block, near)
+    doubt = block.error.max(axis=1, initial=0.0) + near.distance * np.abs(block.F).max(axis=1, initial=0.0)
     half = int(block.slides.sum()) // 2
     ends = np.flatnonzero(block.slides).reshape(2, half) if half else np.zeros((2, 0), dtype=np.intp)
     for pair in ends.T:

@@ -17,11 +17,11 @@ Array = NDArray[np.float64]
 class LimitPoint:
     """The KKT point of one mode, W* = sum_i lambda_i h_i with least margin 1; W* lies in the span of the samples.
 
-    side (m, H): the mode; U (m, r): W* in span coordinates; multipliers lambda (n,) >= 0; dual (n,) = lambda / sum;
-    margins (n,) of W*, 1 on the support; slopes (m, n): phi' that the velocity of the flow has in the limit, a value
-    in [slope, 1] where a pair slides; support (n,): lambda > 0; binding (n,): the margin is 1 to its error; unique: it
-    is proved that there are no other multipliers (else these are, to rounding, those that the flow tends to, where that
-    is known).
+    side (m, H): the mode; U (m, r): W* in span coordinates, error: a bound of |U - W*|; multipliers lambda (n,) >= 0;
+    dual (n,) = lambda / sum; margins (n,) of W*, 1 on the support; slopes (m, n): phi' that the velocity of the flow
+    has in the limit, a value in [slope, 1] where a pair slides; support (n,): lambda > 0; binding (n,): the margin is 1
+    to its error; unique: it is proved that there are no other multipliers (else these are, to rounding, those that the
+    flow tends to, where that is known).
     Samples on which no neuron is active have margin 0.
     """
 
@@ -34,6 +34,7 @@ class LimitPoint:
     support: NDArray[np.bool_]
     unique: bool
     binding: NDArray[np.bool_]
+    error: float
 
     @property
     def normalized_margin(self) -> float:
@@ -42,9 +43,9 @@ class LimitPoint:
 
 
 def limit_point(
-    mode: Mode, U: Array, multipliers: Array, margins: Array, binding: NDArray[np.bool_], unique: bool
+    mode: Mode, U: Array, error: float, multipliers: Array, margins: Array, binding: NDArray[np.bool_], unique: bool
 ) -> LimitPoint:
-    """The point U (m, r) of a mode with its multipliers (n,) and margins (n,)."""
+    """The point U (m, r) of a mode, to its error, with its multipliers (n,) and margins (n,)."""
     push = mode.problem.network.outer[:, None] * mode.problem.y * multipliers
     return LimitPoint(
         side=mode.side.copy(),
@@ -56,6 +57,7 @@ def limit_point(
         support=multipliers > 0.0,
         unique=unique,
         binding=binding,
+        error=error,
     )
 
 

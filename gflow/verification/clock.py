@@ -64,22 +64,24 @@ def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: W
     return velocity(field, weights, material.weights(weights.U[0])).excess <= 1.0
 
 
-def log_passed(material: Material) -> Array:
-    """log(t_1 - t_0) between rows, (T - 1,); -inf where a flow at rest ends at its start."""
+def log_passed(material: Material, units: float = 0.0) -> Array:
+    """log(t_1 - t_0) between rows, (T - 1,), with so many units of the last place of v more; -inf where v does not
+    grow: a flow at rest ends at its start, and at a loss of e^1000 time is shorter than v resolves."""
     v = material.v
     with np.errstate(divide="ignore"):
-        return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:])))
+        return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:] - units * np.spacing(v[1:]))))
 
 
 def between_rows(material: Material, group: str) -> Check:
     """d tau against dt and L."""
     n, exponential = material.problem.samples, material.problem.loss.name == "exponential"
     passed, log_t, log_L = np.diff(material.tau), log_passed(material), material.log_loss
-    granted = 64.0 * EPS * material.tau[1:] + _unresolved(material)
+    longest = log_passed(material, 1.0)
+    granted = 64.0 * EPS * material.tau[1:] + unresolved(material)
     upper = log_L[:-1] if exponential else _log_slope(log_L[:-1])
     lower = log_L[1:] if exponential else _log_slope(log_L[1:] + np.log(n)) - np.log(n)
     least = np.maximum(passed - granted, 0.0)
-    above = np.where(least > 0.0, np.log(np.where(least > 0.0, least, 1.0)) - log_t - upper, 0.0)
+    above = np.where(least > 0.0, np.log(np.where(least > 0.0, least, 1.0)) - longest - upper, 0.0)
     below = log_t + lower - np.log(np.maximum(passed + granted, np.finfo(float).tiny))
     bound = RUN * material.rtol
     for row in np.flatnonzero(below > bound) + 1:
@@ -98,7 +100,7 @@ def _log_slope(log_L: Array) -> Array:
     return np.asarray(np.where(log_L < -30.0, log_L - 0.5 * L, np.log(-np.expm1(-np.maximum(L, 1e-300)))))
 
 
-def _unresolved(material: Material) -> Array:
+def unresolved(material: Material) -> Array:
     """The tau (T - 1,) in which, at row 0, no term of any margin moves by more than its rounding at size 1; 0 for rows
     that begin after it.  Terms: those of a margin may cancel, and the clock does not wait for what is left of them."""
     at, field = material.snapshot(0), Field(material.problem)

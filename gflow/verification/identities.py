@@ -57,6 +57,8 @@ def _integrated(material: Material, run: Again) -> list[Check]:
             worst[name].see(gap.value / gap.unit, reached.row)
             doubts[name].see(float(doubt) / gap.unit, reached.row)
         before = reached
+    # dv / dtau is exp of margins: it is known no better than they are, however smooth it looks at the nodes.
+    doubts["clock"].see(doubts["margins"].value, doubts["margins"].row)
     bound, last = RUN * material.rtol, run.reached[-1].row
     sentences = {
         "energy": "log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over max(1, |p|)",
@@ -173,15 +175,19 @@ def _kernel_gap(field: Field, gram: Array, W: Array, at: Snapshot, engine: Measu
     """The larger of the two relative gaps, to the largest rate and to the speed; 0 where nothing moves.
 
     K g sums terms that cancel where samples are almost parallel or antipodal: what is left of them is known to the
-    rounding of the terms, on both sides, and a gap counts against that part of `bound`, too.
+    rounding of the terms, on both sides, and a gap counts against that part of `bound`, too.  So does what the rounding
+    of the slopes at kinks is worth in K: they may be a rest of terms themselves.
     """
     field.take(np.sign(at.pattern[:, field.problem.surfaces.first_sample]))
     weights, a = weights_at(at), field.problem.network.outer
     motion = field.at(weights, field.live)
-    slopes, q = field.shares(motion).slopes, motion.q[0]
+    shares, q = field.shares(motion), motion.q[0]
+    slopes, reach = shares.slopes, np.abs(shares.slopes) + shares.doubt
     K = gram * (slopes.T @ (a[:, None] ** 2 * slopes))
     pushed, rates = K @ q, engine.margin_rates
+    most = np.abs(gram) * (reach.T @ (a[:, None] ** 2 * reach))
     open_ = 2.0 * rounding(field.problem, weights, W, slopes) / bound * (np.abs(K) @ q)
+    open_ = open_ + np.maximum(most - np.abs(K), 0.0) @ q / bound
     fastest = max(float(np.abs(pushed).max()), float(np.abs(rates).max()))
     squares = float(q @ pushed), engine.speed**2
     apart = _over(np.abs(pushed - rates), fastest + open_)

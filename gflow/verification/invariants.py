@@ -80,7 +80,7 @@ def _energy(material: Material, course: Course) -> Check:
     granted = np.maximum(fall, 0.0) + material.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins
     log_fall = material.log_loss[:-1] + np.log(-np.expm1(-granted))
     moved = np.maximum(course.step[1:] - 64.0 * EPS * course.size[1:], 0.0)
-    excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - log_passed(material) - log_fall
+    excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - log_passed(material, 1.0) - log_fall
     worst = _worst(np.where(moved > 0.0, excess, 0.0))
     bound = RUN * material.rtol
     said = f"largest log(|d theta|^2 / (dt dL)) between rows, 0 or less along the flow; {worst.place}"

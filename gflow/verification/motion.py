@@ -14,11 +14,11 @@ from gflow.field.branch import Branch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
-from gflow.verification.clock import log_passed
+from gflow.verification.clock import log_passed, unresolved
 from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.material import Material, Snapshot
-from gflow.verification.rest import EPS, Velocity, velocity
-from gflow.verification.velocity import Field, weights_at
+from gflow.verification.rest import Velocity, velocity
+from gflow.verification.velocity import EPS, Field, weights_at
 
 Array = NDArray[np.float64]
 GROUP, NAME = "identities", "motion"
@@ -28,7 +28,7 @@ MOST_ROWS = 10
 def motion(material: Material) -> Check:
     """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
     field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
-    last, resting = material.trajectory.n_rows - 1, False
+    last, resting, leap = material.trajectory.n_rows - 1, False, np.append(unresolved(material), 0.0)
     for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
         at = material.snapshot(row)
         state = state_of(material, at)
@@ -36,7 +36,8 @@ def motion(material: Material) -> Check:
         field.take(state.side)
         seen = velocity(field, weights_at(at), material.weights(at.U))
         resting = branch.at_rest(branch.y0)
-        worst.see(max(_apart(material, branch, seen), _resting(material, at, seen), seen.excess * resting), row)
+        stuck = _resting(material, at, seen, float(leap[row]))
+        worst.see(max(_apart(material, branch, seen), stuck, seen.excess * resting), row)
     said = (
         "dW/dtau of a row, from W and X, against that of the engine, and where the engine or the next row is at rest "
     )
@@ -66,16 +67,17 @@ def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
     return max(found, float(np.divide(gaps, granted, out=np.zeros_like(gaps), where=gaps > 0.0).max()))
 
 
-def _resting(material: Material, at: Snapshot, seen: Velocity) -> float:
+def _resting(material: Material, at: Snapshot, seen: Velocity, leap: float) -> float:
     """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more
-    than runs may be apart in the time between."""
+    than runs may be apart in the time between, less the tau of the leap at the start that the clock does not follow."""
     if at.row + 1 == material.trajectory.n_rows or not seen.excess > 1.0:
         return 0.0
     later, sizes = material.snapshot(at.row + 1), np.maximum(row_norms(material.weights(at.U)), material.outside_norms)
     if (row_norms(later.U - at.U) > 2.0 * EPS * sizes).any() or not np.array_equal(later.outer, at.outer):
         return 0.0
-    log_time = float(log_passed(material)[at.row])
+    passed = seen.log_clock + float(log_passed(material)[at.row])  # log of tau
     with np.errstate(divide="ignore"):
-        far = np.log(seen.norms) + seen.log_clock + log_time > np.log(RUN * material.rtol * sizes)
+        passed += np.log1p(-np.exp(min(np.log(leap) - passed, 0.0))) if leap > 0.0 else 0.0
+        far = np.log(seen.norms) + passed > np.log(RUN * material.rtol * sizes)
     over = np.divide(seen.norms, seen.doubt, out=np.zeros_like(seen.norms), where=far)
     return float(over.max())

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.verification.velocity import Field, Motion, Weights
+from gflow.verification.velocity import EPS, Field, Motion, Weights
 
 Array = NDArray[np.float64]
-EPS = float(np.finfo(float).eps)
 # Part of the size of its terms below which a sum is taken again in extended precision.
 CANCELLED = 1e-3
 

@@ -2,7 +2,8 @@
 
 A guard is zero at its event: the distance of a pair to its kink, or the room of a share.  A change of the state by a
 part eps changes a guard by eps of its size, and so moves its root by eps size / |rate|: little where a kink is crossed
-at full speed, much where it is nearly only touched.
+at full speed, much where it is nearly only touched.  The size is that of the terms, |w_j|, as they are at the event: in
+a long stretch they may have grown far beyond what they were when it began.
 """
 
 from __future__ import annotations
@@ -40,20 +41,27 @@ class TimedEngine(Engine):
         rate = segment.branch.system.field(elapsed, y)
         now, before = (segment.guards.values(state, near) for state in (y, y - BACK * rate))
         clock = max(1.0, float(np.abs(segment.branch.measure(y).p).max())) * float(rate[-1])
+        grown = self._grown(segment, y, near)
         state, events, notes = super().turned(segment, elapsed, y, near, h)
-        self._leverages += _leverages(events, now, before, clock)
+        self._leverages += _leverages(events, now, before, clock, grown)
         return state, events, notes
 
+    def _grown(self, segment: Segment, y: Array, near: Index) -> Array:
+        """Rounding of zeta (k,) at a state, in units of that which the guards of the stretch count in, at least 1."""
+        norms = self.weight_norms(self._coordinates.parameters(segment.branch, y).U)[near]
+        return np.asarray(np.maximum(ROUNDING * norms / segment.guards.off_band[near, 0], 1.0))
 
-def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float) -> list[float]:
+
+def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float, grown: Array) -> list[float]:
     """Of each event: the lowest guard of its neuron fired.  Infinite where nothing falls (neurons judged by a hull).
 
-    clock: d log(1 + t) / dtau, times what a relative error of the state is in the duals that pull: an error of margins.
+    clock: d log(1 + t) / dtau, times what a relative error of the state is in the duals that pull: an error of margins;
+    grown (k,): how far pairs off their kink have outgrown their unit.
     """
     found = []
     for event in events:  # a handful
         k = int(np.searchsorted(now.neurons, event.neuron))
-        at, earlier = (np.concatenate([values.off[k], values.share[k].ravel()]) for values in (now, before))
+        at, earlier = (np.concatenate([values.off[k] / grown[k], values.share[k].ravel()]) for values in (now, before))
         fired = int(np.argmin(at))
         falls = (earlier[fired] - at[fired]) / BACK if np.isfinite(at[fired]) else 0.0  # in rounding, per tau
         found.append(clock / (ROUNDING * float(falls)) if falls > 0.0 else np.inf)

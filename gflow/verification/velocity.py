@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from gflow.field.clock import dual_variables
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
 from gflow.verification.material import Snapshot
 
 Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
+EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,14 @@ class Held:
 class Shares:
     """Of the + branch, of each surface that a neuron slides on (h, s), padded as in `Held`.
 
-    slopes (m, n): phi' of all samples with them; excess (h, s): how far the force is from what shares in [0, 1] give,
-    over the sum of the |terms| that it balances; unique (h,): are the normals independent, so that no others do?
+    slopes (m, n): phi' of all samples with them; doubt (m, n): what rounding leaves open of these, as a share is the
+    rest of its terms and of a force, which normals that are almost parallel stretch; excess (h, s): how far the force
+    is from what shares in [0, 1] give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,):
+    are the normals independent, so that no others do?
     """
 
     slopes: Array
+    doubt: Array
     excess: Array
     unique: NDArray[np.bool_]
 
@@ -213,7 +218,8 @@ class Field:
         """What the force at the first state of a motion needs of both branches of each kink."""
         problem, held, network = self.problem, self.held, self.problem.network
         if not held.neurons.size:
-            return Shares(motion.forces.slopes[0], np.zeros((0, 0)), np.ones(0, dtype=bool))
+            slopes = motion.forces.slopes[0]
+            return Shares(slopes, np.zeros_like(slopes), np.zeros((0, 0)), np.ones(0, dtype=bool))
         of_sample, alpha = problem.surfaces.of_sample, problem.surfaces.alpha
         on = np.zeros((problem.samples, problem.surfaces.count + 1))  # the last column takes the padding
         on[np.arange(problem.samples), of_sample] = 1.0
@@ -224,9 +230,11 @@ class Field:
         rest = motion.forces.held[0] - base
         outside = np.maximum(np.minimum(jump, 0.0) - rest, rest - np.maximum(jump, 0.0))
         terms = np.einsum("hn,hsn->hs", np.abs(push), np.abs(held.normals @ problem.span.C.T))
-        excess = np.divide(np.maximum(outside, 0.0), terms, out=np.zeros_like(terms), where=terms > 0.0)
+        loose = self._loose(push, terms)
+        excess = np.divide(np.maximum(outside - loose, 0.0), terms, out=np.zeros_like(terms), where=terms > 0.0)
         share = np.zeros((held.neurons.size, problem.surfaces.count + 1))
         np.put_along_axis(share, at, np.divide(rest, jump, out=np.zeros_like(rest), where=jump != 0.0), axis=1)
+        doubt = (1.0 - network.slope) * loose / np.where(jump != 0.0, np.abs(jump), np.inf)
         own = np.where(alpha > 0.0, share[:, of_sample], 1.0 - share[:, of_sample])
         slides = np.zeros_like(share, dtype=bool)
         np.put_along_axis(slides, at, True, axis=1)
@@ -234,8 +242,17 @@ class Field:
         slopes = self.slopes.copy()
         full = network.slope + (1.0 - network.slope) * own
         slopes[held.neurons] = np.where(slides[:, of_sample], full, slopes[held.neurons])
+        open_, spread = np.zeros_like(slopes), np.zeros_like(share)
+        np.put_along_axis(spread, at, doubt, axis=1)
+        open_[held.neurons] = np.where(slides[:, of_sample], spread[:, of_sample], 0.0)
         ranks = np.linalg.matrix_rank(held.normals)
-        return Shares(slopes, excess, ranks == (at >= 0).sum(axis=1))
+        return Shares(slopes, open_, excess, ranks == (at >= 0).sum(axis=1))
+
+    def _loose(self, push: Array, terms: Array) -> Array:
+        """Rounding (h, s) of the rest that a share is: of its terms (h, s), and of the force that holds the neuron."""
+        size = np.abs(push * self.slopes[self.held.neurons]) @ row_norms(self.problem.span.C)
+        force = np.linalg.norm(self.held.pull, axis=2) * size[:, None]
+        return np.asarray((64.0 + self.problem.samples) * EPS * (terms + force))
 
 
 def weights_of_state(state: FlowState) -> Weights:

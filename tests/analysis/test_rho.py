@@ -120,3 +120,21 @@ def test_scales_of_the_inputs_do_not_matter(tmp_path: Path) -> None:
     small = Decomposition.of(Subject(subject.trajectory, scaled))
     U = subject.last.U
     assert small.coefficients(U) == pytest.approx(1e-6 * Decomposition.of(subject).coefficients(U), rel=1e-9)
+
+
+def test_what_the_weights_do_not_show_is_no_gap(tmp_path: Path) -> None:
+    """Samples of length 1e-30: the clock leaps over a tau of 1e11 in which no weight moves by its rounding."""
+    X = 1e-30 * np.array([[1.0, 0.2], [-0.3, 1.0]])
+    np.savez(tmp_path / "data.npz", X=X, y=np.ones(2))
+    np.savez(tmp_path / "start.npz", W=np.array([[0.5, 1.0], [-1.0, 2.0]]), a=np.ones(2))
+    overrides = (
+        f"data={{kind: file, path: {tmp_path / 'data.npz'}}}",
+        f"init={{kind: file, path: {tmp_path / 'start.npz'}}}",
+        "model.width=2",
+        "flow.until={log_time: 90}",
+        "record.times={spacing: loglog, count: 6}",
+    )
+    moved = run(tmp_path / "run", *overrides)
+    assert moved.trajectory.tau[1] > 1e6 and (moved.state(1).U == moved.state(0).U).all()
+    books = rho(moved).bookkeeping
+    assert books is not None and books.value < 1e-6

@@ -214,3 +214,19 @@ def test_sliding_in_time_by_hand(k: int, size: float) -> None:
     assert [(e.surface, e.kind) for e in events[:k]] == [(h, EventKind.LEAVE_DOWN) for h in range(k)]
     log_t = [e.v + log(-np.expm1(-e.v)) for e in events[:k]]
     assert log_t == pytest.approx([log(leave) - 2.0 * log(size)] * k, abs=1e-8)
+
+
+@pytest.mark.parametrize("ahead", [60.0, 80.0])
+def test_a_force_that_grows_out_of_rounding_takes_a_neuron_off_its_kink(ahead: float) -> None:
+    """Neuron 0 lies on the kink of x_0, which has no weight at first: x_1 is more wrong by `ahead`, and orthogonal to
+    it but for its rounding.  As p_1 rises, q_0 grows like e^(rate tau), which never outgrows its own derivative:
+    the neuron leaves to the side that -x_0 pulls it to, once q_0 is more than rounding of q_1."""
+    s = 0.5**0.5
+    X, W = np.array([[s, s - 2.0**-53], [-s, s]]), np.array([[-ahead, ahead], [1.0, 1.0 + ahead], [2.0, 2.0 + ahead]])
+    two = problem(X, [-1.0, -1.0], np.ones(3), 0.5, "exponential")
+    found = flow(two, W, Until(None, Outcome.LOG_LOSS, log_loss=-3.0))
+    assert found.finish.outcome is Outcome.LOG_LOSS and found.steps < 1000
+    first = next(event for event in found.events if event.neuron == 0)
+    assert first.kind in (EventKind.LEAVE_DOWN, EventKind.LEAVE_UP)
+    z = weights(found) @ X.T
+    assert found.state.p == pytest.approx(-np.maximum(z, 0.5 * z).sum(axis=0), abs=1e-9)

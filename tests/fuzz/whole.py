@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import gflow
+from gflow.analysis.subject import Subject
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
 from gflow.trajectory import Trajectory
@@ -103,7 +104,7 @@ def _judge(case: Hostile, folder: Path, found: Judged) -> None:
     if said["freezing"]["verdict"] == "proved" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_proof(trajectory, said, found)
     if said["kkt"]["point"] == "limit" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
-        _judge_kkt(last_mode(trajectory), said["kkt"], found)
+        _judge_kkt(mode_of_limit(trajectory, said["limit"]), said["kkt"], found)
     checks = gflow.verify(trajectory).to_json()["checks"]
     for check in checks:
         found.count(f"verify {check['verdict']}")
@@ -145,8 +146,8 @@ def _judge_proof(trajectory: Trajectory, said: dict[str, Any], found: Judged) ->
 
 
 def _judge_kkt(mode: FrozenMode, said: dict[str, Any], found: Judged) -> None:  # Any: what analysis.json holds
-    """The direction that the last mode tends to, against the cone of the gradients there; what may be rounding of its
-    kinks and margins is granted to either verdict."""
+    """The direction that the mode of the limit tends to, against the cone of the gradients there; what may be rounding
+    of its kinks and margins is granted to either verdict."""
     if not mode.live.all() or mode.hull_distance() < 1e-6 * np.linalg.norm(mode.features, axis=(1, 2)).max():
         return
     if said["verdict"] == "violated" and mode.off_the_cone(mode.limit, 1e-10) < 1e-7:
@@ -160,6 +161,16 @@ def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # 
     """The normalised margin of the limit, over all samples, and 1 / |W| by its multipliers, over the live ones."""
     said = {"1 / |W| of its multipliers": float(np.sum(limit["multipliers"])) ** -0.5}
     return said | ({"normalized_margin": limit["normalized_margin"]} if all_live else {})
+
+
+def mode_of_limit(trajectory: Trajectory, said: dict[str, Any]) -> FrozenMode:  # Any: what analysis.json holds
+    """The mode whose limit is spoken of, which may lie ahead of the last row."""
+    mode = last_mode(trajectory)
+    if said["normalized_margin"] == said["present_normalized_margin"]:
+        return mode
+    subject = Subject.of(trajectory)
+    assert subject.limit is not None
+    return replace(mode, pattern=subject.problem.sample_sides(subject.limit.side))
 
 
 def last_mode(trajectory: Trajectory) -> FrozenMode:

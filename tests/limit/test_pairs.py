@@ -12,7 +12,8 @@ from scipy.integrate import solve_ivp
 from gflow.field.mode import DualMode
 from gflow.flow.certified import standing
 from gflow.limit.certificate import ModeLimit
-from gflow.limit.pairs import groups
+from gflow.limit.pairs import Group, Near, groups, pairs_at
+from gflow.limit.switches import Switches
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -102,3 +103,18 @@ def test_pending_is_what_the_mode_alone_switches(slope: float, least_tied: int) 
         with_some += len(switching) > 0
         tied += ties and len(switching) > 0
     assert with_some >= 2 and tied >= least_tied, (tied, with_some)  # what this test is about
+
+
+@pytest.mark.parametrize(("shift", "distance", "pending", "undecided"), [
+    ([1e-8, 1e-8, 0.0], 0.0, 1, 0),  # a long sample without mass does not blur it
+    ([1e-8, 1e-8, 0.0], 1e-8, 0, 1),  # here it may have some
+    ([1e-6, 1e-8, 0.0], 0.0, 0, 1),
+])  # fmt: skip
+def test_a_coefficient_counts_by_what_its_own_entry_may_be_off(
+    shift: list[float], distance: float, pending: int, undecided: int
+) -> None:
+    """F.q = -1e-7, with coefficients 1 where there is mass and 1e3 where there is none."""
+    q, F = np.array([0.5, 0.5, 0.0]), np.array([[-1.0, 1.0 - 2e-7, 1e3]])
+    block = Switches(F, np.zeros((1, 3)), np.zeros(1, int), np.zeros(1, int), np.zeros(1, bool))
+    found = pairs_at([Group(block, np.zeros(1), np.zeros(1))], Near(q, np.array(shift), distance))
+    assert (len(found.pending), found.undecided) == (pending, undecided)

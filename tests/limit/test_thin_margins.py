@@ -20,6 +20,7 @@ def test_almost_opposite_features(gap: float) -> None:
     assert found is not None and found.unique and found.certain
     exact = 0.5 / gap**2
     assert (np.abs(found.multipliers - exact) <= np.minimum(found.error, 1e-4 * exact)).all()
+    assert abs(found.w - [0.0, 1.0 / gap]).max() <= found.w_error <= 0.1 / gap
     if gap < 1e-8:
         assert hard_margin(H @ H.T) is None
 

@@ -215,3 +215,18 @@ def test_the_doubt_is_divided_like_the_value(tmp_path: Path) -> None:
         reached = (*found.reached[:-1], replace(last, sums=replace(last.sums, doubts=doubts)))
         checks = named(identities(at, [replace(found, reached=reached)]))
         assert {checks[f"identities: {name}"].verdict for name in ("energy", "margins")} == {verdict}
+
+
+def test_times_that_the_clock_does_not_resolve(tmp_path: Path) -> None:
+    """At a loss of e^200000 a run of a few steps ends at a t that log(1 + t) shows as 0; tau has grown."""
+    X, W = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1e5, 2e5]])
+    budget = "flow.budget={steps: 5, events: 10}"
+    trajectory = given(tmp_path, X, -np.ones(2), W, np.ones(1), LEAKY, "{time: 20}", "loss=exponential", budget)
+    assert list(trajectory.log1p_time) == [0.0, 0.0] and trajectory.tau[1] > 0.0
+    assert not failing(gflow.verify(trajectory))
+
+    def standing(file: Any) -> None:  # Any: an open h5py.File
+        file["log1p_time"][2] = file["log1p_time"][1]
+
+    still = changed(run(tmp_path / "clean", log_time=2.0), tmp_path / "still", standing)
+    assert "rows: order" in failing(gflow.verify(still))

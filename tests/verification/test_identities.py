@@ -23,6 +23,7 @@ from gflow.verification.ladder import Again, LadderProgress, again, rungs
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
+from tests.verification.test_clock import given
 
 Array = NDArray[np.float64]
 
@@ -38,6 +39,17 @@ def material(trajectory: Trajectory) -> Material:
 def taped(at: Material) -> Again:
     """The integration along which the identities are followed."""
     return again(at, rungs(at)[0][0], silent)
+
+
+def test_slopes_at_dependent_kinks_are_the_rest_of_their_terms(tmp_path: Path) -> None:
+    """A start at w = 0 that no push leaves: all kinks are slid on, K is the rounding of their slopes."""
+    X = np.array([[3.0, 1.0], [-3.0, -1.0 + 1e-7], [-1.0, 2.0], [1.0, -2.0 + 1e-7], [0.5, 0.5]])
+    y, a = np.array([-1.0, -1.0, 1.0, 1.0, 1.0]), np.ones(2)
+    kind = "{kind: leaky_relu, slope: 0.01}"
+    trajectory = given(tmp_path, X, y, np.zeros((2, 2)), a, kind, "{log_time: 3}", "loss=exponential")
+    assert not trajectory.read("pattern", -1).any()
+    kernel = named(identities(material(trajectory), []))["identities: kernel"]
+    assert kernel.verdict == "pass", kernel
 
 
 def test_they_hold_far_below_their_bounds(clean: Trajectory) -> None:

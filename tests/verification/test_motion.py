@@ -81,6 +81,15 @@ def test_a_zero_start_on_symmetric_data_is_at_rest(tmp_path: Path) -> None:
     assert judged(trajectory).verdict == "pass" and not trajectory.read("inner", trajectory.n_rows - 1).any()
 
 
+def test_the_leap_at_the_start_is_granted_to_a_neuron_at_0(tmp_path: Path) -> None:
+    """Samples of length 1e-30: rows share the tau of the start, and what is 0 has moved by more than 0 times rtol."""
+    X, W = np.array([[-1e-30], [1e-30]]), np.array([[0.0], [-0.5]])
+    trajectory = given(tmp_path, X, np.array([-1.0, 1.0]), W, np.full(2, 1e3), LEAKY, "{log_time: 50}")
+    moved = trajectory.read("inner", 2)[0, 0], trajectory.read("inner", -1)[0, 0]
+    assert moved[0] == 0.0 < moved[1] and trajectory.tau[1] == trajectory.tau[2]
+    assert judged(trajectory).verdict == "pass"
+
+
 def test_rows_that_stand_still_fail(tmp_path: Path) -> None:
     """A right run, its later rows made equal to an earlier one: the engine has no part in that."""
     clean = run(tmp_path / "clean", log_time=2.0)

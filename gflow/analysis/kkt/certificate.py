@@ -3,7 +3,8 @@
 Let r be the residual and h_c the gradients, each with the slopes at kinks that pull most.  If <r, h_c> <= 0 for all c,
 every s = sum_c lambda_c h_c has <r, theta - s> >= <r, theta>, so that |theta - s| >= <r, theta> / |r|.  A residual
 that misses this by little is mended with theta itself: margins are homogeneous, <h_c, theta> = L p_c > 0 (Euler), so
-that u = r - mu theta has <u, h_c> <= 0 once mu is large enough, whatever the accuracy of r.
+that u = r - mu theta has <u, h_c> <= 0 once mu is large enough, whatever the accuracy of r.  The bound rests on what u
+is, not on how it was found.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
 
 Array = NDArray[np.float64]
 
-# Rounding of inner products of unit vectors.
-ROUNDING = 256 * float(np.finfo(float).eps)
+Parts = tuple[Array, Array]  # of theta: what its inner and its outer layer hold
+
+# Rounding of inner products of unit vectors, beside that of their length.
+EPS = float(np.finfo(float).eps)
+ROUNDING = 256 * EPS
 # Optimality conditions count as met when they miss by no more than this, in units of |theta|.
 SOLVED = 1e-10
 
@@ -36,22 +40,45 @@ def solved(gradients: Gradients, at: Weights) -> bool:
 def proved_distance(gradients: Gradients, at: Weights) -> float:
     """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all weights; 0 where nothing is proved.
 
-    The bound holds for any u, so that only inner products with it are off by rounding, not the residual itself.
+    Never above what the weights in hand reach themselves, whatever they are.
     """
     residual = gradients.residual(at)
-    theta = gradients.residual(Weights(np.zeros_like(at.lam), np.zeros_like(at.nu)))
-    pull, euler = gradients.pulls(residual), gradients.pulls(theta)
-    wrong = steepest(gradients, pull) + ROUNDING * _length(residual)
-    least = euler.on_base + gradients.gathered(np.minimum(euler.on_kinks, 0.0)) - ROUNDING
-    asked = gradients.live & (wrong > 0.0)
-    if (least[asked] <= 0.0).any():
+    return min(bound_along(gradients, residual), _length(residual))
+
+
+def bound_along(gradients: Gradients, direction: Parts) -> float:
+    """The bound that a direction proves, whichever it is: the residual of a fit that failed, or of none.
+
+    How much theta must mend it is an estimate; that <u, h_c> <= 0 holds for every margin and slope is then looked at on
+    u itself.  (Margins that the direction pushes back may pull once theta is taken off: <h_c, theta> > 0 is not so for
+    all h_c where slopes at kinks are free.)  Only inner products with u are off by rounding, u is as it is.
+    """
+    length, theta = _length(direction), gradients.residual(_nothing(gradients))
+    if not 0.0 < length < np.inf:
         return 0.0
+    rounding = _rounding(gradients)
+    unit = (direction[0] / length, direction[1] / length)
+    wrong = steepest(gradients, gradients.pulls(unit)) + 2.0 * rounding
+    euler = gradients.pulls(theta)
+    least = euler.on_base + gradients.gathered(np.minimum(euler.on_kinks, 0.0)) - 2.0 * rounding
+    asked = gradients.live & (wrong > 0.0) & (least > 0.0)
     mu = float((wrong[asked] / least[asked]).max(initial=0.0))
-    u = (residual[0] - mu * theta[0], residual[1] - mu * theta[1])
+    u = (unit[0] - mu * theta[0], unit[1] - mu * theta[1])
     size = _length(u)
-    along = float(np.sum(u[0] * theta[0]) + np.sum(u[1] * theta[1])) - ROUNDING * size
-    return along / size if along > 0.0 else 0.0
+    pulls = steepest(gradients, gradients.pulls(u))[gradients.live]
+    along = float(np.sum(u[0] * theta[0]) + np.sum(u[1] * theta[1]) - rounding * size)
+    return along / size if along > 0.0 and (pulls <= -rounding * size).all() else 0.0
 
 
-def _length(parts: tuple[Array, Array]) -> float:
+def _rounding(gradients: Gradients) -> float:
+    """Of an inner product of u and a gradient, both of length 1: sums over coordinates, neurons, and kinks."""
+    (m, r), (K, _) = (part.shape for part in gradients.residual(_nothing(gradients)))
+    return ROUNDING + EPS * float(m + r + K)
+
+
+def _nothing(gradients: Gradients) -> Weights:
+    return Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
+
+
+def _length(parts: Parts) -> float:
     return float(np.hypot(np.linalg.norm(parts[0]), np.linalg.norm(parts[1])))

@@ -68,6 +68,8 @@ def least_distance(
         candidates.append(polished(gradients, interior_point(gradients, price), price))
     enough = ALLOWED * gradients.distance(best) + NOTHING
     at = next((each for each in candidates if gradients.distance(each) <= enough), best)
+    if at_least is not None and not at.lam[~on_margin].any():
+        at_least = min(at_least, gradients.distance(at) * gradients.length)
     lam = np.where(gradients.live, at.lam, 0.0)
     share = np.divide(at.nu, lam[gradients.margin], out=np.zeros_like(at.nu), where=lam[gradients.margin] > 0.0)
     return Fit(

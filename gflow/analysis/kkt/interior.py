@@ -26,7 +26,11 @@ class _Slacks:
 
 
 def interior_point(gradients: Gradients, price: Array) -> Weights:
-    """Mehrotra's predictor-corrector method from inside; price (N,) is a linear cost of lam."""
+    """Mehrotra's predictor-corrector method from inside; price (N,) is a linear cost of lam.
+
+    Where the Newton system is singular in float64, the point before is as near as this method comes: what it is worth
+    is judged by who asked for it.
+    """
     margin, sizes = gradients.margin, np.cumsum([gradients.size.size, gradients.margin.size])
     at = Weights(np.ones(gradients.size.size), np.full(margin.size, 0.5))
     s = np.concatenate([at.lam, at.nu, at.nu])
@@ -35,19 +39,27 @@ def interior_point(gradients: Gradients, price: Array) -> Weights:
         gap = float(s @ w) / s.size
         pull = gradients.pulls(gradients.residual(at))
         pull = Pulls(pull.on_base - price, pull.on_kinks)
-        newton = _Newton(gradients, _Slacks(*np.split(w / s, sizes)))
-        ds = newton.step(pull, np.zeros(s.size))
-        dw = -w - w * ds / s
-        ahead = float((s + _longest(s, ds) * ds) @ (w + _longest(w, dw) * dw)) / s.size
-        target = gap * min((ahead / gap) ** 3, 1.0) - ds * dw
-        ds = newton.step(pull, target / s)
-        dw = (target - w * ds) / s - w
+        try:
+            ds, dw = _direction(_Newton(gradients, _Slacks(*np.split(w / s, sizes))), pull, s, w)
+        except np.linalg.LinAlgError:
+            break
         length = 0.995 * min(_longest(s, ds), _longest(w, dw))
         s, w = s + length * ds, w + length * dw
         at = Weights(*np.split(s, sizes)[:2])
         if gap < GAP:
             break
     return at
+
+
+def _direction(newton: _Newton, pull: Pulls, s: Array, w: Array) -> tuple[Array, Array]:
+    """Predictor and corrector: the changes of the slacks s and of their multipliers w."""
+    gap = float(s @ w) / s.size
+    ds = newton.step(pull, np.zeros(s.size))
+    dw = -w - w * ds / s
+    ahead = float((s + _longest(s, ds) * ds) @ (w + _longest(w, dw) * dw)) / s.size
+    target = gap * min((ahead / gap) ** 3, 1.0) - ds * dw
+    ds = newton.step(pull, target / s)
+    return ds, (target - w * ds) / s - w
 
 
 def _longest(s: Array, ds: Array) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
 from gflow.analysis.kkt.residuals import Residuals, residuals_of_limit, residuals_of_row
+from gflow.analysis.prospect import Standing
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
 from gflow.field.mode import DualMode
@@ -30,7 +31,9 @@ class KktResult:
     """The numbers of `Residuals` at the judged point, and for themselves at the last row.
 
     verdict: at the limit `holds` (stationarity and complementarity at most 1e-6), `violated` (proved: multipliers on
-    the margin leave more), or `undecided` where neither was shown; without a known limit `approaching` where
+    the margin leave more), or `undecided` where neither was shown, or where what is proved to be no KKT point is only
+    the expected limit: the limits of flows are KKT points (Lyu and Li 2020), so this one is not where the flow ends;
+    without a known limit `approaching` where
     stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not homogeneous and
     where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
     on_margin: samples whose margin is the least to rounding.  at_least: no multipliers on these have a stationarity
@@ -130,11 +133,11 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
         summary = f"{whose} no positive margin in the limit, so it is no KKT direction: {said}"
         verdict: Verdict = "not applicable"
     else:
-        verdict = _verdict(at, at.complementarity)
+        verdict = _verdict(at, at.complementarity, standing)
         kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
         which = "limit proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
         summary = (
-            f"{_opening(verdict, which, at)}: {said}, complementarity {at.complementarity:.3g}; "
+            f"{_opening(verdict, which, at, standing)}: {said}, complementarity {at.complementarity:.3g}; "
             f"{at.on_margin} of {limit.margins.size} samples on the margin{kinks}"
         )
     mode = ModeLimit(subject.problem, DualMode(subject.problem, limit.side))
@@ -151,18 +154,28 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
     )
 
 
-def _verdict(at: Residuals, complementarity: float) -> Literal["holds", "violated", "undecided"]:
+def _refuted(at: Residuals) -> bool:
+    """Is it proved that no multipliers on the margin do?"""
+    return at.at_least is not None and at.at_least > ZERO
+
+
+def _verdict(at: Residuals, complementarity: float, standing: Standing) -> Literal["holds", "violated", "undecided"]:
     """`holds` from multipliers that were found, `violated` from a bound that all of them obey."""
     if max(at.stationarity, complementarity) <= ZERO:
         return "holds"
-    return "violated" if at.at_least is not None and at.at_least > ZERO else "undecided"
+    return "violated" if _refuted(at) and standing != "expected" else "undecided"
 
 
-def _opening(verdict: Verdict, which: str, at: Residuals) -> str:
+def _opening(verdict: Verdict, which: str, at: Residuals, standing: Standing) -> str:
     if verdict == "holds":
         return f"the {which} is a KKT direction"
     if verdict == "violated":
         return f"the {which} is no KKT direction, multipliers on the margin leave at least {at.at_least:.3g}"
+    if _refuted(at) and standing == "expected":
+        return (
+            f"the flow does not end in the {which}, which is no KKT direction (multipliers on the margin leave at "
+            f"least {at.at_least:.3g}): one of the pairs that are not decided must switch"
+        )
     return (
         f"whether the {which} is a KKT direction is not decided (the multipliers that were found do not show "
         "it, and it is not proved that there are no better ones)"

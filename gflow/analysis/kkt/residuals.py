@@ -28,7 +28,7 @@ class Residuals:
     there.  kinks: pairs (neuron, margin) on a kink, `interior` of them with a slope strictly inside.
     determined: are the multipliers the only ones?  unique: are they among those that are 0 off the margin?
     on_margin: how many margins are the least one, to rounding.  at_least: proved lower bound of the stationarity that
-    multipliers on these alone can reach.
+    multipliers on these alone can reach, at the exact point: distances move by no more than the error of the point.
     """
 
     stationarity: float
@@ -69,7 +69,10 @@ def residuals(
     gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
     weights, binding = (None, None) if known is None else (_weights(gradients, slope, known), known.binding)
     fit = least_distance(gradients, slope, weights, binding)
-    size, distance = (float(np.hypot(part, outside)) for part in (gradients.length, fit.distance))
+    size, distance, least = (
+        float(np.hypot(part, outside)) for part in (gradients.length, fit.distance, fit.at_least or 0.0)
+    )
+    error = 0.0 if known is None else known.error
     p = gradients.p
     inside = (fit.slopes > slope) & (fit.slopes < 1.0)
     here = Residuals(
@@ -85,7 +88,7 @@ def residuals(
         determined=fit.determined,
         unique=fit.unique,
         on_margin=int(fit.on_margin.sum()),
-        at_least=None if fit.at_least is None or not size > 0.0 else float(np.hypot(fit.at_least, outside)) / size,
+        at_least=None if fit.at_least is None or not size > 0.0 else max(least - error, 0.0) / (size + error),
     )
     return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from gflow.analysis.kkt import interior
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
 from gflow.analysis.kkt.residuals import residuals
 from gflow.flow.state import Parameters
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from tests.analysis.kkt.vertices import by_vertices, drawn
+
+Array = NDArray[np.float64]
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -26,6 +30,23 @@ def test_least_distance_agrees_with_all_vertices(seed: int) -> None:
     assert fit.distance / gradients.length == pytest.approx(by_vertices(problem, U, outer, pattern), abs=2e-9)
     assert (fit.multipliers >= 0.0).all()
     assert ((fit.slopes >= problem.network.slope) & (fit.slopes <= 1.0)).all()
+
+
+@pytest.mark.parametrize("seed", [1, 4, 7])
+def test_a_singular_newton_system_is_no_end(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it comes, what was found until then is polished, and vertices do the rest."""
+    problem, U, outer, pattern = drawn(seed)
+    gradients, step, left = Gradients(problem, Parameters(U, outer), pattern), interior._Newton.step, [3]
+
+    def failing(newton: interior._Newton, pull: Pulls, force: Array) -> Array:
+        left[0] -= 1
+        if left[0] < 0:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return step(newton, pull, force)
+
+    monkeypatch.setattr(interior._Newton, "step", failing)
+    fit = least_distance(gradients, problem.network.slope)
+    assert fit.distance / gradients.length == pytest.approx(by_vertices(problem, U, outer, pattern), abs=2e-9)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -68,6 +68,11 @@ def test_a_perturbed_limit_is_violated(sliding: Subject, size: float) -> None:
     found = kkt(subject)
     assert found.verdict == "violated"
     assert found.stationarity is not None and 0.5 * size < found.stationarity < 1.1 * size
+    vars(subject)["prospect"] = replace(prospect, limit=moved, standing="expected")
+    assert kkt(subject).verdict == "undecided" and "the flow does not end in the expected limit" in kkt(subject).summary
+    within = replace(moved, error=2.0 * size * float(np.linalg.norm(U)))  # the exact point may be one
+    vars(subject)["prospect"] = replace(prospect, limit=within)
+    assert kkt(subject).verdict == "undecided"
     assert found.global_optimum is None
 
 

@@ -1,0 +1,23 @@
+"""How well the time of an event is determined, where a neuron has grown far beyond what it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gflow.field.clarke import ROUNDING
+from gflow.field.guards import Values
+from gflow.field.transition import EventKind
+from gflow.flow.state import Event
+from gflow.verification.timing import BACK, _leverages
+
+
+@pytest.mark.parametrize("grown", [1.0, 1e15])
+def test_the_unit_is_the_size_of_the_weights_at_the_event(grown: float) -> None:
+    """zeta falls by `falls` of its rounding at the start per tau: a part eps of the grown |w_j| is grown times more."""
+    falls, nothing = 1e20, np.full((1, 1, 2), np.inf)
+    now = Values(np.array([3]), np.array([[0.0, 1e25]]), nothing)
+    before = Values(np.array([3]), np.array([[BACK * falls, 1e25]]), nothing)
+    event = Event(104.0, 3, 0, EventKind.SLIDE)
+    (found,) = _leverages([event], now, before, 2.0, np.array([grown]))
+    assert found == pytest.approx(2.0 * grown / (ROUNDING * falls))
