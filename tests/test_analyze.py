@@ -49,6 +49,7 @@ def numbers(value: Any) -> list[float]:
 
 
 # A Huberized network late is stiff, and has explicit steps only: a minute and a half from 6 to 12.
+@pytest.mark.sample("relu-12.0", "huberized-0.5", "both layers-12.0", "linear-*", "smooth-*", "bias-0.5")
 @pytest.mark.parametrize(
     "kind, log_time", [(kind, late) for kind in KINDS for late in (0.5, 6.0 if kind == "huberized" else 12.0)]
 )

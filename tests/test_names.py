@@ -37,6 +37,7 @@ def strict_json(path: Path) -> object:
     return parsed
 
 
+@pytest.mark.sample("no text", "markup")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, shown = NAMES[name]

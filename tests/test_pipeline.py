@@ -168,6 +168,7 @@ class Watched:
     """Something a weak reference can watch."""
 
 
+@pytest.mark.sample("True-15", "False-2")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("inside_callback", [False, True])
 def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals, inside_callback: bool) -> None:

@@ -34,6 +34,9 @@ from tests.test_pipeline import SMALL
 LEAKY = scenario_of("leaky", Path())
 
 
+@pytest.mark.sample(
+    "relu", "primal", "both layers", "scalar", "certified", "until a loss", "dying", "late", "in a plane"
+)
 @pytest.mark.parametrize("name", [*CASES, *FILES])
 def test_a_run_cut_after_any_rows_has_the_same_bits(tmp_path: Path, name: str) -> None:
     """Cut after the first row, in the middle and before the last one, and resumed each time."""
@@ -49,6 +52,7 @@ def test_a_run_cut_after_any_rows_has_the_same_bits(tmp_path: Path, name: str) -
     assert again.outcome is not None and again.outcome == whole.outcome
 
 
+@pytest.mark.sample("leaky")
 @pytest.mark.parametrize("name", ["leaky", "in a plane, primal"])
 def test_a_run_cut_after_every_row_has_the_same_bits(tmp_path: Path, name: str) -> None:
     scenario = scenario_of(name, tmp_path)
@@ -105,6 +109,7 @@ def test_what_is_not_committed_is_dropped(tmp_path: Path) -> None:
     assert_same(again.path, contents(whole.path))
 
 
+@pytest.mark.sample("leaky", "dying")
 @pytest.mark.parametrize("name", ["leaky", "primal relu", "dying"])
 def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
     short, long = scenario_of(name, tmp_path), scenario_of(name, tmp_path, "flow.until={time: 60.0}")

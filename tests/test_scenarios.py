@@ -17,6 +17,9 @@ def run(name: str, folder: Path, *overrides: str) -> gflow.Trajectory:
     return gflow.simulate(gflow.load_scenario(FOLDER / f"{name}.yaml", overrides), out=folder)
 
 
+@pytest.mark.sample(
+    "kou-orthogonal", "digits-3-vs-5", "gaussian-*", "parity-*", "scalar-parity", "mixture-smooth", "frei-*"
+)
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_scenario_runs(path: Path, tmp_path: Path) -> None:
     """A first stretch of each, with the name of the file and a comment that says what it shows."""
@@ -27,6 +30,7 @@ def test_every_scenario_runs(path: Path, tmp_path: Path) -> None:
     assert trajectory.outcome == "time" and trajectory.n_rows == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, sliding", [("gaussian-leaky", (40, 400)), ("gaussian-relu", (200, 500))])
 def test_reach(name: str, sliding: tuple[int, int], tmp_path: Path) -> None:
     """n = 20, d = 400, m = 64 to log t = 1e6: equal margins, no overflow or NaN (warnings are errors here)."""
@@ -57,6 +61,7 @@ def test_frei_hypothesis_and_conclusions(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_kou_absorption_and_stable_rank(tmp_path: Path) -> None:
     """Pairs of the wrong sign that start active end on the kink; the others keep their first sign for ever."""
     trajectory = run("kou-orthogonal", tmp_path, "record.times.count=20")

@@ -59,6 +59,7 @@ def test_refusals_and_interruptions_pass(
         gflow.analyze(run, ["rank"])
 
 
+@pytest.mark.sample("claims")
 @pytest.mark.parametrize("where", ["kkt", "claims", "one claim"])
 def test_the_command_line_shows_it_and_counts_it(
     run: gflow.Trajectory, monkeypatch: pytest.MonkeyPatch, where: str

@@ -12,6 +12,7 @@ import gflow
 from tests.cases.runs import INPUTS, simulated
 
 
+@pytest.mark.sample("overrides0", "overrides1")
 @pytest.mark.parametrize("overrides", [(), ("flow.until={log_time: 200}",), ("flow.engine=primal",)])
 def test_it_is_a_kkt_point(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     found = gflow.analyze(simulated("kkt-nonunique/full", tmp_path, *overrides))

@@ -23,6 +23,7 @@ def test_the_cells_of_its_samples_are_few() -> None:
         assert found is None or (found != 0).all()
 
 
+@pytest.mark.sample("overrides2")
 @pytest.mark.parametrize("overrides", [
     (), ("model.activation={kind: relu}",), ("loss=exponential",), ("flow.engine=primal",),
 ])  # fmt: skip

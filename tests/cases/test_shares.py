@@ -99,6 +99,7 @@ def mute(folder: Path, kind: str, engine: str) -> Trajectory:
     return given(folder, X, Y, np.vstack([START, [[1.0, 1.0]]]), np.array([1.0, 0.0]), kind, "{time: 40}", engine)
 
 
+@pytest.mark.sample("several-relu-dual", "antipodal-leaky-dual", "mute-relu-primal", "repeated-relu-primal")
 @pytest.mark.parametrize("engine", ["dual", "primal"])
 @pytest.mark.parametrize("kind", [RELU, LEAKY], ids=["relu", "leaky"])
 @pytest.mark.parametrize("made", [several, antipodal, repeated, mute])

@@ -60,6 +60,7 @@ def test_the_margins_grow_where_the_gram_matrix_cancels(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.margins[-1], expected, atol=1e-7)
 
 
+@pytest.mark.sample("1e-50-*", "1.0-*")
 @pytest.mark.parametrize("thin", [1e-7, 1e-10])
 @pytest.mark.parametrize("unit", [1.0, 1e-50, 1e50])
 def test_unequal_samples_of_any_size(thin: float, unit: float) -> None:

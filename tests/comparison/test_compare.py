@@ -66,6 +66,7 @@ def test_descent_rows_are_descent(tmp_path: Path) -> None:
     assert descent.series["steps"][-1] == descent.read("step", -1) == 80
 
 
+@pytest.mark.sample("0.0-logistic")
 @pytest.mark.parametrize("slope, loss", [(0.0, "logistic"), (0.1, "exponential")])
 def test_the_order_is_one_across_kinks(tmp_path: Path, slope: float, loss: str) -> None:
     """A kink passed between two steps costs a share of eta that depends on where they fall: seeds are averaged."""
@@ -92,6 +93,7 @@ def test_the_order_is_two_beside_the_modified_flow(tmp_path: Path) -> None:
         gflow.compare(simulated(tmp_path / "kinked"), ETAS, modified=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 def test_patterns_agree_as_the_step_goes_to_zero(tmp_path: Path, slope: float) -> None:
     """Apart from sliding pairs, which a descent never shows as such: it is on one side of the kink."""

@@ -69,6 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.sample("stochastic, groups", "single", "modified")
 @pytest.mark.parametrize("name", DESCENTS)
 def test_a_comparison_cut_anywhere_has_the_same_bits(tmp_path: Path, name: str) -> None:
     """Killed before its first checkpoint, in the middle, and soon again; and resumed each time."""

@@ -67,6 +67,7 @@ def check_all_cuts(chosen: Case, runs: Sequence[Run], options: Options) -> Found
 CASES = [*((kind, Coordinates.CHEAPEST) for kind in KINDS), *(("leaky", each) for each in BOTH)]
 
 
+@pytest.mark.sample("*-True-*", "leaky-*", "both layers-*", "classes-*")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("batches", [False, True])
 @pytest.mark.parametrize(("kind", "coordinates"), CASES)

@@ -25,6 +25,9 @@ def gaps(kind: str, slope: float, loss: str) -> NDArray[np.float64]:
     return np.array([[relative_gap(A, B) for A, B in zip(end, flows, strict=True)] for end in ends])
 
 
+@pytest.mark.sample(
+    "generic-0.3-logistic", "generic-0.0-exponential", "degenerate-0.0-logistic", "plane-0.3-exponential"
+)
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
 @pytest.mark.parametrize("slope", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["generic", "degenerate", "plane"])

@@ -120,6 +120,7 @@ def solved(name: str, engine: str, method: str) -> Result:
     return run(*CASES[name].setting, until_time(CASES[name].end), engine, method)
 
 
+@pytest.mark.sample("*-DOP853", "*-dual-Radau")
 @on_both_engines
 @pytest.mark.parametrize("name", list(CASES))
 def test_all_events_on_time_and_in_order(name: str, engine: str, method: str) -> None:
@@ -132,6 +133,7 @@ def test_all_events_on_time_and_in_order(name: str, engine: str, method: str) ->
     assert {pair: int(result.rows[0].state.side[pair]) for pair in case.sides} == case.sides
 
 
+@pytest.mark.sample("*-DOP853", "*-dual-Radau")
 @on_both_engines
 @pytest.mark.parametrize("name", list(CASES))
 def test_events_of_one_instant_have_one_time(name: str, engine: str, method: str) -> None:

@@ -35,6 +35,7 @@ def small(slope: float, seed: int) -> tuple[Setting, Array]:
     return drawn("wide", slope, "logistic", seed, width=4)
 
 
+@pytest.mark.sample("RK45-*", "dopri5-0.0*")
 @pytest.mark.parametrize(
     ("slope", "seed", "kinds"),
     [(0.3, 0, {1, 2, 3, 5}), (0.3, 1, {1, 2}), (0.3, 2, {1, 2, 3, 5}), (0.0, 2, {2, 3, 5})],

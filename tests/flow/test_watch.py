@@ -60,11 +60,11 @@ def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch
 
 
 def test_rows_do_not_hide_a_proof() -> None:
-    """Where every step is cut by a record time the proof is found all the same, and hardly later."""
+    """However many rows lie in every step, the proof is found at the same state."""
     alone, _ = ended(1e-8, [])
-    crowded, _ = ended(1e-8, [0.01 * k for k in range(1, 20_000)])
+    crowded, _ = ended(1e-8, [0.1 * k for k in range(1, 2_000)])
     assert alone.outcome is crowded.outcome is Outcome.CERTIFIED
-    assert crowded.state.tau <= 1.2 * alone.state.tau
+    assert crowded.state.tau == alone.state.tau
 
 
 def test_when_it_looks_depends_on_the_state_alone() -> None:

@@ -42,7 +42,7 @@ MODERATE = st.builds(
 )
 
 
-@settings(PROFILE, max_examples=150)
+@settings(PROFILE, max_examples=60)
 @given(RECIPES)
 def test_any_sizes_end_by_a_named_outcome(recipe: Recipe) -> None:
     try:
@@ -53,7 +53,7 @@ def test_any_sizes_end_by_a_named_outcome(recipe: Recipe) -> None:
         assert finish.outcome in Outcome
 
 
-@settings(PROFILE, max_examples=40)
+@settings(PROFILE, max_examples=20)
 @given(MODERATE)
 def test_both_engines_agree(recipe: Recipe) -> None:
     """Starts off the kinks: on them solutions are not unique, and rounding decides which kinks a start is on."""

@@ -56,6 +56,7 @@ def separable(kind: str, slope: float, loss: str, seed: int) -> tuple[Setting, A
     return drawn(kind, slope, loss, seed, width=8, size=0.3)
 
 
+@pytest.mark.sample("0-*", "1-*", "2-*")
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
 @pytest.mark.parametrize("slope", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("seed", range(6))
@@ -206,6 +207,7 @@ def test_networks_without_kinks_stay_trivially() -> None:
     assert finding.proved and not len(finding.pending)
 
 
+@pytest.mark.sample("22", "53")
 @pytest.mark.parametrize("seed", [22, 32, 52, 53])
 def test_the_kernel_keeps_its_digits_through_turns(seed: int) -> None:
     """Outer weights of four orders of magnitude: what a large neuron leaves behind must not drown the small ones."""

@@ -39,6 +39,7 @@ def fast_error(name: str, system: System, slow: int) -> tuple[float, int]:
     return float(np.abs(stepper.state_at(END)[:2] - [np.sin(10.0 * END), np.cos(10.0 * END)]).max()), steps
 
 
+@pytest.mark.sample("dopri5", "dopri8", "RK45", "DOP853")
 @pytest.mark.parametrize("name", METHODS)
 def test_one_fast_neuron_is_as_accurate_as_alone(name: str) -> None:
     size = 1e-6

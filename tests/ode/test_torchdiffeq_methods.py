@@ -30,6 +30,7 @@ def test_all_methods_are_here() -> None:
     assert set(CASES) == set(TORCH_NAMES)
 
 
+@pytest.mark.sample("bosh3", "dopri5", "dopri8", "fehlberg2")
 @pytest.mark.parametrize("name", TORCH_NAMES)
 def test_the_error_falls_with_the_order_of_the_method(name: str) -> None:
     order, sizes = CASES[name]

@@ -55,6 +55,7 @@ def both(case: Case) -> tuple[Result, Result]:
     return flow(problem, W, until, rtol=1e-10, rows=4), primal(problem, W, until, rtol=1e-10, rows=4)
 
 
+@pytest.mark.sample("*'line'*", "*'dependent'*", "*'exponential', 12, 40*", "*'repeated', 0.0, 'logistic'*")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_weights_margins_and_loss_agree_at_every_row(case: Case) -> None:
     dual, direct = both(case)
@@ -66,6 +67,7 @@ def test_weights_margins_and_loss_agree_at_every_row(case: Case) -> None:
         np.testing.assert_array_equal(other.state.side, one.state.side)
 
 
+@pytest.mark.sample("*'line'*", "*'dependent'*", "*'exponential', 12, 40*", "*'repeated', 0.1, 'logistic'*")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_events_are_the_same_at_the_same_times(case: Case) -> None:
     dual, direct = both(case)

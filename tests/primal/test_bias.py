@@ -34,6 +34,7 @@ def with_ones(X: Array) -> Array:
     return np.column_stack([X, np.ones(X.shape[0])])
 
 
+@pytest.mark.sample("0-*")
 @pytest.mark.parametrize("smoothing", [Huberized(1.0 / HALF), None], ids=["huberized", "ReLU"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_reduction_to_no_bias_doubles_the_time(seed: int, smoothing: Smoothing | None) -> None:
@@ -65,6 +66,7 @@ def test_the_dual_engine_takes_biases_too(seed: int) -> None:
     assert event_list(other) == event_list(one)
 
 
+@pytest.mark.sample("ReLU")
 @pytest.mark.parametrize("smoothing", [Huberized(1.0 / HALF), None], ids=["huberized", "ReLU"])
 def test_descent_on_weights_and_biases_tends_to_it(smoothing: Smoothing | None) -> None:
     X, y, W = drawn(2)

@@ -43,6 +43,7 @@ def squared_norm(result: Result, row: int) -> float:
     return float((parameters.U**2).sum() + (parameters.outer**2).sum())
 
 
+@pytest.mark.sample("*-DOP853")
 @pytest.mark.parametrize(
     ("seed", "slope", "method"),
     [(0, 0.0, "DOP853"), (1, 0.0, "DOP853"), (0, 0.2, "DOP853"), (1, 0.2, "DOP853"), (0, 0.0, "dopri5")],
@@ -54,6 +55,7 @@ def test_balancedness_is_conserved_through_all_events(seed: int, slope: float, m
     assert drift(result) < 1e-8
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_balancedness_falls_with_the_tolerance() -> None:
     rtols = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
     drifts = [drift(run(0, rtol)) for rtol in rtols]
@@ -61,6 +63,7 @@ def test_what_is_lost_of_balancedness_falls_with_the_tolerance() -> None:
     assert all(lost < 10.0 * rtol for lost, rtol in zip(drifts, rtols, strict=True))
 
 
+@pytest.mark.sample("0")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_loss_never_rises_and_norm_and_margin_grow_once_it_is_low(seed: int) -> None:
     """L always; |theta| and smoothed margin / |theta|^2 once L < l(0) / n (Lyu and Li)."""
@@ -111,6 +114,7 @@ def test_one_sample_and_one_neuron_is_a_scalar_flow(loss: str) -> None:
     assert result.events == []
 
 
+@pytest.mark.slow
 def test_log_time_two_hundred_is_reached_on_parity() -> None:
     """L ~ 1 / (t log t), up to a factor that tends to a constant."""
     problem, W = parity(64, 20, 16, seed=1)

@@ -127,6 +127,7 @@ def test_two_classes_with_a_fixed_outer_layer_are_one_output() -> None:
 ETAS = (8e-3, 4e-3, 2e-3, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("K", [3, 5])
 def test_descent_tends_to_the_flow_where_neurons_slide(K: int) -> None:
     gaps = np.empty((len(ETAS), 6))

@@ -39,6 +39,7 @@ MODELS = {
 }
 
 
+@pytest.mark.sample("both layers-*", "scalar-*", "smooth-*", "classes-DOP853-*")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("method", ["DOP853", "dopri5", "dopri8", "bosh3"])
 @pytest.mark.parametrize("model", list(MODELS))

@@ -62,6 +62,7 @@ ETAS = (8e-3, 4e-3, 2e-3, 1e-3)
 SEEDS = range(6)
 
 
+@pytest.mark.sample("0.0")
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 def test_descent_on_both_layers_approaches_the_flow_linearly(slope: float) -> None:
     """Independent gradient descent; a kink passed between two steps costs a share of eta, so seeds are averaged."""

@@ -85,6 +85,7 @@ def ours(
     return joined(result.weights(W), result.state.parameters.outer), result
 
 
+@pytest.mark.sample("smooth leaky-True*", "smooth leaky-False-D*", "smooth leaky-False-d*", "huberized-*-DOP853*")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("method", ["DOP853", "Radau", "dopri5"])
 @pytest.mark.parametrize("trains_outer", [False, True])
@@ -127,6 +128,7 @@ def test_rows_show_margins_and_loss_of_the_network(kind: str) -> None:
         assert row.state.log_loss == pytest.approx(np.log(plain.loss(weights)), abs=1e-12)
 
 
+@pytest.mark.sample("bosh3*", "dopri5*", "RK45*", "fehlberg2*")
 @pytest.mark.parametrize(
     ("method", "order", "rtols"),
     [
@@ -153,6 +155,7 @@ def test_what_is_asked_is_what_is_delivered(method: str) -> None:
     assert all(error < 3.0 * rtol for error, rtol in zip(errors, rtols, strict=True))
 
 
+@pytest.mark.sample("smooth leaky")
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_descent_approaches_the_flow_at_first_order(kind: str) -> None:
     exact = by_scipy(kind, True)

@@ -141,6 +141,7 @@ def full(late: Trajectory) -> str:
     return page_of(late, analysis_of(late), comparison_of(late))
 
 
+@pytest.mark.sample("trained", "early")
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_a_whole_page(tmp_path: Path, form: str) -> None:
     run = simulated(tmp_path, *FORMS[form])

@@ -66,6 +66,7 @@ def test_settings_that_keep_matplotlib_from_being_imported(
     assert sums(tmp_path / "odd") == drawn(tiny, tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_a_style_of_ones_own_is_neither_used_nor_changed(tiny: Trajectory, tmp_path: Path) -> None:
     plain = drawn(tiny, tmp_path / "plain")
     file = tmp_path / "odd.mplstyle"

@@ -266,6 +266,7 @@ ODD = [
 ]
 
 
+@pytest.mark.sample("0", "1", "4", "8", "9")
 @pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
 def test_no_odd_value_of_any_key_causes_another_error(value: str) -> None:
     texts = [SHORT, EXAMPLE]

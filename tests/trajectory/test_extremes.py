@@ -44,6 +44,7 @@ def taken(problem: Problem, items: Iterable[Item | Measure]) -> Extremes:
     return extremes
 
 
+@pytest.mark.sample("*-dual")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("slope", "loss"), [(0.2, "logistic"), (0.0, "exponential")])
 def test_dense_rows_find_the_same_extremes(engine: str, slope: float, loss: str) -> None:

@@ -23,6 +23,7 @@ from tests.trajectory.synthetic import CASES, PLAIN, Case, assert_committed_cont
 PAGE = 4096
 
 
+@pytest.mark.sample("plain-*")
 @pytest.mark.parametrize(
     ("name", "seed"), [("plain", seed) for seed in range(12)] + [("trained outputs", seed) for seed in range(6)]
 )
@@ -100,6 +101,7 @@ def readable_states(
     return [committed_rows(folder / "cut.h5", case) for _ in states]
 
 
+@pytest.mark.sample("0-3-plain", "0-3-trained outputs")
 @pytest.mark.parametrize("name", ["plain", "trained", "trained outputs"])
 @pytest.mark.parametrize(("rows_before", "blocks"), [(0, 3), (62, 2)])
 def test_each_beginning_of_the_writes_is_readable(

@@ -115,6 +115,7 @@ RUNS: dict[str, Callable[[Path], Trajectory]] = {
 }
 
 
+@pytest.mark.sample("at rest", "leap", "contradicted", "dead", "a = 0")
 @pytest.mark.parametrize("kind", RUNS)
 def test_what_is_right_passes(tmp_path: Path, kind: str) -> None:
     trajectory = RUNS[kind](tmp_path)
@@ -154,6 +155,7 @@ def later(name: str, first: int, amount: float) -> Change:
     return change
 
 
+@pytest.mark.sample("0.01-leap-*", "-0.01-contradicted-*", "0.01-mixed-1")
 @pytest.mark.parametrize(("made", "first"), [(leap, 1), (leap, 8), (mixed, 1), (mixed, 8), (contradicted, 8)])
 @pytest.mark.parametrize("amount", [-1e-2, 1e-2])
 def test_a_changed_tau_fails(tmp_path: Path, made: Callable[[Path], Trajectory], first: int, amount: float) -> None:

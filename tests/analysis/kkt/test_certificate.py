@@ -19,6 +19,7 @@ from tests.analysis.kkt.vertices import by_vertices as stationarity
 from tests.analysis.kkt.vertices import drawn
 
 
+@pytest.mark.sample("0", "200", "250")
 @pytest.mark.parametrize("first", range(0, 300, 50))
 def test_exact_points_are_recognised(first: int) -> None:
     """Whatever ties, repetitions and kinks: distance 0 to rounding, no bound above it, no false uniqueness."""
