@@ -10,7 +10,7 @@ from gflow.field.dual import DualBranch, error_floor, weight_floor
 from gflow.field.feature_branch import FeatureBranch, feature_floor
 from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import Engine, Maker, Stretch
+from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -74,8 +74,8 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
     )
 
 
-def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances, made: Maker = Engine) -> Engine:
+def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
     """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
     U = W_initial @ problem.span.B.T
     outside = row_norms(W_initial - U @ problem.span.B)
-    return made(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())
+    return Engine(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -210,11 +210,6 @@ class Engine:
 
 def _or_largest(sizes: Array) -> Array:
     return np.where(sizes > 0.0, sizes, sizes.max())
-
-
-Maker = Callable[[Problem, Parameters, Array, Tolerances, Coordinates], Engine]
-"""How an engine is made of a problem, its start, |w_j| outside the span, tolerances and coordinates: `Engine` itself,
-or one that is watched."""
 
 
 def _events(turns: Sequence[Turn], v: float) -> list[Event]:

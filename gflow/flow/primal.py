@@ -10,7 +10,7 @@ from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
 from gflow.field.tensors import TensorField
-from gflow.flow.engine import Engine, Maker, Stretch
+from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.activation import Huberized
 from gflow.problem.problem import Problem
@@ -101,9 +101,7 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def primal_engine(
-    problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu", made: Maker = Engine
-) -> Engine:
+def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu") -> Engine:
     """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
     network = problem.network
     if network.directions is None:
@@ -112,4 +110,4 @@ def primal_engine(
     else:
         U, outside = inner, np.zeros(network.width)
     start = Parameters(U, network.outer, network.output_bias)
-    return made(problem, start, outside, tolerances, PrimalCoordinates(problem, U, device))
+    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, U, device))

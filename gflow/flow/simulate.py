@@ -17,8 +17,9 @@ from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
 from gflow.flow.due import Due
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
+from gflow.flow.items import Advance, Item
 from gflow.flow.onward import Onward
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Item, Notes, Outcome, Progress, Row
+from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until
 from gflow.ode.step import StepError
 
@@ -51,11 +52,10 @@ def simulate(
     origin: FlowState | Checkpoint | None = None,
     account: Account | None = None,
 ) -> Iterator[Item]:
-    """Events, rows at the record times and at both ends, progress after every step, and how the run ended.
+    """The flow, item by item, in the order that `flow.items` tells.
 
-    The flow is measured before each row, at every accepted step, and on both modes where the mode changes.  No item
-    shows an earlier v than one before it.  What follows a row depends on its checkpoint alone, and the steps and the
-    events not on the rows.
+    It is measured before each row, at every accepted step, and on both modes where the mode changes.  What follows a
+    row depends on its checkpoint alone, and the steps and the events not on the rows.
     rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
     at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
     ends the run, looked at after every step and before every event.
@@ -174,7 +174,7 @@ def _measure_at_start(segment: Segment, end: float) -> Measure:
 
 def _integrate(
     run: Run, segment: Segment, at: Checkpoint, mark: Checkpoint, targets: list[Target]
-) -> Generator[Measure | Progress | Row, None, Cut]:
+) -> Generator[Advance | Measure | Progress | Row, None, Cut]:
     """Step through one mode, from where the loop stands, until something happens."""
     branch, choice, stiff, steps = segment.branch, run.choice, at.stiff, at.steps
     stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
@@ -191,14 +191,19 @@ def _integrate(
             passed = run.due.passed(stepper, step, cut)
         except StepError as error:
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
+        low = step.start
         for row in passed:
+            yield Advance(segment, step, low, row.elapsed, row.y)
+            low = row.elapsed
             yield replace(branch.measure(row.y), v=row.v)
             state = run.engine.moved(segment, row.elapsed, row.y, stepper.proposed)
             yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
+            yield Advance(segment, step, low, cut.elapsed, cut.y, cut.near)
             stays = cut.near is None or choice.stays_stiff(branch, cut.y, cut.h)
             return replace(cut, stiff=stiff and stays)
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
+        yield Advance(segment, step, low, elapsed, y)
         yield (measure := branch.measure(y))
         yield Progress(measure.v, measure.log_loss, sliding, steps)
         here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.field.branch import Measure
 from gflow.field.transition import EventKind
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -158,7 +157,3 @@ class Finish:
     sentence: str
     state: FlowState
     steps: int
-
-
-Item = Event | Measure | Progress | Row | Finish
-"""What a flow hands over."""

@@ -21,8 +21,9 @@ from gflow.comparison.sharpness import sharpness
 from gflow.comparison.verdict import order_text
 from gflow.descent import ModifiedFlow
 from gflow.flow.certified import foreseen
+from gflow.flow.items import Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Item, Outcome
+from gflow.flow.state import Event, Finish, FlowState, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
 from gflow.pipeline.composition import Followed, kernel

@@ -11,7 +11,8 @@ import numpy as np
 from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
-from gflow.flow.state import Event, Finish, Item, Progress, Row
+from gflow.flow.items import Item
+from gflow.flow.state import Event, Finish, Progress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry

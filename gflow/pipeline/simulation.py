@@ -18,8 +18,9 @@ from gflow.assembly import (
     existing_parent,
 )
 from gflow.errors import ScenarioError, TrajectoryError
+from gflow.flow.items import Item
 from gflow.flow.simulate import simulate as simulate_flow
-from gflow.flow.state import Finish, Item, Outcome, Row
+from gflow.flow.state import Finish, Outcome, Row
 from gflow.flow.stopping import Until
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.resumption import check_data, check_scenario, last_checkpoint, nothing_left, stored_run

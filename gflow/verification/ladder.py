@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,8 @@ from gflow.field.branch import Measure, Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine, Maker
+from gflow.flow.engine import Engine
+from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
@@ -32,8 +32,8 @@ from gflow.trajectory.extremes import Extremes
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
 from gflow.verification.sums import Sums
-from gflow.verification.tape import Tape, TapedChoice, TapedEngine
-from gflow.verification.timing import TimedEngine
+from gflow.verification.tape import Tape
+from gflow.verification.timing import Timing
 
 Array = NDArray[np.float64]
 
@@ -228,60 +228,83 @@ def _spread(last: int) -> tuple[int, ...]:
 
 def again(material: Material, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung, and further while that is cheap; progress may raise to stop it."""
-    rows, needed = rung.rows + rung.further, len(rung.rows)
-    v, tape = material.v[list(rows)], _tape(material) if rung.taped else None
-    choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
-    leverages, extremes = list[float](), Extremes(material.problem)
-    engine = engine_of(material, rung.manner, _maker(rung, tape, leverages))
+    rows = rung.rows + rung.further
+    v, found = material.v[list(rows)], _Reader(material, rung)
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
-    reached, events = list[Reached](), list[Event]()
-    stopped: Finish | None = None
-    measure: Measure | None = None
-    most = np.inf
+    engine, choice = engine_of(material, rung.manner), Choice(rung.manner.method)
     progress(LadderProgress(rung.name, 0, len(rows)))
     for said in simulate(engine, until, iter(v[:-1]), choice, account=account):
-        if isinstance(said, Event):
-            events.append(said)
-        elif isinstance(said, Measure):
-            measure = said  # the flow is measured before each row
-            extremes.update(said)
-        elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
-            assert measure is not None
-            gaps, sums = _gaps(material, rows[len(reached)], said.state), None if tape is None else tape.read()
-            clock = said.clock, said.checkpoint.resting
-            row, met = rows[len(reached)], extremes.values()
-            reached.append(Reached(row, said.state, len(events), *gaps, measure, sums, *clock, met))
-            most = said.steps + _cheap(material) if len(reached) == needed else most
-        elif isinstance(said, Finish) and len(reached) < needed:
-            stopped = said
-        elif isinstance(said, Progress) and said.steps > most:
+        found.take(said)
+        if found.enough:
             break
-        progress(LadderProgress(rung.name, len(reached), len(rows)))
-    return Again(rung, tuple(reached), tuple(events), stopped, tuple(leverages))
+        progress(LadderProgress(rung.name, len(found.reached), len(rows)))
+    return found.again
 
 
-def _maker(rung: Rung, tape: Tape | None, leverages: list[float]) -> Maker:
-    """The engine that notes what the rung wants to know."""
-    if tape is not None:
-        return partial(TapedEngine, tape)
-    return partial(TimedEngine, leverages) if rung.timed else Engine
+class _Reader:
+    """What a rung wants to know of the flow, gathered from what it hands over."""
+
+    def __init__(self, material: Material, rung: Rung) -> None:
+        self._material, self._rung, self._rows = material, rung, rung.rows + rung.further
+        self._v = material.v[list(self._rows)]
+        self._tape = Tape(material.problem, not without_masses(material.problem)) if rung.taped else None
+        self._timing = Timing(material.outside_norms) if rung.timed else None
+        self._extremes = Extremes(material.problem)
+        self._events, self._most = list[Event](), np.inf
+        self._stopped: Finish | None = None
+        self._measure: Measure
+        self.reached, self.enough = list[Reached](), False
+
+    @property
+    def again(self) -> Again:
+        """What the integration came to."""
+        leverages = () if self._timing is None else tuple(self._timing.leverages)
+        return Again(self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages)
+
+    def take(self, said: Item) -> None:
+        """The next item of the flow; `enough` tells whether more of it is wanted."""
+        match said:
+            case Advance():
+                for reader in (self._tape, self._timing):
+                    if reader is not None:
+                        reader.advance(said)
+            case Event():
+                self._events.append(said)
+                if self._timing is not None:
+                    self._timing.event(said)
+            case Measure():
+                self._measure = said  # the flow is measured before each row
+                self._extremes.update(said)
+            case Row():
+                self._row(said)
+            case Progress():
+                self.enough = said.steps > self._most
+            case Finish():
+                self._stopped = said if len(self.reached) < len(self._rung.rows) else None
+
+    def _row(self, said: Row) -> None:
+        if said.state.v == 0.0 and self._tape is not None:
+            self._tape.leap(said.checkpoint.state)
+        if len(self.reached) == self._v.size or said.state.v != self._v[len(self.reached)]:
+            return
+        row, sums = self._rows[len(self.reached)], None if self._tape is None else self._tape.read()
+        gaps, clock = _gaps(self._material, row, said.state), (said.clock, said.checkpoint.resting)
+        at = (len(self._events), *gaps, self._measure, sums, *clock, self._extremes.values())
+        self.reached.append(Reached(row, said.state, *at))
+        if len(self.reached) == len(self._rung.rows):
+            self._most = said.steps + _cheap(self._material)
 
 
-def _tape(material: Material) -> Tape:
-    """For the identities that apply; masses as in `masses`."""
-    return Tape(material.problem, not without_masses(material.problem))
-
-
-def engine_of(material: Material, manner: Manner, made: Maker = Engine) -> Engine:
+def engine_of(material: Material, manner: Manner) -> Engine:
     """From the start in the file."""
     trajectory = material.trajectory
     inner = trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
     if manner.engine == "dual":
-        return dual_engine(material.problem, inner, manner.tolerances, made=made)
+        return dual_engine(material.problem, inner, manner.tolerances)
     from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
 
     use_one_thread()
-    return primal_engine(material.problem, inner, manner.tolerances, made=made)
+    return primal_engine(material.problem, inner, manner.tolerances)
 
 
 def _gaps(material: Material, row: int, state: FlowState) -> tuple[float, float]:

@@ -9,16 +9,15 @@ clock leaps ahead of the weights at the start, q is constant, and the integrals 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Branch
-from gflow.flow.choice import Choice
-from gflow.flow.engine import Engine, Segment
-from gflow.flow.state import Event, FlowState, Notes
-from gflow.ode.step import DenseStep, Method, Stepper, System
+from gflow.flow.engine import Segment
+from gflow.flow.items import Advance
+from gflow.flow.state import FlowState
+from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
 from gflow.verification.sums import Sums
 from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
@@ -30,16 +29,15 @@ NODES = 5
 
 @dataclass
 class Tape:
-    """Sums since the start; steps: the accepted steps of the stretch that is on its way, summed up to `done`."""
+    """Sums since the start."""
 
     problem: Problem
     wants_masses: bool
     sums: Sums = field(init=False)
-    steps: list[DenseStep] = field(default_factory=list)
-    done: float = 0.0
 
     def __post_init__(self) -> None:
         self._field = Field(self.problem)
+        self._segment: Segment | None = None  # whose mode the field has
         self.sums = Sums.zero(self.problem, self.wants_masses)
 
     def read(self) -> Sums:
@@ -58,20 +56,13 @@ class Tape:
         clock = float(np.logaddexp(0.0, np.log(state.tau) - motion.log_clock[0]))
         self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
 
-    def begin(self) -> None:
-        """A stretch begins, or goes on from where it is with a new method."""
-        self.steps.clear()
-        self.done = 0.0
-
-    def close(self, branch: Branch, elapsed: float) -> None:
-        """Sum up to `elapsed`, inside the last step (at a row, or an event) or at the end of it."""
-        self._field.take(branch.mode.side)
-        for step in self.steps:
-            low, high = max(self.done, step.start), min(elapsed, step.end)
-            if high > low:
-                self.sums = self.sums + self._integral(branch, step, low, high)
-        self.steps = [step for step in self.steps if step.end > elapsed]
-        self.done = max(self.done, elapsed)
+    def advance(self, at: Advance) -> None:
+        """The flow went on: its rates are integrated over this part of a step."""
+        if at.segment is not self._segment:
+            self._segment = at.segment
+            self._field.take(at.segment.branch.mode.side)
+        if at.high > at.low:
+            self.sums = self.sums + self._integral(at.segment.branch, at.step, at.low, at.high)
 
     def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Sums:
         """Both rules over a step from low to high."""
@@ -116,75 +107,3 @@ def weights_of(branch: Branch, states: Array) -> Weights:
     if network.output_bias is not None:
         bias = states[:, at : at + K]
     return Weights(U, A, bias, states[:, -1])
-
-
-class TapedEngine(Engine):
-    """An engine that tells the tape how far the clock leapt at the start, and how far each stretch went."""
-
-    def __init__(self, tape: Tape, *given: Any) -> None:  # Any: what `Engine` takes
-        super().__init__(*given)
-        self._tape = tape
-
-    def start(self) -> tuple[FlowState, Notes]:
-        """As for every engine."""
-        state, notes = super().start()
-        self._tape.leap(state)
-        return state, notes
-
-    def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
-        """As for every engine."""
-        self._tape.close(segment.branch, elapsed)
-        return super().moved(segment, elapsed, y, h)
-
-    def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
-    ) -> tuple[FlowState, list[Event], Notes]:
-        """As for every engine; the mode of the stretch is gone after this."""
-        self._tape.close(segment.branch, elapsed)
-        return super().turned(segment, elapsed, y, near, h)
-
-
-@dataclass(frozen=True)
-class TapedChoice(Choice):
-    """The same methods, whose steps go to the tape as well."""
-
-    tape: Tape
-
-    def method(self, stiff: bool) -> Method:
-        """As for every choice."""
-        return _TapedMethod(super().method(stiff), self.tape)
-
-
-@dataclass(frozen=True, slots=True)
-class _TapedMethod:
-    inner: Method
-    tape: Tape
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def __call__(self, system: System, y0: Array, h: float) -> Stepper:
-        self.tape.begin()
-        return _TapedStepper(self.inner(system, y0, h), self.tape)
-
-
-@dataclass(frozen=True, slots=True)
-class _TapedStepper:
-    inner: Stepper
-    tape: Tape
-
-    def step(self) -> DenseStep:
-        """As for every stepper."""
-        step = self.inner.step()
-        self.tape.steps.append(step)
-        return step
-
-    def state_at(self, t: float) -> Array:
-        """As for every stepper."""
-        return self.inner.state_at(t)
-
-    @property
-    def proposed(self) -> float:
-        """As for every stepper."""
-        return self.inner.proposed

@@ -9,15 +9,16 @@ a long stretch they may have grown far beyond what they were when it began.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
-from gflow.flow.engine import Engine, Segment
-from gflow.flow.state import Event, FlowState, Notes
+from gflow.flow.engine import Segment
+from gflow.flow.items import Advance
+from gflow.flow.state import Event
+from gflow.problem.span import row_norms
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -27,28 +28,32 @@ Index = NDArray[np.intp]
 BACK = 1e-5
 
 
-class TimedEngine(Engine):
-    """An engine that notes, for each of its events, by how much log(1 + t) moves per relative change of the state."""
+class Timing:
+    """Notes, for each event, by how much log(1 + t) moves per relative change of the state."""
 
-    def __init__(self, leverages: list[float], *given: Any) -> None:  # Any: what `Engine` takes
-        super().__init__(*given)
-        self._leverages = leverages
+    def __init__(self, outside: Array) -> None:
+        """outside (m,): |w_j| outside the span of the samples."""
+        self.leverages: list[float] = []
+        self._outside = outside
+        self._guards: tuple[Values, Values, float, Array]
 
-    def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
-    ) -> tuple[FlowState, list[Event], Notes]:
-        """As for every engine; the mode of the stretch is gone after this."""
-        rate = segment.branch.system.field(elapsed, y)
-        now, before = (segment.guards.values(state, near) for state in (y, y - BACK * rate))
-        clock = max(1.0, float(np.abs(segment.branch.measure(y).p).max())) * float(rate[-1])
-        grown = self._grown(segment, y, near)
-        state, events, notes = super().turned(segment, elapsed, y, near, h)
-        self._leverages += _leverages(events, now, before, clock, grown)
-        return state, events, notes
+    def advance(self, at: Advance) -> None:
+        """Look at the guards where some are zero, before the events there change the mode."""
+        if at.near is None:
+            return
+        branch, guards, y = at.segment.branch, at.segment.guards, at.y
+        rate = branch.system.field(at.high, y)
+        now, before = (guards.values(state, at.near) for state in (y, y - BACK * rate))
+        clock = max(1.0, float(np.abs(branch.measure(y).p).max())) * float(rate[-1])
+        self._guards = now, before, clock, self._grown(at.segment, y, at.near)
+
+    def event(self, event: Event) -> None:
+        """One of the events where the flow was looked at last."""
+        self.leverages += _leverages([event], *self._guards)
 
     def _grown(self, segment: Segment, y: Array, near: Index) -> Array:
         """Rounding of zeta (k,) at a state, in units of that which the guards of the stretch count in, at least 1."""
-        norms = self.weight_norms(self._coordinates.parameters(segment.branch, y).U)[near]
+        norms = np.hypot(self._outside, row_norms(segment.branch.weights(y[None])[0]))[near]
         return np.asarray(np.maximum(ROUNDING * norms / segment.guards.off_band[near, 0], 1.0))
 
 

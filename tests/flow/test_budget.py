@@ -17,8 +17,9 @@ from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
+from gflow.flow.items import Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Item, Outcome, Row
+from gflow.flow.state import Event, Finish, Outcome, Row
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

@@ -14,10 +14,11 @@ from gflow.flow import simulate as loop
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
+from gflow.flow.items import Advance, Item
 from gflow.flow.onward import Onward
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Item, Outcome, Progress, Row
+from gflow.flow.state import Event, Outcome, Progress, Row
 from gflow.flow.stopping import Until, spaced
 from gflow.ode.step import DenseStep, Method, Stepper, System
 from gflow.problem.problem import Problem
@@ -78,7 +79,8 @@ class ShakenChoice(Choice):
 
 def shown(items: list[Item]) -> list[float]:
     """v of all that a run hands over, in that order."""
-    return [item.v if isinstance(item, Measure | Event | Progress) else item.state.v for item in items]
+    others = (item for item in items if not isinstance(item, Advance))
+    return [item.v if isinstance(item, Measure | Event | Progress) else item.state.v for item in others]
 
 
 def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = "auto") -> list[Item]:

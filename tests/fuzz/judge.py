@@ -14,8 +14,9 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.ending import UNRESOLVED
 from gflow.flow.engine import Engine
+from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Item, Row
+from gflow.flow.state import Event, Finish, Row
 from gflow.flow.stopping import spaced
 from gflow.problem.sizes import check_products
 from tests.flow.driver import until_log_time
@@ -73,6 +74,8 @@ def judged(items: Iterator[Item], rise: Allowed) -> Iterator[Item]:
             case Event():
                 here = item.v
                 assert here >= 0.0, f"an event before the start, at {here!r}"
+            case Advance():
+                here = float(item.y[-1])
             case _:
                 here = item.v
         assert here >= v * (1.0 - 10.0 * RTOL) - 1e-100, f"the clock runs back from {v!r} to {here!r}"

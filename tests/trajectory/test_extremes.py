@@ -12,9 +12,10 @@ from gflow.field.branch import Measure, Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
+from gflow.flow.items import Item
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Item, Row
+from gflow.flow.state import Event, Row
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
