@@ -145,7 +145,7 @@ def _without_theory(subject: Subject, changed: float | None) -> tuple[Literal["p
     if network.directions is not None:
         invariant = "a_j^2 = b_j^2 is conserved, so that no weight ever changes its sign"
         return "proved", f"the pattern is proved to stay as it is from the start: {invariant}", ""
-    if not network.curved:
+    if not network.kinked:
         return "no", "the activation is smooth: there is no pattern that could freeze", "no kinks"
     reason = "no certificate is known where the outer layer is trained too, or for several outputs"
     said = reason + _choices(subject)

@@ -97,7 +97,7 @@ class Point:
         network = self.problem.network
         if network.smoothing is not None:
             return network.smoothing.derivative(self.z)
-        if not network.curved:
+        if not network.kinked:
             return np.asarray(np.where(self.z > 0.0, 1.0, network.slope))
         if (self.side != 0).all():
             return np.asarray(np.where(self.problem.sample_sides(self.side) > 0, 1.0, network.slope))

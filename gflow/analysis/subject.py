@@ -44,7 +44,7 @@ class Subject:
     @property
     def kinked(self) -> bool:
         """Does the activation have kinks that neurons cross?"""
-        return self.problem.network.curved
+        return self.problem.network.kinked
 
     @property
     def linear_modes(self) -> bool:

@@ -91,7 +91,7 @@ class Way:
 
 def way_of(problem: Problem, taken: Taken, tell: Tell = untold) -> Way:
     """Judge the way of a run with linear modes; the flow is followed again only where nothing else is against it."""
-    if not problem.network.curved:
+    if not problem.network.kinked:
         return Way()  # one mode for ever, and a smooth flow in it
     held = repelling(problem, taken.side, taken.p)
     reasons = tuple(_choices(problem, taken.notes, held)) or tuple(_departures(problem, taken, tell))

@@ -70,7 +70,7 @@ class Course:
             )
         )
         self._opposed.append(opposed(problem, flow, descent))
-        if problem.network.curved:
+        if problem.network.kinked:
             self._sliding.row(flow, descent)
 
     @property

@@ -23,7 +23,7 @@ Index = NDArray[np.intp]
 
 def pattern_of(problem: Problem, state: FlowState) -> Sides:
     """(m, n): sides where kinks are followed, 0 on them, else signs of the pre-activations."""
-    if problem.network.curved:
+    if problem.network.kinked:
         return problem.sample_sides(state.side)
     return np.where(problem.preactivations(state.U) < 0.0, -1, 1).astype(np.int8)
 
@@ -50,7 +50,7 @@ def opposed(problem: Problem, flow: FlowState, descent: FlowState) -> Index:
 
     None in a network without kinks.
     """
-    if not problem.network.curved:
+    if not problem.network.kinked:
         return np.empty((0, 3), dtype=np.intp)
     neurons, surfaces = np.nonzero(flow.side * descent.side < 0)
     distance = np.abs(np.sum(flow.U[neurons] * problem.surfaces.normals[surfaces], axis=1))

@@ -69,7 +69,7 @@ class Guards:
         """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding.  rtol: of the flow."""
         self.branch, self._loose = branch, ADDED_UP * rtol
         problem, mode = branch.problem, branch.mode
-        if not problem.network.curved:
+        if not problem.network.kinked:
             return  # no kinks, no guards
         self._sizes = row_norms(problem.span.C)
         self._largest = float(self._sizes.max())
@@ -134,7 +134,7 @@ class Guards:
 
     def brackets(self, step: DenseStep) -> tuple[Index, float, float] | None:
         """Neurons of which a guard may go down in this step, and a bracket (theta) of the first that does."""
-        if not self.branch.problem.network.curved:
+        if not self.branch.problem.network.kinked:
             return None
         states = step.at(nodes(SHARE_DEGREE))
         near_off, near_share = self._near(step, states)

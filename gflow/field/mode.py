@@ -60,7 +60,7 @@ class Mode:
     def live(self) -> NDArray[np.bool_]:
         """(n,); see the class."""
         moving = self.problem.network.trains_outer | np.atleast_2d(self.problem.network.outer != 0.0).any(axis=0)
-        if self.problem.network.output_bias is not None or not self.problem.network.curved:
+        if self.problem.network.output_bias is not None or not self.problem.network.kinked:
             return np.ones(self.problem.samples, dtype=bool)
         return np.asarray(((self.slopes != 0.0) & np.broadcast_to(moving, self.slopes.shape[:1])[:, None]).any(axis=0))
 

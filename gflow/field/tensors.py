@@ -71,7 +71,7 @@ class TensorField:
         self._slopes = None if slopes is None else tensor(slopes)
         live = mode.live
         self._dead = tensor(np.where(live | ~live.any(), 0.0, -np.inf))  # added to log g where the clock is concerned
-        self._held = network.curved and mode.slots.size > 0
+        self._held = network.kinked and mode.slots.size > 0
         if self._held:
             self._force_map = tensor(mode.force_map)  # (m, s, r)
             self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)

@@ -104,7 +104,7 @@ class Engine:
     def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
         """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
         shape = (self.problem.network.width, self.problem.surfaces.count)
-        if not self.problem.network.curved:
+        if not self.problem.network.kinked:
             return np.zeros(shape, dtype=bool), np.ones(shape, dtype=np.int8)
         zeta = self.start_parameters.U @ self.problem.surfaces.normals.T
         on_kink = np.abs(zeta) <= ROUNDING * self._norms_initial[:, None]
@@ -163,7 +163,7 @@ class Engine:
         stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, stretch)
         scale = self._norms_initial + norms
-        if self.problem.network.curved:
+        if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
         return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol))
 

@@ -200,19 +200,19 @@ class ModeLimit:
 
     def _groups(self, q: Array) -> Iterable[Group]:
         """What could end the mode, at q (k,): nothing without kinks."""
-        return groups(self.mode, self.samples, self._dead, q) if self.problem.network.curved else ()
+        return groups(self.mode, self.samples, self._dead, q) if self.problem.network.kinked else ()
 
     def finding(self, at: Standing) -> Finding:
         """Judge a state."""
         if self.hard is None:
-            curved = self.problem.network.curved
+            curved = self.problem.network.kinked
             said = self._no_limit
             return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
         hard, pairs = self._towards(at, self.hard)
         said = self._obstacle(at, hard, pairs)
         ball = said or self._ball(at, hard)
         if isinstance(ball, str):
-            stays = not self.problem.network.curved
+            stays = not self.problem.network.kinked
             return Finding(pairs.pending, pairs.undecided, stays, "" if stays else ball, hard=hard)
         tightest, open_pairs = np.inf, 0
         weight = self._dead_weight(at.p) * (1.0 - ball.off)
@@ -242,7 +242,7 @@ class ModeLimit:
 
     def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
         """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
-        if not self.problem.network.curved:
+        if not self.problem.network.kinked:
             return ""
         if (at.room < -at.room_error).any():
             return "the state is not on this mode"

@@ -48,7 +48,7 @@ class Network:
         return self.smoothing is None and self.output_bias is None
 
     @property
-    def curved(self) -> bool:
+    def kinked(self) -> bool:
         """Does the activation have a kink that a neuron can cross?  (Balanced scalar networks never do.)"""
         return self.smoothing is None and self.slope != 1.0 and self.directions is None
 
@@ -56,7 +56,7 @@ class Network:
         """phi(z) (m, n) at pre-activations z (m, n); the pattern, not a rounded sign, tells the branch at a kink."""
         if self.smoothing is not None:
             return self.smoothing.value(z)
-        if not self.curved:  # no kink is ever crossed, so the sign of z is never in doubt
+        if not self.kinked:  # no kink is ever crossed, so the sign of z is never in doubt
             return np.asarray(np.where(z > 0.0, z, self.slope * z))
         return np.asarray(np.where(pattern > 0, 1.0, self.slope) * (pattern != 0) * z)
 

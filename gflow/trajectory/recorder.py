@@ -66,7 +66,7 @@ class Recorder:
 
     def _pattern(self, state: FlowState) -> NDArray[np.int8]:
         """Sides where kinks are followed, else the signs of the pre-activations."""
-        if self._problem.network.curved:
+        if self._problem.network.kinked:
             return self._problem.sample_sides(state.side)
         z = self._problem.preactivations(state.parameters.U)
         return np.where(z < 0.0, -1, 1).astype(np.int8)

@@ -40,7 +40,7 @@ def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 def counts_all(problem: Problem) -> bool:
     """Is every sample counted, whatever the pattern?"""
-    return problem.network.output_bias is not None or not problem.network.curved
+    return problem.network.output_bias is not None or not problem.network.kinked
 
 
 def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:

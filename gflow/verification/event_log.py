@@ -29,7 +29,7 @@ ROUNDING = 1e-13
 def event_log(material: Material) -> list[Check]:
     """Counts, order, alternation and replay of the events, and shares; not applicable where no kink is followed."""
     names = ("log", "sides", "replay")
-    if not material.problem.network.curved:
+    if not material.problem.network.kinked:
         return [not_applicable(GROUP, name, "the network has no kinks to cross") for name in (*names, "shares")]
     return [*_log(material, names), _shares(material)]
 

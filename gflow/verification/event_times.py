@@ -17,7 +17,7 @@ GROUP, NAME = "events", "times"
 def event_times(material: Material, runs: Sequence[Again]) -> Check:
     """log(1 + t) of each event that both have (a pair, what it did, and how often it had done so before)."""
     run = next((run for run in runs if run.rung.timed and run.reached), None)
-    if not material.problem.network.curved:
+    if not material.problem.network.kinked:
         return not_applicable(GROUP, NAME, "there are no kinks")
     if not material.trajectory.records_events:
         return not_applicable(GROUP, NAME, "this run does not keep its events (record.events)")

@@ -59,7 +59,7 @@ def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
     squares = float(seen.motion.square[0]), branch.measure(branch.y0).speed ** 2
     open_ = bound * max(squares) + float((np.minimum(seen.doubt, seen.terms) * seen.terms).sum())
     found = abs(squares[0] - squares[1]) / (2.0 * open_) if open_ > 0.0 else 0.0
-    if not problem.network.curved or problem.network.directions is not None:
+    if not problem.network.kinked or problem.network.directions is not None:
         return found
     everyone = np.arange(problem.network.width)
     rate = branch.mode.project(branch.mode.drift(branch.push(branch.y0, everyone), everyone), everyone)

@@ -74,7 +74,7 @@ def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
 def _events(material: Material, run: Again) -> Check:
     """Number of events until the last common row, and the pattern there; what came before a budget ended."""
     name = f"{run.rung.name}, events"
-    if not material.problem.network.curved:
+    if not material.problem.network.kinked:
         return not_applicable(GROUP, name, "there are no kinks")
     if run.stopped is not None:
         return _begun(material, run, name)
@@ -130,7 +130,7 @@ def _conclusions(material: Material, runs: Sequence[Again]) -> list[Check]:
     """What stays the same as tolerances are tightened."""
     if not runs:
         return [not_applicable(CONCLUSIONS, "stable", "no integration with tighter tolerances went all the way")]
-    if not material.problem.network.curved:
+    if not material.problem.network.kinked:
         return [not_applicable(CONCLUSIONS, "stable", "there are no kinks: events and patterns are no conclusions")]
     checks: list[Callable[[Material, Sequence[Again]], Check]] = [_number, _pattern, _last_event]
     found = [check(material, runs) for check in checks]

@@ -105,7 +105,7 @@ class Field:
 
     def take(self, side: Sides) -> None:
         """Go to the mode with these sides (m, H)."""
-        if not self.problem.network.curved:
+        if not self.problem.network.kinked:
             return
         changed = np.arange(side.shape[0])
         if self._sides is not None:
@@ -136,7 +136,7 @@ class Field:
     def live(self) -> NDArray[np.bool_]:
         """(n,): samples that some neuron that moves is active on without sliding, which are those that tau counts."""
         network = self.problem.network
-        if network.output_bias is not None or not network.curved:
+        if network.output_bias is not None or not network.kinked:
             return np.ones(self.problem.samples, dtype=bool)
         moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
         return np.asarray((self.slopes[np.broadcast_to(moving, network.width)] != 0.0).any(axis=0))
@@ -189,7 +189,7 @@ class Field:
         network = self.problem.network
         if network.smoothing is not None:
             return network.smoothing.derivative(z), network.smoothing.value(z)
-        slopes = self.slopes if network.curved else np.where(z > 0.0, 1.0, network.slope)
+        slopes = self.slopes if network.kinked else np.where(z > 0.0, 1.0, network.slope)
         return np.broadcast_to(slopes, z.shape), slopes * z
 
     def _margins(self, f: Array) -> tuple[Array, Array]:

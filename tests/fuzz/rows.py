@@ -37,7 +37,7 @@ def check_row(problem: Problem, W: Array, state: FlowState) -> None:
     assert abs(log_loss - state.log_loss) <= slack, (
         f"log loss {state.log_loss!r} is not that of the weights, {log_loss!r}"
     )
-    if problem.network.curved:
+    if problem.network.kinked:
         sides = problem.sample_sides(state.side)
         wrong = (sides * z < -room) | ((sides == 0) & (np.abs(z) > room))
         assert not wrong.any(), f"sides {sides[wrong]} where pre-activations are {z[wrong]}, rounded to {room[wrong]}"

@@ -60,13 +60,13 @@ class Gradients:
         outer = np.atleast_2d(parameters.outer)
         self.sample, self.other, self._pull = _margins(network, problem.y)
         z = problem.preactivations(parameters.U)
-        on_kink = (pattern == 0)[:, self.sample] if network.curved else np.zeros((outer.shape[1], 1), dtype=bool)
+        on_kink = (pattern == 0)[:, self.sample] if network.kinked else np.zeros((outer.shape[1], 1), dtype=bool)
         hidden = network.hidden(z, pattern)
         self._outer_trained = network.trains_outer
         self._hidden = hidden[:, self.sample]
         self.p: Array = np.sum(self._pull * (outer @ self._hidden), axis=0)
         push = outer.T @ self._pull
-        active = pattern > 0 if network.curved else z > 0.0
+        active = pattern > 0 if network.kinked else z > 0.0
         base = push * np.where(active, 1.0, network.slope)[:, self.sample]
         if network.directions is None:
             self._C = problem.coordinates()[self.sample]
