@@ -63,6 +63,9 @@ class Guards:
     A guard that starts below zero fired, and stayed: it points back inside, and the error of the integrator, far larger
     than rounding, took it out.  It may go as far again, so that it fires a few times until it is clear of that error,
     not at every step; where it starts above zero again nothing is left of this.
+
+    A neuron on dependent kinks is judged by the hull of its velocities.  Where that misses 0 at the start, the decision
+    taken there was to stay, within its own rounding; it comes free when the hull misses 0 by twice as much.
     """
 
     def __init__(self, branch: Branch, weight_scale: Array, rtol: float) -> None:
@@ -90,6 +93,7 @@ class Guards:
         )
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
+        self._hull_missed = {j: self._hull_gap(branch.y0, j) for j in mode.dependent}
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
         """Change of the pull (1-norm) before a share guard of these neurons can fire, (k,)."""
@@ -175,14 +179,18 @@ class Guards:
         return None
 
     def _hull_holds(self, y: Array, j: int) -> bool:
-        """Does the hull of neuron j's velocities, held on dependent kinks, contain 0 at a state?"""
+        """Does neuron j, held on dependent kinks, stay there at a state?"""
+        return self._hull_gap(y, j) <= 2.0 * self._hull_missed[j]
+
+    def _hull_gap(self, y: Array, j: int) -> float:
+        """How far the hull of neuron j's velocities, held on dependent kinks, is from 0 at a state."""
         patterns = self.branch.mode.dependent[j]
         if patterns is None or not self._moves[j]:
-            return True
+            return 0.0
         push = self.branch.push(y, np.array([j]))[0]
         still = np.zeros_like(push)
         kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), Push(push, still, still))
-        return not least_norm_in_hull(velocities(kink, patterns)).any()
+        return float(np.linalg.norm(least_norm_in_hull(velocities(kink, patterns))))
 
     def kink(
         self, j: int, surfaces: Index, push: Push, onward: NDArray[np.int8] | None = None, slop: float = 0.0
