@@ -57,8 +57,6 @@ def _integrated(material: Material, run: Again) -> list[Check]:
             worst[name].see(gap.value / gap.unit, reached.row)
             doubts[name].see(float(doubt) / gap.unit, reached.row)
         before = reached
-    # dv / dtau is exp of margins: it is known no better than they are, however smooth it looks at the nodes.
-    doubts["clock"].see(doubts["margins"].value, doubts["margins"].row)
     bound, last = RUN * material.rtol, run.reached[-1].row
     sentences = {
         "energy": "log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over max(1, |p|)",

@@ -18,7 +18,7 @@ from gflow.field.branch import Branch
 from gflow.flow.choice import Choice
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.state import Event, FlowState, Notes
-from gflow.ode.step import DenseStep, Method, Stepper, System
+from gflow.ode.step import DenseStep, Stepper
 from gflow.problem.problem import Problem
 from gflow.verification.sums import Sums
 from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
@@ -146,27 +146,14 @@ class TapedEngine(Engine):
 
 @dataclass(frozen=True)
 class TapedChoice(Choice):
-    """The same methods, whose steps go to the tape as well."""
+    """The same methods, whose steps go to the tape as well: those of the branch, on whatever axes the method works."""
 
     tape: Tape
 
-    def method(self, stiff: bool) -> Method:
+    def stepper(self, branch: Branch, h: float, stiff: bool) -> Stepper:
         """As for every choice."""
-        return _TapedMethod(super().method(stiff), self.tape)
-
-
-@dataclass(frozen=True, slots=True)
-class _TapedMethod:
-    inner: Method
-    tape: Tape
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def __call__(self, system: System, y0: Array, h: float) -> Stepper:
         self.tape.begin()
-        return _TapedStepper(self.inner(system, y0, h), self.tape)
+        return _TapedStepper(super().stepper(branch, h, stiff), self.tape)
 
 
 @dataclass(frozen=True, slots=True)
