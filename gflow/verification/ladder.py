@@ -14,7 +14,7 @@ judged as far as it came.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -28,7 +28,7 @@ from gflow.flow.engine import Engine, Maker
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
-from gflow.trajectory.extremes import Extremes
+from gflow.verification.bends import Course
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
 from gflow.verification.sums import Sums
@@ -95,7 +95,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
+    """The flow at one of the rows, events and accepted steps so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
@@ -105,6 +105,7 @@ class Reached:
     row: int
     state: FlowState
     events: int
+    steps: int
     weight_gap: float
     margin_gap: float
     measure: Measure
@@ -118,7 +119,7 @@ class Reached:
 class Again:
     """What an integration came to: rows, events, and how it ended if that was before its last row.
 
-    leverages: of each event, if it was timed (`timing`).
+    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`bends.Course`).
     """
 
     rung: Rung
@@ -126,6 +127,7 @@ class Again:
     events: tuple[Event, ...]
     stopped: Finish | None
     leverages: tuple[float, ...] = ()
+    met: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def last_event(self) -> float | None:
@@ -231,7 +233,7 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
     rows, needed = rung.rows + rung.further, len(rung.rows)
     v, tape = material.v[list(rows)], _tape(material) if rung.taped else None
     choice = Choice(rung.manner.method) if tape is None else TapedChoice(rung.manner.method, tape)
-    leverages, extremes = list[float](), Extremes(material.problem)
+    leverages, extremes = list[float](), Course(material.problem)
     engine = engine_of(material, rung.manner, _maker(rung, tape, leverages))
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     reached, events = list[Reached](), list[Event]()
@@ -250,14 +252,15 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
             gaps, sums = _gaps(material, rows[len(reached)], said.state), None if tape is None else tape.read()
             clock = said.clock, said.checkpoint.resting
             row, met = rows[len(reached)], extremes.values()
-            reached.append(Reached(row, said.state, len(events), *gaps, measure, sums, *clock, met))
+            reached.append(Reached(row, said.state, len(events), said.steps, *gaps, measure, sums, *clock, met))
+            extremes.at_a_row()
             most = said.steps + _cheap(material) if len(reached) == needed else most
         elif isinstance(said, Finish) and len(reached) < needed:
             stopped = said
         elif isinstance(said, Progress) and said.steps > most:
             break
         progress(LadderProgress(rung.name, len(reached), len(rows)))
-    return Again(rung, tuple(reached), tuple(events), stopped, tuple(leverages))
+    return Again(rung, tuple(reached), tuple(events), stopped, tuple(leverages), extremes.met())
 
 
 def _maker(rung: Rung, tape: Tape | None, leverages: list[float]) -> Maker:
