@@ -28,6 +28,7 @@ from gflow.flow.engine import Engine, Maker
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
+from gflow.verification import kept
 from gflow.verification.bends import Course
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
@@ -95,7 +96,8 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events and accepted steps so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
+    """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
+    over what an error of rtol is relative to (`kept`): |theta|, and max(1, |p|), or more in primal coordinates.
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
@@ -237,6 +239,7 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
     engine = engine_of(material, rung.manner, _maker(rung, tape, leverages))
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     reached, events = list[Reached](), list[Event]()
+    primal = material.primal or rung.manner.engine == "primal"
     stopped: Finish | None = None
     measure: Measure | None = None
     most = np.inf
@@ -249,9 +252,9 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
             extremes.update(said)
         elif isinstance(said, Row) and len(reached) < v.size and said.state.v == v[len(reached)]:
             assert measure is not None
-            gaps, sums = _gaps(material, rows[len(reached)], said.state), None if tape is None else tape.read()
-            clock = said.clock, said.checkpoint.resting
+            sums = None if tape is None else tape.read()
             row, met = rows[len(reached)], extremes.values()
+            gaps, clock = _gaps(material, row, said.state, primal), (said.clock, said.checkpoint.resting)
             reached.append(Reached(row, said.state, len(events), said.steps, *gaps, measure, sums, *clock, met))
             extremes.at_a_row()
             most = said.steps + _cheap(material) if len(reached) == needed else most
@@ -287,17 +290,16 @@ def engine_of(material: Material, manner: Manner, made: Maker = Engine) -> Engin
     return primal_engine(material.problem, inner, manner.tolerances, made=made)
 
 
-def _gaps(material: Material, row: int, state: FlowState) -> tuple[float, float]:
-    """Of weights and of margins, as in `Reached`."""
+def _gaps(material: Material, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
+    """Of weights and of margins, as in `Reached`; primal: is that engine one of the two?"""
     at = material.snapshot(row)
     parts = [(at.U, state.parameters.U)]
     if material.problem.network.trains_outer:
         parts.append((at.outer, state.parameters.outer))
     if at.bias is not None and state.parameters.output_bias is not None:
         parts.append((at.bias, state.parameters.output_bias))
-    size = _norm([material.outside_norms, *(stored for stored, _ in parts)])
-    gap = _norm([stored - found for stored, found in parts])
-    margins = float(np.abs(at.p - state.p).max()) / max(1.0, float(np.abs(at.p).max()))
+    size, gap = kept.of_weights(material, at, primal), _norm([stored - found for stored, found in parts])
+    margins = float((np.abs(at.p - state.p) / kept.of_margins(material, at, primal)).max())
     return gap / size if size > 0.0 else gap, margins
 
 

@@ -43,6 +43,11 @@ class Material:
         """The tolerance of the run."""
         return float(self.trajectory.facts["rtol"])
 
+    @property
+    def primal(self) -> bool:
+        """Was the run integrated in primal coordinates, whose margins the weights determine?"""
+        return str(self.trajectory.facts["engine"]) == "primal"
+
     @cached_property
     def v(self) -> Array:
         """(T,) log(1 + t)."""
