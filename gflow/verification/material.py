@@ -66,10 +66,10 @@ class Material:
     @cached_property
     def outside(self) -> Array:
         """W_perp (m, d), the part of the first layer that the flow cannot move; zeros for a scalar network."""
-        W, B = self.trajectory.W_initial, self.problem.span.B
+        W = self.trajectory.W_initial
         if self.problem.network.directions is not None:
             return np.zeros_like(W)
-        return np.asarray(W - (W @ B.T) @ B)
+        return self.problem.span.outside(W)
 
     @cached_property
     def outside_norms(self) -> Array:
