@@ -141,8 +141,8 @@ class _Rows:
     def __init__(self, subject: Subject) -> None:
         self._trajectory, self._directions = subject.trajectory, subject.problem.network.directions
         if self._directions is None:
-            W, B = subject.trajectory.W_initial, subject.problem.span.B
-            self._outside = np.asarray(np.linalg.qr((W - (W @ B.T) @ B).T, mode="r")).T
+            outside = subject.problem.span.outside(subject.trajectory.W_initial)
+            self._outside = np.asarray(np.linalg.qr(outside.T, mode="r")).T
 
     def at(self, row: int) -> Array:
         """(m, k) at a row."""

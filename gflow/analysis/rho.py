@@ -29,10 +29,12 @@ TOLERANCE = 1e-6  # relative; beyond what the integrators leave, below what a wr
 class Decomposition:
     """The linear map from moved weights to coefficients.
 
-    start: U(0) (m, r); lift (r, n): rho = (U - start) lift; norms: |x_i| (n,); unique: are the samples independent?
+    start: U(0) (m, r); outside (m,): |w_j| off the span; lift (r, n): rho = (U - start) lift; norms: |x_i| (n,);
+    unique: are the samples independent?
     """
 
     start: Array
+    outside: Array
     lift: Array
     norms: Array
     unique: bool
@@ -43,7 +45,9 @@ class Decomposition:
         C = subject.problem.span.C
         norms = row_norms(C)
         lift = np.linalg.pinv(C / norms[:, None]) * norms
-        return cls(subject.state(0).U, np.asarray(lift), norms, subject.problem.span.rank == norms.size)
+        return cls(
+            subject.state(0).U, subject.outside, np.asarray(lift), norms, subject.problem.span.rank == norms.size
+        )
 
     def coefficients(self, U: Array) -> Array:
         """rho (m, n) of inner parameters U (m, r)."""
@@ -54,8 +58,9 @@ class Decomposition:
         return np.asarray(U @ self.lift)
 
     def rounding(self, U: Array) -> Array:
-        """What rounding of U may leave in any rho_ji, (n,)."""
-        size = max(float(row_norms(U).max()), float(row_norms(self.start).max()))
+        """What rounding of the weights, those outside the span with them, may leave in any rho_ji, (n,): the clock does
+        not wait for a motion that they do not show."""
+        size = max(float(np.hypot(row_norms(each), self.outside).max()) for each in (U, self.start))
         return np.asarray(ROUNDING * size * np.linalg.norm(self.lift, axis=0))
 
 

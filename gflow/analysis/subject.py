@@ -20,7 +20,7 @@ from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
-from gflow.problem.span import Span
+from gflow.problem.span import Span, row_norms
 from gflow.problem.surfaces import group_surfaces
 from gflow.trajectory import Record
 
@@ -68,7 +68,7 @@ class Subject:
         if self.problem.network.directions is not None:
             return np.zeros(self.problem.network.width)
         W = self.trajectory.W_initial
-        return np.asarray(np.linalg.norm(W - (W @ self.problem.span.B.T) @ self.problem.span.B, axis=1))
+        return row_norms(self.problem.span.outside(W))
 
     def state(self, row: int) -> FlowState:
         """The flow at a row; its side at a sliding pair is 0."""

@@ -77,5 +77,5 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
     """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
     U = W_initial @ problem.span.B.T
-    outside = row_norms(W_initial - U @ problem.span.B)
+    outside = row_norms(problem.span.outside(W_initial))
     return Engine(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())

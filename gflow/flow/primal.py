@@ -106,7 +106,7 @@ def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device
     network = problem.network
     if network.directions is None:
         U = inner @ problem.span.B.T
-        outside = row_norms(inner - U @ problem.span.B)
+        outside = row_norms(problem.span.outside(inner))
     else:
         U, outside = inner, np.zeros(network.width)
     start = Parameters(U, network.outer, network.output_bias)

@@ -21,6 +21,15 @@ class Span:
     def rank(self) -> int:
         return int(self.B.shape[0])
 
+    def outside(self, W: Array) -> Array:
+        """The part of the rows of W (m, d) outside the span.
+
+        Projected twice: what one projection leaves in the span is the rounding of W, which may be far larger than
+        weights that have come to rest near 0 (Parlett, The Symmetric Eigenvalue Problem, 6.9: twice is enough).
+        """
+        once = W - (W @ self.B.T) @ self.B
+        return np.asarray(once - (once @ self.B.T) @ self.B)
+
 
 def factor_span(X: Array) -> Span:
     """X (n, d) without zero rows -> Span.  Rows are normalised first: the rank must not depend on their scales."""

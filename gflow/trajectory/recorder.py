@@ -24,7 +24,7 @@ class Recorder:
         scalar = network.directions is not None
         self._inner_basis = network.directions if scalar else None
         U = W_initial @ problem.span.B.T
-        W_perp = np.zeros_like(W_initial) if scalar else W_initial - U @ problem.span.B
+        W_perp = np.zeros_like(W_initial) if scalar else problem.span.outside(W_initial)
         self._outside = row_norms(W_perp)
         self._start = U
         self._norms_at_start = row_norms(W_initial)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.problem.problem import Problem
-from gflow.verification.check import RUN, Check, Worst, bounded
+from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.event_log import AFTER, impossible
 from gflow.verification.material import Material
 from gflow.verification.rest import velocity
@@ -51,9 +51,12 @@ def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
 
 
 def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
-    """Is the velocity of all neurons at one state within what rounding leaves open of it (`rest`)?
+    """Is the velocity of all neurons at one state within what rounding leaves open of it (`rest`), or what is left of a
+    motion that ends within the tolerance?
 
-    Where more than that moves (two layers, several outputs), nothing may be counted.
+    Along a direction in which margins move by s |V| the flow loses V at the rate s^2: |V| / s is left for them, which
+    is |V|^2 over the largest rate of a margin.  Where more than the first layer moves (two layers, several outputs),
+    nothing may be counted.
     """
     network = material.problem.network
     field.take(side)
@@ -61,7 +64,9 @@ def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: W
         return True
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
         return False
-    return velocity(field, weights, material.weights(weights.U[0])).excess <= 1.0
+    seen = velocity(field, weights, material.weights(weights.U[0]))
+    fastest = float(np.abs(seen.motion.rates).max())
+    return seen.excess <= 1.0 or float(np.vdot(seen.W, seen.W)) <= STEPS * material.rtol * fastest
 
 
 def log_passed(material: Material, units: float = 0.0) -> Array:

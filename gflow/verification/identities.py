@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
+from gflow.verification import kept
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.clock import at_rest, counted
 from gflow.verification.ladder import Again, Manner, Reached, engine_of
@@ -57,13 +58,12 @@ def _integrated(material: Material, run: Again) -> list[Check]:
             worst[name].see(gap.value / gap.unit, reached.row)
             doubts[name].see(float(doubt) / gap.unit, reached.row)
         before = reached
-    # dv / dtau is exp of margins: it is known no better than they are, however smooth it looks at the nodes.
-    doubts["clock"].see(doubts["margins"].value, doubts["margins"].row)
     bound, last = RUN * material.rtol, run.reached[-1].row
+    size = "max(1, |p|)" + (" or what primal weights determine of p" if material.primal else "")
     sentences = {
-        "energy": "log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over max(1, |p|)",
+        "energy": f"log L(0) - log L(t) against the integral of |grad L|^2 / L dt, over {size}",
         "norm growth": "growth of |theta|^2 / 2 against the integral of sum_i (g_i / n) <theta, grad p_i> dt, relative",
-        "margins": "growth of the margins against the integral of dp / dt, over max(1, |p|)",
+        "margins": f"growth of the margins against the integral of dp / dt, over {size}",
         "clock": "log(1 + t) against the integral of dv / dtau, over max(1, v), and tau, by what margins move in it",
     }
     checks = []
@@ -89,12 +89,13 @@ def _gaps(material: Material, start: Snapshot, reached: Reached) -> dict[str, _G
     """Of each identity but the clock's, between row 0 and a row; in the order of `Sums.doubts`."""
     at, sums = material.snapshot(reached.row), reached.sums
     assert sums is not None
-    margins = max(1.0, float(np.abs(at.p).max()))
+    known = max(1.0, float(np.abs(at.p).max()))
+    margins = kept.of_margins(material, at, material.primal) / known
     now, before = _half_square(material, at), _half_square(material, start)
     return {
-        "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall), margins),
+        "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / float(margins.max()), known),
         "norm growth": _Gap(abs(now - before - sums.growth), max(now, before) or 1.0),
-        "margins": _Gap(float(np.abs(at.p - start.p - sums.rates).max()), margins),
+        "margins": _Gap(float((np.abs(at.p - start.p - sums.rates) / margins).max()), known),
     }
 
 

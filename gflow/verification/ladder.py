@@ -14,7 +14,7 @@ judged as far as it came.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
-from gflow.trajectory.extremes import Extremes
+from gflow.verification import kept
+from gflow.verification.bends import Course
 from gflow.verification.masses import without_masses
 from gflow.verification.material import Material
 from gflow.verification.sums import Sums
@@ -95,7 +96,8 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events so far, and |theta' - theta| / |theta|, max |p' - p| / max(1, |p|).
+    """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
+    over what an error of rtol is relative to (`kept`): |theta|, and max(1, |p|), or more in primal coordinates.
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
@@ -105,6 +107,7 @@ class Reached:
     row: int
     state: FlowState
     events: int
+    steps: int
     weight_gap: float
     margin_gap: float
     measure: Measure
@@ -118,7 +121,7 @@ class Reached:
 class Again:
     """What an integration came to: rows, events, and how it ended if that was before its last row.
 
-    leverages: of each event, if it was timed (`timing`).
+    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`bends.Course`).
     """
 
     rung: Rung
@@ -126,6 +129,7 @@ class Again:
     events: tuple[Event, ...]
     stopped: Finish | None
     leverages: tuple[float, ...] = ()
+    met: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def last_event(self) -> float | None:
@@ -249,7 +253,8 @@ class _Reader:
         self._v = material.v[list(self._rows)]
         self._tape = Tape(material.problem, not without_masses(material.problem)) if rung.taped else None
         self._timing = Timing(material.outside_norms) if rung.timed else None
-        self._extremes = Extremes(material.problem)
+        self._extremes = Course(material.problem)
+        self._primal = material.primal or rung.manner.engine == "primal"
         self._events, self._most = list[Event](), np.inf
         self._stopped: Finish | None = None
         self._measure: Measure
@@ -259,7 +264,9 @@ class _Reader:
     def again(self) -> Again:
         """What the integration came to."""
         leverages = () if self._timing is None else tuple(self._timing.leverages)
-        return Again(self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages)
+        return Again(
+            self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages, self._extremes.met()
+        )
 
     def take(self, said: Item) -> None:
         """The next item of the flow; `enough` tells whether more of it is wanted."""
@@ -288,9 +295,10 @@ class _Reader:
         if len(self.reached) == self._v.size or said.state.v != self._v[len(self.reached)]:
             return
         row, sums = self._rows[len(self.reached)], None if self._tape is None else self._tape.read()
-        gaps, clock = _gaps(self._material, row, said.state), (said.clock, said.checkpoint.resting)
-        at = (len(self._events), *gaps, self._measure, sums, *clock, self._extremes.values())
+        gaps, clock = _gaps(self._material, row, said.state, self._primal), (said.clock, said.checkpoint.resting)
+        at = (len(self._events), said.steps, *gaps, self._measure, sums, *clock, self._extremes.values())
         self.reached.append(Reached(row, said.state, *at))
+        self._extremes.at_a_row()
         if len(self.reached) == len(self._rung.rows):
             self._most = said.steps + _cheap(self._material)
 
@@ -307,17 +315,16 @@ def engine_of(material: Material, manner: Manner) -> Engine:
     return primal_engine(material.problem, inner, manner.tolerances)
 
 
-def _gaps(material: Material, row: int, state: FlowState) -> tuple[float, float]:
-    """Of weights and of margins, as in `Reached`."""
+def _gaps(material: Material, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
+    """Of weights and of margins, as in `Reached`; primal: is that engine one of the two?"""
     at = material.snapshot(row)
     parts = [(at.U, state.parameters.U)]
     if material.problem.network.trains_outer:
         parts.append((at.outer, state.parameters.outer))
     if at.bias is not None and state.parameters.output_bias is not None:
         parts.append((at.bias, state.parameters.output_bias))
-    size = _norm([material.outside_norms, *(stored for stored, _ in parts)])
-    gap = _norm([stored - found for stored, found in parts])
-    margins = float(np.abs(at.p - state.p).max()) / max(1.0, float(np.abs(at.p).max()))
+    size, gap = kept.of_weights(material, at, primal), _norm([stored - found for stored, found in parts])
+    margins = float((np.abs(at.p - state.p) / kept.of_margins(material, at, primal)).max())
     return gap / size if size > 0.0 else gap, margins
 
 

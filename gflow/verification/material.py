@@ -43,6 +43,11 @@ class Material:
         """The tolerance of the run."""
         return float(self.trajectory.facts["rtol"])
 
+    @property
+    def primal(self) -> bool:
+        """Was the run integrated in primal coordinates, whose margins the weights determine?"""
+        return str(self.trajectory.facts["engine"]) == "primal"
+
     @cached_property
     def v(self) -> Array:
         """(T,) log(1 + t)."""
@@ -61,10 +66,10 @@ class Material:
     @cached_property
     def outside(self) -> Array:
         """W_perp (m, d), the part of the first layer that the flow cannot move; zeros for a scalar network."""
-        W, B = self.trajectory.W_initial, self.problem.span.B
+        W = self.trajectory.W_initial
         if self.problem.network.directions is not None:
             return np.zeros_like(W)
-        return np.asarray(W - (W @ B.T) @ B)
+        return self.problem.span.outside(W)
 
     @cached_property
     def outside_norms(self) -> Array:

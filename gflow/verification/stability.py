@@ -155,7 +155,7 @@ def _pattern(material: Material, runs: Sequence[Again]) -> Check:
 
 
 def _last_event(material: Material, runs: Sequence[Again]) -> Check:
-    """log(1 + t) of the last event until the last common row."""
+    """log(1 + t) of the last event until the last common row, as far as the state determines it (`timing`)."""
     name = "last event"
     if not material.trajectory.records_events:
         return not_applicable(CONCLUSIONS, name, "this run does not keep its events (record.events)")
@@ -166,8 +166,16 @@ def _last_event(material: Material, runs: Sequence[Again]) -> Check:
     if not known:
         return not_applicable(CONCLUSIONS, name, "no pair ever switched")
     said = f"log(1 + t) of the last event: {', '.join('none' if v is None else f'{v:.6g}' for v in times)}"
-    gap = (max(known) - min(known)) / max(1.0, max(known)) if len(known) == len(times) else float("inf")
-    return bounded(CONCLUSIONS, name, gap, EVENT_TIME, said)
+    largest = max(1.0, *known)
+    gap = (max(known) - min(known)) / largest if len(known) == len(times) else float("inf")
+    shift = max((run.leverages[-1] for run in runs if run.leverages), default=0.0) * RUN * material.rtol
+    if gap <= EVENT_TIME or shift <= EVENT_TIME * largest or not np.isfinite(gap):
+        return bounded(CONCLUSIONS, name, gap, EVENT_TIME, said)
+    if not np.isfinite(shift):
+        why = f"how well the state determines it is not known (its neuron is judged by a hull): {said}"
+        return not_decided(CONCLUSIONS, name, why, gap, EVENT_TIME)
+    said += f"; a change of the state by {RUN:g} rtol moves it by {shift:.1e}"
+    return bounded(CONCLUSIONS, name, gap * largest / shift * EVENT_TIME, EVENT_TIME, said)
 
 
 def _limits(material: Material, runs: Sequence[Again]) -> list[Check]:

@@ -138,3 +138,22 @@ def test_what_the_weights_do_not_show_is_no_gap(tmp_path: Path) -> None:
     assert moved.trajectory.tau[1] > 1e6 and (moved.state(1).U == moved.state(0).U).all()
     books = rho(moved).bookkeeping
     assert books is not None and books.value < 1e-6
+
+
+def test_a_motion_that_large_weights_do_not_show_is_no_gap_in_the_books(tmp_path: Path) -> None:
+    """Nearly all of the weights lies outside the span: the clock leaps over a tau in which |w_j| does not change."""
+    x, W = np.array([[1.3e-8, 0.0, 0.0]]), np.array([[0.0, 2000.0, 600.0], [0.0, 500.0, -400.0]])
+    np.savez(tmp_path / "data.npz", X=x, y=np.array([-1.0]))
+    np.savez(tmp_path / "start.npz", W=W, a=np.array([1e-8, 1e-8]))
+    subject = run(
+        tmp_path / "run",
+        f"data={{kind: file, path: {tmp_path / 'data.npz'}}}",
+        f"init={{kind: file, path: {tmp_path / 'start.npz'}}}",
+        "model.width=2",
+        "loss=exponential",
+        "flow.until={log_time: 2.7}",
+    )
+    found, tau = rho(subject), subject.trajectory.tau[-1]
+    masses = np.abs(subject.last.U).max() / (1e-8 * 1.3e-8)
+    assert masses < 0.9 * 0.3 * tau or masses > 1.1 * tau  # the leap has moved the clock, and not the weights
+    assert found.verdict == "not applicable" or found.bookkeeping is None or found.bookkeeping.value < 1e-6

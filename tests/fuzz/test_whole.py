@@ -91,6 +91,16 @@ def test_the_reference_sees_what_departs() -> None:
     assert held.force_left(0, np.log([0.4, 0.6])) < 1e-9
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_reference_departs_by_no_rounding_of_the_weights(side: int) -> None:
+    """w = (1e14 + z / 3, 3e14) and x = (3, -1): z of the rounding of its terms is on either side, a larger one not."""
+    mode = replace(MODE, X=np.array([[3.0, -1.0]]), y=np.ones(1), pattern=np.array([[side], [-1]], np.int8))
+    nothing = np.zeros((1, 1))
+    for z, departs in ((0.75, False), (3e4, side < 0)):
+        W = np.array([[1e14 + z / 3.0, 3e14], [-1.0, 0.0]])
+        assert ("neuron 0 sample 0" in replace(mode, W=W).first_departure(nothing, nothing)) == departs
+
+
 def test_the_cone_of_gradients() -> None:
     """The limit of a mode that keeps its sides is in it, others are not; on a kink both ends count."""
     assert MODE.off_the_cone(MODE.limit, 1e-10) < 1e-12

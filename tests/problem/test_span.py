@@ -81,3 +81,15 @@ def test_margins_from_sides_are_those_of_the_network(kind: str, slope: float) ->
     side = np.sign(U @ P.surfaces.normals.T).astype(np.int8)
     z = W @ X.T
     assert P.margins(U, P.sample_sides(side)) == pytest.approx(y * (a @ np.maximum(z, slope * z)), abs=1e-13)
+
+
+@pytest.mark.parametrize("rank", [2, 5])
+def test_what_lies_outside_is_orthogonal_to_the_span_whatever_its_size(rank: int) -> None:
+    """To the rounding of itself; where the samples span everything, it is 0 beside the rounding of W."""
+    rng = np.random.default_rng(0)
+    W, span = rng.normal(size=(4, 5)), factor_span(rng.normal(size=(rank, 5)))
+    inside = 1e8 * rng.normal(size=(4, rank)) @ span.B
+    outside = span.outside(W + inside)
+    expected = W - (W @ span.B.T) @ span.B
+    assert np.abs(outside @ span.B.T).max() < 1e-14 * (np.abs(expected).max() if rank < 5 else 1e-7)
+    assert outside == pytest.approx(expected, abs=1e-6)

@@ -141,12 +141,13 @@ class FrozenMode:
         must be slopes in [slope, 1] with which its velocity stays on the kinks.
         """
         H = self.features
-        z_0 = self.W @ self.X.T
+        z_0, terms = self.W @ self.X.T, np.outer(np.linalg.norm(self.W, axis=1), np.linalg.norm(self.X, axis=1))
+        rounding = 2.0 * self.X.shape[1] * np.finfo(float).eps * terms  # of W as it is stored, and of the sums
         rates = np.einsum("kjd,id->kji", H, self.X)
         for mass, pulls in zip(c, log_g, strict=True):
             z = z_0 + np.einsum("k,kji->ji", mass, rates)
             size = np.abs(z_0).max() + np.einsum("k,kji->ji", mass, np.abs(rates))
-            turned = np.argwhere(z * self.pattern < -1e-7 * size)
+            turned = np.argwhere(z * self.pattern < -1e-7 * size - rounding)
             if turned.size:
                 j, i = turned[0]
                 return f"neuron {j} sample {i}: z = {z[j, i]:.3g} of {size[j, i]:.3g}, side {self.pattern[j, i]}"

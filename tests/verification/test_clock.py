@@ -16,10 +16,13 @@ from gflow.analysis.subject import Subject
 from gflow.field.clock import log_clock_rate
 from gflow.flow import engine as flow_engine
 from gflow.trajectory import Trajectory
+from gflow.verification.clock import at_rest
 from gflow.verification.identities import INTEGRATED, identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Again, LadderProgress, again, rungs
 from gflow.verification.material import Material
+from gflow.verification.rest import velocity
+from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
 
 Array = NDArray[np.float64]
@@ -177,6 +180,17 @@ def test_a_clock_that_moved_on_without_tau_fails(tmp_path: Path) -> None:
         file["tau"][8] = file["tau"][7]
 
     assert "invariants: clock" in failing(invariants(material(changed(trajectory, tmp_path / "changed", change))))
+
+
+@pytest.mark.parametrize(("left", "rests"), [(1e-9, True), (1e-5, False)])
+def test_what_is_left_of_a_motion_within_the_tolerance_is_rest(tmp_path: Path, left: float, rests: bool) -> None:
+    """One sample with both labels: margins +-z, of which z is left, far more than rounding."""
+    X, W = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.array([[left, 2.0, 0.0]])
+    at = material(given(tmp_path, X, np.array([1.0, -1.0]), W, np.ones(1), LEAKY, "{time: 1e-3}"))
+    start, field = at.snapshot(0), Field(at.problem)
+    side = np.sign(start.pattern[:, at.problem.surfaces.first_sample])
+    assert at_rest(at, field, side, weights_at(start)) == rests
+    assert velocity(field, weights_at(start), at.weights(start.U)).excess > 1e3
 
 
 def test_rest_is_not_taken_on_trust(clean: Trajectory) -> None:

@@ -19,7 +19,7 @@ from gflow.field.clock import clock_rate, dual_variables
 from gflow.problem.loss import Loss
 from gflow.trajectory import Trajectory
 from gflow.verification.identities import INTEGRATED, identities
-from gflow.verification.ladder import Again, LadderProgress, again, rungs
+from gflow.verification.ladder import Again, LadderProgress, Manner, again, engine_of, rungs
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
@@ -84,6 +84,19 @@ def test_the_field_is_that_of_the_analyses(tmp_path: Path, kind: str) -> None:
         expected = np.exp(2.0 * np.log(point.gradient_ratio) + log_mean_g - stored.log_loss)
         assert motion.fall[0] == pytest.approx(expected, rel=1e-12)
         assert motion.growth[0] == pytest.approx(point.dual @ point.euler, rel=1e-12, abs=1e-14)
+
+
+def test_they_hold_where_the_method_works_on_axes_of_its_own(tmp_path: Path) -> None:
+    """Samples of very different size: what is integrated is the path of the branch, whatever the method turns."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(3, 3)) * np.array([[1.0], [1.0], [1e3]])
+    y, a = np.ones(3), np.array([1.0, -1.0])
+    trajectory = given(tmp_path, X, y, 0.1 * rng.normal(size=(2, 3)), a, "{kind: relu}", "{log_time: 2}")
+    at = material(trajectory)
+    engine = engine_of(at, Manner.of(at))
+    assert engine.segment(engine.start()[0]).branch.axes is not None
+    checks = named(identities(at, [taped(at)]))
+    assert all(checks[f"identities: {name}"].verdict == "pass" for name in INTEGRATED), checks
 
 
 def add(name: str, amount: float) -> Change:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gflow.analysis.subject import Subject
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event
+from gflow.trajectory import Trajectory
+from gflow.verification.ladder import Again, rungs
+from gflow.verification.material import Material
+from gflow.verification.stability import _last_event
 from gflow.verification.timing import BACK, _leverages
 
 
@@ -21,3 +28,17 @@ def test_the_unit_is_the_size_of_the_weights_at_the_event(grown: float) -> None:
     event = Event(104.0, 3, 0, EventKind.SLIDE)
     (found,) = _leverages([event], now, before, 2.0, np.array([grown]))
     assert found == pytest.approx(2.0 * grown / (ROUNDING * falls))
+
+
+@pytest.mark.parametrize(
+    ("leverage", "verdict"), [(0.0, "fail"), (1e3, "fail"), (1e9, "pass"), (np.inf, "not decided")]
+)
+def test_the_last_event_is_judged_as_far_as_the_state_determines_it(
+    clean: Trajectory, leverage: float, verdict: str
+) -> None:
+    """Met 0.1 later by an integration in which 100 rtol of the state move it by 0, 1e-3, 1e3, or nobody knows."""
+    at = Material(clean, Subject.of(clean).problem)
+    rung = replace(rungs(at)[0][0], rows=(clean.n_rows - 1,))
+    last = float(clean.events.log1p_time[-1]) + 0.1
+    found = Again(rung, (), (Event(last, 0, 0, EventKind.SLIDE),), None, (leverage,))
+    assert _last_event(at, [found]).verdict == verdict

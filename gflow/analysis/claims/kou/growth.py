@@ -149,8 +149,8 @@ def equal_coefficients(subject: Subject) -> Claim:
 
 def triangle(subject: Subject) -> Claim:
     setting = setting_of(subject)
-    hypotheses = (independent(subject),)
-    conclusion = _triangle(subject, setting) if hypotheses[0].holds else None
+    hypotheses = (balanced(setting), independent(subject))  # the sums over r, of either sign, have m terms
+    conclusion = _triangle(subject, setting) if hypotheses[1].holds else None
     statement = (
         "|F_{y_i}(x_i) - (1/m) sum_r rho_{y_i,r,i}| <= (1/m) sum_{i' != i} sum_r |rho_{y_i,r,i'}| max |<x_i, x_k>| "
         "/ Rmin^2 + beta"

@@ -192,3 +192,17 @@ def test_a_claim_at_an_expected_limit_confirms_but_does_not_refute(explicit: Sub
     claim = judge(wrong)["thm4.1.kkt"]
     assert claim.verdict == "not applicable"
     assert [h.name for h in claim.hypotheses if not h.holds] == ["limit of the flow known (expected)"]
+
+
+def test_sums_over_the_neurons_of_a_sign_need_as_many_of_each(tmp_path: Path) -> None:
+    """All a_j = 1: twice as many neurons add up to F_1 as the bound counts, whose start alone exceeds it."""
+    W = np.array([[1.0, 0.0], [1.0, 0.0]])
+    np.savez(tmp_path / "data.npz", X=np.eye(2), y=np.array([1.0, -1.0]))
+    np.savez(tmp_path / "start.npz", W=W, a=np.ones(2))
+    files = [
+        f"{kind}={{kind: file, path: {tmp_path / name}}}"
+        for kind, name in (("data", "data.npz"), ("init", "start.npz"))
+    ]
+    claim = judge(run(tmp_path / "run", *files, "model.width=2", "model.outer={train: false}"))["C16.tri"]
+    assert claim.conclusion is not None and not claim.conclusion.holds
+    assert claim.verdict != "violated", claim
