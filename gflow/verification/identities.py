@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
+from gflow.field.dual import margin_floor
 from gflow.verification import kept
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.clock import at_rest, counted
@@ -89,8 +90,9 @@ def _gaps(material: Material, start: Snapshot, reached: Reached) -> dict[str, _G
     """Of each identity but the clock's, between row 0 and a row; in the order of `Sums.doubts`."""
     at, sums = material.snapshot(reached.row), reached.sums
     assert sums is not None
-    known = max(1.0, float(np.abs(at.p).max()))
-    margins = kept.of_margins(material, at, material.primal) / known
+    began = margin_floor(start.p, material.rtol) / material.rtol  # margins were known to no more at the start
+    known = max(1.0, float(np.abs(at.p).max()), began)
+    margins = np.maximum(kept.of_margins(material, at, material.primal), known) / known
     now, before = _half_square(material, at), _half_square(material, start)
     return {
         "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / float(margins.max()), known),

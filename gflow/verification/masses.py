@@ -111,7 +111,7 @@ class Masses:
         """b (k, n) since row 0 and its units at U (m, r)."""
         moving = U[self.moving]
         sizes = np.hypot(self._outside[self.moving], row_norms(moving))[:, None]
-        largest = max(float(sizes.max()), float(np.finfo(float).tiny))
+        largest = max(float(sizes.max()), float(row_norms(self._start).max()), float(np.finfo(float).tiny))
         sizes = np.maximum(sizes, 1e-3 * largest)  # a neuron near 0 has the rounding of what it was
         return (moving - self._start) @ self._lift / self._factor, self._rtol * sizes * self._lengths
 

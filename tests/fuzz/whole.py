@@ -104,7 +104,7 @@ def _judge(case: Hostile, folder: Path, found: Judged) -> None:
     if said["freezing"]["verdict"] == "proved" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_proof(trajectory, said, found)
     if said["kkt"]["point"] == "limit" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
-        _judge_kkt(mode_of_limit(trajectory, said["limit"]), said["kkt"], found)
+        _judge_kkt(mode_of_limit(trajectory), said["kkt"], found)
     checks = gflow.verify(trajectory).to_json()["checks"]
     for check in checks:
         found.count(f"verify {check['verdict']}")
@@ -163,14 +163,11 @@ def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # 
     return said | ({"normalized_margin": limit["normalized_margin"]} if all_live else {})
 
 
-def mode_of_limit(trajectory: Trajectory, said: dict[str, Any]) -> FrozenMode:  # Any: what analysis.json holds
-    """The mode whose limit is spoken of, which may lie ahead of the last row."""
-    mode = last_mode(trajectory)
-    if said["normalized_margin"] == said["present_normalized_margin"]:
-        return mode
+def mode_of_limit(trajectory: Trajectory) -> FrozenMode:
+    """The mode whose limit is spoken of, which may lie ahead of the last row, even with the same margin."""
     subject = Subject.of(trajectory)
     assert subject.limit is not None
-    return replace(mode, pattern=subject.problem.sample_sides(subject.limit.side))
+    return replace(last_mode(trajectory), pattern=subject.problem.sample_sides(subject.limit.side))
 
 
 def last_mode(trajectory: Trajectory) -> FrozenMode:

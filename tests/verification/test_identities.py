@@ -18,7 +18,8 @@ from gflow.field import dual as dual_field
 from gflow.field.clock import clock_rate, dual_variables
 from gflow.problem.loss import Loss
 from gflow.trajectory import Trajectory
-from gflow.verification.identities import INTEGRATED, identities
+from gflow.verification.check import RUN
+from gflow.verification.identities import INTEGRATED, _gaps, identities
 from gflow.verification.ladder import Again, LadderProgress, Manner, again, engine_of, rungs
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
@@ -97,6 +98,19 @@ def test_they_hold_where_the_method_works_on_axes_of_its_own(tmp_path: Path) -> 
     assert engine.segment(engine.start()[0]).branch.axes is not None
     checks = named(identities(at, [taped(at)]))
     assert all(checks[f"identities: {name}"].verdict == "pass" for name in INTEGRATED), checks
+
+
+@pytest.mark.parametrize(("relative", "passes"), [(1e-14, True), (1e-10, False)])
+def test_margins_that_were_large_at_the_start_are_known_to_their_rounding(
+    clean: Trajectory, relative: float, passes: bool
+) -> None:
+    """A start 1e9 below, which the integral makes up for but for a part of that."""
+    at = material(clean)
+    start, last = at.snapshot(0), taped(at).reached[-1]
+    assert last.sums is not None
+    sums = replace(last.sums, rates=last.sums.rates + 1e9 * (1.0 + relative))
+    gap = _gaps(at, replace(start, p=start.p - 1e9), replace(last, sums=sums))["margins"]
+    assert gap.value > 1e-6 and (gap.value / gap.unit <= RUN * at.rtol) == passes
 
 
 def add(name: str, amount: float) -> Change:
