@@ -17,6 +17,7 @@ PACKAGE = ROOT / "gflow"
 # A part may import parts of lower floors only; neighbours on one floor do not know each other.
 FLOORS = {
     "errors": 1,
+    "arrays": 1,
     "console": 1,
     "scenario": 2,
     "problem": 2,

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

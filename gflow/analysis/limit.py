@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.prospect import Standing
 from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
+from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
-
-Array = NDArray[np.float64]
 
 START: dict[Standing, str] = {
     "proved": "the flow converges in direction to a point",

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
 from gflow.problem.loss import log_mean
-
-Array = NDArray[np.float64]
 
 # A fall of the margin, relative to its size, that steps of tolerance rtol may cause: this many rtol.
 ALLOWED_STEPS = 10.0

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 
 def conserves_balance(subject: Subject) -> bool:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from gflow.analysis.neurons import conserves_balance, neuron_norms
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 ROUNDING = 1e-12  # of coordinates that a generator or a file rounded
 SAME_CONE = 1e-9  # cosine above which two samples can lie in one cone

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 # Singular values above this part of the largest count in the numerical rank.
 RELATIVE_RANK = 1e-9

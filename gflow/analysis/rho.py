@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROUNDING = 1e-12  # relative error of U that thousands of events leave

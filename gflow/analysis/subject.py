@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.progress import Tell, untold
 from gflow.analysis.prospect import Prospect, Standing, prospect_of
 from gflow.analysis.way import Taken, Way, way_of
+from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState, Notes, Parameters
@@ -24,7 +24,6 @@ from gflow.problem.span import Span, row_norms
 from gflow.problem.surfaces import group_surfaces
 from gflow.trajectory import Record
 
-Array = NDArray[np.float64]
 BLOCK_BYTES = 64 * 1024 * 1024
 
 

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from gflow.analysis.course import Allowance, Course, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.analysis.times import time_text
+from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.flow.dual import dual_engine
@@ -36,7 +37,6 @@ from gflow.flow.state import Event, Notes
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
 Pair = tuple[int, int]
 
 # Tolerances are tightened by this factor, and not below the last.

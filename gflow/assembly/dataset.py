@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.assembly.capacity import check_memory, known_sizes
 from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import DATA_STREAM, stream
@@ -24,8 +24,6 @@ from gflow.scenario.schema import (
     ParityData,
     TwoLayerModel,
 )
-
-Array = NDArray[np.float64]
 
 
 def build_dataset(scenario: Scenario) -> Dataset:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.assembly.dataset import build_dataset
 from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import INIT_STREAM, stream
@@ -32,8 +32,6 @@ from gflow.scenario.schema import (
     SmoothLeakyRelu,
     TwoLayerModel,
 )
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

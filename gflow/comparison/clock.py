@@ -9,10 +9,8 @@ from math import inf, log1p
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Integers
 from gflow.errors import GflowError
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 # Rows of a run: about half of them evenly spaced, which the gap is judged on, the others logarithmically.
 ROWS = 200
@@ -68,7 +66,7 @@ def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
     )
 
 
-def record_steps(etas: Sequence[float], end: float) -> list[Index]:
+def record_steps(etas: Sequence[float], end: float) -> list[Integers]:
     """The steps of each run that become rows: 0, about `ROWS` at times that the runs share, and its last, round(T/eta).
 
     The times are multiples of the largest step where it fits in often enough, so that halved steps meet them exactly.
@@ -80,7 +78,7 @@ def record_steps(etas: Sequence[float], end: float) -> list[Index]:
     return [_steps(times, eta, round(end / eta)) for eta in etas]
 
 
-def _steps(times: Array, eta: float, last: int) -> Index:
+def _steps(times: Array, eta: float, last: int) -> Integers:
     steps = np.clip(np.rint(times / eta), 0, last).astype(np.int64)
     return np.unique(np.concatenate([[0], steps, [last]]))
 
@@ -93,7 +91,7 @@ class Timetable:
     places: tuple[NDArray[np.intp], ...]
 
 
-def timetable(etas: Sequence[float], steps: Sequence[Index]) -> Timetable:
+def timetable(etas: Sequence[float], steps: Sequence[Integers]) -> Timetable:
     """The times of all runs; those that agree to rounding are one."""
     times = [np.log1p(eta * each) for eta, each in zip(etas, steps, strict=True)]
     everything = np.sort(np.concatenate(times))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.comparison.gaps import Frame, Gap, gap
 from gflow.comparison.patterns import (
     Disagreement,
@@ -19,9 +19,6 @@ from gflow.comparison.patterns import (
 )
 from gflow.comparison.result import Numbers, Series
 from gflow.flow.state import FlowState
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

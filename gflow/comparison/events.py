@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.comparison.patterns import Events
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 MOST_PAIRS = 200
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from gflow.arrays import Array
 from gflow.errors import GflowError
-
-Array = NDArray[np.float64]
 
 RTOL, ATOL = 1e-11, 1e-13
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
 
-Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
-Index = NDArray[np.intp]
 
 
 def pattern_of(problem: Problem, state: FlowState) -> Sides:

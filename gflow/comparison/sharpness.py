@@ -10,12 +10,10 @@ from __future__ import annotations
 from math import exp, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.loss import Loss
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
 

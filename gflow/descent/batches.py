@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array, Integers
 from gflow.errors import ScenarioError
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 # How many indices are drawn at a time.  Part of what a seed means: another number, other batches.
 BLOCK = 2**14
@@ -43,7 +40,7 @@ class RandomBatches:
 class GivenBatches:
     """Step k sees the samples indices[k], (T, size), of 0, ..., n - 1."""
 
-    indices: Index
+    indices: Integers
 
     @property
     def size(self) -> int:
@@ -76,7 +73,7 @@ class Stream:
         self._weights = np.empty((0, batches.size))
         self._behind = 0  # batches to be passed over before the next one is taken
 
-    def take(self, count: int) -> tuple[Index, Array]:
+    def take(self, count: int) -> tuple[Integers, Array]:
         """The next `count` batches: indices and weights, (count, size)."""
         behind, self._behind = self._behind, 0
         if behind:
@@ -100,7 +97,7 @@ class Stream:
         self.take(count)
 
 
-def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Index, Array]]:
+def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Integers, Array]]:
     """Blocks of batches: indices (T, size), and weights (T, size) that sum to 1 over each batch."""
     size = batches.size
     if isinstance(batches, GivenBatches):
@@ -114,7 +111,7 @@ def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Inde
         yield _epochs(rng, n, size)
 
 
-def _epochs(rng: np.random.Generator, n: int, size: int) -> tuple[Index, Array]:
+def _epochs(rng: np.random.Generator, n: int, size: int) -> tuple[Integers, Array]:
     """Some epochs, each a permutation cut in batches; the last of an epoch is filled up with samples of weight 0."""
     epochs, per_epoch = max(1, BLOCK // n), -(-n // size)
     order = rng.permuted(np.tile(np.arange(n, dtype=np.int64), (epochs, 1)), axis=1)

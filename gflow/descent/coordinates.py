@@ -10,14 +10,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from gflow.arrays import Array
 from gflow.descent.batches import FullBatch
 from gflow.descent.plan import Coordinates, Run
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 
 class Inner(Protocol):

@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.descent.plan import Options, Run, check_runs
 from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import CheckpointError, ScenarioError
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 # Most steps between two looks at the iterates: for overflow, for progress, and for the memory that batches take.
 CHUNK, CHUNK_ENTRIES = 1024, 2**20

@@ -11,16 +11,14 @@ from math import log
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from gflow.arrays import Array
 from gflow.descent.plan import Weights
 from gflow.errors import ScenarioError
 from gflow.problem.activation import Huberized, SmoothLeaky
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 THRESHOLD = 40.0  # of softplus, where it becomes the identity to all digits
 

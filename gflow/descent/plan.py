@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array, Integers
 from gflow.descent.batches import Batches, FullBatch, check_batches
 from gflow.descent.schedule import Schedule
 from gflow.errors import ScenarioError
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +37,7 @@ class Run:
 
     start: Weights
     schedule: Schedule
-    record: Index
+    record: Integers
     batches: Batches = field(default_factory=FullBatch)
 
     @property
@@ -102,7 +99,7 @@ class Options:
     watch: LossWatch | None = None
 
 
-def record_steps(total: int, count: int) -> Index:
+def record_steps(total: int, count: int) -> Integers:
     """At most `count` (>= 2) steps of 0..total, increasing, with 0, 1 and total, logarithmically spaced between."""
     if total < 0 or count < 2:
         raise ScenarioError(f"record_steps({total}, {count}): total must be >= 0 and count >= 2")

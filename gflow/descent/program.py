@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gflow.arrays import Array
 from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
@@ -29,7 +30,6 @@ from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
 from gflow.problem.problem import Problem
 
-Array = NDArray[np.float64]
 State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, and counts
 
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import block_diag, qr
 
+from gflow.arrays import EPS, Array
 from gflow.ode.axes import Axes
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
-
-EPS = float(np.finfo(float).eps)
 # Samples whose norms differ by no more than this are judged component by component.
 UNLIKE = 100.0
 

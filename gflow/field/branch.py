@@ -8,13 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.mode import Mode
 from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

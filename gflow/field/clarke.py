@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from gflow.arrays import Array
+
 Active = NDArray[np.int8]
 
 LOW, FREE, HIGH = -1, 0, 1

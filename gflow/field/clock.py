@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.loss import Loss
-
-Array = NDArray[np.float64]
 
 # A clock faster than e^200 per unit is a bad trial: rejected, and its square still fits float64.
 LARGEST_EXPONENT = 200.0

@@ -11,6 +11,7 @@ from math import log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array, Index
 from gflow.field.axes import margin_axes, resolved_margins, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
@@ -22,10 +23,6 @@ from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-
-EPS = float(np.finfo(float).eps)
 # Part of its terms below which a sum has lost too many digits: what is left is known to 1e-8.
 CANCELLED = 1e-8
 

@@ -6,13 +6,11 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.clarke import ROUNDING, PivotError
 from gflow.field.hull import independent, least_norm_in_hull, rank, span, velocities
 from gflow.field.kink import Kink, Sides, settle
-
-Array = NDArray[np.float64]
 
 # Part of their size by which velocities may change until a decision at dependent kinks is taken.
 LOOK_AHEAD = 1e-7

@@ -12,29 +12,18 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array, Index
 from gflow.field.axes import margin_axes, resolved_margins, unlike
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import clock_rate, dual_variables, log_clock_rate
-from gflow.field.dual import (
-    EPS,
-    clock_scale,
-    largest_rate,
-    margin_floor,
-    margin_rounding,
-    pulls,
-    pushes,
-    pushes_and_rates,
-)
+from gflow.field.dual import clock_scale, largest_rate, margin_floor, margin_rounding, pulls, pushes, pushes_and_rates
 from gflow.field.features import Features
 from gflow.field.mode import DualMode
 from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.clarke import ROUNDING
 from gflow.field.mode import DualMode
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
 from gflow.field.hull import least_norm_in_hull, velocities
@@ -19,9 +20,6 @@ from gflow.field.kink import Kink
 from gflow.ode.bernstein import first_descents, from_nodes, nodes
 from gflow.ode.step import DenseStep
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 SHARE_DEGREE = 7
 # Errors of the integrator add up over steps: to this many times the tolerance of one.

@@ -14,12 +14,10 @@ from itertools import product
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import lsq_linear, nnls
 
+from gflow.arrays import Array
 from gflow.field.kink import Kink, Sides
-
-Array = NDArray[np.float64]
 
 MOST_CELLS = 512
 # Unit normals whose smallest singular value is below this count as dependent, cells that are no wider as empty.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.clarke import box_least_norm
 
-Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.hull import cells, independent
 from gflow.problem.problem import Problem
 
-Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
 # Part of its largest value below which a diagonal entry of K has lost too many digits to differences.

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.tensors import TensorField
@@ -20,9 +21,6 @@ from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

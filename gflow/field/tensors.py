@@ -11,15 +11,13 @@ from math import log
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from gflow.arrays import Array
 from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
 from gflow.field.mode import Mode
 from gflow.problem.activation import Huberized, Smoothing
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
 
 # Beyond this log(1 + e^z) is z to float64; torch's own default of 20 leaves an error of 2e-9.
 LINEAR_BEYOND = 40.0

@@ -8,13 +8,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.faces import sides_after
 from gflow.field.guards import Guards, Push
 from gflow.field.hull import independent
 from gflow.field.kink import Kink
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Sides = NDArray[np.int8]
 
 

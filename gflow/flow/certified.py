@@ -5,16 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
 from gflow.limit.point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-
-EPS = float(np.finfo(float).eps)
 
 # Looks per doubling of tau.  A proof needs the divergence to fall, which it does with tau: between two marks so near to
 # each other a look more would find nothing, however many steps the integrator takes from one to the next.

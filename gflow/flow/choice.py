@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Branch
 from gflow.ode.axes import OnAxes
 from gflow.ode.methods import method_named
 from gflow.ode.step import Method, Stepper, System
-
-Array = NDArray[np.float64]
 
 EXPLICIT, IMPLICIT = "DOP853", "Radau"
 # Steps of size h with h |lambda| beyond this are held back by stability (the real interval of DOP853 ends near 6).

@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.flow.engine import Segment
 from gflow.flow.onward import no_earlier
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, Stepper
-
-Array = NDArray[np.float64]
 
 # Guards are measured in units of their rounding.
 GUARD_RESOLUTION = 0.25

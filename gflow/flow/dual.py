@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor, weight_floor
 from gflow.field.feature_branch import FeatureBranch, feature_floor
@@ -14,8 +15,6 @@ from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 
 class DualCoordinates:

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.flow.cut import Cut, rounding
 from gflow.flow.onward import no_earlier
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, Stepper
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

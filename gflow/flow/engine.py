@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import dual_variables, log_clock_rate
@@ -18,8 +19,6 @@ from gflow.field.transition import Turn, starting_turns, turns_at
 from gflow.flow.state import Event, FlowState, Notes, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 # A clock that passes e^30 of (1 + t) while margins move by 1 is ahead of the weights.
 LEAP = 30.0

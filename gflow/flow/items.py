@@ -22,12 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.flow.engine import Segment
 from gflow.flow.state import Event, Finish, Progress, Row
 from gflow.ode.step import DenseStep
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

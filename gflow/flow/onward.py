@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.ode.step import DenseStep, Stepper
-
-Array = NDArray[np.float64]
 
 
 def no_earlier(y: Array, v: float) -> Array:

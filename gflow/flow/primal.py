@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
@@ -15,9 +16,6 @@ from gflow.flow.state import FlowState, Parameters
 from gflow.problem.activation import Huberized
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-
 
 # phi'' of the Huberized ReLU jumps at 0 and h.  These jumps are not located, and a step may miss one: no error estimate
 # sees a jump between its stages.  So less is asked for; yet what is delivered is measured, not bounded.  Against the

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.field.branch import Measure
 from gflow.flow.budget import Account, Budget
@@ -22,8 +21,6 @@ from gflow.flow.onward import Onward
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until
 from gflow.ode.step import StepError
-
-Array = NDArray[np.float64]
 
 # A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.limit.divergence import coordinate_range, divergence, lower_bounds
 from gflow.limit.hard_margin import HardMargin
-from gflow.limit.switches import EPS, Switches
-
-Array = NDArray[np.float64]
+from gflow.limit.switches import Switches
 
 # A bound mu + e^-D exp(sum_i x_i log(f_i - mu)) of `lower_bounds` falls by no more than this times 2 max |f| for a unit
 # of |x - q_inf|: mean - mu is at least 1.01 (mean - min f), and 1.01 log(1.01 / 0.01) < 5.

@@ -56,6 +56,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
 from gflow.limit.ball import Ball, rounding_of
@@ -67,12 +68,9 @@ from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features
 from gflow.limit.optimal_set import OptimalSet
 from gflow.limit.pairs import DOUBTFUL, Group, Near, Pairs, groups, pairs_at, pairs_for_all
 from gflow.limit.point import LimitPoint, limit_point
-from gflow.limit.switches import EPS
 from gflow.problem.loss import Exponential
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 # What was found next to one limit of q, an exact solution or none, is kept for as long as that moves by no more than
 # this: any point of the set has a proof.

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.problem.problem import Problem
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 # Lengths of parallel samples that differ by no more than this (relative) are equal: the rounding of one input.
 ROUNDING = 8.0 * float(np.finfo(float).eps)

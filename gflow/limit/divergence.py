@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from gflow.arrays import EPS, Array
 
-EPS = float(np.finfo(float).eps)
 # Exponents below which e^x - 1 - x is summed as a series.
 NEAR = 1e-4
 # Multiples of the best mean - mu for small D, at which the bound is evaluated.

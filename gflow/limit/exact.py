@@ -14,10 +14,9 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.mode import Mode
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 Matrix = list[list[Fraction]]
 

@@ -9,15 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array, Index
 from gflow.field.mode import Mode
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)

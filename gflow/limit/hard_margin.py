@@ -23,12 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from gflow.arrays import EPS, Array
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-EPS = float(np.finfo(float).eps)
 # Unit features whose largest common margin is below this, or below four times their rounding, count as not separable.
 LEAST_MARGIN = 1e-13
 # Units of W tried one after the other, until |W| in it is at most 1 / LARGEST.

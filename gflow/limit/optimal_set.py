@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from gflow.arrays import Array
 from gflow.limit.hard_margin import HardMargin
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 # Singular values of unit features below this count as ties.

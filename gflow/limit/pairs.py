@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array, Index
 from gflow.field.mode import Mode
 from gflow.limit.optimal_set import OptimalSet
-from gflow.limit.switches import EPS, Switches, switches
+from gflow.limit.switches import Switches, switches
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 # Where solutions are not certain, values up to this part of the largest coefficient are in doubt.

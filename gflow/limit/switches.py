@@ -13,12 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array, Index
 from gflow.field.mode import Mode
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-
-EPS = float(np.finfo(float).eps)
 BLOCK = 2_000_000  # numbers per block
 
 

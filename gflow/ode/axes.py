@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.ode.step import DenseStep, Method, Stepper, System
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 # Halvings of [0, 1] after which a bracket is handed to the caller, who polishes it on the exact guard.
 DEPTH = 14

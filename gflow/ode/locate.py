@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from gflow.arrays import Array
 from gflow.ode.step import DenseStep, StepError, Stepper
-
-Array = NDArray[np.float64]
 
 # Brent's method needs about 10 evaluations on smooth functions, and at most about 52 squared on any.
 MOST_BISECTIONS = 1000

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.integrate import DOP853, RK45, Radau
 from scipy.linalg import LinAlgWarning
 
+from gflow.arrays import Array
 from gflow.ode.bernstein import from_nodes, nodes
 from gflow.ode.step import MOST_SUBSTEPS, DenseStep, StepError, System, checked, unreached
-
-Array = NDArray[np.float64]
 
 # The error is judged by System.scale alone; scipy insists on a positive rtol of at least 100 machine epsilons.
 SMALLEST_RTOL = 2.3e-14

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.ode.bernstein import basis
 
-Array = NDArray[np.float64]
 Field = Callable[[float, Array], Array]
 
 

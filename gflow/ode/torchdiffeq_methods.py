@@ -21,9 +21,8 @@ from torchdiffeq._impl.dopri8 import Dopri8Solver
 from torchdiffeq._impl.fehlberg2 import Fehlberg2
 from torchdiffeq._impl.misc import _PerturbFunc
 
+from gflow.arrays import Array
 from gflow.ode.step import MOST_SUBSTEPS, DenseStep, StepError, System, checked, unreached
-
-Array = NDArray[np.float64]
 
 # Power coefficients of degree 4 -> Bernstein coefficients: b_k = sum_l C(k, l) / C(4, l) a_l.
 POWER_TO_BERNSTEIN = np.array(

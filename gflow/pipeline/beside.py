@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import expm1, log1p
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.assembly import Setup, build_choice, build_engine
 from gflow.comparison.clock import Timetable, first_tenth
 from gflow.comparison.course import Course, Sizes, largest
@@ -34,7 +34,6 @@ from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorder import Recorder
 
-Array = NDArray[np.float64]
 Alive = Callable[[], None]
 """Raises KeyboardInterrupt after an interruption."""
 Counted = Callable[[int, int], None]

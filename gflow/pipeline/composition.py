@@ -8,10 +8,10 @@ from math import expm1, log1p
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.gradient import Point
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.comparison.clock import first_tenth
 from gflow.comparison.course import Course
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
@@ -26,8 +26,6 @@ from gflow.pipeline.descent.rows import DescentRows
 from gflow.pipeline.plan import Manner, Plan
 from gflow.problem.problem import Problem
 from gflow.trajectory.rows import installed_version
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gflow.arrays import Integers
 from gflow.comparison.clock import Timetable, checked_etas, horizon, record_steps, timetable
 from gflow.errors import GflowError
 from gflow.scenario import Scenario
 
-Index = NDArray[np.int64]
 COMPARISON_FILE_NAME = "comparison.json"
 
 
@@ -35,7 +32,7 @@ class Plan:
 
     etas: tuple[float, ...]
     end: float
-    steps: tuple[Index, ...]
+    steps: tuple[Integers, ...]
     table: Timetable
 
     @classmethod

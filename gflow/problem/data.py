@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gflow.arrays import Array
 from gflow.errors import ScenarioError
 from gflow.problem.data_files import read_dataset
-from gflow.problem.dataset import Array, Dataset, check_entries, checked_dataset
+from gflow.problem.dataset import Dataset, check_entries, checked_dataset
 
 __all__ = [
     "Array",

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gflow.arrays import Array
 from gflow.errors import ScenarioError
-from gflow.problem.dataset import Array, Dataset, checked_dataset
+from gflow.problem.dataset import Dataset, checked_dataset
 from gflow.problem.first_line import is_number, starts_with_names
 
 # All that numpy and zipfile raise on damaged archives (found by cutting and corrupting files in tests).

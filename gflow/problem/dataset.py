@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.errors import ScenarioError
 
-Array = NDArray[np.float64]
 Where = Callable[[int], str]
 """Sample index -> the words that name it in a message, for example `data.csv:7` or `data.npz: sample 6`."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gflow.arrays import Array
 from gflow.errors import ScenarioError
 from gflow.problem.data_files import check_regular_file, float_array, read_npz
-from gflow.problem.dataset import LARGEST_SIZE, Array, check_entries
+from gflow.problem.dataset import LARGEST_SIZE, check_entries
 
 UNIT_NORM_ERROR = 1e-12  # of directions from a file: what float64 leaves after v / |v|
 

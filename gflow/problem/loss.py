@@ -6,9 +6,8 @@ from abc import abstractmethod
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 class Loss(Protocol):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.activation import Smoothing
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.loss import Loss
 from gflow.problem.network import Network, class_margins
 from gflow.problem.span import Span, factor_span
 from gflow.problem.surfaces import Surfaces, group_surfaces
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.errors import ScenarioError
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 # Squares of what moves a neuron are the entries of the kernel, whose sums and reciprocals must be numbers.
 SMALLEST_FORCE, LARGEST_FORCE = 1e-140, 1e140

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 # Two unit vectors closer than this are one direction: far above rounding, far below anything a data set means.
 PARALLEL = 1e-12

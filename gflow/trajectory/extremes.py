@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from math import exp, log
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.trajectory.layout import EXTREMES, UNBOUNDED, UNTIL
-
-Array = NDArray[np.float64]
 
 LOG_UNBOUNDED = log(UNBOUNDED) - 1e-9
 RELATIVE_RATES = {"inf_relative_margin_rate", "sup_relative_margin_rate"}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.trajectory.rows import EventEntry, Row
 from gflow.trajectory.spectrum import Spectrum
-
-Array = NDArray[np.float64]
 
 
 class Recorder:

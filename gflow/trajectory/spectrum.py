@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.problem import Problem
 from gflow.trajectory.extremes import Extremes
-
-Array = NDArray[np.float64]
 
 # Samples on either side of an extreme whose curvature may be that between it and the next.
 NEAR = 2

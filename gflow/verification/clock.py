@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.problem.problem import Problem
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.event_log import AFTER, impossible
@@ -25,9 +26,7 @@ from gflow.verification.material import Material
 from gflow.verification.rest import velocity
 from gflow.verification.velocity import Field, Weights, weights_at
 
-Array = NDArray[np.float64]
 Samples = NDArray[np.bool_]
-EPS = float(np.finfo(float).eps)
 
 
 def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:

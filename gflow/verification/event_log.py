@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Index
 from gflow.trajectory import Events
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 
 GROUP = "events"
-Index = NDArray[np.intp]
 
 FROM = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
 """The sides from which each kind of event starts."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.loss import log_mean
 from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
@@ -15,7 +15,6 @@ from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicabl
 from gflow.verification.ladder import Again, Reached
 from gflow.verification.material import Material
 
-Array = NDArray[np.float64]
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
 # Extremes are taken at accepted steps, which two integrations choose apart: between the steps of one a quantity bends

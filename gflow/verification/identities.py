@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_floor
 from gflow.verification import kept
@@ -35,7 +35,6 @@ from gflow.verification.motion import state_of
 from gflow.verification.rest import rounding
 from gflow.verification.velocity import Field, weights_at, weights_of_state
 
-Array = NDArray[np.float64]
 GROUP = "identities"
 INTEGRATED = ("energy", "norm growth", "margins", "clock")
 

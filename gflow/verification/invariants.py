@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.clock import between_rows, log_passed
 from gflow.verification.material import Material
 
-Array = NDArray[np.float64]
 GROUP = "invariants"
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)

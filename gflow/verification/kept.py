@@ -8,12 +8,10 @@ determine them: |dp_i| <= sum_j |(A_j phi'_ji |x_i|, phi_ji)| |(dw_j, dA_j)|.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
 from gflow.verification.material import Material, Snapshot
-
-Array = NDArray[np.float64]
 
 
 def of_weights(material: Material, at: Snapshot, primal: bool) -> float:

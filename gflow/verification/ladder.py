@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Measure, Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
@@ -35,8 +35,6 @@ from gflow.verification.material import Material
 from gflow.verification.sums import Sums
 from gflow.verification.tape import Tape
 from gflow.verification.timing import Timing
-
-Array = NDArray[np.float64]
 
 MOST_ROWS = 10
 SHORT_EVENTS, SHORT_LOG_TIME = 60, 6.0

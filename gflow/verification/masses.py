@@ -11,13 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.verification.check import Check, Worst, bounded, not_applicable
 from gflow.verification.event_log import impossible
 from gflow.verification.material import Material
 
-Array = NDArray[np.float64]
 GROUP = "invariants"
 
 UNITS = 10.0

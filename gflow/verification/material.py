@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.trajectory import Trajectory
 
-Array = NDArray[np.float64]
 BLOCK_BYTES = 16 * 1024 * 1024
 
 

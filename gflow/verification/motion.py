@@ -8,8 +8,8 @@ weights, unless the time between is too short to tell.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import EPS
 from gflow.field.branch import Branch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.span import row_norms
@@ -18,9 +18,8 @@ from gflow.verification.clock import log_passed, unresolved
 from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.material import Material, Snapshot
 from gflow.verification.rest import Velocity, velocity
-from gflow.verification.velocity import EPS, Field, weights_at
+from gflow.verification.velocity import Field, weights_at
 
-Array = NDArray[np.float64]
 GROUP, NAME = "identities", "motion"
 MOST_ROWS = 10
 

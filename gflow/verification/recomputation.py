@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.flow.state import Outcome
 from gflow.problem.loss import log_mean
 from gflow.problem.network import class_margins
@@ -22,7 +23,6 @@ from gflow.verification.material import Material, Snapshot
 from gflow.verification.sizes import Sizes
 from gflow.verification.velocity import Field, weights_at
 
-Array = NDArray[np.float64]
 GROUP = "rows"
 
 # Relative to the sizes of what is added up; thousands of events leave 1e-12 in weights, runs measured 1e-14 at most.

@@ -16,13 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.verification.velocity import EPS, Field, Motion, Weights
+from gflow.verification.velocity import Field, Motion, Weights
 
-Array = NDArray[np.float64]
 # Part of the size of its terms below which a sum is taken again in extended precision.
 CANCELLED = 1e-3
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
 from gflow.verification.event_log import impossible
 from gflow.verification.material import Material, Snapshot
-
-Array = NDArray[np.float64]
 
 
 class Sizes:

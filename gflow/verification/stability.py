@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.flow.certified import foreseen
 from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
 from gflow.verification.ladder import Again
 from gflow.verification.material import Material
 
-Array = NDArray[np.float64]
 GROUP, CONCLUSIONS = "again", "conclusions"
 
 EVENT_TIME = 1e-3  # of log(1 + t), relative (absolute below 1)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.problem.problem import Problem
 
-Array = NDArray[np.float64]
 Samples = NDArray[np.bool_]
 
 

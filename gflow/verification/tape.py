@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.field.branch import Branch
 from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
@@ -21,8 +22,6 @@ from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
 from gflow.verification.sums import Sums
 from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
-
-Array = NDArray[np.float64]
 
 NODES = 5
 

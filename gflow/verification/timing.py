@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
 from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
 from gflow.flow.state import Event
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 # Back along the flow to see how fast guards fall, in tau in which margins move by about 1: far beyond rounding, and so
 # near that nothing bends.

@@ -15,15 +15,14 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import EPS, Array
 from gflow.field.clock import dual_variables
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.verification.material import Snapshot
 
-Array = NDArray[np.float64]
 Sides = NDArray[np.int8]
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import GRAIN, Hypothesis, at_least
 from gflow.analysis.subject import Subject
+from gflow.arrays import EPS, Array
 from gflow.trajectory import Record
-
-Array = NDArray[np.float64]
 
 EXACT_WORK, EXACT_BITS = 100_000, 256  # n^2 d and spread of exponents up to which products are made of integers: 0.1 s
 EXACT_SIZE = 1e150  # of an input, beyond which its square leaves float64
-EPS = float(np.finfo(float).eps)
 
 
 def inner_products(X: Array) -> tuple[Array, float]:

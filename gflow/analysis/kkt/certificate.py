@@ -10,16 +10,13 @@ is, not on how it was found.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
-
-Array = NDArray[np.float64]
+from gflow.arrays import EPS, Array
 
 Parts = tuple[Array, Array]  # of theta: what its inner and its outer layer hold
 
 # Rounding of inner products of unit vectors, beside that of their length.
-EPS = float(np.finfo(float).eps)
 ROUNDING = 256 * EPS
 # Optimality conditions count as met when they miss by no more than this, in units of |theta|.
 SOLVED = 1e-10

@@ -12,8 +12,8 @@ from gflow.analysis.kkt.interior import interior_point
 from gflow.analysis.kkt.polish import polished, reduced
 from gflow.analysis.kkt.problem import Gradients, Weights
 from gflow.analysis.kkt.vertices import by_vertices
+from gflow.arrays import Array
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # Least eigenvalue of the kernel of unit features, relative to the largest, with which multipliers are told apart.

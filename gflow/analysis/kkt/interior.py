@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.kkt.problem import Gradients, Pulls, Weights, folded
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 MOST_STEPS, GAP = 80, 1e-20
 # Added to the diagonal in Newton steps: dependent gradients must not make it singular.

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.rank import row_spread
+from gflow.arrays import Array
 from gflow.limit.hard_margin import hard_margin
 from gflow.limit.point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 # At a limit, stationarity and complementarity up to this count as zero: far above rounding, far below a wrong slope.
 ZERO = 1e-6

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.kkt.problem import Gradients, Weights, folded
+from gflow.arrays import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 MOST_EXCHANGES = 30

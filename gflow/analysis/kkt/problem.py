@@ -19,12 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index
 from gflow.flow.state import Parameters
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 

@@ -7,13 +7,12 @@ never lets multipliers grow that cancel: what to do where the other has lost its
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from gflow.analysis.kkt.certificate import SOLVED
 from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.arrays import Array
 
-Array = NDArray[np.float64]
 Vertex = tuple[int, bytes]
 
 MOST_ROUNDS = 60

@@ -8,6 +8,7 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Integers
 from gflow.assembly import Setup
 from gflow.comparison.modified import states_at
 from gflow.descent import (
@@ -30,12 +31,9 @@ from gflow.descent.loop import Item
 from gflow.flow.state import FlowState, Parameters
 from gflow.pipeline.plan import Manner
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-
 
 def descent_items(
-    setup: Setup, etas: Sequence[float], steps: Sequence[Index], manner: Manner, origin: Checkpoint | None
+    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: Checkpoint | None
 ) -> Iterator[Item]:
     """All runs, one for each eta with rows at its steps, from a checkpoint on.  Raises ScenarioError at once for what
     cannot be run."""
@@ -44,7 +42,7 @@ def descent_items(
 
 
 def iterates_of(
-    setup: Setup, etas: Sequence[float], steps: Sequence[Index], manner: Manner, origin: Checkpoint
+    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: Checkpoint
 ) -> list[Iterate]:
     """The runs alive at a checkpoint, as `descent_items` would go on with them.  CheckpointError if it is not one of
     these runs."""
@@ -52,7 +50,7 @@ def iterates_of(
     return iterates_at(setup.problem, runs, options, origin)
 
 
-def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Index], manner: Manner) -> tuple[list[Run], Options]:
+def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner) -> tuple[list[Run], Options]:
     start = Weights.of(setup.problem, setup.inner)
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
     runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]

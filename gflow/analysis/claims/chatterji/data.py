@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.chatterji.setting import ROUNDING, setting
 from gflow.analysis.claims.claim import Claim, Conclusion, Judge, condition
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def reduction(subject: Subject) -> Claim:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from gflow.analysis.claims.chatterji.setting import ROUNDING, setting
 from gflow.analysis.claims.claim import Checked, Claim, Judge, above, below, condition, worst_row
 from gflow.analysis.gradient import Along, Point, along
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.activation import Huberized
-
-Array = NDArray[np.float64]
 
 HESSIAN_ROWS = 5
 CLEAR_DROP = 1e4  # times rtol: a drop of log L between two rows that errors of the margins change by 1e-4

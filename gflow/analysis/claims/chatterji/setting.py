@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Hypothesis, at_least, at_most, condition, covered
 from gflow.analysis.gradient import Along
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.activation import Huberized
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 ROUNDING = 1e-9  # relative error of sums over neurons and samples
 

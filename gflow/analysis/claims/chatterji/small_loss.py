@@ -20,8 +20,7 @@ from gflow.analysis.claims.claim import (
 )
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 CONCAVE_UNTIL = 1.523  # of n L: beyond it the function of eq. (5) is not concave
 

@@ -8,7 +8,6 @@ which it is.  With slopes in [slope, 1] everywhere, all of it speaks of leaky Re
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import GRAIN, Claim, Judge, above, at_least, below
 from gflow.analysis.claims.data import loss_ratio_bound
@@ -27,8 +26,7 @@ from gflow.analysis.claims.frei.checks import (
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import is_leaky, is_smooth, setting_of
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def applies(subject: Subject) -> bool:

@@ -20,8 +20,8 @@ from gflow.analysis.claims.data import loss_ratio_bound, near_orthogonal_42
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 ROUNDING = 1e-9  # of what is exact but for float64 and the errors of the integration

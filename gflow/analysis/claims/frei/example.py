@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, at_least, at_most, below, condition
 from gflow.analysis.claims.frei.limit import LIMIT_ERROR, Limit
 from gflow.analysis.claims.frei.setting import Setting, is_leaky, setting_of
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
 
 SAME = 1e-12  # of numbers that a user would give exactly
 RESOLVED = 1e-2  # relative: how well a claim on a difference must know it

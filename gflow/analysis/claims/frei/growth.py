@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Hypothesis, Judge, above, at_most, condition
 from gflow.analysis.claims.data import loss_ratio_bound
@@ -23,8 +22,6 @@ from gflow.analysis.claims.frei.checks import (
 from gflow.analysis.claims.frei.rows import Rows, rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
 
 
 def _started(setting: Setting, rows: Rows) -> Mask:

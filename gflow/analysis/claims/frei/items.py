@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, Judge, above, below
 from gflow.analysis.claims.frei.limit import LIMIT_ERROR, Limit, at_limit, infeasible
 from gflow.analysis.claims.frei.setting import Setting, optimum, two_row_features
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def _margins(setting: Setting, limit: Limit) -> Array:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion
 from gflow.analysis.claims.frei.setting import Setting, both_signs, near_orthogonal, setting_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
-
-Array = NDArray[np.float64]
 
 # A limit point is known to about this, relative to its size.
 LIMIT_ERROR = 1e-6

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, Judge, above, below
 from gflow.analysis.claims.frei.limit import LIMIT_ERROR, Limit, at_limit, infeasible
 from gflow.analysis.claims.frei.setting import Setting, linear_svm
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 RANDOM_POINTS = 500
 SEED = 6

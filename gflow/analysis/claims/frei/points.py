@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import GRAIN, Claim, Conclusion, Hypothesis, Judge, at_most, below, condition
 from gflow.analysis.claims.frei.checks import ROUNDING, logistic, no_more_log
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.activation import SmoothLeaky
-
-Array = NDArray[np.float64]
 
 MOST_STATES = 33  # a kernel takes O(m n^2)
 

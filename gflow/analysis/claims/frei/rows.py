@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.frei.setting import Setting, setting_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.field.mode import Mode
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Record
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from gflow.analysis.claims.claim import Hypothesis, condition
 from gflow.analysis.claims.data import Sizes, near_orthogonal_32, sizes_of
 from gflow.analysis.claims.network import equal_modulus, unbiased
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.initialisation import pytorch_std, tensorflow_std
 from gflow.scenario import Scenario, parse_scenario
 from gflow.scenario.schema import GaussianData, GaussianInit
 from gflow.trajectory import Record
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import CHANCE, Claim, Conclusion, Hypothesis, Judge, below
 from gflow.analysis.claims.frei.setting import setting_of, start_std
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
 
 DELTA = CHANCE
 

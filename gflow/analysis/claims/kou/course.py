@@ -13,9 +13,8 @@ from gflow.analysis.claims.claim import Conclusion
 from gflow.analysis.claims.kou.setting import Setting, independent, log_time, setting_of
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.trajectory import Record
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ from gflow.analysis.claims.kou.setting import (
 )
 from gflow.analysis.rho import Decomposition, coefficients
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def final_pairs(subject: Subject, pattern: NDArray[np.int8]) -> bool:

@@ -9,7 +9,6 @@ from math import log
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, above, at_most, below
 from gflow.analysis.claims.kou.course import Course, grown, largest_constant, log_equality, safe_log
@@ -28,9 +27,9 @@ from gflow.analysis.claims.kou.setting import (
 from gflow.analysis.rho import Decomposition, RhoResult, coefficients
 from gflow.analysis.rho import rho as identities_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.trajectory import Record
 
-Array = NDArray[np.float64]
 _identities: WeakKeyDictionary[Record, RhoResult] = WeakKeyDictionary()
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from gflow.analysis.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.analysis.claims.kou.setting import ROUNDING, explicit, judged, log_time, logistic, setting_of, worst_of
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.trajectory.layout import UNBOUNDED
 
-Array = NDArray[np.float64]
 Extreme = tuple[float, float]
 ROWS: Checked = "rows"
 STEPS = 1e-3  # of log e^M: what extremes sampled at the ends of steps may miss of a rate inside them

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, below, condition
@@ -26,8 +25,8 @@ from gflow.analysis.claims.kou.setting import (
 )
 from gflow.analysis.rho import Decomposition
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 
-Array = NDArray[np.float64]
 SIGNS = (1.0, -1.0)
 
 

@@ -22,9 +22,9 @@ from gflow.analysis.claims.kou.setting import (
     setting_of,
 )
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.trajectory.layout import EVENT_KINDS
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SIDE_AFTER = {"cross up": 1, "cross down": -1, "slide": 0, "leave up": 1, "leave down": -1}
 

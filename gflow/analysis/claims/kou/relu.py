@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, above, at_most, condition
 from gflow.analysis.claims.kou.course import Course, grown, largest_constant, log_equality, log_lead, safe_log
@@ -29,8 +28,7 @@ from gflow.analysis.claims.kou.setting import (
 )
 from gflow.analysis.rho import Decomposition
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def first_active_lead(subject: Subject) -> Claim:

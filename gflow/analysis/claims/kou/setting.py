@@ -24,9 +24,9 @@ from gflow.analysis.claims.data import Sizes, explicit_kou, kou_constant, sizes_
 from gflow.analysis.claims.network import equal_modulus, unbiased
 from gflow.analysis.rho import matching
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.trajectory import Record
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 DELTA = CHANCE  # failure probability in claims that hold with probability 1 - delta over the start

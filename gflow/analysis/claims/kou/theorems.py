@@ -6,7 +6,6 @@ from collections.abc import Callable
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, below, condition
@@ -27,10 +26,10 @@ from gflow.analysis.claims.kou.setting import (
 )
 from gflow.analysis.rho import Decomposition
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
 from gflow.problem.span import row_norms
 
-Array = NDArray[np.float64]
 SIGNS = (1.0, -1.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from gflow.analysis.claims.claim import Claim, Judge, below, condition, worst_row
@@ -11,9 +10,8 @@ from gflow.analysis.claims.telgarsky.setting import ROUNDING, relu
 from gflow.analysis.gradient import along
 from gflow.analysis.potential import parity_features
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 LP_ANGLES, FINE_ANGLES = 360, 20_000
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Checked, Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
 from gflow.analysis.claims.telgarsky.setting import normalized
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.neurons import balance_drift
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def _fitted_from(rows: Along) -> int | None:

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from math import erf, lgamma
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from gflow.analysis.claims.claim import Claim, Conclusion, Judge, above, below, condition
 from gflow.analysis.claims.telgarsky.setting import ROUNDING, parity, unit_inputs
 from gflow.analysis.potential import parity_features
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.field.hull import least_norm_in_hull
-
-Array = NDArray[np.float64]
 
 QUADRATURE = 400
 

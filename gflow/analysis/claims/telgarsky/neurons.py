@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.alignment import turning
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
@@ -14,9 +13,8 @@ from gflow.analysis.claims.telgarsky.setting import chosen_rows, parity, two_lay
 from gflow.analysis.gradient import Point
 from gflow.analysis.neurons import neuron_norms
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

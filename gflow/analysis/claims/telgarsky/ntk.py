@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, above, below, condition, worst_row
 from gflow.analysis.claims.telgarsky.data import ntk_margin
@@ -25,8 +24,7 @@ from gflow.analysis.claims.telgarsky.setting import (
 )
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 LEMMA, THEOREM = 7, 15  # conclusions hold with probability 1 - 7 delta and 1 - 15 delta
 LATEST = 0.125  # tau by which the flow has left the ball of Lemma 2.4

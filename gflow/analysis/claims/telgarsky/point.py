@@ -8,9 +8,8 @@ from gflow.analysis.claims.claim import Claim, Conclusion, Judge, at_most, below
 from gflow.analysis.claims.telgarsky.setting import ROUNDING, chosen_rows, exponential, unit_inputs
 from gflow.analysis.gradient import Point, along
 from gflow.analysis.subject import Subject
+from gflow.arrays import EPS
 from gflow.problem.span import row_norms
-
-EPS = float(np.finfo(float).eps)
 
 
 def sandwich(subject: Subject) -> Claim:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, above, condition
 from gflow.analysis.claims.telgarsky.setting import ROUNDING, exponential, normalized
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.potential import potential_rate, potential_rows
 from gflow.analysis.subject import Subject
-
-Array = NDArray[np.float64]
+from gflow.arrays import Array
 
 
 def certified(rows: Along, tau: Array, potential: Array, ghat: float) -> float | None:

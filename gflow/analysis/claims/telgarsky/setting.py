@@ -10,11 +10,10 @@ from gflow.analysis.gradient import Along
 from gflow.analysis.neurons import conserves_balance
 from gflow.analysis.potential import parity_features
 from gflow.analysis.subject import Subject
+from gflow.arrays import Array
 from gflow.problem.span import row_norms
 from gflow.scenario import parse_scenario
 from gflow.scenario.schema import BalancedInit, GaussianInit
-
-Array = NDArray[np.float64]
 
 MOST_USES = 15  # conclusions hold with probability 1 - k delta, k = 1, 3, 4, 7 or 15
 DELTA = CHANCE / MOST_USES

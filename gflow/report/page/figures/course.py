@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from gflow.arrays import Array
 from gflow.report.lines import time_text
 from gflow.report.page.figures.drawing import (
     BLUE,
@@ -20,7 +21,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Array, Material
+from gflow.report.page.figures.material import Material
 
 MOST_LINES, MOST_POINTS = 60, 240  # more samples than the first are shown as a band
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}

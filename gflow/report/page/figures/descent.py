@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from gflow.arrays import Array
 from gflow.report.page.figures.drawing import BLUE, CYCLE, INK, Absent, Drawing, axes, legend_above, logarithmic
-from gflow.report.page.figures.material import Array, Json, Material
+from gflow.report.page.figures.material import Json, Material
 
 Runs = Sequence[Json]
 MOST_TICKS = 6

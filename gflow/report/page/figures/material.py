@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.report.page.figures.drawing import INK, power_text
 from gflow.trajectory import Trajectory
 
-Array = NDArray[np.float64]
 Json = Mapping[str, Any]  # an object of analysis.json or comparison.json
 
 FAR_APART = 0.02  # of the axis

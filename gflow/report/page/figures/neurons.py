@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.report.page.figures.drawing import (
     BLUE,
     GREEN,
@@ -20,7 +21,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Array, Material
+from gflow.report.page.figures.material import Material
 from gflow.report.page.figures.weights import cosines, neuron_sizes, outer_sizes, span_part
 
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.report.lines import time_text
 from gflow.report.page.figures.drawing import (
     CYCLE,
@@ -21,7 +22,7 @@ from gflow.report.page.figures.drawing import (
     axes,
     legend_above,
 )
-from gflow.report.page.figures.material import Array, Material
+from gflow.report.page.figures.material import Material
 from gflow.trajectory import EVENT_KINDS
 
 Signs = NDArray[np.int8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.report.page.figures.drawing import (
     BLUE,
     CYCLE,
@@ -18,7 +19,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Array, Material
+from gflow.report.page.figures.material import Material
 from gflow.report.page.figures.weights import angles_to_last, singular_values
 
 RANKS = {

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.trajectory import Trajectory
-
-Array = NDArray[np.float64]
 
 
 def outside(trajectory: Trajectory) -> Array:
