@@ -22,6 +22,7 @@ from gflow.scenario import parse_scenario
 from gflow.trajectory import TrajectoryWriter
 from tests.resumed import (
     CASES,
+    EVERY_ROW,
     FEW_ROWS,
     FILES,
     assert_same,
@@ -59,6 +60,17 @@ def test_a_run_cut_after_every_row_has_the_same_bits(tmp_path: Path, name: str) 
     whole = gflow.simulate(scenario, tmp_path / "whole")
     for count in range(1, whole.n_rows):
         cut(scenario, tmp_path / "cut", count, resume=count > 1)
+    assert_same(gflow.simulate(scenario, tmp_path / "cut", resume=True).path, contents(whole.path))
+
+
+def test_a_run_cut_between_rows_of_one_step_has_the_same_bits(tmp_path: Path) -> None:
+    """Rows are looked for in the whole step, and not from the row before on."""
+    scenario = parse_scenario(SMALL, overrides=[EVERY_ROW, "record.times={spacing: log, count: 30}"])
+    whole = gflow.simulate(scenario, tmp_path / "whole")
+    steps, counts = whole.series["steps"], range(14, 24)
+    assert np.unique(steps[14:24]).size <= 6, "several rows lie in one step"
+    for count in counts:
+        cut(scenario, tmp_path / "cut", count, resume=count > counts[0])
     assert_same(gflow.simulate(scenario, tmp_path / "cut", resume=True).path, contents(whole.path))
 
 

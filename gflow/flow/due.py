@@ -47,17 +47,16 @@ class Due:
     def passed(self, stepper: Stepper, step: DenseStep, cut: Cut | None) -> list[Passed]:
         """Those in an accepted step, up to its cut, each with the state that the method itself delivers there.
 
+        Each is looked for in the whole step: a run that goes on after one of them finds the others to the same bits.
         Raises StepError where such a state cannot be found.
         """
         elapsed, y = (step.end, step.coefficients[-1]) if cut is None else (cut.elapsed, cut.y)
-        low, span, found = 0.0, step.end - step.start, list[Passed]()
-        last = (elapsed - step.start) / span
+        last, found = (elapsed - step.start) / (step.end - step.start), list[Passed]()
         for v in self.before(float(y[-1])):
 
             def left(state: Array, v: float = v) -> float:
                 return v - float(state[-1])
 
-            at, there = root(stepper, step, left, low, last, rounding(v)) or (elapsed, y)
+            at, there = root(stepper, step, left, 0.0, last, rounding(v)) or (elapsed, y)
             found.append(Passed(v, at, no_earlier(there, v)))
-            low = min((at - step.start) / span, last)
         return found

@@ -190,8 +190,8 @@ def _integrate(
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         low = step.start
         for row in passed:
-            yield Advance(segment, step, low, row.elapsed, row.y)
-            low = row.elapsed
+            yield Advance(segment, step, low, max(low, row.elapsed), row.y)
+            low = max(low, row.elapsed)
             yield replace(branch.measure(row.y), v=row.v)
             state = run.engine.moved(segment, row.elapsed, row.y, stepper.proposed)
             yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
