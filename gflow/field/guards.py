@@ -63,7 +63,8 @@ class Guards:
     not at every step; where it starts above zero again nothing is left of this.
 
     A neuron on dependent kinks is judged by the hull of its velocities.  Where that misses 0 at the start, the decision
-    taken there was to stay, within its own rounding; it comes free when the hull misses 0 by twice as much.
+    taken there was to stay, within its own rounding; it comes free when the hull misses 0 by twice as much, and at once
+    where it misses more than the integrator may be off.
     """
 
     def __init__(self, branch: Branch, weight_scale: Array, rtol: float) -> None:
@@ -91,7 +92,8 @@ class Guards:
         )
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
-        self._hull_missed = {j: self._hull_gap(branch.y0, j) for j in mode.dependent}
+        missed = {j: self._hull_gap(branch.y0, j) for j in mode.dependent}
+        self._hull_missed = {j: gap if gap <= self._loose else 0.0 for j, gap in missed.items()}
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
         """Change of the pull (1-norm) before a share guard of these neurons can fire, (k,)."""
@@ -181,14 +183,16 @@ class Guards:
         return self._hull_gap(y, j) <= 2.0 * self._hull_missed[j]
 
     def _hull_gap(self, y: Array, j: int) -> float:
-        """How far the hull of neuron j's velocities, held on dependent kinks, is from 0 at a state."""
+        """How far the hull of neuron j's velocities, held on dependent kinks, is from 0, relative to the largest."""
         patterns = self.branch.mode.dependent[j]
         if patterns is None or not self._moves[j]:
             return 0.0
         push = self.branch.push(y, np.array([j]))[0]
         still = np.zeros_like(push)
         kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), Push(push, still, still))
-        return float(np.linalg.norm(least_norm_in_hull(velocities(kink, patterns))))
+        points = velocities(kink, patterns)
+        least = least_norm_in_hull(points)
+        return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
 
     def kink(
         self, j: int, surfaces: Index, push: Push, onward: NDArray[np.int8] | None = None, slop: float = 0.0
