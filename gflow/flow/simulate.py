@@ -13,14 +13,14 @@ from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
-from gflow.flow.due import Due
+from gflow.flow.due import Due, Passed
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.items import Advance, Item
 from gflow.flow.onward import Onward
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until
-from gflow.ode.step import StepError
+from gflow.ode.step import DenseStep, StepError
 
 # A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13
@@ -190,10 +190,7 @@ def _integrate(
             return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
         low = step.start
         for row in passed:
-            yield Advance(segment, step, low, max(low, row.elapsed), row.y)
-            low = max(low, row.elapsed)
-            yield replace(branch.measure(row.y), v=row.v)
-            state = run.engine.moved(segment, row.elapsed, row.y, stepper.proposed)
+            low, state = yield from _row_passed(run.engine, segment, step, low, row, stepper.proposed)
             yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
             yield Advance(segment, step, low, cut.elapsed, cut.y, cut.near)
@@ -211,6 +208,16 @@ def _integrate(
         held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
             return replace(here, stiff=True)
+
+
+def _row_passed(
+    engine: Engine, segment: Segment, step: DenseStep, low: float, row: Passed, h: float
+) -> Generator[Advance | Measure, None, tuple[float, FlowState]]:
+    """The flow from `low` in a step to a row in it, where it is then, and its state there; h: the step tried next."""
+    high = max(low, row.elapsed)
+    yield Advance(segment, step, low, high, row.y)
+    yield replace(segment.branch.measure(row.y), v=row.v)
+    return high, engine.moved(segment, row.elapsed, row.y, h)
 
 
 def _stopped(run: Run, segment: Segment, here: Cut, since: float) -> Cut | None:
