@@ -156,6 +156,11 @@ def test_what_is_read_is_a_copy() -> None:
         ({"rows": 1}, "record.times.count = 1"),
         ({"rows": [2.0, 1.0]}, r"record.times.at\[1\] = 1"),
         ({"until": gflow.time(-1.0)}, "flow.until.time = -1"),
+        ({"until": 20.0}, r"until is 20.0; use gflow.time\(t\)"),
+        ({"rows": 2.5}, "record.times.count = 2.5: must be an integer"),
+        ({"rows": "many"}, "record.times.count = many: must be an integer"),
+        ({"rows": [1.0, "late"]}, "rows = 'late': must be a number"),
+        ({"budget": {"disk": 1e6}}, "budget names disk, and nothing is written"),
         ({"budget": {"moves": 3}}, "flow.budget.moves = 3: unknown key"),
         ({"train_outer": True, "engine": "dual"}, "flow.engine = dual: does not apply"),
     ],
@@ -163,6 +168,12 @@ def test_what_is_read_is_a_copy() -> None:
 def test_what_does_not_fit_is_told_in_words(wrong: Told, words: str) -> None:
     with pytest.raises(ScenarioError, match=f"gflow.integrate: .*{words}"):
         by_arrays("leaky", **wrong)
+
+
+@pytest.mark.parametrize("end", [gflow.time, gflow.log_time, gflow.log_loss])
+def test_an_end_that_is_no_number(end: Callable[[Any], object]) -> None:  # Any: what a user may give
+    with pytest.raises(ScenarioError, match="= 'late': must be a number"):
+        end("late")
 
 
 def test_an_end_named_twice() -> None:

@@ -61,17 +61,17 @@ class End:
 
 def time(t: float) -> End:
     """The flow ends at time t > 0."""
-    return End(time=float(t))
+    return End(time=_number(t, "time"))
 
 
 def log_time(log_t: float) -> End:
     """The flow ends at time t = e^log_t, log_t > 0; e^log_t itself may lie far beyond float64."""
-    return End(log_time=float(log_t))
+    return End(log_time=_number(log_t, "log_time"))
 
 
 def log_loss(value: float) -> End:
     """The flow ends when the logarithm of the mean loss has fallen to `value`."""
-    return End(log_loss=float(value))
+    return End(log_loss=_number(value, "log_loss"))
 
 
 def certified() -> End:
@@ -112,31 +112,35 @@ def integrate(
 
     until: `time(20.0)`, `log_time(100.0)`, `log_loss(-10.0)`, `certified()`, or several joined by `|`.  rows: how many,
     spread by spacing (log, loglog or linear in time), or their times t.  rtol, atol, engine, method and budget are
-    those of `flow` in a scenario.  The flow is that of `simulate` to the last bit.  Raises ScenarioError for whatever
-    does not fit.
+    those of `flow` in a scenario, except for a budget of `disk`.  The flow is that of `simulate` to the last bit.
+    Raises ScenarioError for whatever does not fit.
     """
+    _check(until, budget)
     weights = {"b": bias, "c": output_bias} if directions is None else {"b": W, "v": directions}
     arrays = {name: _real(given, name) for name, given in ({"a": a} | weights).items() if given is not None}
     if directions is None:
         arrays["W"] = _real(W, "W")
     phi = {"kind": activation} | _given(slope=slope, h=bandwidth)
     flow = _given(engine=engine, method=method, rtol=rtol, atol=atol, until=_given(**asdict(until)), budget=budget)
-    times = {"count": rows, "spacing": spacing} if isinstance(rows, int) else {"at": [float(t) for t in rows]}
-    scenario = scenario_of(
-        {
-            "gflow": 1,
-            "name": "arrays",
-            "data": {"kind": "file", "path": "arrays"},
-            "model": _model(arrays, phi, train_outer),
-            "init": {"kind": "file", "path": "arrays"},
-            "loss": loss,
-            "flow": flow,
-            "record": {"times": times},
-        },
-        ASKED,
-    )
+    scenario = _scenario(_model(arrays, phi, train_outer), loss, flow, _times(rows, spacing))
     with threadpool_limits(limits=1):  # small matrices, as in a run
         return _followed(scenario, _setup(scenario, _real(X, "X"), _real(y, "y"), arrays))
+
+
+def _check(until: object, budget: Mapping[str, float] | None) -> None:
+    """Raise ScenarioError for what no scenario could tell of."""
+    if not isinstance(until, End):
+        remedy = "gflow.time(t), gflow.log_time(v), gflow.log_loss(value), gflow.certified(), or several joined by |"
+        raise ScenarioError(f"{ASKED}: until is {until!r}; use {remedy}")
+    if "disk" in (budget or {}):
+        raise ScenarioError(f"{ASKED}: budget names disk, and nothing is written; remove it")
+
+
+def _scenario(model: Content, loss: str, flow: Content, times: Content) -> Scenario:
+    """The scenario whose data and start are these arrays."""
+    arrays = {"kind": "file", "path": "arrays"}
+    words = {"gflow": 1, "name": "arrays", "data": arrays, "model": model, "init": arrays, "loss": loss, "flow": flow}
+    return scenario_of(words | {"record": {"times": times}}, ASKED)
 
 
 def _model(arrays: Mapping[str, Array], activation: Content, train_outer: bool) -> Content:
@@ -148,6 +152,20 @@ def _model(arrays: Mapping[str, Array], activation: Content, train_outer: bool) 
         return {"kind": "scalar", "width": a.shape[-1], "activation": activation}
     model = {"kind": "two_layer", "width": a.shape[-1], "activation": activation, "bias": "b" in arrays}
     return model | {"outer": {"train": train_outer}} | ({"outputs": len(a)} if a.ndim == 2 else {})
+
+
+def _times(rows: int | Sequence[float], spacing: str) -> Content:
+    """Which rows are recorded, as a scenario says it."""
+    if isinstance(rows, Sequence | np.ndarray) and not isinstance(rows, str):
+        return {"at": [_number(t, "rows") for t in rows]}
+    return {"count": rows, "spacing": spacing}
+
+
+def _number(value: float, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ScenarioError(f"{ASKED}: {name} = {value!r}: must be a number") from error
 
 
 def _given(**values: Any) -> Content:  # Any: values of a scenario
