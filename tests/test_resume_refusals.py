@@ -90,3 +90,17 @@ def test_a_second_writer_is_refused(tmp_path: Path, how: str) -> None:
     first = gflow.simulate(LEAKY, tmp_path / "run", progress=second)
     assert refused and first.outcome == "time"
     assert_same(first.path, contents(whole.path))
+
+
+def test_a_file_whose_rows_keep_no_checkpoint_is_read_but_not_resumed(tmp_path: Path) -> None:
+    """As those of the version that cut its steps at rows."""
+    cut(LEAKY, tmp_path / "run", 4)
+    path = tmp_path / "run" / "trajectory.h5"
+    with h5py.File(path, "r+") as file:
+        for name in ("inner", "pattern", "steps", "silent"):
+            del file[f"resume/{name}"]
+    before, kept = path.read_bytes(), gflow.open_trajectory(path)
+    assert kept.n_rows == 4 and not kept.resumable and gflow.analyze(kept, ["rank"])["rank"].summary
+    with pytest.raises(TrajectoryError, match="keeps nothing to go on from: it is of an earlier version"):
+        gflow.simulate(LEAKY, tmp_path / "run", resume=True)
+    assert path.read_bytes() == before
