@@ -13,6 +13,8 @@ from gflow.ode.methods import method_named
 from gflow.ode.step import Method, Stepper, System
 
 EXPLICIT, IMPLICIT = "DOP853", "Radau"
+# The method that has a loop of its own, which leaves to `auto` what it cannot do.
+TAYLOR = "taylor"
 # Steps of size h with h |lambda| beyond this are held back by stability (the real interval of DOP853 ends near 6).
 STABILITY = 3.0
 # On y' = -lambda y, a step of DOP853 with h lambda <= 5 is nowhere inside larger than at its start.  The error estimate

@@ -173,6 +173,21 @@ class Engine:
         return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
 
     @property
+    def mode(self) -> Mode:
+        """The one of the state it was asked for last."""
+        return self._mode
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """Those of the run."""
+        return self._tolerances
+
+    @property
+    def norms_initial(self) -> Array:
+        """|w_j| (m,) at the start."""
+        return self._norms_initial
+
+    @property
     def inexact(self) -> NDArray[np.bool_]:
         """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
         return self._mode.inexact

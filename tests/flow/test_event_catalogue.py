@@ -56,10 +56,10 @@ from tests.flow.event_cases import CASES, DOWN, LEAVE_DOWN, LEAVE_UP, SLIDE, UP,
 from tests.flow.tracers import FAR, PUSHING, SIZE, SPECTATOR, TRAPPING, Drive
 
 Array = NDArray[np.float64]
-WAYS = [("dual", "DOP853"), ("dual", "Radau"), ("primal", "DOP853"), ("primal", "Radau")]
-RTOL = {"DOP853": 1e-10, "Radau": 1e-8}
+WAYS = [("dual", "taylor"), ("dual", "DOP853"), ("dual", "Radau"), ("primal", "DOP853"), ("primal", "Radau")]
+RTOL = {"taylor": 1e-10, "DOP853": 1e-10, "Radau": 1e-8}
 on_both_engines = pytest.mark.parametrize("engine, method", WAYS)
-three_ways = pytest.mark.parametrize("engine, method", WAYS[:3])
+three_ways = pytest.mark.parametrize("engine, method", WAYS[:4])
 """Without the slowest: many parameters by an implicit method."""
 
 
@@ -120,7 +120,7 @@ def solved(name: str, engine: str, method: str) -> Result:
     return run(*CASES[name].setting, until_time(CASES[name].end), engine, method)
 
 
-@pytest.mark.sample("*-DOP853", "*-dual-Radau")
+@pytest.mark.sample("*-taylor", "*-DOP853", "*-dual-Radau")
 @on_both_engines
 @pytest.mark.parametrize("name", list(CASES))
 def test_all_events_on_time_and_in_order(name: str, engine: str, method: str) -> None:
@@ -133,7 +133,7 @@ def test_all_events_on_time_and_in_order(name: str, engine: str, method: str) ->
     assert {pair: int(result.rows[0].state.side[pair]) for pair in case.sides} == case.sides
 
 
-@pytest.mark.sample("*-DOP853", "*-dual-Radau")
+@pytest.mark.sample("*-taylor", "*-DOP853", "*-dual-Radau")
 @on_both_engines
 @pytest.mark.parametrize("name", list(CASES))
 def test_events_of_one_instant_have_one_time(name: str, engine: str, method: str) -> None:

@@ -1,0 +1,121 @@
+"""The door of numba: plain loops that Python can run as they are, and that an `Entry` compiles.
+
+A `kernel` is and stays a Python function, the reference of what it computes.  An `Entry` is a function whose kernels,
+and theirs, are compiled with it.  It has one signature, so that an int in place of a float is an error and no second
+compilation, and it is kept on disk, so that a machine compiles it once.  numba itself asks only whether the file of the
+entry has changed; here the stamp is that of all files that it is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeVar, cast
+
+import numba
+from numba import types
+from numba.experimental import structref
+from numba.extending import overload
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: numba infers the types of kernels
+T = TypeVar("T")
+
+# Sums may be reordered and products fused, which makes loops fast; NaN and infinity keep their meaning.
+OPTIONS = {"fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
+# Kernels are called by compiled code only: what Python would need to call them takes as long to compile as they do.
+INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+_kernels: set[Callable[..., Any]] = set()
+_compiled: dict[Callable[..., Any], Any] = {}  # Any: dispatchers of numba, which has no types
+
+
+def kernel(function: F) -> F:
+    """The function itself, which entries and other kernels may call."""
+    _kernels.add(function)
+    return function
+
+
+class Entry:
+    """A function to be compiled, or read from disk, at its first call, for arguments of the types of `example()`."""
+
+    def __init__(
+        self, function: Callable[..., Any], example: Callable[[], Sequence[Any]], files: Sequence[Path]
+    ) -> None:
+        """files: of the function and of all kernels that it calls."""
+        self.function, self._example, self._files = function, example, files
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function returns.  Raises TypeError for arguments of other types than the example's."""
+        return self.compiled(*arguments)
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The compiled function; with NUMBA_DISABLE_JIT=1 the function itself."""
+        if numba.config.DISABLE_JIT:
+            return self.function
+        dispatcher = numba.njit(_with_kernels(self.function), cache=True, **OPTIONS)
+        dispatcher._cache._cache_file._source_stamp = stamp(self._files)
+        dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
+        dispatcher.disable_compile()
+        return cast(Callable[..., Any], dispatcher)
+
+
+def entry(example: Callable[[], Sequence[Any]], files: Sequence[Path]) -> Callable[[Callable[..., Any]], Entry]:
+    """Make an entry of a function."""
+    return lambda function: Entry(function, example, files)
+
+
+def _with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with the compiled form of each kernel that it names."""
+    assert isinstance(function, FunctionType)
+    scope = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        if isinstance(named := scope.get(name), FunctionType) and named in _kernels:
+            scope[name] = _dispatcher(named)
+    return FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+
+
+def _dispatcher(function: Callable[..., Any]) -> Any:
+    if function not in _compiled:
+        _compiled[function] = numba.njit(_with_kernels(function), **OPTIONS, **INSIDE)
+    return _compiled[function]
+
+
+def stamp(files: Sequence[Path]) -> str:
+    """What changes with any of the files."""
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
+
+
+@structref.register
+class Referred(types.StructRef):  # type: ignore[misc]  # numba has no types
+    """A named tuple of arrays as kernels see it: one pointer.
+
+    By value, every call between kernels would hand over each array of a large tuple in seven parts, which is what takes
+    minutes to compile.
+    """
+
+
+def referred(record: T) -> T:
+    """A named tuple, and those within it, as one pointer in compiled code; itself elsewhere."""
+    return record
+
+
+def _type_of(record: Any) -> Any:
+    """The type of `referred(record)`."""
+    if not isinstance(record, types.NamedTuple):
+        return types.unliteral(record)
+    return Referred([(name, _type_of(each)) for name, each in zip(record.fields, record.types, strict=True)])
+
+
+@overload(referred)  # type: ignore[misc]
+def _referred(record: Any) -> Any:
+    scope = {"new": structref.new, "referred": referred, "kind": _type_of(record)}
+    lines = ["    out = record"]
+    if isinstance(record, types.NamedTuple):
+        lines = ["    out = new(kind)", *(f"    out.{name} = referred(record.{name})" for name in record.fields)]
+    # numba wants the very same signature; exec makes strings of annotations, as this file does.
+    exec("\n".join(["def build(record: Any) -> Any:", *lines, "    return out"]), scope)
+    return scope["build"]

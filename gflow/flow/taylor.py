@@ -1,0 +1,145 @@
+"""The loop of the Taylor engine: compiled from event to event, by the steppers of `flow.stretch` where it cannot.
+
+The compiled loop comes back with a reason.  Rows and the end are read off the step that waits.  Dependent kinks, masses
+that cancel, rest and late, stiff times are one stretch of the other loop each, from the very state; then the compiled
+one goes on.  It begins anew from a checkpoint every so many steps, so that a row needs no more than that to go on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import brentq
+
+from gflow.field.feature_branch import FeatureBranch
+from gflow.field.mode import DualMode
+from gflow.flow.choice import Choice
+from gflow.flow.cut import Cut
+from gflow.flow.ending import UNRESOLVED, sentence
+from gflow.flow.engine import Engine
+from gflow.flow.items import Item
+from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Progress, Row
+from gflow.flow.stretch import Run, Standing, leapt_over, measure_at_start, stretch
+from gflow.flow.taylor_arrays import Ahead, Ground
+from gflow.problem.loss import log_mean
+from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE, STIFF
+from gflow.taylor.model import END
+
+# Steps from checkpoint to checkpoint, and of one call of the compiled loop, after which budgets are looked at.
+MARKED, BATCH = 8192, 256
+# As `flow.ending.MOST_STALLED`, less what the other loop needs to say so.
+MOST_STALLED = 1000
+
+
+def moving(run: Run, at: Checkpoint) -> Iterator[Item]:
+    """The run from where it stands to its end."""
+    other = replace(run, choice=Choice("auto"))
+    ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
+    standing: Standing | None = (at, at)
+    while standing is not None:
+        here, mark = standing
+        if here.stiff or not suits(run.engine, here.state):
+            standing = yield from stretch(other, here, mark)
+        else:
+            standing = yield from _compiled(run, ground, here)
+
+
+def suits(engine: Engine, state: FlowState) -> bool:
+    """Can the compiled loop go on from a state, whose mode is the current one?"""
+    mode = engine.mode
+    assert isinstance(mode, DualMode)
+    if mode.dependent or not mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
+        return False
+    branch = engine.segment(state).branch
+    return not isinstance(branch, FeatureBranch) and not branch.at_rest(branch.y0)
+
+
+def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None, Standing | None]:
+    """The flow by the compiled loop from a checkpoint on, until another loop, or a new one, goes on."""
+    engine, until, due = run.engine, run.until, run.due
+    mark = replace(at, inexact=engine.inexact)
+    mode, norms = engine.mode, engine.weight_norms(at.state.U)
+    assert isinstance(mode, DualMode)
+    segment = engine.segment(at.state)
+    yield from leapt_over(segment, due, at, mark)
+    yield measure_at_start(segment, np.inf if until.v_end is None else until.v_end)
+    ahead = Ahead(ground, at.state, mode, norms, at.steps, at.stalled)
+    v_end, log_loss = (np.inf if until.v_end is None else until.v_end), until.log_loss
+    while True:
+        goal = min(due.v, v_end)
+        stop = min(mark.steps + MARKED, ahead.steps + BATCH)
+        status = ahead.go(goal, -np.inf if log_loss is None else log_loss, stop, MOST_STALLED)
+        events = yield from _told(ahead)
+        run.account.enter(events)
+        if status == CLOCK_PASSED and goal < v_end:
+            yield from _row(run, ahead, mark, goal)
+        elif status in (CLOCK_PASSED, LOSS_PASSED):
+            yield from _end(run, ahead, mark, goal if status == CLOCK_PASSED else None)
+            return None
+        elif status not in (LOG_FULL, STEPS_DONE) or ahead.steps >= mark.steps + MARKED:
+            return _handed_over(engine, ahead, at, stiff=status == STIFF)
+        elif status == STEPS_DONE:
+            state = ahead.state()
+            yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
+            if spent := run.account.spent(ahead.steps):
+                yield from _spent(run, ahead, mark, spent)
+                return None
+
+
+def _told(ahead: Ahead) -> Generator[Item, None, list[Event]]:
+    """What happened, and of it the events."""
+    events = []
+    for item in ahead.told():
+        if isinstance(item, Event):
+            events.append(item)
+        yield item
+    return events
+
+
+def _row(run: Run, ahead: Ahead, mark: Checkpoint, v: float) -> Iterator[Item]:
+    """The row at log(1 + t) = v of the step that waits."""
+    for due in run.due.before(v):
+        u = ahead.at_clock(due)
+        state = ahead.state(u, due)
+        yield ahead.measure(u, due)
+        yield Row(state, replace(mark, shown=due), ahead.steps + 1, due)
+
+
+def _end(run: Run, ahead: Ahead, mark: Checkpoint, v: float | None) -> Iterator[Item]:
+    """The end of the run in the step that waits, on the clock at v or (None) on the loss."""
+    outcome, problem = (Outcome.LOG_LOSS if v is None else run.until.outcome), run.engine.problem
+    if v is None:
+        level = run.until.log_loss
+
+        def left(u: float) -> float:
+            return log_mean(problem.loss.log_value(ahead.margins_at(u))) - (level or 0.0)
+
+        u = float(brentq(left, 0.0, float(ahead.model.step[END]), xtol=1e-16, rtol=8.9e-16))
+        state = ahead.state(u, ahead.clock_at(u))
+    else:
+        state = ahead.state(ahead.at_clock(v), v)
+    yield from _last(run, state, mark, ahead.steps + 1, outcome, Cut(0.0, np.empty(0), 0.0, ahead.steps))
+
+
+def _spent(run: Run, ahead: Ahead, mark: Checkpoint, spent: str) -> Iterator[Item]:
+    """The end of a run whose budget is spent."""
+    cut = Cut(0.0, np.empty(0), 0.0, ahead.steps, spent=spent)
+    yield from _last(run, ahead.state(), mark, ahead.steps, Outcome.BUDGET, cut)
+
+
+def _last(run: Run, state: FlowState, mark: Checkpoint, steps: int, outcome: Outcome, cut: Cut) -> Iterator[Item]:
+    """The last row and how the run ended."""
+    run.engine.resume(state)
+    yield replace(measure_at_start(run.engine.segment(state), np.inf), v=state.v)
+    yield Row(state, replace(mark, shown=state.v), steps, state.v, last=True)
+    said = sentence(outcome, cut, state, [], run.engine.margin_rounding(state))
+    yield Finish(outcome, said + mark.notes.sentence(), state, steps)
+
+
+def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, stiff: bool) -> Standing:
+    """A checkpoint at the state reached, from which whoever is next goes on."""
+    state = engine.resume(ahead.state())
+    here = replace(at, state=state, inexact=engine.inexact, steps=ahead.steps, stiff=stiff, stalled=ahead.stalled)
+    return here, here

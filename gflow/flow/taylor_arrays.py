@@ -1,0 +1,242 @@
+"""Arrays of the compiled loop from a state of the flow, and what Python reads off them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gflow.arrays import Array
+from gflow.field.branch import Measure, Tolerances
+from gflow.field.clock import dual_variables
+from gflow.field.dual import weight_floor
+from gflow.field.guards import ADDED_UP
+from gflow.field.mode import DualMode
+from gflow.field.transition import EventKind
+from gflow.flow.state import Event, FlowState, Parameters
+from gflow.problem.loss import log_mean
+from gflow.problem.problem import Problem
+from gflow.problem.span import row_norms
+from gflow.taylor.advance import GUARDS_FULL, LOG_FULL, SLOTS_FULL, advance
+from gflow.taylor.model import (
+    CAP,
+    CLOCK,
+    DEGREE,
+    END,
+    EVENTS,
+    GAP,
+    INSTANTS,
+    LAST,
+    SINCE,
+    SIZE,
+    SQUARED,
+    STALLED,
+    STEPS,
+    TAU,
+    UNIT,
+    Data,
+    Mode,
+    Model,
+    assembled,
+    found_of,
+    lazy_of,
+    mode_of,
+)
+from gflow.taylor.series import clock_after, when_clock
+
+# Part of the error allowed to a step that counts at most: a doubling of tau may use up so much of rtol.
+SAFETY = 1.0 / 32.0
+# Events that the log has room for at least, and instants at which the flow is measured.
+ROOM = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the arrays of one run share: the problem, its tolerances and |w_j| at the start (m,)."""
+
+    problem: Problem
+    tolerances: Tolerances
+    norms: Array
+    data: Data
+
+    @classmethod
+    def of(cls, problem: Problem, tolerances: Tolerances, norms: Array) -> Ground:
+        """Work out what does not change."""
+        return cls(problem, tolerances, norms, data_of(problem, tolerances))
+
+
+def data_of(problem: Problem, tolerances: Tolerances) -> Data:
+    """Data of the compiled loop."""
+    surfaces, C = problem.surfaces, problem.span.C
+    gram = surfaces.normals @ surfaces.normals.T
+    gram = 0.5 * (gram + gram.T)
+    np.fill_diagonal(gram, 1.0)
+    order = np.argsort(surfaces.of_sample, kind="stable")
+    first = np.searchsorted(surfaces.of_sample[order], np.arange(surfaces.count + 1))
+    return Data(
+        gram=np.ascontiguousarray(gram),
+        surface=surfaces.of_sample.astype(np.int64),
+        first=first.astype(np.int64),
+        sample=order.astype(np.int64),
+        alpha=np.ascontiguousarray(surfaces.alpha, dtype=float),
+        push=np.ascontiguousarray(problem.y * surfaces.alpha, dtype=float),
+        outer=np.ascontiguousarray(problem.network.outer, dtype=float),
+        slope=float(problem.network.slope),
+        logistic=problem.loss.name == "logistic",
+        kinked=bool(problem.network.kinked),
+        reach=float(np.linalg.norm(C, 2)),
+        longest=float(row_norms(C).max()),
+        loose=ADDED_UP * tolerances.rtol,
+        tolerance=SAFETY,
+        rtol=tolerances.rtol,
+    )
+
+
+def arrays_of(mode: DualMode, slots: int) -> Mode:
+    """The mode of the compiled loop: the same sides, with forces from the pseudo-inverses of this one."""
+    problem, sliding = mode.problem, mode.side == 0
+    arrays = mode_of(mode.side, problem.samples, slots)
+    normals, longest = problem.surfaces.normals, float(row_norms(problem.span.C).max())
+    for j in np.flatnonzero(sliding.any(axis=1)):
+        on = np.flatnonzero(sliding[j])
+        k, force_map = on.size, mode.force_map[j, : on.size]
+        arrays.slots[j, :k], arrays.held[j] = on, k
+        arrays.force[j, :k] = force_map @ normals.T
+        arrays.lever[j, :k] = longest * np.maximum(np.linalg.norm(force_map, axis=1), 1.0)
+    moving = problem.network.outer != 0.0
+    arrays.slopes[:] = mode.slopes
+    arrays.live[:] = (mode.slopes[moving] != 0.0).sum(axis=0) if problem.network.kinked else 1
+    arrays.K[:], arrays.highest[:], arrays.free[:] = mode.K, np.diag(mode.K), mode.free**2
+    return arrays
+
+
+def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> Model:
+    """The arrays of the compiled loop at a state; norms (m,): |w_j| there."""
+    problem = ground.problem
+    slots = max(min(problem.span.rank, 4), int((state.side == 0).sum(axis=1).max(initial=0)))
+    zeta = state.U @ problem.surfaces.normals.T
+    lazy = lazy_of(zeta, norms + ground.norms, problem.samples, slots)
+    room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
+    allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
+    model = assembled(ground.data, arrays_of(mode, slots), lazy, state.p, allowed, room)
+    model.now[TAU], model.now[CLOCK], model.now[SINCE], model.now[LAST] = state.tau, state.v, state.tau, state.tau
+    model.now[SQUARED] = float(norms @ norms)
+    model.now[GAP], model.now[CAP] = 0.1 * state.h, 100.0 * state.h
+    return model
+
+
+class Ahead:
+    """The compiled loop from a state on: goes on until Python is needed, and tells what happened."""
+
+    def __init__(
+        self, ground: Ground, state: FlowState, mode: DualMode, norms: Array, steps: int, stalled: int
+    ) -> None:
+        """mode: that of the state; norms (m,): |w_j| there; steps, stalled: so far in the run."""
+        self._problem, self._U = ground.problem, state.U
+        self.model = model_of(ground, state, mode, norms)
+        self.model.count[STEPS], self.model.count[STALLED] = steps, stalled
+
+    @property
+    def steps(self) -> int:
+        """Accepted so far."""
+        return int(self.model.count[STEPS])
+
+    @property
+    def stalled(self) -> int:
+        """Guards in a row that fired without progress."""
+        return int(self.model.count[STALLED])
+
+    def go(self, v: float, log_loss: float, until: int, stalled: int) -> int:
+        """Why the loop came back, with arrays that are full made larger; arguments as for `advance`."""
+        status = int(advance(self.model, v, log_loss, until, stalled))
+        if status == SLOTS_FULL:
+            self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
+        elif status == GUARDS_FULL:
+            self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
+        return status if status not in (SLOTS_FULL, GUARDS_FULL) else LOG_FULL
+
+    def told(self) -> Iterator[Measure | Event]:
+        """What is in the logs, in the order of time; they are empty afterwards."""
+        log, count, at = self.model.log, self.model.count, 0
+        instants, events = int(count[INSTANTS]), int(count[EVENTS])
+        count[INSTANTS] = count[EVENTS] = 0
+        log_n = float(np.log(self._problem.samples))
+        for k in range(instants + 1):
+            while at < events and log.what[at, 3] <= k:
+                j, h, kind, _ = map(int, log.what[at])
+                yield Event(float(log.when[at]), j, h, EventKind(kind))
+                at += 1
+            if k < instants:
+                p = log.margins[k].copy()
+                v, log_total, squared, speed = map(float, log.measured[k])
+                log_loss, rates = log_mean(self._problem.loss.log_value(p)), log.rates[k].copy()
+                norm, rate = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(speed, 0.0)))
+                yield Measure(v, p, log_loss, norm, rate, rates, log_total - log_n)
+
+    def at_clock(self, v: float) -> float:
+        """The u of the step that waits at which log(1 + t) = v."""
+        model, step = self.model, self.model.step
+        return when_clock(
+            float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), float(step[END]), v
+        )
+
+    def clock_at(self, u: float) -> float:
+        """log(1 + t) at u of the step that waits."""
+        model, step = self.model, self.model.step
+        return clock_after(float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), u)
+
+    def margins_at(self, u: float) -> Array:
+        """p (n,) at u of the step that waits."""
+        return self._series(self.model.terms.p, u)
+
+    def measure(self, u: float, v: float) -> Measure:
+        """The flow at u of the step that waits, where log(1 + t) = v."""
+        model, p = self.model, self.margins_at(u)
+        live = model.mode.live > 0
+        q, log_total = dual_variables(self._problem.loss, p, live)
+        q = live * q
+        squared = float(model.now[SQUARED] + (model.p + p) @ self._series(model.terms.c, u))
+        rates, log_loss = model.mode.K @ q, log_mean(self._problem.loss.log_value(p))
+        norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(q @ rates, 0.0)))
+        return Measure(v, p, log_loss, norm, speed, rates, float(log_total) - float(np.log(p.size)))
+
+    def _series(self, rows: Array, u: float) -> Array:
+        N = int(self.model.tried[DEGREE])
+        return np.asarray(u ** np.arange(N + 1.0) @ rows[: N + 1])
+
+    def state(self, u: float = 0.0, v: float | None = None) -> FlowState:
+        """The state now or, with u > 0, at u of the step that waits, where log(1 + t) = v."""
+        model, mode, lazy, data = self.model, self.model.mode, self.model.lazy, self.model.data
+        c = model.c + self._series(model.terms.c, u) if u > 0.0 else model.c
+        pushed = data.outer[:, None] * data.push * mode.slopes * (c - lazy.base)
+        on = np.zeros((data.surface.size, data.gram.shape[0]))
+        on[np.arange(data.surface.size), data.surface] = 1.0
+        moved = pushed @ on
+        rho = lazy.rho + moved
+        for j in np.flatnonzero(mode.held):
+            k = int(mode.held[j])
+            rho[j, mode.slots[j, :k]] -= mode.force[j, :k] @ moved[j]
+        U = self._U + rho @ self._problem.surfaces.normals
+        tau = float(model.now[TAU] + u * model.step[SIZE])
+        clock = float(model.now[CLOCK]) if v is None else v
+        parameters = Parameters(U, self._problem.network.outer)
+        return FlowState.of(self._problem, tau, clock, parameters, mode.side.copy(), 10.0 * float(model.now[GAP]))
+
+
+def with_slots(model: Model, slots: int) -> Model:
+    """The same with room for so many sliding surfaces a neuron."""
+    grow = slots - model.mode.slots.shape[1]
+
+    def grown(array: Array, fill: float = 0.0) -> Array:
+        wide = [(0, 0)] * array.ndim
+        wide[1] = (0, grow)
+        return np.ascontiguousarray(np.pad(array, wide, constant_values=fill))
+
+    mode = model.mode._replace(
+        slots=grown(model.mode.slots, -1),
+        force=grown(model.mode.force),
+        lever=grown(model.mode.lever, 1.0),
+        turned=grown(model.mode.turned, 1.0),
+    )
+    return model._replace(mode=mode, lazy=model.lazy._replace(share_lift=grown(model.lazy.share_lift)))

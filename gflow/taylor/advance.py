@@ -1,0 +1,335 @@
+"""The compiled loop: a step of the series, up to the first guard that fires; decide it; go on, until Python is needed.
+
+A step is tried (`attempt`), then taken (`take_step`).  In between it can wait for Python to read rows off it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gflow.arrays import EPS, Array
+from gflow.compiled import entry, kernel, referred
+from gflow.field.clarke import ROUNDING
+from gflow.field.mode import FALLEN
+from gflow.field.mode import THIN as THIN_PART
+from gflow.taylor.firing import DECIDED, NO_SLOT, fire_neuron, fires, guard_at, level_of, margin_rates, rates_of_duals
+from gflow.taylor.guards import bound_path, dual_at, dual_of, look
+from gflow.taylor.model import (
+    CAP,
+    CLOCK,
+    DEGREE,
+    END,
+    EVENTS,
+    FOUND,
+    GAP,
+    HELD_BACK,
+    INSTANTS,
+    LAST,
+    LOG_TOTAL,
+    MOVES,
+    MOVES_RELATIVE,
+    PATH,
+    REACH,
+    RELATIVE,
+    SIZE,
+    SQUARED,
+    STALLED,
+    STEPS,
+    STIFFNESS,
+    TAU,
+    TERMS,
+    UNIT,
+    WAITS,
+    WINNER,
+    Model,
+    example,
+)
+from gflow.taylor.polynomial import MOST
+from gflow.taylor.series import clock_after, evaluate, expand, fastest, grows_unseen
+
+# Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
+# for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
+# on kinks that Python decides; the margins move no more, to rounding; masses, or the kernel of the mode, have lost too
+# many digits, or no sample moves anything; steps are held back by stability; guards fire without progress.
+CLOCK_PASSED, LOSS_PASSED, STEPS_DONE, LOG_FULL, GUARDS_FULL, SLOTS_FULL = range(6)
+KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS = range(6, 12)
+GOES_ON = -1
+
+# What the loop is made of.
+FILES = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "compiled.py"]
+# Errors of a step count as a part of what a doubling of tau may make, so that those of many short steps do not add up.
+SAFETY = 1.0 / 32.0
+# Part of rtol that q may be off.
+SHARE = 1e-2
+# Part of the spacing of events so far that a step looks ahead.
+AHEAD = 3.0
+# A guard that fires no further in tau (relative) behind the one before made no progress.
+SAME = 1e-13
+# h |lambda| beyond which the series, a polynomial in it, makes e^(-h |lambda|) worse than a step may be off.
+LONGEST = 6.0
+# Steps in a row held back by stability, after which an implicit method pays.
+PATIENCE = 12
+
+
+@kernel
+def allow(model: Model, h: float) -> float:
+    """terms.allowed for a step h; what the clock may be off.
+
+    An error e of the masses moves w_j by at most |a_j| sum_i |c_i| e_i and margin k by (K e)_k.
+    """
+    data, K, n = model.data, model.mode.K, model.p.size
+    part = data.tolerance * min(1.0, h / (model.now[TAU] + h))
+    for i in range(n):
+        coupling = 0.0
+        for k in range(n):
+            coupling += abs(K[i, k])
+        room = model.weight_error[0] / abs(data.alpha[i])
+        if coupling > 0.0:
+            room = min(room, data.rtol / coupling)
+        model.terms.allowed[i] = max(min(part * room, h * SHARE * data.rtol), EPS * h)
+    return float(max(part * data.rtol, EPS))
+
+
+@kernel
+def reach(model: Model, h: float, ratio: float) -> float:
+    """How far the series holds, in u: by its last terms, by what they cannot see, and by the stability of a step."""
+    terms, scratch, N = model.terms, model.scratch, model.tried[DEGREE]
+    u = 1.0 if ratio <= 1.0 else 0.9 * ratio ** (-1.0 / (N - 1))
+    while grows_unseen(terms, N, u, SHARE * model.data.rtol):
+        u *= 0.8
+    enough = 0.5 * LONGEST / (u * h)
+    model.step[STIFFNESS] = fastest(model.mode.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
+    if model.step[STIFFNESS] * u * h > LONGEST:
+        u = LONGEST / (model.step[STIFFNESS] * h)
+    return u
+
+
+@kernel
+def attempt(model: Model) -> bool:
+    """Try a step: its series, how far it holds, and the first guard in it; False where there is no room for guards."""
+    now, step, tried, terms = model.now, model.step, model.tried, model.terms
+    h = min(now[CAP], AHEAD * max(now[GAP], now[TAU] - now[LAST], 1e-12 * now[CAP]))
+    clock = allow(model, h)
+    N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
+    tried[DEGREE] = N
+    u = reach(model, h, ratio)
+    step[SIZE], step[REACH], step[END] = h, u, u
+    step[UNIT] = np.log(model.p.size * h) - top
+    step[MOVES], step[MOVES_RELATIVE] = bound_path(model, N, u)
+    model.count[TERMS] += N
+    if not look(model, u * h):
+        return False
+    if tried[WINNER] >= 0:
+        share = step[END] / u  # the bounds are sums of powers of u
+        step[MOVES] *= share
+        step[MOVES_RELATIVE] = step[MOVES_RELATIVE] * share if step[MOVES_RELATIVE] < np.inf else np.inf
+    tried[WAITS] = 1
+    return True
+
+
+@kernel
+def pace(model: Model) -> None:
+    """The longest step that the series allows next, and the spacing of events."""
+    now, step = model.now, model.step
+    if step[REACH] < 1.0:
+        now[CAP] = step[SIZE] * step[REACH]
+    elif step[SIZE] >= now[CAP]:
+        now[CAP] *= 2.0
+    if model.tried[WINNER] >= 0:
+        gap = now[TAU] - now[LAST]
+        now[GAP] = 0.8 * now[GAP] + 0.2 * gap
+        now[LAST] = now[TAU]
+        model.count[HELD_BACK] = 0
+    else:
+        held = step[STIFFNESS] * step[END] * step[SIZE] > 0.5 * LONGEST
+        model.count[HELD_BACK] = model.count[HELD_BACK] + 1 if held else 0
+
+
+@kernel
+def take_step(model: Model) -> None:
+    """The state at the end of the step that was tried."""
+    now, step, terms, N = model.now, model.step, model.terms, model.tried[DEGREE]
+    u, passed = step[END], model.scratch.row
+    evaluate(terms.c, N, u, passed)
+    now[LOG_TOTAL] = dual_at(model, u)
+    for i in range(passed.size):
+        now[SQUARED] += (model.p[i] + model.scratch.p[i]) * passed[i]
+        model.c[i] += passed[i]
+        model.p[i] = model.scratch.p[i]
+    now[CLOCK] = clock_after(now[CLOCK], step[UNIT], terms, N, u)
+    now[TAU] += u * step[SIZE]
+    now[PATH] += step[MOVES]
+    if step[MOVES_RELATIVE] < np.inf:
+        now[RELATIVE] += step[MOVES_RELATIVE]
+    else:
+        for j in range(model.lazy.due_share.size):
+            model.lazy.due_share[j] = -np.inf
+    model.count[STEPS] += 1
+    model.tried[WAITS] = 0
+    pace(model)
+
+
+@kernel
+def measure(model: Model) -> None:
+    """Log the instant reached, on the mode as it is: clock, log of the sum of g, squares, margins and their rates."""
+    log, scratch, x = model.log, model.scratch, model.count[INSTANTS]
+    speed = 0.0
+    for i in range(model.p.size):
+        log.margins[x, i], log.rates[x, i] = model.p[i], scratch.rates[i]
+        if model.mode.live[i] > 0:
+            speed += scratch.q[i] * scratch.rates[i]
+    log.measured[x, 0], log.measured[x, 1] = model.now[CLOCK], model.now[LOG_TOTAL]
+    log.measured[x, 2], log.measured[x, 3] = model.now[SQUARED], speed
+    model.count[INSTANTS] = x + 1
+
+
+@kernel
+def renew(model: Model) -> None:
+    """Where another sample is live q is another, and every neuron due."""
+    model.now[LOG_TOTAL] = dual_of(model)
+    for j in range(model.lazy.due.size):
+        model.lazy.due[j] = -np.inf
+        model.lazy.due_share[j] = -np.inf
+
+
+@kernel
+def live_samples(model: Model) -> int:
+    """How many samples some neuron moves on."""
+    count = 0
+    for each in model.mode.live:
+        count += 1 if each > 0 else 0
+    return count
+
+
+@kernel
+def fire(model: Model) -> int:
+    """Decide all neurons with a guard at zero, in their order, all at the q that was reached."""
+    tried, found = model.tried, model.found.which
+    events, live, tau = model.count[EVENTS], live_samples(model), model.now[TAU]
+    values = np.zeros(tried[FOUND])
+    for at_ in range(tried[FOUND]):
+        values[at_] = guard_at(model, at_, model.step[END])
+    level = level_of(values)
+    order = np.argsort(found[: tried[FOUND], 0], kind="mergesort")
+    start, result = 0, DECIDED
+    while start < order.size:
+        j, stop = found[order[start], 0], start
+        while stop < order.size and found[order[stop], 0] == j:
+            stop += 1
+        fired, slop = fires(model, order, start, stop, values, level)
+        if fired:
+            outcome = fire_neuron(model, j, slop)
+            result = outcome if result == DECIDED else result
+        start = stop
+    if live_samples(model) != live:
+        renew(model)
+    idle = model.count[EVENTS] == events or model.step[END] * model.step[SIZE] <= SAME * tau
+    model.count[STALLED] = model.count[STALLED] + 1 if idle else 0
+    return result
+
+
+@kernel
+def thin(model: Model) -> bool:
+    """Has a diagonal entry of K lost too many digits to differences (`field.mode.DualMode`)?"""
+    mode, any_ = model.mode, False
+    for i in range(mode.highest.size):
+        own = mode.K[i, i]
+        mode.highest[i] = max(mode.highest[i], own)
+        any_ = any_ or own < FALLEN * mode.highest[i] or own < THIN_PART * mode.free[i]
+    return any_
+
+
+@kernel
+def lost(model: Model) -> int:
+    """A status where numbers have lost too many digits, or nothing moves; `GOES_ON` where all is well."""
+    K, n = model.mode.K, model.p.size
+    largest, masses, margin, moved = 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        largest = max(largest, K[i, i])
+        masses += model.c[i]
+        margin = max(margin, abs(model.p[i]))
+        moved = max(moved, abs(model.scratch.rates[i]))
+    if not largest > 0.0:
+        return THIN
+    if 2.0 * EPS * largest * masses > max(model.data.rtol, 1e3 * EPS * margin):
+        return CANCELLED
+    return REST if moved <= ROUNDING * largest else GOES_ON
+
+
+@kernel
+def log_mean_loss(p: Array, logistic: bool) -> float:
+    """log of the mean loss at margins p (n,)."""
+    low = p.min()
+    total = 0.0
+    for each in p:
+        x = np.exp(low - each)
+        if logistic:
+            small = np.exp(-abs(each))
+            loss = np.log1p(small) + max(-each, 0.0)
+            x = loss * np.exp(low) if abs(low) < 300.0 else x
+        total += x
+    return float(np.log(total / p.size) - low)
+
+
+@kernel
+def waits_for(model: Model, clock: float, log_loss: float) -> int:
+    """Does the step that was tried pass the clock or the loss?"""
+    step, N = model.step, model.tried[DEGREE]
+    if clock_after(model.now[CLOCK], step[UNIT], model.terms, N, step[END]) >= clock:
+        return CLOCK_PASSED
+    if log_loss > -np.inf:
+        evaluate(model.terms.p, N, step[END], model.scratch.p)
+        if log_mean_loss(model.scratch.p, model.data.logistic) <= log_loss:
+            return LOSS_PASSED
+    return GOES_ON
+
+
+@kernel
+def go(model: Model, stalled: int) -> int:
+    """Take the step that was tried, and decide the neurons at its end."""
+    take_step(model)
+    margin_rates(model)
+    measure(model)
+    if model.tried[WINNER] < 0:
+        model.count[STALLED] = 0
+        return STIFF if model.count[HELD_BACK] > PATIENCE else lost(model)
+    rates_of_duals(model)
+    result = fire(model)
+    if result != DECIDED:
+        return SLOTS_FULL if result == NO_SLOT else KINKS
+    margin_rates(model)
+    measure(model)
+    if thin(model):
+        return THIN
+    return NO_PROGRESS if model.count[STALLED] > stalled else lost(model)
+
+
+@kernel
+def has_room(model: Model) -> bool:
+    """Do the logs have room for what one step may bring?"""
+    log, count = model.log, model.count
+    return log.when.size - count[EVENTS] >= model.mode.side.size and log.measured.shape[0] >= count[INSTANTS] + 2
+
+
+@entry(example=lambda: (example(), 1.0, 1.0, 1, 1), files=FILES)
+def advance(arrays: Model, clock: float, log_loss: float, until: int, stalled: int) -> int:
+    """Go on until log(1 + t) or the log of the loss would pass these, or Python is needed otherwise: why.
+
+    until: number of the step behind which to come back; stalled: how many guards in a row may fire without progress.
+    """
+    model = referred(arrays)
+    while True:
+        if model.tried[WAITS] == 0:
+            if model.count[STEPS] >= until:
+                return STEPS_DONE
+            if not has_room(model):
+                return LOG_FULL
+            if not attempt(model):
+                return GUARDS_FULL
+        said = waits_for(model, clock, log_loss)
+        if said == GOES_ON:
+            said = go(model, stalled)
+        if said != GOES_ON:
+            return said
