@@ -38,12 +38,13 @@ def moving(run: Run, at: Checkpoint) -> Iterator[Item]:
     other = replace(run, choice=Choice("auto"))
     ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
     standing: Standing | None = (at, at)
+    undecided = False
     while standing is not None:
         here, mark = standing
-        if here.stiff or not suits(run.engine, here.state):
-            standing = yield from stretch(other, here, mark)
+        if undecided or here.stiff or not suits(run.engine, here.state):
+            standing, undecided = (yield from stretch(other, here, mark)), False
         else:
-            standing = yield from _compiled(run, ground, here)
+            standing, undecided = yield from _compiled(run, ground, here)
 
 
 def suits(engine: Engine, state: FlowState) -> bool:
@@ -56,8 +57,8 @@ def suits(engine: Engine, state: FlowState) -> bool:
     return not isinstance(branch, FeatureBranch) and not branch.at_rest(branch.y0)
 
 
-def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None, Standing | None]:
-    """The flow by the compiled loop from a checkpoint on, until another loop, or a new one, goes on."""
+def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None, tuple[Standing | None, bool]]:
+    """The flow by the compiled loop from a checkpoint on; and is the next stretch one that it cannot decide?"""
     engine, until, due = run.engine, run.until, run.due
     mark = replace(at, inexact=engine.inexact)
     mode, norms = engine.mode, engine.weight_norms(at.state.U)
@@ -77,15 +78,16 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
             yield from _row(run, ahead, mark, goal)
         elif status in (CLOCK_PASSED, LOSS_PASSED):
             yield from _end(run, ahead, mark, goal if status == CLOCK_PASSED else None)
-            return None
+            return None, False
         elif status not in (LOG_FULL, STEPS_DONE) or ahead.steps >= mark.steps + MARKED:
-            return _handed_over(engine, ahead, at, stiff=status == STIFF)
+            undecided = status not in (LOG_FULL, STEPS_DONE)
+            return _handed_over(engine, ahead, at, stiff=status == STIFF), undecided
         elif status == STEPS_DONE:
             state = ahead.state()
             yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
             if spent := run.account.spent(ahead.steps):
                 yield from _spent(run, ahead, mark, spent)
-                return None
+                return None, False
 
 
 def _told(ahead: Ahead) -> Generator[Item, None, list[Event]]:

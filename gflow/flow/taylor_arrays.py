@@ -18,7 +18,7 @@ from gflow.flow.state import Event, FlowState, Parameters
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.taylor.advance import GUARDS_FULL, LOG_FULL, SLOTS_FULL, advance
+from gflow.taylor.advance import GUARDS_FULL, LOG_FULL, SLOTS_FULL, STIFF, advance
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -44,6 +44,7 @@ from gflow.taylor.model import (
     mode_of,
 )
 from gflow.taylor.series import clock_after, when_clock
+from gflow.taylor.stride import NEAR, stride
 
 # Part of the error allowed to a step that counts at most: a doubling of tau may use up so much of rtol.
 SAFETY = 1.0 / 32.0
@@ -133,7 +134,7 @@ class Ahead:
         self, ground: Ground, state: FlowState, mode: DualMode, norms: Array, steps: int, stalled: int
     ) -> None:
         """mode: that of the state; norms (m,): |w_j| there; steps, stalled: so far in the run."""
-        self._problem, self._U = ground.problem, state.U
+        self._problem, self._U, self._strides = ground.problem, state.U, False
         self.model = model_of(ground, state, mode, norms)
         self.model.count[STEPS], self.model.count[STALLED] = steps, stalled
 
@@ -149,12 +150,17 @@ class Ahead:
 
     def go(self, v: float, log_loss: float, until: int, stalled: int) -> int:
         """Why the loop came back, with arrays that are full made larger; arguments as for `advance`."""
-        status = int(advance(self.model, v, log_loss, until, stalled))
+        if self._strides:
+            status = int(stride(self.model, v, log_loss, until))
+            self._strides = status != NEAR
+        else:
+            status = int(advance(self.model, v, log_loss, until, stalled))
+            self._strides = status == STIFF
         if status == SLOTS_FULL:
             self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
         elif status == GUARDS_FULL:
             self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        return status if status not in (SLOTS_FULL, GUARDS_FULL) else LOG_FULL
+        return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) else status
 
     def told(self) -> Iterator[Measure | Event]:
         """What is in the logs, in the order of time; they are empty afterwards."""

@@ -69,8 +69,9 @@ AHEAD = 3.0
 SAME = 1e-13
 # h |lambda| beyond which the series, a polynomial in it, makes e^(-h |lambda|) worse than a step may be off.
 LONGEST = 6.0
-# Steps in a row held back by stability, after which an implicit method pays.
-PATIENCE = 12
+# What moves by e^(-h |lambda|) in each of so many steps in a row, and meets no event, is at rest to the flow: it only
+# holds the steps back, and an implicit method pays.
+HELD, PATIENCE = 1.0, 12
 
 
 @kernel
@@ -99,7 +100,7 @@ def reach(model: Model, h: float, ratio: float) -> float:
     u = 1.0 if ratio <= 1.0 else 0.9 * ratio ** (-1.0 / (N - 1))
     while grows_unseen(terms, N, u, SHARE * model.data.rtol):
         u *= 0.8
-    enough = 0.5 * LONGEST / (u * h)
+    enough = HELD / (u * h)
     model.step[STIFFNESS] = fastest(model.mode.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
     if model.step[STIFFNESS] * u * h > LONGEST:
         u = LONGEST / (model.step[STIFFNESS] * h)
@@ -143,7 +144,7 @@ def pace(model: Model) -> None:
         now[LAST] = now[TAU]
         model.count[HELD_BACK] = 0
     else:
-        held = step[STIFFNESS] * step[END] * step[SIZE] > 0.5 * LONGEST
+        held = step[STIFFNESS] * step[END] * step[SIZE] > HELD
         model.count[HELD_BACK] = model.count[HELD_BACK] + 1 if held else 0
 
 

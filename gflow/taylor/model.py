@@ -20,8 +20,8 @@ Sides = NDArray[np.int8]
 
 # Numbers that change, `Model.now`: tau and v = log(1 + t); the 2-norm path of q, and its relative one, which due times
 # count; the spacing of events in tau, the last event, and the longest step that the series allows; the tau of the
-# start; |W|^2; log of the sum of g.
-TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SINCE, SQUARED, LOG_TOTAL = range(10)
+# start; |W|^2; log of the sum of g; the next implicit step.
+TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SINCE, SQUARED, LOG_TOTAL, STRIDE = range(11)
 # Counts that change, `Model.count`: events and instants in their logs; accepted steps; guards in a row without progress
 # of time; neurons looked at, for pairs and for shares; guards made polynomials; terms; steps in a row held back by
 # stability.
@@ -170,10 +170,10 @@ def scratch_of(surfaces: int, samples: int) -> Scratch:
 
 
 def mode_of(side: Sides, samples: int, slots: int) -> Mode:
-    """Arrays for a mode, of which only the sides are filled in."""
+    """Arrays for a mode, of which only the sides are filled in, as a copy."""
     m, H = side.shape
     return Mode(
-        np.ascontiguousarray(side, dtype=np.int8),
+        np.array(side, dtype=np.int8, order="C"),
         np.zeros((m, samples)),
         np.full((m, slots), -1, dtype=np.int64),
         np.zeros(m, dtype=np.int64),
@@ -191,7 +191,7 @@ def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
     """Neurons at zeta (m, H), all of them due."""
     m, H = zeta.shape
     return Lazy(
-        np.ascontiguousarray(zeta),
+        np.array(zeta, order="C"),
         np.zeros((m, H)),
         np.zeros((m, samples)),
         np.full(m, -np.inf),
@@ -200,7 +200,7 @@ def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
         np.zeros((m, H)),
         np.zeros((m, slots, 2)),
         np.ones((m, 2), dtype=np.int64),
-        np.ascontiguousarray(scale),
+        np.array(scale),
     )
 
 
@@ -217,8 +217,8 @@ def assembled(data: Data, mode: Mode, lazy: Lazy, p: Array, weight_error: float,
         series(n),
         roots(),
         np.zeros(n),
-        np.ascontiguousarray(p),
-        np.zeros(10),
+        np.array(p),
+        np.zeros(11),
         np.zeros(9, dtype=np.int64),
         np.zeros(7),
         np.array([0, 0, -1, 0], dtype=np.int64),
