@@ -1,14 +1,15 @@
 """The door of numba: plain loops that Python can run as they are, and that an `Entry` compiles.
 
 A `kernel` is and stays a Python function, the reference of what it computes.  An `Entry` is a function whose kernels,
-and theirs, are compiled with it.  It has one signature, so that an int in place of a float is an error and no second
-compilation, and it is kept on disk, so that a machine compiles it once.  numba itself asks only whether the file of the
-entry has changed; here the stamp is that of all files that it is made of.
+and theirs, are compiled with it.  It has one signature, so that an int in place of a float becomes one and is no cause
+of a second compilation, and it is kept on disk, so that a machine compiles it once.  numba itself asks only whether the
+file of the entry has changed; here the stamp is that of all files that it is made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dis import get_instructions
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -44,11 +45,11 @@ class Entry:
     def __init__(
         self, function: Callable[..., Any], example: Callable[[], Sequence[Any]], files: Sequence[Path]
     ) -> None:
-        """files: of the function and of all kernels that it calls."""
+        """files: those with constants and types that it uses, beside the files of its kernels."""
         self.function, self._example, self._files = function, example, files
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function returns.  Raises TypeError for arguments of other types than the example's."""
+        """What the function returns.  Raises TypeError for arguments that do not fit the example's types."""
         return self.compiled(*arguments)
 
     @cached_property
@@ -57,24 +58,45 @@ class Entry:
         if numba.config.DISABLE_JIT:
             return self.function
         dispatcher = numba.njit(_with_kernels(self.function), cache=True, **OPTIONS)
-        dispatcher._cache._cache_file._source_stamp = stamp(self._files)
+        dispatcher._cache._cache_file._source_stamp = stamp(self.files)
         dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
         dispatcher.disable_compile()
         return cast(Callable[..., Any], dispatcher)
 
+    @property
+    def files(self) -> set[Path]:
+        """All that it is made of."""
+        kernels = _reached(self.function, set())
+        return {Path(__file__), *self._files, *(Path(each.__code__.co_filename) for each in kernels)}
 
-def entry(example: Callable[[], Sequence[Any]], files: Sequence[Path]) -> Callable[[Callable[..., Any]], Entry]:
+
+def entry(example: Callable[[], Sequence[Any]], files: Sequence[Path] = ()) -> Callable[[Callable[..., Any]], Entry]:
     """Make an entry of a function."""
     return lambda function: Entry(function, example, files)
+
+
+def _named(function: Callable[..., Any]) -> dict[str, FunctionType]:
+    """The kernels that a function names."""
+    assert isinstance(function, FunctionType)
+    names = {each.argval for each in get_instructions(function) if each.opname == "LOAD_GLOBAL"}
+    found = {name: function.__globals__.get(name) for name in names}
+    return {name: each for name, each in found.items() if isinstance(each, FunctionType) and each in _kernels}
+
+
+def _reached(function: Callable[..., Any], known: set[FunctionType]) -> set[FunctionType]:
+    """The function and all kernels that are called on its behalf."""
+    assert isinstance(function, FunctionType)
+    known.add(function)
+    for named in _named(function).values():
+        if named not in known:
+            _reached(named, known)
+    return known
 
 
 def _with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function with the compiled form of each kernel that it names."""
     assert isinstance(function, FunctionType)
-    scope = dict(function.__globals__)
-    for name in function.__code__.co_names:
-        if isinstance(named := scope.get(name), FunctionType) and named in _kernels:
-            scope[name] = _dispatcher(named)
+    scope = function.__globals__ | {name: _dispatcher(named) for name, named in _named(function).items()}
     return FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
 
 
@@ -84,7 +106,7 @@ def _dispatcher(function: Callable[..., Any]) -> Any:
     return _compiled[function]
 
 
-def stamp(files: Sequence[Path]) -> str:
+def stamp(files: Iterable[Path]) -> str:
     """What changes with any of the files."""
     return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
 

@@ -57,8 +57,11 @@ CLOCK_PASSED, LOSS_PASSED, STEPS_DONE, LOG_FULL, GUARDS_FULL, SLOTS_FULL = range
 KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS = range(6, 12)
 GOES_ON = -1
 
-# What the loop is made of.
-FILES = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "compiled.py"]
+# Whence the loop has types and constants.
+FILES = [
+    Path(__file__).with_name("model.py"),
+    *(Path(__file__).parents[1] / f"field/{name}.py" for name in ("clarke", "mode")),
+]
 # Errors of a step count as a part of what a doubling of tau may make, so that those of many short steps do not add up.
 SAFETY = 1.0 / 32.0
 # Part of rtol that q may be off.

@@ -114,7 +114,7 @@ def sampled(model: Model, work: Implicit) -> None:
 
 
 @kernel
-def scale(model: Model, work: Implicit, h: float) -> None:
+def set_scale(model: Model, work: Implicit, h: float) -> None:
     """What y may be off in a step h by an estimate that is far larger than the error: as for a step of the series
     without its safety, and nothing below the rounding of the masses."""
     clock = allow(model, h) / model.data.tolerance
@@ -130,7 +130,7 @@ def trial(model: Model, work: Implicit) -> float:
     data, now, shorter = model.data, model.now, False
     h = now[STRIDE]
     while h > 1e-14 * now[TAU]:
-        scale(model, work, h)
+        set_scale(model, work, h)
         error, iterations = implicit_step(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], h, work)
         if error <= 1.0:
             factor = 0.9 * 17.0 / (16.0 + iterations) * max(error, 1e-8) ** -0.25

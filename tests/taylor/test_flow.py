@@ -31,11 +31,14 @@ def test_random_problems_of_every_kind(seed: int, tied: bool) -> None:
     recipe = replace(recipe, shape=TIED[seed % len(TIED)]) if tied else recipe
     problem, W = built(recipe)
     until = until_log_time(recipe.log_time)
-    ours, theirs = (flow(problem, W, until, method=method, rows=4) for method in ("taylor", "auto"))
-    assert happened(ours) == happened(theirs)
-    assert gap(ours, theirs) < 1e-7
-    assert ours.finish.outcome == theirs.finish.outcome
-    assert [row.state.v for row in ours.rows] == [row.state.v for row in theirs.rows]
+    theirs, tight = (flow(problem, W, until, rtol=rtol, rows=4) for rtol in (1e-8, 1e-11))
+    if happened(theirs) != happened(tight):
+        pytest.skip("the events hang on more digits than the tolerance: the other loop finds others at rtol 1e-11")
+    ours = flow(problem, W, until, method="taylor", rows=4)
+    assert happened(ours) == happened(tight)
+    assert float(np.abs(ours.state.U - tight.state.U).max()) < 1e-8 * float(np.abs(tight.rows[0].state.U).max())
+    assert ours.finish.outcome == tight.finish.outcome
+    assert [row.state.v for row in ours.rows] == [row.state.v for row in tight.rows]
 
 
 def test_the_loss_ends_a_run_where_it_says() -> None:
