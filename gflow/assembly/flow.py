@@ -12,7 +12,7 @@ from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import Choice
+from gflow.flow.choice import TAYLOR, Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.state import Outcome
@@ -28,6 +28,11 @@ def build_engine(scenario: Scenario, setup: Setup, device: str) -> Engine:
         if device != "cpu":
             raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
         return dual_engine(setup.problem, setup.inner, tolerances)
+    if scenario.flow.method == TAYLOR:
+        raise ScenarioError(
+            f"flow.method: {TAYLOR!r} follows fixed outer layers in dual coordinates, and this flow is primal; "
+            "use flow.method: auto"
+        )
     from gflow.flow.primal import has_device, primal_engine, use_one_thread  # loads torch
 
     if not has_device(device):

@@ -68,6 +68,12 @@ class Account:
                 return f"flow.budget.{name} = {limit:g} is spent ({taken}; {self._where()}); {remedy}"
         return ""
 
+    @property
+    def last_step(self) -> float:
+        """The number of the step behind which the budget of steps is spent; infinite where there is none."""
+        limit = self._budget.steps
+        return float("inf") if limit is None or not self.is_open else self._first_step + limit
+
     def _gauged(self, name: str, limit: float | None) -> float:
         return 0.0 if limit is None else self._gauges[name]()
 

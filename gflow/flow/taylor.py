@@ -27,8 +27,9 @@ from gflow.problem.loss import log_mean
 from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE, STIFF
 from gflow.taylor.model import END
 
-# Steps from checkpoint to checkpoint, and of one call of the compiled loop, after which budgets are looked at.
-MARKED, BATCH = 8192, 256
+# Steps from checkpoint to checkpoint; of one call of the compiled loop, after which budgets are looked at; and of one
+# where a proof is asked for.
+MARKED, BATCH, WATCHED = 8192, 256, 16
 # As `flow.ending.MOST_STALLED`, less what the other loop needs to say so.
 MOST_STALLED = 1000
 
@@ -70,7 +71,8 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
     v_end, log_loss = (np.inf if until.v_end is None else until.v_end), until.log_loss
     while True:
         goal = min(due.v, v_end)
-        stop = min(mark.steps + MARKED, ahead.steps + BATCH)
+        batch, tau = (BATCH if run.watch is None else WATCHED), ahead.tau
+        stop = int(min(mark.steps + MARKED, ahead.steps + batch, max(run.account.last_step, ahead.steps + 1)))
         status = ahead.go(goal, -np.inf if log_loss is None else log_loss, stop, MOST_STALLED)
         events = yield from _told(ahead)
         run.account.enter(events)
@@ -85,8 +87,11 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
         elif status == STEPS_DONE:
             state = ahead.state()
             yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
-            if spent := run.account.spent(ahead.steps):
-                yield from _spent(run, ahead, mark, spent)
+            spent, proved = run.account.spent(ahead.steps), _proved(run, state, tau)
+            if spent or proved:
+                cut = Cut(0.0, np.empty(0), 0.0, ahead.steps, spent=spent, certified=proved)
+                outcome = Outcome.CERTIFIED if proved else Outcome.BUDGET
+                yield from _last(run, state, mark, ahead.steps, outcome, cut)
                 return None, False
 
 
@@ -125,10 +130,12 @@ def _end(run: Run, ahead: Ahead, mark: Checkpoint, v: float | None) -> Iterator[
     yield from _last(run, state, mark, ahead.steps + 1, outcome, Cut(0.0, np.empty(0), 0.0, ahead.steps))
 
 
-def _spent(run: Run, ahead: Ahead, mark: Checkpoint, spent: str) -> Iterator[Item]:
-    """The end of a run whose budget is spent."""
-    cut = Cut(0.0, np.empty(0), 0.0, ahead.steps, spent=spent)
-    yield from _last(run, ahead.state(), mark, ahead.steps, Outcome.BUDGET, cut)
+def _proved(run: Run, state: FlowState, since: float) -> bool:
+    """Is the mode proved to stay, where a proof is asked for?  since: tau at the last look."""
+    if run.watch is None or not run.account.is_open:
+        return False
+    segment = run.engine.segment(run.engine.resume(state))
+    return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
 
 
 def _last(run: Run, state: FlowState, mark: Checkpoint, steps: int, outcome: Outcome, cut: Cut) -> Iterator[Item]:

@@ -144,6 +144,11 @@ class Ahead:
         return int(self.model.count[STEPS])
 
     @property
+    def tau(self) -> float:
+        """Reached so far."""
+        return float(self.model.now[TAU])
+
+    @property
     def stalled(self) -> int:
         """Guards in a row that fired without progress."""
         return int(self.model.count[STALLED])
