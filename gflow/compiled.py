@@ -132,7 +132,7 @@ def _type_of(record: Any) -> Any:
     return Referred([(name, _type_of(each)) for name, each in zip(record.fields, record.types, strict=True)])
 
 
-@overload(referred)  # type: ignore[misc]
+@overload(referred)  # type: ignore[untyped-decorator]
 def _referred(record: Any) -> Any:
     scope = {"new": structref.new, "referred": referred, "kind": _type_of(record)}
     lines = ["    out = record"]

@@ -136,12 +136,12 @@ class Ahead:
         """mode: that of the state; norms (m,): |w_j| there; steps, stalled: so far in the run."""
         self._problem, self._U, self._strides = ground.problem, state.U, False
         self.model = model_of(ground, state, mode, norms)
-        self.model.count[STEPS], self.model.count[STALLED] = steps, stalled
+        self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
 
     @property
     def steps(self) -> int:
         """Accepted so far."""
-        return int(self.model.count[STEPS])
+        return int(self.model.counts[STEPS])
 
     @property
     def tau(self) -> float:
@@ -151,7 +151,7 @@ class Ahead:
     @property
     def stalled(self) -> int:
         """Guards in a row that fired without progress."""
-        return int(self.model.count[STALLED])
+        return int(self.model.counts[STALLED])
 
     def go(self, v: float, log_loss: float, until: int, stalled: int) -> int:
         """Why the loop came back, with arrays that are full made larger; arguments as for `advance`."""
@@ -169,7 +169,7 @@ class Ahead:
 
     def told(self) -> Iterator[Measure | Event]:
         """What is in the logs, in the order of time; they are empty afterwards."""
-        log, count, at = self.model.log, self.model.count, 0
+        log, count, at = self.model.log, self.model.counts, 0
         instants, events = int(count[INSTANTS]), int(count[EVENTS])
         count[INSTANTS] = count[EVENTS] = 0
         log_n = float(np.log(self._problem.samples))
@@ -209,7 +209,7 @@ class Ahead:
         q = live * q
         squared = float(model.now[SQUARED] + (model.p + p) @ self._series(model.terms.c, u))
         rates, log_loss = model.mode.K @ q, log_mean(self._problem.loss.log_value(p))
-        norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(q @ rates, 0.0)))
+        norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(float(q @ rates), 0.0)))
         return Measure(v, p, log_loss, norm, speed, rates, float(log_total) - float(np.log(p.size)))
 
     def _series(self, rows: Array, u: float) -> Array:
@@ -237,17 +237,17 @@ class Ahead:
 
 def with_slots(model: Model, slots: int) -> Model:
     """The same with room for so many sliding surfaces a neuron."""
-    grow = slots - model.mode.slots.shape[1]
+    mode, share_lift = model.mode, model.lazy.share_lift
+    grow = slots - mode.slots.shape[1]
 
-    def grown(array: Array, fill: float = 0.0) -> Array:
-        wide = [(0, 0)] * array.ndim
-        wide[1] = (0, grow)
+    def grown(array: Array, fill: float) -> Array:
+        wide = [(0, grow if axis == 1 else 0) for axis in range(array.ndim)]
         return np.ascontiguousarray(np.pad(array, wide, constant_values=fill))
 
-    mode = model.mode._replace(
-        slots=grown(model.mode.slots, -1),
-        force=grown(model.mode.force),
-        lever=grown(model.mode.lever, 1.0),
-        turned=grown(model.mode.turned, 1.0),
+    wider = mode._replace(
+        slots=np.ascontiguousarray(np.pad(mode.slots, ((0, 0), (0, grow)), constant_values=-1)),
+        force=grown(mode.force, 0.0),
+        lever=grown(mode.lever, 1.0),
+        turned=grown(mode.turned, 1.0),
     )
-    return model._replace(mode=mode, lazy=model.lazy._replace(share_lift=grown(model.lazy.share_lift)))
+    return model._replace(mode=wider, lazy=model.lazy._replace(share_lift=grown(share_lift, 0.0)))

@@ -122,7 +122,7 @@ def attempt(model: Model) -> bool:
     step[SIZE], step[REACH], step[END] = h, u, u
     step[UNIT] = np.log(model.p.size * h) - top
     step[MOVES], step[MOVES_RELATIVE] = bound_path(model, N, u)
-    model.count[TERMS] += N
+    model.counts[TERMS] += N
     if not look(model, u * h):
         return False
     if tried[WINNER] >= 0:
@@ -145,10 +145,10 @@ def pace(model: Model) -> None:
         gap = now[TAU] - now[LAST]
         now[GAP] = 0.8 * now[GAP] + 0.2 * gap
         now[LAST] = now[TAU]
-        model.count[HELD_BACK] = 0
+        model.counts[HELD_BACK] = 0
     else:
         held = step[STIFFNESS] * step[END] * step[SIZE] > HELD
-        model.count[HELD_BACK] = model.count[HELD_BACK] + 1 if held else 0
+        model.counts[HELD_BACK] = model.counts[HELD_BACK] + 1 if held else 0
 
 
 @kernel
@@ -170,7 +170,7 @@ def take_step(model: Model) -> None:
     else:
         for j in range(model.lazy.due_share.size):
             model.lazy.due_share[j] = -np.inf
-    model.count[STEPS] += 1
+    model.counts[STEPS] += 1
     model.tried[WAITS] = 0
     pace(model)
 
@@ -178,7 +178,7 @@ def take_step(model: Model) -> None:
 @kernel
 def measure(model: Model) -> None:
     """Log the instant reached, on the mode as it is: clock, log of the sum of g, squares, margins and their rates."""
-    log, scratch, x = model.log, model.scratch, model.count[INSTANTS]
+    log, scratch, x = model.log, model.scratch, model.counts[INSTANTS]
     speed = 0.0
     for i in range(model.p.size):
         log.margins[x, i], log.rates[x, i] = model.p[i], scratch.rates[i]
@@ -186,7 +186,7 @@ def measure(model: Model) -> None:
             speed += scratch.q[i] * scratch.rates[i]
     log.measured[x, 0], log.measured[x, 1] = model.now[CLOCK], model.now[LOG_TOTAL]
     log.measured[x, 2], log.measured[x, 3] = model.now[SQUARED], speed
-    model.count[INSTANTS] = x + 1
+    model.counts[INSTANTS] = x + 1
 
 
 @kernel
@@ -211,7 +211,7 @@ def live_samples(model: Model) -> int:
 def fire(model: Model) -> int:
     """Decide all neurons with a guard at zero, in their order, all at the q that was reached."""
     tried, found = model.tried, model.found.which
-    events, live, tau = model.count[EVENTS], live_samples(model), model.now[TAU]
+    events, live, tau = model.counts[EVENTS], live_samples(model), model.now[TAU]
     values = np.zeros(tried[FOUND])
     for at_ in range(tried[FOUND]):
         values[at_] = guard_at(model, at_, model.step[END])
@@ -229,8 +229,8 @@ def fire(model: Model) -> int:
         start = stop
     if live_samples(model) != live:
         renew(model)
-    idle = model.count[EVENTS] == events or model.step[END] * model.step[SIZE] <= SAME * tau
-    model.count[STALLED] = model.count[STALLED] + 1 if idle else 0
+    idle = model.counts[EVENTS] == events or model.step[END] * model.step[SIZE] <= SAME * tau
+    model.counts[STALLED] = model.counts[STALLED] + 1 if idle else 0
     return result
 
 
@@ -297,8 +297,8 @@ def go(model: Model, stalled: int) -> int:
     margin_rates(model)
     measure(model)
     if model.tried[WINNER] < 0:
-        model.count[STALLED] = 0
-        return STIFF if model.count[HELD_BACK] > PATIENCE else lost(model)
+        model.counts[STALLED] = 0
+        return STIFF if model.counts[HELD_BACK] > PATIENCE else lost(model)
     rates_of_duals(model)
     result = fire(model)
     if result != DECIDED:
@@ -307,14 +307,15 @@ def go(model: Model, stalled: int) -> int:
     measure(model)
     if thin(model):
         return THIN
-    return NO_PROGRESS if model.count[STALLED] > stalled else lost(model)
+    return NO_PROGRESS if model.counts[STALLED] > stalled else lost(model)
 
 
 @kernel
 def has_room(model: Model) -> bool:
     """Do the logs have room for what one step may bring?"""
-    log, count = model.log, model.count
-    return log.when.size - count[EVENTS] >= model.mode.side.size and log.measured.shape[0] >= count[INSTANTS] + 2
+    log, count = model.log, model.counts
+    events, instants = log.when.size - count[EVENTS], log.measured.shape[0] - count[INSTANTS]
+    return bool(events >= model.mode.side.size and instants >= 2)
 
 
 @entry(example=lambda: (example(), 1.0, 1.0, 1, 1), files=FILES)
@@ -326,7 +327,7 @@ def advance(arrays: Model, clock: float, log_loss: float, until: int, stalled: i
     model = referred(arrays)
     while True:
         if model.tried[WAITS] == 0:
-            if model.count[STEPS] >= until:
+            if model.counts[STEPS] >= until:
                 return STEPS_DONE
             if not has_room(model):
                 return LOG_FULL

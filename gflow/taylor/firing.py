@@ -55,9 +55,9 @@ def guard_at(model: Model, at: int, u: float) -> float:
     """Guard number `at` at the end of the step, in units of its band; the neuron of a share has scratch.moved."""
     guard, which, N = model.found.guard[at], model.found.which[at], model.tried[DEGREE]
     if which[2] == 0:
-        return value(guard, N, u) / guard[BAND]
+        return float(value(guard, N, u) / guard[BAND])
     pushed(model.data, model.mode.slopes[which[0]], model.scratch.q, model.scratch.moved)
-    return (share_value(model, which[0], which[3], which[2], model.scratch.q) + guard[LIFT]) / guard[BAND]
+    return float((share_value(model, which[0], which[3], which[2], model.scratch.q) + guard[LIFT]) / guard[BAND])
 
 
 @kernel
@@ -166,11 +166,11 @@ def take(model: Model, j: int, zero: Counts, sides: Counts) -> bool:
         h, before = zero[s], mode.side[j, zero[s]]
         lazy.zeta[j, h] = 0.0
         if before != sides[s]:
-            e = model.count[EVENTS]
+            e = model.counts[EVENTS]
             log.when[e] = model.now[CLOCK]
             log.what[e, 0], log.what[e, 1] = j, h
-            log.what[e, 2], log.what[e, 3] = kind_of(before, sides[s]), model.count[INSTANTS]
-            model.count[EVENTS] = e + 1
+            log.what[e, 2], log.what[e, 3] = kind_of(before, sides[s]), model.counts[INSTANTS]
+            model.counts[EVENTS] = e + 1
             fine = turn(model.data, mode, j, h, sides[s], model.scratch) and fine
     lazy.fresh[j, 0], lazy.fresh[j, 1] = 1, 1
     lazy.due[j], lazy.due_share[j] = -np.inf, -np.inf

@@ -102,7 +102,7 @@ def add_guard(model: Model, j: int, h: int, which: int, slot: int, lift: float, 
     model.found.which[at, 2], model.found.which[at, 3] = which, slot
     model.found.guard[at, LIFT], model.found.guard[at, BAND] = lift, band
     model.tried[FOUND] += 1
-    model.count[GUARDS] += 1
+    model.counts[GUARDS] += 1
     return True
 
 
@@ -288,11 +288,11 @@ def look(model: Model, h_end: float) -> bool:
         if data.outer[j] == 0.0:
             continue
         if lazy.due[j] < tau or lazy.due_path[j] < path:
-            model.count[LOOKS] += 1
+            model.counts[LOOKS] += 1
             if not look_at_pairs(model, j, h_end):
                 return False
         if mode.held[j] > 0 and lazy.due_share[j] < relative:
-            model.count[SHARE_LOOKS] += 1
+            model.counts[SHARE_LOOKS] += 1
             if not look_at_shares(model, j):
                 return False
     return True

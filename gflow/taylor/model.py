@@ -22,8 +22,8 @@ Sides = NDArray[np.int8]
 # count; the spacing of events in tau, the last event, and the longest step that the series allows; the tau of the
 # start; |W|^2; log of the sum of g; the next implicit step.
 TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SINCE, SQUARED, LOG_TOTAL, STRIDE = range(11)
-# Counts that change, `Model.count`: events and instants in their logs; accepted steps; guards in a row without progress
-# of time; neurons looked at, for pairs and for shares; guards made polynomials; terms; steps in a row held back by
+# Counts that change, `Model.counts`: events and instants in their logs; accepted steps; guards in a row without
+# progress; neurons looked at, for pairs and for shares; guards made polynomials; terms; steps in a row held back by
 # stability.
 EVENTS, INSTANTS, STEPS, STALLED, LOOKS, SHARE_LOOKS, GUARDS, TERMS, HELD_BACK = range(9)
 # The step that was tried, `Model.tried` and `Model.step`: its degree, the number of guards, the one that fires first
@@ -145,7 +145,7 @@ class Model(NamedTuple):
     c: Array  # (n,) masses since the start of the arrays
     p: Array  # (n,)
     now: Array
-    count: Counts
+    counts: Counts
     step: Array
     tried: Counts
     weight_error: Array  # (1,) min over neurons of what w_j may be off over |a_j|
@@ -165,8 +165,10 @@ def found_of(most: int) -> Found:
 def scratch_of(surfaces: int, samples: int) -> Scratch:
     """Buffers for H surfaces and n samples."""
     H, n = surfaces, samples
-    on_surfaces = [np.zeros(H) for _ in range(4)]
-    return Scratch(*on_surfaces, np.zeros((H + 1, H + 1)), *[np.zeros(n) for _ in range(8)], np.zeros(n + 1))
+    moved, turned, forces, column = (np.zeros(H) for _ in range(4))
+    row, p, q, q_rate, q_terms, rates, g, s = (np.zeros(n) for _ in range(8))
+    matrix, scale = np.zeros((H + 1, H + 1)), np.zeros(n + 1)
+    return Scratch(moved, turned, forces, column, matrix, row, p, q, q_rate, q_terms, rates, g, s, scale)
 
 
 def mode_of(side: Sides, samples: int, slots: int) -> Mode:

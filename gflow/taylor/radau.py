@@ -132,7 +132,8 @@ def inverse_real(work: Implicit, count: int, mu: float) -> Array:
         for k in range(count):
             M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
         M[i, i] += mu
-    return np.linalg.inv(M)
+    inverse: Array = np.linalg.inv(M)
+    return inverse
 
 
 @kernel
@@ -143,7 +144,8 @@ def inverse_pair(work: Implicit, count: int, mu: complex) -> Complex:
         for k in range(count):
             M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
         M[i, i] += mu
-    return np.linalg.inv(M)
+    inverse: Complex = np.linalg.inv(M)
+    return inverse
 
 
 @kernel

@@ -46,8 +46,8 @@ class Series(NamedTuple):
 
 def series(samples: int) -> Series:
     """A workspace for n samples."""
-    rows = [np.zeros((MOST + 1, samples)) for _ in range(6)]
-    return Series(*rows, np.zeros(MOST + 1), np.zeros(MOST + 1), np.zeros(samples))
+    c, p, q, g, s, inner = (np.zeros((MOST + 1, samples)) for _ in range(6))
+    return Series(c, p, q, g, s, inner, np.zeros(MOST + 1), np.zeros(MOST + 1), np.zeros(samples))
 
 
 @kernel

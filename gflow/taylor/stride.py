@@ -23,12 +23,11 @@ from gflow.taylor.advance import (
     has_room,
     log_mean_loss,
     lost,
-    margin_rates,
     measure,
 )
+from gflow.taylor.firing import margin_rates
 from gflow.taylor.guards import NOTHING, dual_of, look
 from gflow.taylor.model import (
-    CAP,
     CLOCK,
     DEGREE,
     END,
@@ -61,6 +60,8 @@ TO_POWERS = np.linalg.inv(ABSCISSAE[:, None] ** np.arange(SAMPLED + 1.0))
 WAVY = 1.5
 # A stride ends so many times the fastest decay before what is near; one that is no longer than that is not made.
 MARGIN = 2.0 * LONGEST
+# Strides that are tried, each shorter than the one before, until none meets anything.
+MOST_TRIALS = 12
 
 
 @kernel
@@ -116,26 +117,31 @@ def sampled(model: Model, work: Implicit) -> None:
 @kernel
 def set_scale(model: Model, work: Implicit, h: float) -> None:
     """What y may be off in a step h by an estimate that is far larger than the error: as for a step of the series
-    without its safety, and nothing below the rounding of the masses."""
+    without its safety, and nothing below the rounding of the masses, nor of the margins that q is made of."""
     clock = allow(model, h) / model.data.tolerance
+    size = 10.0
     for i in range(model.p.size):
-        work.scale[i] = max(model.terms.allowed[i] / model.data.tolerance, 100.0 * EPS * h * work.start[i])
+        size = max(size, abs(model.p[i]))
+    for i in range(model.p.size):
+        rounding = 10.0 * EPS * size * h * work.start[i]
+        work.scale[i] = max(model.terms.allowed[i] / model.data.tolerance, rounding)
     v = abs(model.now[CLOCK])
     work.scale[model.p.size] = max(clock * min(max(v, 1e-3), 1.0), 1e3 * EPS * v)
 
 
 @kernel
-def trial(model: Model, work: Implicit) -> float:
-    """A step that is accepted, the longest up to now[STRIDE]; its size, 0 where there is none.  The next one is set."""
+def trial(model: Model, work: Implicit, least: float) -> float:
+    """A step that is accepted, the longest up to now[STRIDE]; its size, 0 where none longer than `least` is.  The next
+    one is set."""
     data, now, shorter = model.data, model.now, False
     h = now[STRIDE]
-    while h > 1e-14 * now[TAU]:
+    while h > least:
         set_scale(model, work, h)
         error, iterations = implicit_step(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], h, work)
         if error <= 1.0:
             factor = 0.9 * 17.0 / (16.0 + iterations) * max(error, 1e-8) ** -0.25
             now[STRIDE] = h * min(1.0 if shorter else 8.0, max(0.2, factor))
-            return h
+            return float(h)
         shorter = True
         h *= 0.5 if error == np.inf else max(0.2, 0.8 * error**-0.25)
     return 0.0
@@ -157,8 +163,8 @@ def take_stride(model: Model, work: Implicit, h: float) -> None:
     now[PATH] += model.step[MOVES]
     now[RELATIVE] += model.step[MOVES_RELATIVE]
     now[LOG_TOTAL] = dual_of(model)
-    model.count[STEPS] += 1
-    model.count[STALLED] = 0
+    model.counts[STEPS] += 1
+    model.counts[STALLED] = 0
 
 
 @kernel
@@ -168,7 +174,7 @@ def decay(model: Model, work: Implicit) -> float:
     for i in range(n):
         terms.q[0, i], terms.s[0, i] = work.q[i], work.s[i]
     rate = fastest(model.mode.K, model.mode.live, terms, 0.0, model.scratch.row, model.scratch.rates)
-    return MARGIN / rate if rate > 0.0 else np.inf
+    return float(MARGIN / rate) if rate > 0.0 else np.inf
 
 
 @kernel
@@ -177,10 +183,11 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
     data, now = model.data, model.now
     begin_at(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], work)
     margin = decay(model, work)
-    for _ in range(12):
+    now[STRIDE] = max(now[STRIDE], 2.0 * margin)
+    for _ in range(MOST_TRIALS):
         if now[STRIDE] <= margin:
             return NEAR
-        h = trial(model, work)
+        h = trial(model, work, margin)
         if h == 0.0:
             return NEAR
         sampled(model, work)
@@ -211,14 +218,13 @@ def stride(arrays: Model, clock: float, log_loss: float, until: int) -> int:
     """Strides until a guard is near, or log(1 + t) or the log of the loss come near these: why it came back."""
     model = referred(arrays)
     work = implicit(model.p.size)
-    model.now[STRIDE] = max(model.now[STRIDE], 4.0 * model.now[CAP])
     while True:
-        if model.count[STEPS] >= until:
+        if model.counts[STEPS] >= until:
             return STEPS_DONE
         if not has_room(model):
             return LOG_FULL
         said = one_stride(model, work, clock, log_loss)
         if said != GOES_ON:
             model.tried[WAITS] = 0
-            model.count[HELD_BACK] = 0
+            model.counts[HELD_BACK] = 0
             return said
