@@ -6,7 +6,7 @@ The Jacobian of q is -(diag(w) - q w^T) K with w = q s; the clock hangs on c, an
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,27 +125,25 @@ def mark_stiff(work: Implicit, h: float) -> int:
 
 
 @kernel
-def inverse_real(work: Implicit, count: int, mu: float) -> Array:
-    """(mu - J)^-1 on the stiff rows."""
+def inverse_real(work: Implicit, count: int, mu: float) -> NDArray[Any]:
+    """(mu - J)^-1 on the stiff rows (Any: numpy does not tell of which type)."""
     M = np.zeros((count, count))
     for i in range(count):
         for k in range(count):
             M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
         M[i, i] += mu
-    inverse: Array = np.linalg.inv(M)
-    return inverse
+    return np.linalg.inv(M)
 
 
 @kernel
-def inverse_pair(work: Implicit, count: int, mu: complex) -> Complex:
+def inverse_pair(work: Implicit, count: int, mu: complex) -> NDArray[Any]:
     """The same for the complex eigenvalue."""
     M = np.zeros((count, count), np.complex128)
     for i in range(count):
         for k in range(count):
             M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
         M[i, i] += mu
-    inverse: Complex = np.linalg.inv(M)
-    return inverse
+    return np.linalg.inv(M)
 
 
 @kernel
