@@ -21,7 +21,7 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure, Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import Choice
+from gflow.flow.choice import TAYLOR, Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
@@ -63,7 +63,9 @@ class Manner:
         """As the file says."""
         facts = material.trajectory.facts
         tolerances = Tolerances(float(facts["rtol"]), float(facts["atol"]))
-        return cls(str(facts["engine"]), str(facts["method"]), tolerances)
+        # The steppers follow a run of the Taylor engine: it is another method, and they hand over their steps.
+        method = "auto" if facts["method"] == TAYLOR else str(facts["method"])
+        return cls(str(facts["engine"]), method, tolerances)
 
     def tighter(self, factor: float) -> Manner | None:
         """Tolerances so much smaller, not below `TIGHTEST`; None where they would stay as they are."""
