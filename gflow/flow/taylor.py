@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 
+from gflow.field.branch import Measure
 from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
@@ -73,8 +74,8 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
         goal = min(due.v, v_end)
         batch, tau = (BATCH if run.watch is None else WATCHED), ahead.tau
         stop = int(min(mark.steps + MARKED, ahead.steps + batch, max(run.account.last_step, ahead.steps + 1)))
-        status = ahead.go(goal, -np.inf if log_loss is None else log_loss, stop, MOST_STALLED)
-        events = yield from _told(ahead)
+        status = ahead.go(due.v, v_end, -np.inf if log_loss is None else log_loss, stop, MOST_STALLED)
+        events = yield from _told(run, ahead, mark)
         run.account.enter(events)
         if status == CLOCK_PASSED and goal < v_end:
             yield from _row(run, ahead, mark, goal)
@@ -95,10 +96,15 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
                 return None, False
 
 
-def _told(ahead: Ahead) -> Generator[Item, None, list[Event]]:
-    """What happened, and of it the events."""
+def _told(run: Run, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
+    """What happened, and of it the events; rows that strides have passed in between."""
     events = []
     for item in ahead.told():
+        if isinstance(item, Measure):
+            for v in run.due.before(item.v) if ahead.strode else ():
+                state, measure = ahead.passed(v)
+                yield measure
+                yield Row(state, replace(mark, shown=v), ahead.steps, v)
         if isinstance(item, Event):
             events.append(item)
         yield item

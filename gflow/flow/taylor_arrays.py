@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from gflow.flow.state import Event, FlowState, Parameters
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.taylor.advance import GUARDS_FULL, LOG_FULL, SLOTS_FULL, STIFF, advance
+from gflow.taylor.advance import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL, STIFF, advance
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -135,6 +137,7 @@ class Ahead:
     ) -> None:
         """mode: that of the state; norms (m,): |w_j| there; steps, stalled: so far in the run."""
         self._problem, self._U, self._strides = ground.problem, state.U, False
+        self._before: Model | None = None
         self.model = model_of(ground, state, mode, norms)
         self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
 
@@ -149,23 +152,49 @@ class Ahead:
         return float(self.model.now[TAU])
 
     @property
+    def strode(self) -> bool:
+        """Did the loop just make strides, which may have passed rows?"""
+        return self._before is not None
+
+    @property
     def stalled(self) -> int:
         """Guards in a row that fired without progress."""
         return int(self.model.counts[STALLED])
 
-    def go(self, v: float, log_loss: float, until: int, stalled: int) -> int:
-        """Why the loop came back, with arrays that are full made larger; arguments as for `advance`."""
+    def go(self, row: float, end: float, log_loss: float, until: int, stalled: int) -> int:
+        """Why the loop came back, with arrays that are full made larger; arguments as for `advance`.
+
+        row: log(1 + t) of the next one, before the end.  The series waits there; strides pass it, and leave behind what
+        is needed to tell it.
+        """
+        self._before = copied(self.model) if self._strides and row < end else None
         if self._strides:
-            status = int(stride(self.model, v, log_loss, until))
+            status = int(stride(self.model, end, log_loss, until))
             self._strides = status != NEAR
         else:
-            status = int(advance(self.model, v, log_loss, until, stalled))
+            status = int(advance(self.model, min(row, end), log_loss, until, stalled))
             self._strides = status == STIFF
         if status == SLOTS_FULL:
             self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
         elif status == GUARDS_FULL:
             self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
         return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) else status
+
+    def passed(self, v: float) -> tuple[FlowState, Measure]:
+        """The flow at log(1 + t) = v, which strides have just passed: by others from where they began, so that those
+        of the run do not hang on its rows."""
+        there = copy(self)
+        assert self._before is not None
+        there.model, there._strides = copied(self._before), True
+        status = LOG_FULL
+        while status == LOG_FULL:
+            there.model.counts[INSTANTS] = there.model.counts[EVENTS] = 0
+            status = there.go(v, v, -np.inf, 2**62, 2**62)
+        if status != CLOCK_PASSED:  # at rest, or out of digits: nothing moves on the way that is left
+            there.model.terms.c[:], there.model.terms.p[:] = 0.0, 0.0
+            there.model.terms.p[0] = there.model.p
+        u = there.at_clock(v) if status == CLOCK_PASSED else 0.0
+        return there.state(u, v), there.measure(u, v)
 
     def told(self) -> Iterator[Measure | Event]:
         """What is in the logs, in the order of time; they are empty afterwards."""
@@ -233,6 +262,17 @@ class Ahead:
         clock = float(model.now[CLOCK]) if v is None else v
         parameters = Parameters(U, self._problem.network.outer)
         return FlowState.of(self._problem, tau, clock, parameters, mode.side.copy(), 10.0 * float(model.now[GAP]))
+
+
+def copied(model: Model) -> Model:
+    """The same arrays once more."""
+
+    def again(part: Any) -> Any:  # Any: a named tuple of arrays, an array, or a number
+        if isinstance(part, tuple):
+            return type(part)(*map(again, part))
+        return part.copy() if isinstance(part, np.ndarray) else part
+
+    return Model(model.data, *map(again, model[1:]))
 
 
 def with_slots(model: Model, slots: int) -> Model:

@@ -82,3 +82,16 @@ def test_late_flows_agree_with_tight_ones_of_the_steppers(slope: float) -> None:
         assert one.v == pytest.approx(two.v, rel=1e-9)
     np.testing.assert_allclose(ours.state.U, theirs.state.U, rtol=0.0, atol=1e-12 * float(np.abs(theirs.state.U).max()))
     assert ours.steps < 200
+
+
+def test_late_rows_leave_the_flow_as_it_is() -> None:
+    """Steps, events and the end are the same to the bit however many rows lie in the strides."""
+    problem, W = gaussian(0.1)
+    few, many = (flow(problem, W, until_log_time(1e4), method="taylor", rows=rows) for rows in (2, 60))
+    assert [(e.v, e.neuron, e.surface) for e in few.events] == [(e.v, e.neuron, e.surface) for e in many.events]
+    np.testing.assert_array_equal(few.state.U, many.state.U)
+    assert few.steps == many.steps
+    theirs = flow(problem, W, until_log_time(1e4), rtol=1e-11, rows=60)
+    assert [row.state.v for row in many.rows] == [row.state.v for row in theirs.rows]
+    for one, two in zip(many.rows, theirs.rows, strict=True):
+        np.testing.assert_allclose(one.state.U, two.state.U, rtol=0.0, atol=1e-11 * float(np.abs(two.state.U).max()))
