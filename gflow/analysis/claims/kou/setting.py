@@ -22,7 +22,6 @@ from gflow.analysis.claims.claim import (
 )
 from gflow.analysis.claims.data import Sizes, explicit_kou, kou_constant, sizes_of
 from gflow.analysis.claims.network import equal_modulus, unbiased
-from gflow.analysis.rho import matching
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.trajectory import Record
@@ -49,7 +48,9 @@ class Setting:
     (f_c(W) = c f_1(W): if W solves the flow of c f_1, then c W(t_K / c^2) solves that of f_1), so that
     kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max_ji |z_ji(0)|.
     At M neurons of weight 1/m itself, c = 1.  sign (m,) of a_j; own (m, n): j has the sign of y_i; start (m, n): j is
-    in S_i(0); W0_norms (M,) and W0_rms: rows of W_K(0), and the root mean square of its entries, sigma_0.
+    in S_i(0), and the flow takes its active side there.  The paper counts z_ji = 0 as active because its phi'(0) is 1;
+    the flow takes the least-norm subgradient, so a neuron that starts on the kink counts only if it leaves upwards.
+    W0_norms (M,) and W0_rms: rows of W_K(0), and the root mean square of its entries, sigma_0.
     """
 
     c: float
@@ -93,6 +94,7 @@ def setting_of(subject: Subject) -> Setting:
         sizes, m = sizes_of(subject), a.size / 2.0
         c = float(np.abs(a).mean() * m)
         W0 = c * subject.trajectory.W_initial
+        own = np.sign(a)[:, None] * problem.y > 0.0
         _known[subject.trajectory] = Setting(
             c=c,
             sign=np.sign(a),
@@ -100,8 +102,8 @@ def setting_of(subject: Subject) -> Setting:
             sizes=sizes,
             log_rate=np.log(np.diag(sizes.gram)) + 2.0 * log(c) - log(sizes.n * m),
             beta=c * float(np.abs(problem.preactivations(subject.state(0).U)).max()),
-            own=np.sign(a)[:, None] * problem.y > 0.0,
-            start=matching(subject, 0),
+            own=own,
+            start=own & (subject.trajectory.read("pattern", 0) > 0),
             W0_norms=np.asarray(np.linalg.norm(W0, axis=1)),
             W0_rms=float(np.sqrt((W0**2).mean())),
         )
