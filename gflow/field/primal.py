@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 import torch
@@ -21,6 +21,11 @@ from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
+
+# Errors of the weights are judged by what they do to log L, too, where that is more than so many rtol of it.
+LOSS = 10.0
+# No error is asked to be smaller than so many times what is off: rounding is not.
+LEAST = 64.0 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,27 @@ class PrimalBranch:
 
         def scale(y: Array) -> Array:
             size = np.sqrt(np.bincount(groups, y * y, minlength=count.size) + outside**2)
-            block = (tolerances.atol + tolerances.rtol * size) / np.sqrt(np.maximum(count, 1.0))
+            block = tolerances.atol + tolerances.rtol * size
             v = abs(float(y[-1]))
             block[-1] = tolerances.rtol * max(self.passing, min(v, 1.0))
             block[-1] = max(block[-1], 1e3 * np.finfo(float).eps * v)
-            return np.asarray(block[groups])
+            return np.minimum(block[groups], self._allowed_by_loss(y)) / np.sqrt(count[groups])
 
         return scale
+
+    def _allowed_by_loss(self, y: Array) -> Array:
+        """How far each component (p,) may be off for log L to be off by `LOSS` rtol of itself: where a sample is long,
+        or its margin a small sum of large terms, that is far less than rtol of a neuron's size.  Neurons add up as
+        their root mean square; rounding is allowed."""
+        network, W, allowed = self.problem.network, self.weights(y), np.full(y.size, np.inf)
+        levers = self._evaluated(self.tensor_field.levers, y) * sqrt(network.width)
+        with np.errstate(divide="ignore"):
+            inner, outer = LOSS * self.tolerances.rtol * max(1.0, abs(self.log_loss(y))) / levers
+        allowed[: W.size] = np.repeat(np.maximum(inner, LEAST * row_norms(W)), W.shape[1])
+        if network.trains_outer:
+            own = slice(W.size, W.size + network.outputs * network.width)
+            allowed[own] = np.maximum(np.tile(outer, network.outputs), LEAST * np.abs(y[own]))
+        return allowed
 
     @property
     def axes(self) -> None:

@@ -151,6 +151,14 @@ class TensorField:
         rates = (pull.signs * f_rate).sum(-2)
         return torch.cat([pull.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), pull.log_total.unsqueeze(0)])
 
+    def levers(self, theta: Tensor) -> Tensor:
+        """At most so much does sum_i q_i dp_i move where w_j, or one a_kj, moves by 1, (2, m) for one state."""
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        R = self._pull(parts.A, hidden, parts.c).R
+        inner = ((parts.A.mT @ R).abs() * slopes.abs()) @ torch.linalg.vector_norm(self._coordinates, dim=-1)
+        return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
+
     def _inner(self, pulls: Tensor) -> Tensor:
         """sum_i pull_ji c_i, (..., m, n) -> (..., m, r)."""
         if self._network.directions is None:
