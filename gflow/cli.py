@@ -316,7 +316,7 @@ def verify(path: Path, as_json: bool) -> None:
 def schema(analysis: bool) -> None:
     """Print the JSON Schema of a scenario file, or of analysis.json."""
     if analysis:
-        from gflow.analysis.schema import json_schema
+        from gflow.pipeline.findings_schema import json_schema
     else:
         from gflow.scenario import json_schema
 

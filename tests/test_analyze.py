@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.findings import ANALYZERS, plain
 from gflow.cli import ANALYZERS as OFFERED
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
+from gflow.pipeline.findings import ANALYZERS, plain
 from gflow.scenario import parse_scenario
 from tests.analysis.runs import GAUSSIAN
 

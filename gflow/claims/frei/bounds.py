@@ -1,0 +1,120 @@
+"""Frei et al., Section 4: the bounds of their proof for gradient descent, in the form they have for gradient flow.
+
+Sums eta sum_{s < t} Ghat(s) become tau = integral of Ghat, and terms with H or eta are gone.  Their conditions on eta
+and on the start (A1, A2) become: |M_i(0)| <= 1/50, and, where a bound needs the start to be negligible, the rows from
+which it is.  With slopes in [slope, 1] everywhere, all of it speaks of leaky ReLU as well as of smooth activations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gflow.analysis.subject import Subject
+from gflow.arrays import Array
+from gflow.claims.claim import GRAIN, Claim, Judge, above, at_least, below
+from gflow.claims.data import loss_ratio_bound
+from gflow.claims.frei import growth, points, start
+from gflow.claims.frei.checks import (
+    ROUNDING,
+    below_log,
+    largest,
+    least,
+    logistic,
+    nearly_orthogonal,
+    no_more,
+    no_more_log,
+    small_start,
+)
+from gflow.claims.frei.rows import rows_of
+from gflow.claims.frei.setting import is_leaky, is_smooth, setting_of
+
+
+def applies(subject: Subject) -> bool:
+    """Leaky ReLU or smooth leaky activation, no bias, fixed a_j of one size (smooth: +-1/sqrt(m))."""
+    return is_leaky(subject) or is_smooth(subject)
+
+
+def lemma_e3_gradient(subject: Subject) -> Claim:
+    """The gradient is at most Rmax Ghat."""
+    setting = setting_of(subject)
+    value, v, checked = largest(subject, "sup_gradient_ratio", setting.scale * rows_of(subject).measures.gradient)
+    conclusion = below(value / setting.scale, setting.sizes.Rmax, v, ROUNDING)
+    statement = "|grad L|_F <= Rmax Ghat at all times: the largest |grad L|_F / Ghat"
+    return Claim("frei.lemE3.grad", statement, checked, (), conclusion)
+
+
+def lemma_e3_weight(subject: Subject) -> Claim:
+    """Ghat is at most min(L, 1)."""
+    rows = rows_of(subject)
+    conclusion = no_more_log(subject, rows.measures.log_ghat, np.minimum(rows.log_loss, 0.0))
+    statement = "Ghat <= min(L, 1) at all times, as logs: the row with the least slack"
+    return Claim("frei.lemE3.ghat", statement, "rows", (logistic(subject),), conclusion)
+
+
+def _ratio(subject: Subject, id: str, statement: str, name: str, of_rows: Array, bound: float) -> Claim:
+    """A difference of logs stays below log(bound) on nearly orthogonal data, from a small start."""
+    value, v, checked = largest(subject, name, of_rows)
+    hypotheses = (nearly_orthogonal(setting_of(subject)), small_start(subject), logistic(subject))
+    return Claim(id, statement, checked, hypotheses, below_log(value, float(np.log(bound)), v))
+
+
+def lemma_e4(subject: Subject) -> Claim:
+    """The ratios of the sigmoid weights stay bounded."""
+    setting = setting_of(subject)
+    statement = "max_ik g_i / g_k <= C_R = 10 R^2 / slope^2 + 10 at all times, as logs"
+    of_rows = rows_of(subject).measures.log_g_ratio
+    bound = loss_ratio_bound(setting.sizes, setting.slope)
+    return _ratio(subject, "frei.lemE4", statement, "sup_log_g_ratio", of_rows, bound)
+
+
+def lemma_e4_exponential(subject: Subject) -> Claim:
+    """The ratios of the exponential losses stay bounded."""
+    setting = setting_of(subject)
+    statement = "max_ik exp(-M_i) / exp(-M_k) <= 5 R^2 / slope^2 + 5 at all times, as logs"
+    bound = 0.5 * loss_ratio_bound(setting.sizes, setting.slope)
+    return _ratio(subject, "frei.lemE4.exp", statement, "sup_margin_gap", rows_of(subject).measures.margin_gap, bound)
+
+
+def lemma_e8(subject: Subject) -> Claim:
+    """How fast the ratio of two exponential losses can grow, as a rate."""
+    setting = setting_of(subject)
+    bound = setting.sizes.Rmax**2 / (setting.n * loss_ratio_bound(setting.sizes, setting.slope))
+    statement = (
+        "d/dtau log of the ratio exp(-M_i) / exp(-M_k) + (slope^2 Rmin^2 g_i - Rmax^2 g_k) / (n Ghat) <= "
+        "Rmax^2 / (C_R n) for all i, k"
+    )
+    conclusion = no_more(subject, rows_of(subject).measures.ratio_drift, bound)
+    return Claim("frei.lemE8", statement, "rows", (nearly_orthogonal(setting),), conclusion)
+
+
+def lemma_e11b(subject: Subject) -> Claim:
+    """Every margin increases at all times."""
+    setting, measures = setting_of(subject), rows_of(subject).measures
+    log_ratio, _, _ = largest(subject, "sup_log_g_ratio", measures.log_g_ratio)
+    ratio = float(np.exp(min(log_ratio, 700.0)))
+    sizes, slope = setting.sizes, setting.slope
+    factor, squares = 2.0 * slope**-2 * ratio * setting.n, np.diag(sizes.gram)
+    worst = int(np.argmin(squares - factor * sizes.nearest))
+    data = at_least(
+        "|x_k|^2 >= 2 slope^-2 C' n max_i |<x_i, x_k>| for all k, C' the largest g_i / g_k of the run",
+        float(squares[worst]),
+        float(factor * sizes.nearest[worst]),
+        GRAIN * float(squares[worst]) + factor * sizes.error,
+    )
+    value, v, checked = least(subject, "inf_margin_rate", measures.margin_speed, setting.scale**2)
+    bound = slope**2 * sizes.Rmin**2 / (4.0 * ratio * setting.n)
+    statement = "dM_k/dt >= slope^2 Rmin^2 / (4 C' n) Ghat for all k at all times: the least dM_k/dtau"
+    return Claim("frei.lemE11.b", statement, checked, (data,), above(value, bound, v, ROUNDING))
+
+
+CLAIMS: tuple[Judge, ...] = (
+    *growth.CLAIMS,
+    *start.CLAIMS,
+    *points.CLAIMS,
+    lemma_e3_gradient,
+    lemma_e3_weight,
+    lemma_e4,
+    lemma_e4_exponential,
+    lemma_e8,
+    lemma_e11b,
+)
