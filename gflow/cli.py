@@ -327,7 +327,7 @@ def schema(analysis: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 def scenarios(folder: Path | None) -> None:
     """List the scenarios of FOLDER [default: the ones that come with gflow], with what each of them shows."""
-    from gflow.scenario.shelf import listed
+    from gflow.scenario.listing import listed
 
     for path, title in listed(folder):
         click.echo(f"{printable(path)}\n    {printable(title)}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import gflow
-from gflow.comparison import clock
+from gflow.comparison import timetable
 from gflow.comparison.result import Comparison
 from gflow.descent import loop
 from gflow.pipeline import beside, side_by_side
@@ -59,7 +59,7 @@ def made(descent: Descent, folder: Path) -> Path:
 def busily(descent: Descent, rows: int = 10) -> Iterator[None]:
     """About so many rows a run, all of them saved at once, each with a checkpoint; the limit is not looked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "ROWS", rows)
+        patch.setattr(timetable, "ROWS", rows)
         patch.setattr(beside, "MOST_PAIRS_AHEAD", 0)
         patch.setattr(descent_file, "COMMIT_EVERY", -1.0)
         patch.setattr(descent_file, "CHECKPOINT_SHARE", 1e9)

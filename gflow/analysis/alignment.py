@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from scipy.stats import spearmanr
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.neurons import balance_drift, conserves_balance, inner_norms, neuron_norms
 from gflow.analysis.potential import ROUNDING, potential_rate, potential_rows
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.span import row_norms

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.continuation import Standing
 from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.clock import dual_variables
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.
 MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from gflow.analysis.prospect import Prospect
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.continuation import Prospect
 from gflow.analysis.times import time_text
 from gflow.trajectory import Record
 
@@ -20,7 +20,7 @@ QUIET = 0.5
 class FreezingResult:
     """verdict: `proved` (the mode of the last row stays for ever, in the flow from the start), `proved_from_state` (in
     the flow from the computed state of the last row; that the flow from the start comes to it is not known, since the
-    way there is not known to be stable, see `way`), `pending` (it cannot stay), `observed` (nothing is pending, and the
+    way there is not known to be stable, see `path_stability`), `pending` (it cannot stay), `observed` (nothing is pending, and the
     certificate is not closed), `no` (no certificate could close, and the last change is too recent to say that the
     pattern looks frozen; or there is no pattern that could freeze).
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.continuation import Standing
 from gflow.analysis.times import time_text
 from gflow.arrays import Array
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 
 START: dict[Standing, str] = {
     "proved": "the flow converges in direction to a point",

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.loss import log_mean
 
 # A fall of the margin, relative to its size, that steps of tolerance rtol may cause: this many rtol.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.span import row_norms

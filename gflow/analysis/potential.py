@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.neurons import conserves_balance, neuron_norms
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import EPS, Array
 from gflow.claims.claim import GRAIN, Hypothesis, at_least
 from gflow.trajectory import Record

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.failure import error_text, place_of
-from gflow.analysis.subject import Subject
 from gflow.claims import chatterji, kou, telgarsky
 from gflow.claims.claim import Claim, Judge, blamed, in_float64
 from gflow.claims.frei import bounds, example, theorems

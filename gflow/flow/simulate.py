@@ -13,11 +13,11 @@ from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
-from gflow.flow.due import Due, Passed
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
+from gflow.flow.forward_clock import Onward
 from gflow.flow.items import Advance, Item
-from gflow.flow.onward import Onward
+from gflow.flow.record_times import Due, Passed
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
 from gflow.flow.stopping import Until
 from gflow.ode.step import DenseStep, StepError

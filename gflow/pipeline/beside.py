@@ -7,17 +7,17 @@ from math import expm1, log1p
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_choice, build_engine
-from gflow.comparison.clock import Timetable, first_tenth
-from gflow.comparison.course import Course, Sizes, largest
 from gflow.comparison.gaps import Frame
 from gflow.comparison.modified import RTOL
 from gflow.comparison.order import fitted_order
+from gflow.comparison.paired_run import Course, Sizes, largest
 from gflow.comparison.patterns import Events
 from gflow.comparison.result import ModifiedComparison, ModifiedGap
 from gflow.comparison.sharpness import sharpness
+from gflow.comparison.timetable import Timetable, first_tenth
 from gflow.comparison.verdict import order_text
 from gflow.descent import ModifiedFlow
 from gflow.flow.certified import foreseen

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Point
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.comparison.clock import first_tenth
-from gflow.comparison.course import Course
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
 from gflow.comparison.order import fitted_order
+from gflow.comparison.paired_run import Course
 from gflow.comparison.patterns import Disagreement, Events
 from gflow.comparison.result import Comparison, Pair, RunComparison, Series
 from gflow.comparison.sharpness import stability_threshold, tangent_kernel
+from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
 from gflow.flow.state import Finish, FlowState
 from gflow.pipeline.descent.checkpoint import Ended

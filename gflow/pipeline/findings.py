@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gflow.analysis.alignment import alignment
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.direction import direction
 from gflow.analysis.failure import Failed, failed
 from gflow.analysis.freezing import freezing
@@ -19,7 +20,6 @@ from gflow.analysis.margins import margins
 from gflow.analysis.progress import Tell, untold
 from gflow.analysis.rank import rank
 from gflow.analysis.rho import rho
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import Claim
 from gflow.claims.family import claims
 from gflow.errors import GflowError

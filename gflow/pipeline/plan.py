@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gflow.arrays import Integers
-from gflow.comparison.clock import Timetable, checked_etas, horizon, record_steps, timetable
+from gflow.comparison.timetable import Timetable, checked_etas, horizon, record_steps, timetable
 from gflow.errors import GflowError
 from gflow.scenario import Scenario
 

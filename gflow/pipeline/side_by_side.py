@@ -11,10 +11,10 @@ from math import expm1
 from pathlib import Path
 from typing import Any, Literal
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.assembly import Setup, check_room, provenance, row_bytes
-from gflow.comparison.clock import cut_short
 from gflow.comparison.result import Comparison
+from gflow.comparison.timetable import cut_short
 from gflow.descent import Checkpoint, Iterate
 from gflow.descent.loop import Item
 from gflow.flow.stopping import log_time

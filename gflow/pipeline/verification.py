@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.errors import GflowError
 from gflow.pipeline.analysis import identity
 from gflow.pipeline.interruption import Interruption
@@ -15,6 +15,7 @@ from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
 from gflow.trajectory.rows import installed_version
 from gflow.verification.check import Check, Verification, not_applicable
+from gflow.verification.dual_masses import dual_masses
 from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
 from gflow.verification.event_times import event_times
@@ -22,7 +23,6 @@ from gflow.verification.extremes import extremes
 from gflow.verification.identities import identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
-from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
 from gflow.verification.motion import motion
 from gflow.verification.origin import origin

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gflow.errors import ScenarioError
-from gflow.scenario.places import Spot, locate
 from gflow.scenario.schema.base import Spec
+from gflow.scenario.schema_locations import Spot, locate
 from gflow.scenario.tree import FLOAT, Keys, Leaf, Node, Place, Table, dotted, node_at, shown
 
 # What is wrong, by the name pydantic gives the error; {...} are its bounds.

@@ -10,10 +10,10 @@ from gflow.arrays import Array
 from gflow.problem.loss import log_mean
 from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
-from gflow.verification.bends import bend
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.ladder import Again, Reached
 from gflow.verification.material import Material
+from gflow.verification.overshoot import bend
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 

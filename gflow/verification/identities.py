@@ -1,6 +1,6 @@
 """Exact identities at every time, with their integrals: the field of `velocity` along the flow integrated again.
 
-From the start to a row of the run, along the integration with tolerances 10 times tighter (`tape`):
+From the start to a row of the run, along the integration with tolerances 10 times tighter (`quadrature`):
 
 * energy: log L falls by the integral of |grad L|^2 / L dt;
 * norm growth: |theta|^2 / 2 grows by that of sum_i (g_i / n) <theta, grad p_i>, which is (hom / n) sum_i g_i p_i for
@@ -25,15 +25,15 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_floor
-from gflow.verification import kept
+from gflow.verification import error_scales
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
-from gflow.verification.clock import at_rest, counted
+from gflow.verification.dual_masses import Masses, without_masses
 from gflow.verification.ladder import Again, Manner, Reached, engine_of
-from gflow.verification.masses import Masses, without_masses
 from gflow.verification.material import Material, Snapshot
 from gflow.verification.motion import state_of
-from gflow.verification.rest import rounding
+from gflow.verification.rescaled_time import at_rest, counted
 from gflow.verification.velocity import Field, weights_at, weights_of_state
+from gflow.verification.weight_velocity import rounding
 
 GROUP = "identities"
 INTEGRATED = ("energy", "norm growth", "margins", "clock")
@@ -86,12 +86,12 @@ class _Gap(NamedTuple):
 
 
 def _gaps(material: Material, start: Snapshot, reached: Reached) -> dict[str, _Gap]:
-    """Of each identity but the clock's, between row 0 and a row; in the order of `Sums.doubts`."""
+    """Of each identity but the clock's, between row 0 and a row; in the order of `Integrals.doubts`."""
     at, sums = material.snapshot(reached.row), reached.sums
     assert sums is not None
     began = margin_floor(start.p, material.rtol) / material.rtol  # margins were known to no more at the start
     known = max(1.0, float(np.abs(at.p).max()), began)
-    margins = np.maximum(kept.of_margins(material, at, material.primal), known) / known
+    margins = np.maximum(error_scales.of_margins(material, at, material.primal), known) / known
     now, before = _half_square(material, at), _half_square(material, start)
     return {
         "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / float(margins.max()), known),

@@ -1,7 +1,7 @@
 """Exact relations of the flow between stored rows: what no error of the integrator beyond its tolerance may break.
 
 Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
-(L_0 - L_1).  What t and L leave tau is in `clock`.
+(L_0 - L_1).  What t and L leave tau is in `rescaled_time`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from gflow.arrays import EPS, Array
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable
-from gflow.verification.clock import between_rows, log_passed
 from gflow.verification.material import Material
+from gflow.verification.rescaled_time import between_rows, log_passed
 
 GROUP = "invariants"
 

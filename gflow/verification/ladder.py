@@ -28,12 +28,12 @@ from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
-from gflow.verification import kept
-from gflow.verification.bends import Course
-from gflow.verification.masses import without_masses
+from gflow.verification import error_scales
+from gflow.verification.dual_masses import without_masses
+from gflow.verification.integrals import Sums
 from gflow.verification.material import Material
-from gflow.verification.sums import Sums
-from gflow.verification.tape import Tape
+from gflow.verification.overshoot import Course
+from gflow.verification.quadrature import Tape
 from gflow.verification.timing import Timing
 
 MOST_ROWS = 10
@@ -95,7 +95,7 @@ class Rung:
 @dataclass(frozen=True, slots=True)
 class Reached:
     """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
-    over what an error of rtol is relative to (`kept`): |theta|, and max(1, |p|), or more in primal coordinates.
+    over what an error of rtol is relative to (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
@@ -119,7 +119,7 @@ class Reached:
 class Again:
     """What an integration came to: rows, events, and how it ended if that was before its last row.
 
-    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`bends.Course`).
+    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`overshoot.SampledExtremes`).
     """
 
     rung: Rung
@@ -321,8 +321,8 @@ def _gaps(material: Material, row: int, state: FlowState, primal: bool) -> tuple
         parts.append((at.outer, state.parameters.outer))
     if at.bias is not None and state.parameters.output_bias is not None:
         parts.append((at.bias, state.parameters.output_bias))
-    size, gap = kept.of_weights(material, at, primal), _norm([stored - found for stored, found in parts])
-    margins = float((np.abs(at.p - state.p) / kept.of_margins(material, at, primal)).max())
+    size, gap = error_scales.of_weights(material, at, primal), _norm([stored - found for stored, found in parts])
+    margins = float((np.abs(at.p - state.p) / error_scales.of_margins(material, at, primal)).max())
     return gap / size if size > 0.0 else gap, margins
 
 

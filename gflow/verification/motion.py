@@ -1,4 +1,4 @@
-"""The motion of rows in the space of the weights: `rest` against the engine of the run, and against the row before.
+"""The motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and against the row before.
 
 The engine is asked twice at a row: for the velocity of the weights, and whether anything but the clock moves.  Where
 the velocity is more than rounding leaves open, the answer to the second is yes, and no later row may have the same
@@ -14,11 +14,11 @@ from gflow.field.branch import Branch
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
-from gflow.verification.clock import log_passed, unresolved
 from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.material import Material, Snapshot
-from gflow.verification.rest import Velocity, velocity
+from gflow.verification.rescaled_time import log_passed, unresolved
 from gflow.verification.velocity import Field, weights_at
+from gflow.verification.weight_velocity import Velocity, velocity
 
 GROUP, NAME = "identities", "motion"
 MOST_ROWS = 10

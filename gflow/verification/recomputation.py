@@ -1,7 +1,7 @@
 """The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
-ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of (`sizes`):
+ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of (`rounding_scales`):
 a neuron at rest at w_j = 0 holds the rounding of where it was.
 """
 
@@ -20,7 +20,7 @@ from gflow.problem.span import row_norms
 from gflow.trajectory.layout import EXTREMES, UNTIL
 from gflow.verification.check import Check, Worst, bounded
 from gflow.verification.material import Material, Snapshot
-from gflow.verification.sizes import Sizes
+from gflow.verification.rounding_scales import Sizes
 from gflow.verification.velocity import Field, weights_at
 
 GROUP = "rows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 

@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 
 import gflow
 from gflow.analysis.alignment import alignment, rank_correlation
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Point, along
-from gflow.analysis.subject import Subject
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES

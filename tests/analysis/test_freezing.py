@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.continuation import prospect_of
 from gflow.analysis.freezing import freezing
 from gflow.analysis.limit import limit
-from gflow.analysis.prospect import prospect_of
-from gflow.analysis.subject import Subject
 from gflow.field.branch import Tolerances
 from gflow.field.dual import DualBranch
 from gflow.flow.dual import dual_engine

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.margins import margins
-from gflow.analysis.subject import Subject
 from gflow.trajectory import open_trajectory
 from tests.analysis.runs import file_of, gaussian, simulated
 

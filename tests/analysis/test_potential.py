@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.potential import cone_potential, cone_shares, cones, nodes, parity_features, potential_rate
-from gflow.analysis.subject import Subject
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network

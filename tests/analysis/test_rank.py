@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rank import excess, rank, ranks, row_spread
-from gflow.analysis.subject import Subject
 from tests.analysis.runs import gaussian, simulated
 
 # Eight orthogonal samples, four of each label; outer weights +-1/m of Kou et al. (m a sign).

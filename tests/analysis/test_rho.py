@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis import subject as subject_module
+from gflow.analysis import analyzed_run as subject_module
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition, coefficients, rho
-from gflow.analysis.subject import Subject
 from gflow.scenario import parse_scenario
 
 SMALL = """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.field.branch import Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.freezing import freezing
 from gflow.analysis.limit import limit
-from gflow.analysis.subject import Subject
 from gflow.field.mode import DualMode
 from gflow.limit.hard_margin import hard_margin
 from tests.cases.runs import simulated

@@ -16,14 +16,14 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.trajectory import Trajectory
 from gflow.verification.event_log import event_log
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing, named
-from tests.verification.test_clock import given
+from tests.verification.test_rescaled_time import given
 
 Array = NDArray[np.float64]
 X, Y = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, -1.0])

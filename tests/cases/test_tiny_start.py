@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.problem.span import row_norms
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
 from gflow.verification.material import Material
 from gflow.verification.recomputation import recomputation
-from gflow.verification.sizes import Sizes
+from gflow.verification.rounding_scales import Sizes
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing
-from tests.verification.test_clock import RELU, given
+from tests.verification.test_rescaled_time import RELU, given
 
 
 def rows(trajectory: Trajectory) -> list[Check]:

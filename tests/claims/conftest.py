@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gflow.analysis import subject
-from gflow.analysis.way import Way
+from gflow.analysis import analyzed_run
+from gflow.analysis.path_stability import Way
 
 
 @pytest.fixture(autouse=True, scope="package")
 def _stable_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(subject, "way_of", lambda *_: Way())
+        patched.setattr(analyzed_run, "way_of", lambda *_: Way())
         yield

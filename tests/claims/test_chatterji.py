@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 import gflow
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, Point, along
-from gflow.analysis.subject import Subject
 from gflow.claims.chatterji import CLAIMS, applies, pointwise
 from gflow.claims.chatterji.descent import hessian_product, hessian_ratio
 from gflow.claims.chatterji.setting import setting

@@ -176,7 +176,7 @@ def test_the_angle_to_a_proved_limit(tmp_path: Path) -> None:
     """It is that of W_GD in W-space to the limit that the analyzer of directions knows."""
     trajectory = simulated(tmp_path, slope=0.5)
     run = gflow.compare(trajectory, [0.02]).etas[0]
-    from gflow.analysis.subject import Subject
+    from gflow.analysis.analyzed_run import Subject
 
     limit = Subject.of(trajectory).limit
     assert limit is not None and run.angle_to_limit is not None

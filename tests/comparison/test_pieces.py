@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gflow.comparison.clock import (
+from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
+from gflow.comparison.gaps import Frame, angle, gap
+from gflow.comparison.order import fitted_order
+from gflow.comparison.paired_run import Course, Sizes
+from gflow.comparison.patterns import Events, genuine, opposed
+from gflow.comparison.sharpness import sharpness, stability_threshold
+from gflow.comparison.timetable import (
     MOST_STEPS,
     checked_etas,
     cut_short,
@@ -16,12 +22,6 @@ from gflow.comparison.clock import (
     record_steps,
     timetable,
 )
-from gflow.comparison.course import Course, Sizes
-from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
-from gflow.comparison.gaps import Frame, angle, gap
-from gflow.comparison.order import fitted_order
-from gflow.comparison.patterns import Events, genuine, opposed
-from gflow.comparison.sharpness import sharpness, stability_threshold
 from gflow.comparison.verdict import Evidence, summary, verdict
 from gflow.errors import GflowError
 from gflow.field.transition import EventKind

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
 from gflow.trajectory import Trajectory

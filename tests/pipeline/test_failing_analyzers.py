@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rank import rank
-from gflow.analysis.subject import Subject
 from gflow.claims.frei import theorems
 from gflow.cli import main
 from gflow.errors import GflowError

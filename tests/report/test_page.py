@@ -26,8 +26,8 @@ from gflow.report.page.figures import (
     Drawing,
     Format,
     Material,
-    course,
     inline_svg,
+    loss_and_margins,
     patterns,
     save,
     style,
@@ -290,7 +290,7 @@ def test_the_same_bytes_each_time(late: Trajectory, full: str) -> None:
 
 @pytest.mark.parametrize(("form", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_files_of_figures_are_the_same_each_time(late: Trajectory, tmp_path: Path, form: Format, start: bytes) -> None:
-    for maker in (course.margins, patterns.pairs_over_time):
+    for maker in (loss_and_margins.margins, patterns.pairs_over_time):
         contents = []
         for _ in range(2):
             with style():
@@ -302,7 +302,7 @@ def test_files_of_figures_are_the_same_each_time(late: Trajectory, tmp_path: Pat
 
 def test_a_figure_can_be_put_into_the_page_and_into_a_file(late: Trajectory, tmp_path: Path) -> None:
     with style():
-        drawing = course.loss(Material(late))
+        drawing = loss_and_margins.loss(Material(late))
         before = inline_svg(drawing)
         titled = save(drawing, tmp_path, "svg").read_text(encoding="utf-8")
         assert inline_svg(drawing) == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.flow.budget import Budget
 from gflow.trajectory import Trajectory
 from gflow.verification import ladder

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Point
-from gflow.analysis.subject import Subject
 from gflow.field import dual as dual_field
 from gflow.field.clock import clock_rate, dual_variables
 from gflow.problem.loss import Loss
@@ -24,7 +24,7 @@ from gflow.verification.ladder import Again, LadderProgress, Manner, again, engi
 from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
-from tests.verification.test_clock import given
+from tests.verification.test_rescaled_time import given
 
 Array = NDArray[np.float64]
 

@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.field.dual import DualBranch
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
-from gflow.verification.clock import at_rest
 from gflow.verification.material import Material
 from gflow.verification.motion import motion
-from gflow.verification.rest import velocity
+from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
+from gflow.verification.weight_velocity import velocity
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, run
-from tests.verification.test_clock import LEAKY, RELU, come_to_rest, dead, given, no_outer
+from tests.verification.test_rescaled_time import LEAKY, RELU, come_to_rest, dead, given, no_outer
 
 Array = NDArray[np.float64]
 

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
+from gflow.verification.dual_masses import dual_masses
 from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
 from gflow.verification.event_times import event_times
 from gflow.verification.extremes import extremes
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Again, again, rungs
-from gflow.verification.masses import dual_masses
 from gflow.verification.material import Material
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness

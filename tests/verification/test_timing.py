@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
 from gflow.field.transition import EventKind

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.trajectory import Trajectory

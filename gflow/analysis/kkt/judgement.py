@@ -7,15 +7,15 @@ from typing import Literal
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.continuation import Standing
 from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
 from gflow.analysis.kkt.residuals import Residuals, residuals_of_limit, residuals_of_row
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
 from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.mode import DualMode
 from gflow.limit.certificate import ModeLimit
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 
 # Rows whose stationarity is looked at where no limit is known: at these parts of the last log(1 + t).
 LOOKS = (0.125, 0.25, 0.5)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Weights
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.flow.state import Parameters
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, Point, along
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Checked, Claim, Judge, above, below, condition, worst_row

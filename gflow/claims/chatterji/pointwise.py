@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import along
-from gflow.analysis.subject import Subject
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Claim, Conclusion, Judge, below, condition, worst_row
 

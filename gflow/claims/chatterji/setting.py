@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Hypothesis, at_least, at_most, condition, covered
 from gflow.problem.activation import Huberized

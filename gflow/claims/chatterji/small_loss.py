@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting, total_loss
 from gflow.claims.claim import (

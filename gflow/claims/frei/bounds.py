@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import GRAIN, Claim, Judge, above, at_least, below
 from gflow.claims.data import loss_ratio_bound
-from gflow.claims.frei import growth, points, start
+from gflow.claims.frei import growth, pointwise, start
 from gflow.claims.frei.checks import (
     ROUNDING,
     below_log,
@@ -110,7 +110,7 @@ def lemma_e11b(subject: Subject) -> Claim:
 CLAIMS: tuple[Judge, ...] = (
     *growth.CLAIMS,
     *start.CLAIMS,
-    *points.CLAIMS,
+    *pointwise.CLAIMS,
     lemma_e3_gradient,
     lemma_e3_weight,
     lemma_e4,

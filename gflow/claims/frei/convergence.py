@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
-from gflow.claims.ahead import limit_known
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Checked, Claim, Conclusion, Hypothesis, Judge, below
 from gflow.claims.frei.limit import LIMIT_ERROR
 from gflow.claims.frei.setting import setting_of
-from gflow.limit.point import LimitPoint
+from gflow.claims.known_limit import limit_known
+from gflow.limit.limit_point import LimitPoint
 
 
 def _fitted(subject: Subject) -> tuple[Hypothesis, int | None]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
-from gflow.claims.ahead import limit_known
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, at_least, at_most, below, condition
 from gflow.claims.frei.limit import LIMIT_ERROR, Limit
 from gflow.claims.frei.setting import Setting, is_leaky, setting_of
+from gflow.claims.known_limit import limit_known
 
 SAME = 1e-12  # of numbers that a user would give exactly
 RESOLVED = 1e-2  # relative: how well a claim on a difference must know it

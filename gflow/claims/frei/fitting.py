@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Checked, Claim, Conclusion, Judge, above, below, condition
 from gflow.claims.frei.checks import ROUNDING, least
 from gflow.claims.frei.rows import paper_time, rows_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Claim, Hypothesis, Judge, above, at_most, condition
 from gflow.claims.data import loss_ratio_bound
 from gflow.claims.frei.checks import (

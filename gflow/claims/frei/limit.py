@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
-from gflow.claims.ahead import limit_known
 from gflow.claims.claim import Claim, Conclusion
 from gflow.claims.frei.setting import Setting, both_signs, near_orthogonal, setting_of
-from gflow.limit.point import LimitPoint
+from gflow.claims.known_limit import limit_known
+from gflow.limit.limit_point import LimitPoint
 
 # A limit point is known to about this, relative to its size.
 LIMIT_ERROR = 1e-6

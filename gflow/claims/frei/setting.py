@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy.optimize import nnls
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Hypothesis, condition
 from gflow.claims.data import Sizes, near_orthogonal_32, sizes_of

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import CHANCE, Claim, Conclusion, Hypothesis, Judge, below
 from gflow.claims.frei.setting import setting_of, start_std
 

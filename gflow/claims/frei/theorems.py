@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
-from gflow.claims.ahead import limit_known
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Claim, Conclusion, Judge, below, condition
 from gflow.claims.data import sizes_of
 from gflow.claims.frei import convergence, fitting, items, linear
 from gflow.claims.frei.setting import both_signs, is_leaky, near_orthogonal, setting_of, standard_gaussian
+from gflow.claims.known_limit import limit_known
 
 applies = is_leaky
 

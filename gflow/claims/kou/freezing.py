@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition, coefficients
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.claims.ahead import limit_known, standing_of
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below, condition
-from gflow.claims.kou.course import course_of
+from gflow.claims.known_limit import limit_known, standing_of
+from gflow.claims.kou.coefficient_rows import course_of
 from gflow.claims.kou.setting import (
     ROUNDING,
     Setting,

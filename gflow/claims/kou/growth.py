@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition, RhoResult, coefficients
 from gflow.analysis.rho import rho as identities_of
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, above, at_most, below
-from gflow.claims.kou.course import Course, grown, largest_constant, log_equality, safe_log
+from gflow.claims.kou.coefficient_rows import Course, grown, largest_constant, log_equality, safe_log
 from gflow.claims.kou.setting import (
     ROUNDING,
     Setting,

@@ -11,7 +11,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.claims.kou.setting import ROUNDING, explicit, judged, log_time, logistic, setting_of, worst_of

@@ -6,12 +6,12 @@ from math import log
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.claims.ahead import limit_known
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, below, condition
-from gflow.claims.kou.course import course_of
+from gflow.claims.known_limit import limit_known
+from gflow.claims.kou.coefficient_rows import course_of
 from gflow.claims.kou.patterns import losses, sides_after
 from gflow.claims.kou.setting import (
     ROUNDING,

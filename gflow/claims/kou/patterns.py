@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below
-from gflow.claims.kou.course import Course, course_of
+from gflow.claims.kou.coefficient_rows import Course, course_of
 from gflow.claims.kou.setting import (
     ROUNDING,
     Setting,

@@ -9,11 +9,11 @@ from math import log
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, above, at_most, condition
-from gflow.claims.kou.course import Course, grown, largest_constant, log_equality, log_lead, safe_log
+from gflow.claims.kou.coefficient_rows import Course, grown, largest_constant, log_equality, log_lead, safe_log
 from gflow.claims.kou.setting import (
     ROUNDING,
     Setting,

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import matching
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import (
     CHANCE,

@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_least, below, condition
 from gflow.claims.kou.setting import DELTA, balanced, judged, setting_of
 from gflow.scenario import parse_scenario

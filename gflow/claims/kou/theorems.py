@@ -7,11 +7,11 @@ from math import log
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import Decomposition
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.claims.ahead import limit_known
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, below, condition
+from gflow.claims.known_limit import limit_known
 from gflow.claims.kou.setting import (
     ROUNDING,
     Setting,
@@ -27,7 +27,7 @@ from gflow.claims.kou.setting import (
     singular_excess,
     theorem,
 )
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.span import row_norms
 
 SIGNS = (1.0, -1.0)

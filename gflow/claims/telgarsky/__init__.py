@@ -6,15 +6,15 @@ Claims on stochastic gradient descent have no counterpart here.
 """
 
 from gflow.claims.claim import Judge
-from gflow.claims.telgarsky import best, cones, course, data, neurons, ntk, point, potential, scalar, start
+from gflow.claims.telgarsky import best, cones, data, monotonicity, neurons, ntk, pointwise, potential, scalar, start
 from gflow.claims.telgarsky.setting import applies
 
 CLAIMS: tuple[Judge, ...] = (
     *data.CLAIMS,
     *start.CLAIMS,
-    *point.CLAIMS,
+    *pointwise.CLAIMS,
     *best.CLAIMS,
-    *course.CLAIMS,
+    *monotonicity.CLAIMS,
     *neurons.LAWS,
     *ntk.CLAIMS,
     *cones.CLAIMS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import along
 from gflow.analysis.potential import parity_features
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Judge, below, condition, worst_row
 from gflow.claims.telgarsky.setting import ROUNDING, relu

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import along
 from gflow.analysis.potential import Cones, cone_shares, cones, potential_rows
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import Claim, Hypothesis, Judge, below, condition
 from gflow.claims.telgarsky.potential import certified, growth, margin_by_now
 from gflow.claims.telgarsky.setting import (

@@ -8,8 +8,8 @@ from math import erf, lgamma
 import numpy as np
 from scipy.stats import chi2
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.potential import parity_features
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Judge, above, below, condition
 from gflow.claims.telgarsky.setting import ROUNDING, parity, unit_inputs

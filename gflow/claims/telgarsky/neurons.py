@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.analysis.alignment import turning
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Point
 from gflow.analysis.neurons import neuron_norms
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
 from gflow.claims.telgarsky.setting import chosen_rows, parity, two_layers

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, above, below, condition, worst_row
 from gflow.claims.telgarsky.data import ntk_margin

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.potential import potential_rate, potential_rows
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, above, condition
 from gflow.claims.telgarsky.setting import ROUNDING, exponential, normalized

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import along
 from gflow.analysis.neurons import balance_drift
 from gflow.analysis.potential import Features, nodes, parity_features, potential_rows
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import (
     Claim,
     Conclusion,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along
 from gflow.analysis.neurons import conserves_balance
 from gflow.analysis.potential import parity_features
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import CHANCE, Hypothesis, at_least, at_most, condition, covered
 from gflow.problem.span import row_norms

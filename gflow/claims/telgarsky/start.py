@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.potential import Features, cones, parity_features
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import Claim, Hypothesis, Judge, above, below, condition
 from gflow.claims.telgarsky.setting import (
     DELTA,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.comparison.course import Sizes
+from gflow.comparison.paired_run import Sizes
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from tests.analysis.runs import simulated
 
 Array = NDArray[np.float64]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.kkt import kkt
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients
-from gflow.analysis.subject import Subject
 from gflow.flow.state import Parameters
 from tests.analysis.kkt.runs import BOTH_LAYERS, GAUSSIAN, GIVEN, given
 from tests.analysis.kkt.vertices import by_vertices

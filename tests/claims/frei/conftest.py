@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from tests.claims.frei.runs import simulated
 
 SMOOTH = (

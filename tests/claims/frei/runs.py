@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.subject import Subject
-from gflow.analysis.way import Way
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.path_stability import Way
 from gflow.claims.claim import Claim
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.scenario import parse_scenario
 
 Array = NDArray[np.float64]

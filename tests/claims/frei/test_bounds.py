@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.frei import bounds, theorems
 from gflow.claims.frei import rows as measured
-from gflow.claims.frei.points import curvature
+from gflow.claims.frei.pointwise import curvature
 from gflow.claims.frei.rows import Rows, rows_of
 from gflow.problem.activation import SmoothLeaky
 from tests.claims.frei.runs import judged

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.frei import example
 from gflow.claims.frei.setting import least_distance, linear_svm, optimum, setting_of, two_row_features
 from tests.claims.frei.runs import closed_form, ending_at, judged, simulated

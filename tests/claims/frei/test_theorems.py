@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims import data
 from gflow.claims.frei import bounds, convergence, example, fitting, items, linear, theorems
 from gflow.claims.frei.rows import paper_time
 from gflow.claims.frei.setting import setting_of
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from tests.claims.frei.runs import closed_form, ending_at, judged, simulated
 
 ITEMS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from tests.claims.kou.runs import RELU, run
 
 

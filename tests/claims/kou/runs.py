@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims import kou
 from gflow.claims.claim import Claim
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.scenario import parse_scenario
 
 NEARLY_ORTHOGONAL = """

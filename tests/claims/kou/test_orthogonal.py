@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
-from gflow.claims.kou.course import course_of
+from gflow.analysis.analyzed_run import Subject
+from gflow.claims.kou.coefficient_rows import course_of
 from gflow.claims.kou.setting import setting_of
 from gflow.trajectory import Trajectory
 from gflow.trajectory.record import Events

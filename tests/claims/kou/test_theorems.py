@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims import kou
 from tests.analysis.runs import file_of
 from tests.claims.kou.runs import GAUSSIAN, RELU, judge, run, with_limit, with_start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from tests.claims.telgarsky.runs import CONES, PARITY, SCALAR, made, on_circle
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gflow
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import Claim
 from gflow.claims.telgarsky import CLAIMS, applies
 from gflow.problem.loss import LOSSES

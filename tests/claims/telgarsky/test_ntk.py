@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
-from gflow.analysis.subject import Subject
 from gflow.claims.claim import Claim, condition
 from gflow.claims.telgarsky import ntk
 from gflow.claims.telgarsky.data import ntk_margin, ntk_of_outer_map, separation

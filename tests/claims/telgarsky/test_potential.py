@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gflow.analysis import potential
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
-from gflow.analysis.subject import Subject
 from gflow.claims.telgarsky import cones
 from gflow.claims.telgarsky import scalar as scalar_claims
 from gflow.claims.telgarsky.potential import certified, margin_by_now

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from gflow.arrays import Array
 from gflow.report.page.figures.drawing import BLUE, CYCLE, INK, Absent, Drawing, axes, legend_above, logarithmic
-from gflow.report.page.figures.material import Json, Material
+from gflow.report.page.figures.figure_data import Json, Material
 
 Runs = Sequence[Json]
 MOST_TICKS = 6

@@ -21,7 +21,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import Material
 from gflow.report.page.figures.weights import cosines, neuron_sizes, outer_sizes, span_part
 
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}

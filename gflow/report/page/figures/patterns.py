@@ -22,7 +22,7 @@ from gflow.report.page.figures.drawing import (
     axes,
     legend_above,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import Material
 from gflow.trajectory import EVENT_KINDS
 
 Signs = NDArray[np.int8]

@@ -19,7 +19,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import Material
 from gflow.report.page.figures.weights import angles_to_last, singular_values
 
 RANKS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Point, along
-from gflow.analysis.subject import Subject
 from gflow.arrays import EPS
 from gflow.claims.claim import Claim, Conclusion, Judge, at_most, below, condition, worst_row
 from gflow.claims.telgarsky.setting import ROUNDING, chosen_rows, exponential, unit_inputs

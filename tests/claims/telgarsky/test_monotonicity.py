@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along
-from gflow.analysis.subject import Subject
 from gflow.claims.telgarsky import applies
 from tests.claims.telgarsky.runs import IDENTITIES, MONOTONE, PARITY, edited, judged, made, verdicts, with_rows
 

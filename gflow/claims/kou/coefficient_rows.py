@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Conclusion
 from gflow.claims.kou.setting import Setting, independent, log_time, setting_of

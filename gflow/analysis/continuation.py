@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.course import Allowance, Course, followed
+from gflow.analysis.followed_flow import Allowance, Course, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.field.branch import Tolerances
 from gflow.flow.certified import foreseen
 from gflow.flow.dual import dual_engine
 from gflow.flow.state import FlowState
 from gflow.limit.certificate import Finding
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 
 # The way ahead is followed in at most so many steps; in fewer while samples are misclassified, for nobody knows then

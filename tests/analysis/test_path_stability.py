@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis import way
-from gflow.analysis.course import Allowance, followed
+from gflow.analysis import path_stability
+from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.followed_flow import Allowance, followed
+from gflow.analysis.path_stability import Taken, changed_by, repelling, way_of
 from gflow.analysis.progress import AnalysisProgress
-from gflow.analysis.subject import Subject
-from gflow.analysis.way import Taken, changed_by, repelling, way_of
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
 from gflow.flow.dual import dual_engine
@@ -49,13 +49,13 @@ def test_an_ordinary_run_is_proved_by_four_runs_that_agree(late: Subject) -> Non
     assert {each.verdict for each in found.values()} == {"proved"} and found["freezing"].reason == ""
     doings = list(dict.fromkeys(each.doing for each in seen))
     assert len(doings) == 2 and "changed by a part of 1e-06" in doings[0] and "rtol = 1e-10" in doings[1]
-    most = way.STEPS_TO_START + way.STEP_FACTOR * int(run.series["steps"][-1])
+    most = path_stability.STEPS_TO_START + path_stability.STEP_FACTOR * int(run.series["steps"][-1])
     assert max(each.steps for each in seen) < max(each.most_steps for each in seen) == most
 
 
 def test_a_way_that_is_not_followed_to_its_end_is_no_proof(late: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(way, "STEP_FACTOR", 0)
-    monkeypatch.setattr(way, "STEPS_TO_START", 7)
+    monkeypatch.setattr(path_stability, "STEP_FACTOR", 0)
+    monkeypatch.setattr(path_stability, "STEPS_TO_START", 7)
     found = way_of(late.problem, taken(late))
     assert not found.stable and "was left at log t = " in found.reason
     assert "after 7 steps, the most that are done" in found.reason
@@ -174,6 +174,6 @@ def test_a_course_is_left_where_it_hardly_comes_forward() -> None:
 
 def test_events_of_one_pair_are_compared_in_order() -> None:
     up, down = (Event(1.0, 0, 0, kind) for kind in (EventKind.CROSS_UP, EventKind.CROSS_DOWN))
-    assert way._parting([up, down], [up, down]) is None
-    assert way._parting([up, down], [down, up]) == up
-    assert way._parting([up], [up, replace(down, v=3.0)]) == replace(down, v=3.0)
+    assert path_stability._parting([up, down], [up, down]) is None
+    assert path_stability._parting([up, down], [down, up]) == up
+    assert path_stability._parting([up], [up, replace(down, v=3.0)]) == replace(down, v=3.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.verification.bends import bend
+from gflow.verification.overshoot import bend
 
 
 @pytest.mark.parametrize("first", [-1.0, -0.93, -0.8, -0.71, -0.65])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.claims.claim import Hypothesis, condition
 
 

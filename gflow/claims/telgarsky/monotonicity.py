@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import Subject
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.neurons import balance_drift
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import Checked, Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
 from gflow.claims.telgarsky.setting import normalized

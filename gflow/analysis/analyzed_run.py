@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
+from gflow.analysis.continuation import Prospect, Standing, prospect_of
+from gflow.analysis.path_stability import Taken, Way, way_of
 from gflow.analysis.progress import Tell, untold
-from gflow.analysis.prospect import Prospect, Standing, prospect_of
-from gflow.analysis.way import Taken, Way, way_of
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState, Notes, Parameters
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network

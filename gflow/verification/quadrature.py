@@ -20,7 +20,7 @@ from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
 from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
-from gflow.verification.sums import Sums
+from gflow.verification.integrals import Sums
 from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
 
 NODES = 5

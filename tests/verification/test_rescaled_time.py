@@ -12,17 +12,17 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.field.clock import log_clock_rate
 from gflow.flow import engine as flow_engine
 from gflow.trajectory import Trajectory
-from gflow.verification.clock import at_rest
 from gflow.verification.identities import INTEGRATED, identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Again, LadderProgress, again, rungs
 from gflow.verification.material import Material
-from gflow.verification.rest import velocity
+from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
+from gflow.verification.weight_velocity import velocity
 from tests.verification.runs import Change, changed, failing, named, run
 
 Array = NDArray[np.float64]

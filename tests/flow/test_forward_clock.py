@@ -14,8 +14,8 @@ from gflow.flow import simulate as loop
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
+from gflow.flow.forward_clock import Onward
 from gflow.flow.items import Advance, Item
-from gflow.flow.onward import Onward
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Outcome, Progress, Row

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.trajectory import Trajectory
-from gflow.verification import kept
+from gflow.verification import error_scales
 from gflow.verification.material import Material
 from tests.verification.runs import run
 
@@ -36,7 +36,7 @@ def test_weights_that_are_off_by_their_tolerance_move_no_margin_further(tmp_path
     trained = at.problem.network.trains_outer
     size = float(np.hypot(np.linalg.norm(at.weights(row.U)), np.linalg.norm(row.outer) if trained else 0.0))
     size += float(at.trajectory.facts["atol"]) / at.rtol
-    allowed, reached = kept.of_margins(at, replace(row, p=0.0 * row.p), primal=True), 0.0
+    allowed, reached = error_scales.of_margins(at, replace(row, p=0.0 * row.p), primal=True), 0.0
     theta = np.append(row.U.ravel(), row.outer if trained else [])
 
     def margins(theta: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,11 +57,11 @@ def test_weights_that_are_off_by_their_tolerance_move_no_margin_further(tmp_path
 def test_of_the_dual_engine_nothing_more_is_allowed(clean: Trajectory) -> None:
     at = material(clean)
     row = at.snapshot(3)
-    assert kept.of_weights(at, row, primal=False) == pytest.approx(np.linalg.norm(at.weights(row.U)), rel=1e-12)
-    assert set(kept.of_margins(at, row, primal=False)) == {max(1.0, np.abs(row.p).max())}
+    assert error_scales.of_weights(at, row, primal=False) == pytest.approx(np.linalg.norm(at.weights(row.U)), rel=1e-12)
+    assert set(error_scales.of_margins(at, row, primal=False)) == {max(1.0, np.abs(row.p).max())}
     floor = float(at.trajectory.facts["atol"]) / at.rtol
     sizes = np.linalg.norm(at.weights(row.U), axis=1) + floor
-    assert kept.of_weights(at, row, primal=True) == pytest.approx(np.linalg.norm(sizes), rel=1e-12)
+    assert error_scales.of_weights(at, row, primal=True) == pytest.approx(np.linalg.norm(sizes), rel=1e-12)
 
 
 def test_a_primal_run_of_neurons_that_cancel_is_kept_as_its_weights_are(tmp_path: Path) -> None:
@@ -82,5 +82,5 @@ def test_a_primal_run_of_neurons_that_cancel_is_kept_as_its_weights_are(tmp_path
     )
     at = material(trajectory)
     row = at.snapshot(1)
-    assert kept.of_margins(at, row, primal=True).max() > 1e3 * max(1.0, np.abs(row.p).max())
+    assert error_scales.of_margins(at, row, primal=True).max() > 1e3 * max(1.0, np.abs(row.p).max())
     assert not [check for check in gflow.verify(trajectory).checks if check.verdict == "fail"]

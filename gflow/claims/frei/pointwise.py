@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import Subject
 from gflow.arrays import Array
 from gflow.claims.claim import GRAIN, Claim, Conclusion, Hypothesis, Judge, at_most, below, condition
 from gflow.claims.frei.checks import ROUNDING, logistic, no_more_log

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.course import Allowance, Course, followed
+from gflow.analysis.followed_flow import Allowance, Course, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.analysis.times import time_text
 from gflow.arrays import Array

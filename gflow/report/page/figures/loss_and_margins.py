@@ -21,7 +21,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import Material
 
 MOST_LINES, MOST_POINTS = 60, 240  # more samples than the first are shown as a band
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}

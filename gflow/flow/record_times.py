@@ -13,7 +13,7 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.flow.cut import Cut, rounding
-from gflow.flow.onward import no_earlier
+from gflow.flow.forward_clock import no_earlier
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, Stepper
 

@@ -23,8 +23,8 @@ from gflow.problem.problem import Problem
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.event_log import AFTER, impossible
 from gflow.verification.material import Material
-from gflow.verification.rest import velocity
 from gflow.verification.velocity import Field, Weights, weights_at
+from gflow.verification.weight_velocity import velocity
 
 Samples = NDArray[np.bool_]
 
@@ -50,7 +50,7 @@ def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
 
 
 def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
-    """Is the velocity of all neurons at one state within what rounding leaves open of it (`rest`), or what is left of a
+    """Is the velocity of all neurons at one state within what rounding leaves open of it (`weight_velocity`), or what is left of a
     motion that ends within the tolerance?
 
     Along a direction in which margins move by s |V| the flow loses V at the rate s^2: |V| / s is left for them, which
