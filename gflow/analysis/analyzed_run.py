@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from gflow.analysis.continuation import Prospect, Standing, prospect_of
-from gflow.analysis.path_stability import Taken, Way, way_of
+from gflow.analysis.continuation import Continuation, Standing, continuation_of
+from gflow.analysis.path_stability import PathStability, PathTaken, path_stability_of
 from gflow.analysis.progress import Tell, untold
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
@@ -28,7 +28,7 @@ BLOCK_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Subject:
+class AnalyzedRun:
     """A trajectory with its problem, rebuilt from the file alone.  Rows count from 0; -1 is the last."""
 
     trajectory: Record
@@ -36,7 +36,7 @@ class Subject:
     tell: Tell = untold
 
     @classmethod
-    def of(cls, trajectory: Record, tell: Tell = untold) -> Subject:
+    def of(cls, trajectory: Record, tell: Tell = untold) -> AnalyzedRun:
         """Rebuild the problem; its span coordinates are those of the file.  tell: called while the flow is followed."""
         return cls(trajectory, _problem(trajectory), tell)
 
@@ -108,17 +108,17 @@ class Subject:
     @property
     def limit(self) -> LimitPoint | None:
         """The limit of the flow, proved or expected; None where it is not known."""
-        return None if self.prospect is None else self.prospect.limit
+        return None if self.continuation is None else self.continuation.limit
 
     @cached_property
-    def prospect(self) -> Prospect | None:
+    def continuation(self) -> Continuation | None:
         """What lies ahead of the last row: pending switches, the certificate, the limit of the flow.
 
         None where margins are not linear in the trained parameters (`linear_modes`): no such theory is known then.
         """
         if not self.linear_modes:
             return None
-        return prospect_of(self.problem, self.last, self._tolerances, self.tell)
+        return continuation_of(self.problem, self.last, self._tolerances, self.tell)
 
     @property
     def _tolerances(self) -> Tolerances:
@@ -127,10 +127,10 @@ class Subject:
 
     @property
     def standing(self) -> Standing:
-        """Of the limit of the flow: that of the prospect, which is about the flow from the last row, and `proved` only
-        where the way from the start to that row is stable too."""
-        standing = "none" if self.prospect is None else self.prospect.standing
-        return "proved_from_state" if standing == "proved" and not self.way.stable else standing
+        """Of the limit of the flow: that of the continuation, which is about the flow from the last row, and `proved`
+        only where the way from the start to that row is stable too."""
+        standing = "none" if self.continuation is None else self.continuation.standing
+        return "proved_from_state" if standing == "proved" and not self.path_stability.stable else standing
 
     @cached_property
     def notes(self) -> Notes | None:
@@ -141,17 +141,19 @@ class Subject:
         return Notes(int(saved["unsettled"]), int(saved["conservative"]))
 
     @cached_property
-    def way(self) -> Way:
-        """Is the way from the start to the proof of the prospect stable?  Follows the flow again, several times."""
-        prospect = self.prospect
-        assert prospect is not None and (prospect.finding.proved or prospect.standing == "proved"), "there is no proof"
-        return way_of(self.problem, self._taken(prospect), self.tell)
+    def path_stability(self) -> PathStability:
+        """Is the way from the start to the proof of the continuation stable?  Follows the flow again, several times."""
+        continuation = self.continuation
+        assert continuation is not None and (continuation.finding.proved or continuation.standing == "proved"), (
+            "there is no proof"
+        )
+        return path_stability_of(self.problem, self._taken(continuation), self.tell)
 
-    def _taken(self, prospect: Prospect) -> Taken:
+    def _taken(self, continuation: Continuation) -> PathTaken:
         """The way of the run and, where the proof lies ahead, the way to it."""
-        ahead = prospect.way
+        ahead = continuation.followed
         end = self.last if ahead is None else ahead.end
-        return Taken(
+        return PathTaken(
             W=self.trajectory.W_initial,
             tolerances=self._tolerances,
             notes=(self.notes or Notes()) + (Notes() if ahead is None else ahead.notes),

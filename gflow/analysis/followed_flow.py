@@ -12,7 +12,7 @@ from gflow.analysis.times import time_text
 from gflow.flow.choice import Choice
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Notes, Outcome, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
 from gflow.flow.stopping import Until
 
 # The flow is followed up to this log(1 + t), and ten times as far as it has come.
@@ -21,7 +21,7 @@ ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class FollowedFlow:
     """How a flow went: its events, where it was last known, what is to say of its choices, and its steps.
 
     proved: its mode was proved to stay at the end; stopped: why it ended before that, else empty.
@@ -45,7 +45,7 @@ class Allowance:
     idle: int | None = None
 
 
-def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None, tell: Tell = untold) -> Course:
+def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None, tell: Tell = untold) -> FollowedFlow:
     """Integrate from the start of the engine, or from a state, until a mode is proved to stay or the allowance ends."""
     start = 0.0 if origin is None else origin.v
     v_end = max(FARTHEST, 10.0 * start)
@@ -59,7 +59,7 @@ def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None
             gained, gained_at = said.v, steps
         elif isinstance(said, Row):
             row = said
-        elif isinstance(said, Progress):
+        elif isinstance(said, FlowProgress):
             steps += 1
             tell(AnalysisProgress(allowed.doing, said.v, steps, allowed.steps))
             if said.v >= 2.0 * gained:
@@ -67,12 +67,12 @@ def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None
             if left := _left(allowed, steps, steps - gained_at):
                 assert row is not None, "a flow begins with a row"
                 stopped = f"{allowed.doing} was left at {time_text(said.v)} after {steps} steps{left}"
-                return Course(tuple(events), row.state, row.checkpoint.notes, steps, False, stopped)
+                return FollowedFlow(tuple(events), row.state, row.checkpoint.notes, steps, False, stopped)
         elif isinstance(said, Finish):
             notes = Notes() if row is None else row.checkpoint.notes
             short = said.outcome not in (Outcome.LOG_TIME, Outcome.CERTIFIED)
             stopped = f"{allowed.doing} ends early: {said.sentence}" if short else ""
-            return Course(tuple(events), said.state, notes, steps, said.outcome is Outcome.CERTIFIED, stopped)
+            return FollowedFlow(tuple(events), said.state, notes, steps, said.outcome is Outcome.CERTIFIED, stopped)
     raise AssertionError("the flow ended without saying how")
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.followed_flow import Allowance, Course, followed
+from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.analysis.times import time_text
 from gflow.arrays import Array
@@ -50,7 +50,7 @@ STEP_FACTOR, STEPS_TO_START = 20, 200
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class PathTaken:
     """The way that a run took, and its way ahead: W (m, d) at its start, tolerances, what is to say of its choices,
     its events (None: not kept), and the state and steps of its proof: sides (m, H) and margins (n,) there."""
 
@@ -64,7 +64,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PathStability:
     """reasons: why the way is not known to be stable, in words; none where it is.  held: pairs that are held on a kink
     that pushes at its end: what is proved there is about the solution of the policy, not about all of them.  seen: what
     shows that it is stable, in words; empty where it is not, or where nothing could part the flow."""
@@ -89,16 +89,16 @@ class Way:
         return "the solution of the policy" if self.held else "the flow"
 
 
-def way_of(problem: Problem, taken: Taken, tell: Tell = untold) -> Way:
+def path_stability_of(problem: Problem, taken: PathTaken, tell: Tell = untold) -> PathStability:
     """Judge the way of a run with linear modes; the flow is followed again only where nothing else is against it."""
     if not problem.network.kinked:
-        return Way()  # one mode for ever, and a smooth flow in it
+        return PathStability()  # one mode for ever, and a smooth flow in it
     held = repelling(problem, taken.side, taken.p)
     reasons = tuple(_choices(problem, taken.notes, held)) or tuple(_departures(problem, taken, tell))
-    return Way(reasons, len(held), "" if reasons else _seen(problem, taken))
+    return PathStability(reasons, len(held), "" if reasons else _seen(problem, taken))
 
 
-def _seen(problem: Problem, taken: Taken) -> str:
+def _seen(problem: Problem, taken: PathTaken) -> str:
     names = [name for name, *_ in _again(problem, taken)]
     return f"the flow, followed again {names[-1]} and {names[0]} to either side, comes to the same pattern"
 
@@ -128,7 +128,7 @@ def repelling(problem: Problem, side: NDArray[np.int8], p: Array) -> list[Pair]:
     return found
 
 
-def _departures(problem: Problem, taken: Taken, tell: Tell) -> Iterator[str]:
+def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]:
     """What parts the flow, followed again, from the way that was taken: the first thing found."""
     for name, W, tolerances, strictly in _again(problem, taken):
         allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
@@ -138,7 +138,7 @@ def _departures(problem: Problem, taken: Taken, tell: Tell) -> Iterator[str]:
             return
 
 
-def _again(problem: Problem, taken: Taken) -> Iterator[tuple[str, Array, Tolerances, bool]]:
+def _again(problem: Problem, taken: PathTaken) -> Iterator[tuple[str, Array, Tolerances, bool]]:
     """How the flow is followed again: name, start W, tolerances, and whether its events are compared too."""
     own = taken.tolerances
     change = max(CHANGE, own.rtol)
@@ -163,7 +163,7 @@ def changed_by(problem: Problem, W: Array, part: float) -> Array:
     return np.asarray(change @ problem.span.B)
 
 
-def _departure(problem: Problem, taken: Taken, course: Course, strictly: bool) -> str:
+def _departure(problem: Problem, taken: PathTaken, course: FollowedFlow, strictly: bool) -> str:
     """What parts a course from the way that was taken, or nothing."""
     if strictly and taken.events is not None and (parting := _parting(taken.events, course.events)):
         j, h = parting.neuron, problem.surfaces.first_sample[parting.surface]

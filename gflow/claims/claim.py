@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 
 Verdict = Literal["holds", "violated", "not applicable", "failed"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
@@ -86,7 +86,7 @@ class Claim:
         return "violated" if all(each.firm for each in self.hypotheses) else "not applicable"
 
 
-Judge = Callable[[Subject], Claim]
+Judge = Callable[[AnalyzedRun], Claim]
 FITS = "the numbers of the claim fit float64"
 
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import EPS, Array
 from gflow.claims.claim import GRAIN, Hypothesis, at_least
 from gflow.trajectory import Record
@@ -88,11 +88,11 @@ class Sizes:
 _known: WeakKeyDictionary[Record, Sizes] = WeakKeyDictionary()
 
 
-def sizes_of(subject: Subject) -> Sizes:
+def sizes_of(run: AnalyzedRun) -> Sizes:
     """The sizes of the inputs of a run, worked out once a trajectory."""
-    if subject.trajectory not in _known:
-        _known[subject.trajectory] = Sizes.of(subject.problem.X)
-    return _known[subject.trajectory]
+    if run.trajectory not in _known:
+        _known[run.trajectory] = Sizes.of(run.problem.X)
+    return _known[run.trajectory]
 
 
 def near_orthogonal_32(sizes: Sizes, slope: float) -> Hypothesis:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.failure import error_text, place_of
 from gflow.claims import chatterji, kou, telgarsky
 from gflow.claims.claim import Claim, Judge, blamed, in_float64
@@ -21,24 +21,24 @@ class Family(Protocol):
     def CLAIMS(self) -> tuple[Judge, ...]:  # noqa: N802 (a constant of the module)
         """In the order of the paper."""
 
-    def applies(self, subject: Subject, /) -> bool:
+    def applies(self, run: AnalyzedRun, /) -> bool:
         """Do the claims speak of this network and these data?"""
 
 
 FAMILIES: tuple[Family, ...] = (theorems, bounds, example, kou, chatterji, telgarsky)
 
 
-def claims(subject: Subject) -> tuple[Claim, ...]:
+def claims(run: AnalyzedRun) -> tuple[Claim, ...]:
     """One entry a claim, in the order of the papers."""
     with np.errstate(all="ignore"):  # what leaves float64 is seen in the claim itself
-        judges = [judge for family in FAMILIES if family.applies(subject) for judge in family.CLAIMS]
-        return tuple(_judged(judge, subject) for judge in judges)
+        judges = [judge for family in FAMILIES if family.applies(run) for judge in family.CLAIMS]
+        return tuple(_judged(judge, run) for judge in judges)
 
 
-def _judged(judge: Judge, subject: Subject) -> Claim:
+def _judged(judge: Judge, run: AnalyzedRun) -> Claim:
     """The claim; where judging it ends in an error of gflow it says so, and the others stand."""
     try:
-        return blamed(in_float64(judge(subject)))
+        return blamed(in_float64(judge(run)))
     except GflowError:
         raise
     except Exception as error:

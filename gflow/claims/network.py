@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.problem.network import Network
 
 
@@ -16,6 +16,6 @@ def equal_modulus(network: Network) -> bool:
     return bool(size.min() > 0.0 and np.ptp(size) <= 1e-12 * size.max())
 
 
-def unbiased(subject: Subject) -> bool:
+def unbiased(run: AnalyzedRun) -> bool:
     """Neither neurons nor the output have a bias."""
-    return not subject.trajectory.facts.get("bias", 0) and subject.problem.network.output_bias is None
+    return not run.trajectory.facts.get("bias", 0) and run.problem.network.output_bias is None

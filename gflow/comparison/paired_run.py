@@ -41,7 +41,7 @@ class _Row:
     sharpness: float
 
 
-class Course:
+class PairedRun:
     """The rows of one run so far; flow and descent are states of one time, in the order of time."""
 
     def __init__(self, frame: Frame, eta: float) -> None:

@@ -15,7 +15,7 @@ def no_earlier(y: Array, v: float) -> Array:
     return y if y[-1] >= v else np.append(y[:-1], v)
 
 
-class Onward:
+class ForwardClock:
     """A stepper on whose states the clock is no earlier than at the accepted state before them.
 
     log(1 + t) is integrated with the rest: it is known to a tolerance, and a state inside a step, which a shorter step

@@ -27,7 +27,7 @@ class Passed:
     y: Array
 
 
-class Due:
+class RecordTimes:
     """Record times v = log(1 + t) still to come, increasing, those before the end at v_end (None: no such end)."""
 
     def __init__(self, times: Iterator[float], v_end: float | None) -> None:

@@ -7,13 +7,13 @@ from math import expm1, log1p
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_choice, build_engine
 from gflow.comparison.gaps import Frame
 from gflow.comparison.modified import RTOL
 from gflow.comparison.order import fitted_order
-from gflow.comparison.paired_run import Course, Sizes, largest
+from gflow.comparison.paired_run import PairedRun, Sizes, largest
 from gflow.comparison.patterns import Events
 from gflow.comparison.result import ModifiedComparison, ModifiedGap
 from gflow.comparison.sharpness import sharpness
@@ -47,13 +47,19 @@ class Beside:
     """One flow, and runs of descent at the step sizes `etas` with rows at the times of the table."""
 
     def __init__(
-        self, subject: Subject, scenario: Scenario, setup: Setup, etas: Sequence[float], end: float, table: Timetable
+        self,
+        analyzed: AnalyzedRun,
+        scenario: Scenario,
+        setup: Setup,
+        etas: Sequence[float],
+        end: float,
+        table: Timetable,
     ) -> None:
         """Raises ScenarioError; works out the limit of the flow, which may mean to follow it far ahead."""
-        self._subject, self._scenario, self._setup = subject, scenario, setup
+        self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
         self._problem, self._etas, self._end, self._table = setup.problem, etas, end, table
         self._engine = build_engine(scenario, setup, "cpu")
-        self._limit = _proved_limit(subject)
+        self._limit = _proved_limit(analyzed)
 
     def follow(
         self,
@@ -66,8 +72,8 @@ class Beside:
         rows = DescentRows(descent, self._problem, self._etas)
         recorder = Recorder(self._problem, self._setup.W_initial)
         start = self._engine.start_parameters.U
-        frame = Frame(self._problem, start, float(np.linalg.norm(self._subject.outside)), self._limit)
-        courses = [Course(frame, eta) for eta in self._etas]
+        frame = Frame(self._problem, start, float(np.linalg.norm(self._analyzed.outside)), self._limit)
+        courses = [PairedRun(frame, eta) for eta in self._etas]
         at = self._visitors(rows)
         events, last = [], None
         for item in self._flow():
@@ -127,16 +133,16 @@ class Beside:
         return ModifiedComparison(pairs, order.slope, order.interval, order.points, said)
 
 
-def _proved_limit(subject: Subject) -> Array | None:
+def _proved_limit(analyzed: AnalyzedRun) -> Array | None:
     """U (m, r) of the limit of the flow, where it is proved: by the last mode, or in networks of few pairs ahead."""
-    if not subject.linear_modes:
+    if not analyzed.linear_modes:
         return None
-    last = subject.last
+    last = analyzed.last
     if last.side.size <= MOST_PAIRS_AHEAD:
-        prospect = subject.prospect
-        known = prospect is not None and prospect.standing == "proved"
-        return prospect.limit.U if known and prospect is not None and prospect.limit is not None else None
-    finding, limit = foreseen(subject.problem, last.side, last.U)
+        continuation = analyzed.continuation
+        known = continuation is not None and continuation.standing == "proved"
+        return continuation.limit.U if known and continuation is not None and continuation.limit is not None else None
+    finding, limit = foreseen(analyzed.problem, last.side, last.U)
     return limit.U if finding.proved and limit is not None else None
 
 

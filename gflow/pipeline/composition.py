@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point
 from gflow.arrays import Array
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
 from gflow.comparison.order import fitted_order
-from gflow.comparison.paired_run import Course
+from gflow.comparison.paired_run import PairedRun
 from gflow.comparison.patterns import Disagreement, Events
 from gflow.comparison.result import Comparison, Pair, RunComparison, Series
 from gflow.comparison.sharpness import stability_threshold, tangent_kernel
@@ -32,7 +32,7 @@ from gflow.trajectory.rows import installed_version
 class Followed:
     """What was seen: courses of the runs, events of the flow, its last state that descent has too, and its end."""
 
-    courses: list[Course]
+    courses: list[PairedRun]
     events: Events
     last: FlowState
     finish: Finish
@@ -49,11 +49,13 @@ class Labels:
     warnings: tuple[str, ...]
 
 
-def composed(seen: Followed, subject: Subject, plan: Plan, manner: Manner, rtol: float, labels: Labels) -> Comparison:
+def composed(
+    seen: Followed, analyzed: AnalyzedRun, plan: Plan, manner: Manner, rtol: float, labels: Labels
+) -> Comparison:
     """All of it, as it goes to the file; rtol: of the flow, below which a gap says nothing of the order."""
     threshold = None
-    if subject.linear_modes and subject.problem.loss.name == "logistic":
-        threshold = stability_threshold(kernel(subject.problem, seen.last))
+    if analyzed.linear_modes and analyzed.problem.loss.name == "logistic":
+        threshold = stability_threshold(kernel(analyzed.problem, seen.last))
     runs = tuple(_run(seen, run, plan, manner, threshold) for run in range(len(plan.etas)))
     order = fitted_order(plan.etas, [_fitted(run) for run in runs], rtol)
     follow = [follows(run.outcome == "diverged", run.max_relative_gap) for run in runs]
@@ -68,7 +70,7 @@ def composed(seen: Followed, subject: Subject, plan: Plan, manner: Manner, rtol:
         fitted_order_interval=order.interval,
         fitted_order_points=order.points,
         modified=None,
-        events=_settled(seen, subject),
+        events=_settled(seen, analyzed),
         warnings=labels.warnings,
         summary=summary(plan.etas, follow, order, stopped),
         command=labels.command,
@@ -114,7 +116,7 @@ def _run(seen: Followed, run: int, plan: Plan, manner: Manner, threshold: float 
 
 
 def _evidence(
-    course: Course,
+    course: PairedRun,
     series: Series,
     ended: Ended,
     eta: float,
@@ -136,10 +138,10 @@ def _evidence(
     )
 
 
-def _settled(seen: Followed, subject: Subject) -> tuple[SettledPair, ...]:
-    if not subject.kinked:
+def _settled(seen: Followed, analyzed: AnalyzedRun) -> tuple[SettledPair, ...]:
+    if not analyzed.kinked:
         return ()
-    first = subject.problem.surfaces.first_sample
+    first = analyzed.problem.surfaces.first_sample
     descents = []
     for run, course in enumerate(seen.courses):
         v = course.v

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gflow.analysis.alignment import alignment
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.direction import direction
 from gflow.analysis.failure import Failed, failed
 from gflow.analysis.freezing import freezing
@@ -27,7 +27,7 @@ from gflow.trajectory import Record
 
 Result = Any  # the frozen result of one analyzer, or `Failed`; for `claims` a tuple of `Claim`
 
-ANALYZERS: dict[str, Callable[[Subject], Result]] = {
+ANALYZERS: dict[str, Callable[[AnalyzedRun], Result]] = {
     "freezing": freezing,
     "limit": limit,
     "direction": direction,
@@ -73,14 +73,14 @@ def findings(trajectory: Record, names: Sequence[str], tell: Tell = untold) -> F
 
     tell: called while the flow is followed.
     """
-    subject = Subject.of(trajectory, tell)
-    return Findings({name: _found(name, subject) for name in names})
+    run = AnalyzedRun.of(trajectory, tell)
+    return Findings({name: _found(name, run) for name in names})
 
 
-def _found(name: str, subject: Subject) -> Result:
+def _found(name: str, run: AnalyzedRun) -> Result:
     """The result of one analyzer, which JSON can hold; a refusal passes, any other error is the result."""
     try:
-        result = ANALYZERS[name](subject)
+        result = ANALYZERS[name](run)
         plain(result)
     except GflowError:
         raise

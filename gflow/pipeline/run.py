@@ -12,14 +12,13 @@ from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
-from gflow.flow.state import Event, Finish, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, Row
 from gflow.flow.stopping import Until, log_time
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import Commit, SpacedTimes
-from gflow.trajectory import EventEntry, Header, Target, Trajectory, TrajectoryWriter
-from gflow.trajectory import Progress as RunProgress
+from gflow.trajectory import EventEntry, Header, RunProgress, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory import Row as FileRow
 from gflow.trajectory.content import Changes
 
@@ -91,7 +90,7 @@ class Run:
                 self._commit_if_due()
             case Measure():
                 self._recording.measure(item)
-            case Progress():
+            case FlowProgress():
                 self._steps = item.steps
                 if self._progress is not None:
                     self._progress(self._shown(item))
@@ -126,7 +125,7 @@ class Run:
             "go on with --resume"
         )
 
-    def _shown(self, at: Progress) -> RunProgress:
+    def _shown(self, at: FlowProgress) -> RunProgress:
         log_t = log_time(at.v)
         return RunProgress(
             log_time=log_t,

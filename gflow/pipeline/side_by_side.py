@@ -11,7 +11,7 @@ from math import expm1
 from pathlib import Path
 from typing import Any, Literal
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.assembly import Setup, check_room, provenance, row_bytes
 from gflow.comparison.result import Comparison
 from gflow.comparison.timetable import cut_short
@@ -46,7 +46,7 @@ class SideBySide:
         self._trajectory, self._scenario, self._plan, self._manner = trajectory, scenario, plan, manner
         self._progress = progress
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
-        self._subject = Subject.of(trajectory)
+        self._subject = AnalyzedRun.of(trajectory)
         self._setup = Setup(self._subject.problem, _start(trajectory))
         self._about = _about(trajectory)
         self._made = _header(trajectory, scenario, self._setup, plan, manner)

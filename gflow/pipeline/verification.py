@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.errors import GflowError
 from gflow.pipeline.analysis import identity
 from gflow.pipeline.interruption import Interruption
@@ -61,7 +61,7 @@ def verify(
 def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     """Cheap ones first; the integrations are those of the problem in the file."""
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
-    material = Material(trajectory, Subject.of(trajectory).problem)
+    material = Material(trajectory, AnalyzedRun.of(trajectory).problem)
     checks = [origin(material, scenario), *soundness(material)]
     if any(check.verdict == "fail" for check in checks):
         why = "another start, numbers that are not finite, or rows out of order: nothing else can be judged"

@@ -14,7 +14,7 @@ from gflow.scenario.tree import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class SchemaLocation:
     """A place in the schema: its path in the file, the description of its key, the keys valid beside it."""
 
     keys: Keys
@@ -27,7 +27,7 @@ class Spot:
     """whether a number may stand there beside the names"""
 
 
-def locate(root: type[Spec], location: Iterable[str | int]) -> Spot:
+def locate(root: type[Spec], location: Iterable[str | int]) -> SchemaLocation:
     """The spot of one of pydantic's locations, which name the member of a union between two keys."""
     models, keys, description, numeric = [root], list[str | int](), "", False
     rest = list(location)
@@ -48,7 +48,7 @@ def locate(root: type[Spec], location: Iterable[str | int]) -> Spot:
             del rest[0]
     known = dict.fromkeys(key for model in models for key in model.model_fields)
     kinds = tuple(kind for kind in map(kind_of, below) if kind is not None)
-    return Spot(tuple(keys), description, tuple(known), kinds if len(below) > 1 else (), numeric)
+    return SchemaLocation(tuple(keys), description, tuple(known), kinds if len(below) > 1 else (), numeric)
 
 
 def fields_of_kind(root: type[Spec], keys: tuple[str, ...], kind: object) -> set[str]:

@@ -13,7 +13,7 @@ from gflow.trajectory.layout import EXTREMES
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.ladder import Again, Reached
 from gflow.verification.material import Material
-from gflow.verification.overshoot import bend
+from gflow.verification.overshoot import overshoot
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
@@ -89,7 +89,7 @@ def _left_by_steps(material: Material, run: Again, at: Reached, name: str) -> fl
     series, met = material.trajectory.series, run.met[name]
     longer = max(at.steps / max(float(series["steps"][at.row]), 1.0), 1.0)
     times = float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]
-    return longer**2 * max(bend(met, v) for v in times)
+    return longer**2 * max(overshoot(met, v) for v in times)
 
 
 def _room(material: Material, row: int) -> float:

@@ -20,7 +20,7 @@ GROUP = "invariants"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class WeightSeries:
     """Along the rows: |theta|, |theta - theta in the row before| (0 in the first), both (T,); and how far
     sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, worst neuron (T,)."""
 
@@ -29,7 +29,7 @@ class Course:
     drift: Array
 
     @classmethod
-    def of(cls, material: Material) -> Course:
+    def of(cls, material: Material) -> WeightSeries:
         """One pass over the rows."""
         sizes, steps, drifts = [], [], []
         before: Array | None = None
@@ -51,14 +51,14 @@ class Course:
 
 def invariants(material: Material) -> list[Check]:
     """Loss, energy, clock, margins, norm, balancedness and span."""
-    course = Course.of(material)
+    series = WeightSeries.of(material)
     return [
         _loss(material),
-        _energy(material, course),
+        _energy(material, series),
         between_rows(material, GROUP),
         _fall(material, "smoothed margin", "sup_margin_fall", "the smoothed normalised margin"),
         _fall(material, "norm", "sup_norm_fall", "|theta|"),
-        _balancedness(material, course),
+        _balancedness(material, series),
         _span(material),
     ]
 
@@ -71,13 +71,13 @@ def _loss(material: Material) -> Check:
     return bounded(GROUP, "loss", largest, bound, "largest rise of log L, over all rows and accepted steps")
 
 
-def _energy(material: Material, course: Course) -> Check:
+def _energy(material: Material, series: WeightSeries) -> Check:
     """|d theta|^2 <= dt dL, as a logarithm; what rounding and the tolerance do to both sides is granted."""
     fall = -np.diff(material.log_loss)
     margins = np.abs(material.log_loss[:-1]) + 1.0
     granted = np.maximum(fall, 0.0) + material.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins
     log_fall = material.log_loss[:-1] + np.log(-np.expm1(-granted))
-    moved = np.maximum(course.step[1:] - 64.0 * EPS * course.size[1:], 0.0)
+    moved = np.maximum(series.step[1:] - 64.0 * EPS * series.size[1:], 0.0)
     excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - log_passed(material, 1.0) - log_fall
     worst = _worst(np.where(moved > 0.0, excess, 0.0))
     bound = RUN * material.rtol
@@ -102,14 +102,14 @@ def _fall(material: Material, name: str, series: str, what: str) -> Check:
     return bounded(GROUP, name, value, STEPS * material.rtol, said)
 
 
-def _balancedness(material: Material, course: Course) -> Check:
+def _balancedness(material: Material, series: WeightSeries) -> Check:
     """sum_k A_kj^2 - |w_j|^2 is conserved where both layers are trained and phi is positively homogeneous."""
     network = material.problem.network
     if not network.trains_outer or network.smoothing is not None:
         why = "the outer layer is fixed" if not network.trains_outer else "the activation is smooth"
         return not_applicable(GROUP, "balancedness", f"{why}: nothing is balanced")
     worst = Worst()
-    for row, drift in enumerate(course.drift):
+    for row, drift in enumerate(series.drift):
         worst.see(float(drift), row)
     said = f"largest change of |a_j|^2 - |w_j|^2, over |a_j|^2 + |w_j|^2; {worst.place}"
     return bounded(GROUP, "balancedness", worst.value, RUN * material.rtol, said)

@@ -26,14 +26,14 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Outcome, Row
 from gflow.flow.stopping import Until, log1p_of_log_time
 from gflow.verification import error_scales
 from gflow.verification.dual_masses import without_masses
-from gflow.verification.integrals import Sums
+from gflow.verification.integrals import Integrals
 from gflow.verification.material import Material
-from gflow.verification.overshoot import Course
-from gflow.verification.quadrature import Tape
+from gflow.verification.overshoot import SampledExtremes
+from gflow.verification.quadrature import Quadrature
 from gflow.verification.timing import Timing
 
 MOST_ROWS = 10
@@ -109,7 +109,7 @@ class Reached:
     weight_gap: float
     margin_gap: float
     measure: Measure
-    sums: Sums | None
+    sums: Integrals | None
     clock: float
     resting: bool
     extremes: Mapping[str, float]
@@ -119,8 +119,8 @@ class Reached:
 class Again:
     """What an integration came to: rows, events, and how it ended if that was before its last row.
 
-    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`overshoot.SampledExtremes`).
-    """
+    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from
+    (`overshoot.SampledExtremes`)."""
 
     rung: Rung
     reached: tuple[Reached, ...]
@@ -249,9 +249,9 @@ class _Reader:
     def __init__(self, material: Material, rung: Rung) -> None:
         self._material, self._rung, self._rows = material, rung, rung.rows + rung.further
         self._v = material.v[list(self._rows)]
-        self._tape = Tape(material.problem, not without_masses(material.problem)) if rung.taped else None
+        self._tape = Quadrature(material.problem, not without_masses(material.problem)) if rung.taped else None
         self._timing = Timing(material.outside_norms) if rung.timed else None
-        self._extremes = Course(material.problem)
+        self._extremes = SampledExtremes(material.problem)
         self._primal = material.primal or rung.manner.engine == "primal"
         self._events, self._most = list[Event](), np.inf
         self._stopped: Finish | None = None
@@ -282,7 +282,7 @@ class _Reader:
                 self._extremes.update(said)
             case Row():
                 self._row(said)
-            case Progress():
+            case FlowProgress():
                 self.enough = said.steps > self._most
             case Finish():
                 self._stopped = said if len(self.reached) < len(self._rung.rows) else None

@@ -14,7 +14,7 @@ from gflow.trajectory.extremes import Extremes
 NEAR = 2
 
 
-class Course(Extremes):
+class SampledExtremes(Extremes):
     """The extremes, and all values that they were chosen from at accepted steps and events, with log(1 + t)."""
 
     def __init__(self, problem: Problem) -> None:
@@ -35,8 +35,9 @@ class Course(Extremes):
         return {name: np.array(met).reshape(-1, 2) for name, met in self._met.items()}
 
 
-def bend(met: Array, v: float) -> float:
-    """How far a quantity that was met as in `Course.met` goes beyond its values at steps as long as those near v.
+def overshoot(met: Array, v: float) -> float:
+    """How far a quantity that was met as in `SampledExtremes.met` goes beyond its values at steps as long as those near
+    v.
 
     Between the ends of a step h it is at most |f''| h^2 / 8 beyond the larger of its values there.  f'' is that of the
     parabola through three neighbours in one stretch (where stretches meet, the same time is met twice); the largest of

@@ -20,26 +20,26 @@ from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
 from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
-from gflow.verification.integrals import Sums
+from gflow.verification.integrals import Integrals
 from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
 
 NODES = 5
 
 
 @dataclass
-class Tape:
-    """Sums since the start."""
+class Quadrature:
+    """Integrals since the start."""
 
     problem: Problem
     wants_masses: bool
-    sums: Sums = field(init=False)
+    sums: Integrals = field(init=False)
 
     def __post_init__(self) -> None:
         self._field = Field(self.problem)
         self._segment: Segment | None = None  # whose mode the field has
-        self.sums = Sums.zero(self.problem, self.wants_masses)
+        self.sums = Integrals.zero(self.problem, self.wants_masses)
 
-    def read(self) -> Sums:
+    def read(self) -> Integrals:
         """The sums until now; the next reading counts live samples from here."""
         sums, self.sums = self.sums, self.sums.read()
         return sums
@@ -63,7 +63,7 @@ class Tape:
         if at.high > at.low:
             self.sums = self.sums + self._integral(at.segment.branch, at.step, at.low, at.high)
 
-    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Sums:
+    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Integrals:
         """Both rules over a step from low to high."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
         at = low + (high - low) * 0.5 * (1.0 + np.concatenate([x, x_less]))
@@ -74,13 +74,13 @@ class Tape:
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
         return replace(best, doubts=best.apart(less))
 
-    def _summed(self, live: NDArray[np.bool_], motion: Motion, part: slice, w: Array) -> Sums:
+    def _summed(self, live: NDArray[np.bool_], motion: Motion, part: slice, w: Array) -> Integrals:
         masses = self.sums.masses
         if self.wants_masses:
             masses = self._masses(motion, part, w)
         fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
         rates, passed = w @ motion.rates[part], w @ motion.q[part]
-        return Sums(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
+        return Integrals(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
 
     def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
         """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""

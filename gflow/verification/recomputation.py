@@ -1,8 +1,8 @@
 """The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
-ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of (`rounding_scales`):
-a neuron at rest at w_j = 0 holds the rounding of where it was.
+ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of
+(`rounding_scales`): a neuron at rest at w_j = 0 holds the rounding of where it was.
 """
 
 from __future__ import annotations

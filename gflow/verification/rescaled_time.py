@@ -50,8 +50,8 @@ def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
 
 
 def at_rest(material: Material, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
-    """Is the velocity of all neurons at one state within what rounding leaves open of it (`weight_velocity`), or what is left of a
-    motion that ends within the tolerance?
+    """Is the velocity of all neurons at one state within what rounding leaves open of it (`weight_velocity`), or what
+    is left of a motion that ends within the tolerance?
 
     Along a direction in which margins move by s |V| the flow loses V at the rate s^2: |V| / s is left for them, which
     is |V|^2 over the largest rate of a margin.  Where more than the first layer moves (two layers, several outputs),

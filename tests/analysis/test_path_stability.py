@@ -10,9 +10,9 @@ import pytest
 
 import gflow
 from gflow.analysis import path_stability
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.followed_flow import Allowance, followed
-from gflow.analysis.path_stability import Taken, changed_by, repelling, way_of
+from gflow.analysis.path_stability import PathTaken, changed_by, path_stability_of, repelling
 from gflow.analysis.progress import AnalysisProgress
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
@@ -27,7 +27,7 @@ BOTH_PUSHED = np.array([[1.0, 0.0], [-0.5, 1.0]])
 
 
 @pytest.fixture(scope="module")
-def late(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def late(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     """A run whose last row has its proof."""
     return gaussian(tmp_path_factory.mktemp("late"), 1e4)
 
@@ -37,13 +37,13 @@ def two(y: list[float], a: list[float]) -> Problem:
     return Problem.of(BOTH_PUSHED, np.array(y), Network(np.array(a), 0.0), LOSSES["exponential"])
 
 
-def taken(subject: Subject) -> Taken:
+def taken(analyzed: AnalyzedRun) -> PathTaken:
     """The way of a run that has its proof at the last row."""
-    assert subject.prospect is not None and subject.prospect.finding.proved
-    return subject._taken(subject.prospect)
+    assert analyzed.continuation is not None and analyzed.continuation.finding.proved
+    return analyzed._taken(analyzed.continuation)
 
 
-def test_an_ordinary_run_is_proved_by_four_runs_that_agree(late: Subject) -> None:
+def test_an_ordinary_run_is_proved_by_four_runs_that_agree(late: AnalyzedRun) -> None:
     seen, run = list[AnalysisProgress](), late.trajectory
     found = gflow.analyze(run, ["freezing", "limit", "direction"], progress=seen.append)
     assert {each.verdict for each in found.values()} == {"proved"} and found["freezing"].reason == ""
@@ -53,40 +53,40 @@ def test_an_ordinary_run_is_proved_by_four_runs_that_agree(late: Subject) -> Non
     assert max(each.steps for each in seen) < max(each.most_steps for each in seen) == most
 
 
-def test_a_way_that_is_not_followed_to_its_end_is_no_proof(late: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_that_is_not_followed_to_its_end_is_no_proof(late: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_stability, "STEP_FACTOR", 0)
     monkeypatch.setattr(path_stability, "STEPS_TO_START", 7)
-    found = way_of(late.problem, taken(late))
+    found = path_stability_of(late.problem, taken(late))
     assert not found.stable and "was left at log t = " in found.reason
     assert "after 7 steps, the most that are done" in found.reason
 
 
-def test_other_events_and_another_pattern_are_told(late: Subject) -> None:
+def test_other_events_and_another_pattern_are_told(late: AnalyzedRun) -> None:
     mine = taken(late)
     assert mine.events is not None and mine.events[0].neuron != mine.events[1].neuron
     odd = mine.events[0]
-    fewer = way_of(late.problem, replace(mine, events=mine.events[1:]))
+    fewer = path_stability_of(late.problem, replace(mine, events=mine.events[1:]))
     assert not fewer.stable and f"parts from it at neuron {odd.neuron}, sample " in fewer.reason
     assert "rtol = 1e-10" in fewer.reason
     side = mine.side.copy()
     side[0, 0] = -1 if side[0, 0] > 0 else 1
-    assert "another pattern (1 pairs differ)" in way_of(late.problem, replace(mine, side=side)).reason
+    assert "another pattern (1 pairs differ)" in path_stability_of(late.problem, replace(mine, side=side)).reason
 
 
-def test_the_order_of_two_pairs_tells_nothing_and_events_may_not_be_kept(late: Subject) -> None:
+def test_the_order_of_two_pairs_tells_nothing_and_events_may_not_be_kept(late: AnalyzedRun) -> None:
     mine = taken(late)
     assert mine.events is not None and mine.events[0].neuron != mine.events[1].neuron
-    assert way_of(late.problem, replace(mine, events=[*mine.events[1::-1], *mine.events[2:]])).stable
-    assert way_of(late.problem, replace(mine, events=None)).stable
+    assert path_stability_of(late.problem, replace(mine, events=[*mine.events[1::-1], *mine.events[2:]])).stable
+    assert path_stability_of(late.problem, replace(mine, events=None)).stable
 
 
 @pytest.mark.parametrize(
     ("notes", "said"),
     [(Notes(unsettled=2), "2 pairs were on kinks"), (Notes(conservative=1), "conservative at 1 instants")],
 )
-def test_choices_forbid_a_proof_without_following_the_flow(late: Subject, notes: Notes, said: str) -> None:
+def test_choices_forbid_a_proof_without_following_the_flow(late: AnalyzedRun, notes: Notes, said: str) -> None:
     seen = list[AnalysisProgress]()
-    found = way_of(late.problem, replace(taken(late), notes=notes), seen.append)
+    found = path_stability_of(late.problem, replace(taken(late), notes=notes), seen.append)
     assert not found.stable and said in found.reason and not seen
 
 
@@ -140,26 +140,26 @@ flow: {until: {certified: true, log_time: 100.0}}
 
 
 def test_a_linear_network_has_one_mode_and_a_stable_way(tmp_path: Path) -> None:
-    subject, seen = gaussian(tmp_path, 200.0, 0, 0.1, "model.activation={kind: linear}"), list[AnalysisProgress]()
-    assert way_of(subject.problem, taken(subject), seen.append).stable and not seen
+    analyzed, seen = gaussian(tmp_path, 200.0, 0, 0.1, "model.activation={kind: linear}"), list[AnalysisProgress]()
+    assert path_stability_of(analyzed.problem, taken(analyzed), seen.append).stable and not seen
 
 
 def test_the_way_ahead_belongs_to_the_way(tmp_path: Path) -> None:
     """A run that ends before its last event is followed ahead, and the whole of it again."""
-    subject = gaussian(tmp_path, 20.0)
-    assert subject.prospect is not None and subject.prospect.way is not None
-    ahead = subject.prospect.way
-    assert subject.prospect.standing == subject.standing == "proved" and ahead.events
-    mine = subject._taken(subject.prospect)
-    assert mine.events is not None and len(mine.events) == subject.trajectory.n_events + len(ahead.events)
+    analyzed = gaussian(tmp_path, 20.0)
+    assert analyzed.continuation is not None and analyzed.continuation.followed is not None
+    ahead = analyzed.continuation.followed
+    assert analyzed.continuation.standing == analyzed.standing == "proved" and ahead.events
+    mine = analyzed._taken(analyzed.continuation)
+    assert mine.events is not None and len(mine.events) == analyzed.trajectory.n_events + len(ahead.events)
     assert np.array_equal(mine.side, ahead.end.side)
 
 
 def test_a_file_that_keeps_no_notes_is_judged_by_the_flow_followed_again(
-    late: Subject, monkeypatch: pytest.MonkeyPatch
+    late: AnalyzedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late.trajectory, "form", replace(late.trajectory.form, resumable=False))
-    old = Subject.of(late.trajectory)
+    old = AnalyzedRun.of(late.trajectory)
     assert old.notes is None and old.standing == "proved"
 
 

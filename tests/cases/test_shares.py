@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.trajectory import Trajectory
 from gflow.verification.event_log import event_log
 from gflow.verification.material import Material
@@ -38,7 +38,7 @@ def slid(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 
 def shares(trajectory: Trajectory) -> list[tuple[int, Array]]:
     """phi' (m, n) that the checks find at every row with a sliding pair."""
-    at, found = Material(trajectory, Subject.of(trajectory).problem), []
+    at, found = Material(trajectory, AnalyzedRun.of(trajectory).problem), []
     field = Field(at.problem)
     for row in at.snapshots():
         if (row.pattern == 0).any():
@@ -72,7 +72,7 @@ def test_a_share_beyond_the_branches_fails(slid: Trajectory, tmp_path: Path) -> 
         file["y"][1] = 1.0
 
     trajectory = changed(slid, tmp_path, change)
-    at = Material(trajectory, Subject.of(trajectory).problem)
+    at = Material(trajectory, AnalyzedRun.of(trajectory).problem)
     assert "events: shares" in failing(event_log(at))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.problem.span import row_norms
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
@@ -22,7 +22,7 @@ from tests.verification.test_rescaled_time import RELU, given
 
 
 def rows(trajectory: Trajectory) -> list[Check]:
-    return recomputation(Material(trajectory, Subject.of(trajectory).problem))
+    return recomputation(Material(trajectory, AnalyzedRun.of(trajectory).problem))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_a_start_of_1e_120_passes(tiny: Trajectory) -> None:
 
 def test_a_neuron_that_was_never_pushed_is_measured_by_itself(tiny: Trajectory, tmp_path: Path) -> None:
     """Its sides are known to its own 1e-120, whatever the others are made of; those of neurons that grow, to them."""
-    material = Material(tiny, Subject.of(tiny).problem)
+    material = Material(tiny, AnalyzedRun.of(tiny).problem)
     sizes, last = Sizes(material), tiny.n_rows - 1
     for at in material.snapshots():
         largest = sizes.at(at, material.weights(at.U))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from gflow.analysis import analyzed_run
-from gflow.analysis.path_stability import Way
+from gflow.analysis.path_stability import PathStability
 
 
 @pytest.fixture(autouse=True, scope="package")
 def _stable_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(analyzed_run, "way_of", lambda *_: Way())
+        patched.setattr(analyzed_run, "path_stability_of", lambda *_: PathStability())
         yield

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, Point, along
 from gflow.claims.chatterji import CLAIMS, applies, pointwise
 from gflow.claims.chatterji.descent import hessian_product, hessian_ratio
@@ -41,40 +41,40 @@ record: {{times: {{spacing: log, count: 40}}}}
 """
 
 
-def run(folder: Path, norm: float = 1.0, *overrides: str) -> Subject:
+def run(folder: Path, norm: float = 1.0, *overrides: str) -> AnalyzedRun:
     """XOR of four clusters on the circle of this radius: positives near 135 and 315 degrees, negatives 45 and 225."""
     rng = np.random.default_rng(3)
     angle = np.deg2rad(np.repeat([135.0, 315.0, 45.0, 225.0], 3)) + 0.1 * rng.normal(size=12)
     np.savez(folder / "data.npz", X=norm * np.stack([np.cos(angle), np.sin(angle)], 1), y=np.repeat([1.0, -1.0], 6))
     text = HUBERIZED.format(data=folder / "data.npz")
-    return Subject.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder / "run"))
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder / "run"))
 
 
 @pytest.fixture(scope="module")
-def xor(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def xor(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     return run(tmp_path_factory.mktemp("xor"))
 
 
-def judged(subject: Subject) -> dict[str, Claim]:
-    return {claim.id: claim for claim in (judge(subject) for judge in CLAIMS)}
+def judged(analyzed: AnalyzedRun) -> dict[str, Claim]:
+    return {claim.id: claim for claim in (judge(analyzed) for judge in CLAIMS)}
 
 
-def with_rows(subject: Subject, change: Callable[[Along], Along]) -> Subject:
-    """The same subject with other numbers along its rows, and none of the running extremes."""
-    other = Subject(subject.trajectory, subject.problem)
-    vars(other)["along"] = change(along(subject))
+def with_rows(analyzed: AnalyzedRun, change: Callable[[Along], Along]) -> AnalyzedRun:
+    """The same analyzed with other numbers along its rows, and none of the running extremes."""
+    other = AnalyzedRun(analyzed.trajectory, analyzed.problem)
+    vars(other)["along"] = change(along(analyzed))
     object.__setattr__(other, "extreme", lambda name: None)
     return other
 
 
-def test_every_claim_holds_where_its_hypotheses_do(xor: Subject) -> None:
+def test_every_claim_holds_where_its_hypotheses_do(xor: AnalyzedRun) -> None:
     assert applies(xor)
     verdicts = {name: claim.verdict for name, claim in judged(xor).items()}
     assert verdicts == dict.fromkeys(verdicts, "holds")
     assert len(verdicts) == len(CLAIMS) == 13
 
 
-def test_the_hessian_is_that_of_autograd(xor: Subject) -> None:
+def test_the_hessian_is_that_of_autograd(xor: AnalyzedRun) -> None:
     """The operator norm over L at the middle row, from the dense weak Hessian."""
     row = xor.trajectory.n_rows // 2
     X, y = torch.tensor(xor.trajectory.X), torch.tensor(xor.trajectory.y)
@@ -91,7 +91,7 @@ def test_the_hessian_is_that_of_autograd(xor: Subject) -> None:
     assert hessian_ratio(xor, row) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_reduction_scales_hessian_and_gradient(xor: Subject) -> None:
+def test_the_reduction_scales_hessian_and_gradient(xor: AnalyzedRun) -> None:
     """In the form without biases gradients are those of the run over sqrt(2), norms those times sqrt(2)."""
     claims, rows = judged(xor), along(xor)
     rows_of_lemma_6 = np.unique(np.linspace(0, rows.v.size - 1, 5).round().astype(int))
@@ -101,7 +101,7 @@ def test_the_reduction_scales_hessian_and_gradient(xor: Subject) -> None:
     assert setting(xor).norms == pytest.approx(1.0)
 
 
-def test_equation_5_from_the_weights(xor: Subject) -> None:
+def test_equation_5_from_the_weights(xor: AnalyzedRun) -> None:
     """<-grad L, V> by a directional derivative of the loss along V."""
     X, y, a = xor.trajectory.X, xor.trajectory.y, xor.trajectory.outer
     W, activation = xor.trajectory.weights(20), Huberized(1.0 / 8.0)
@@ -131,13 +131,13 @@ def test_equation_5_from_the_weights(xor: Subject) -> None:
         (["chat.I3.GF"], lambda r: replace(r, size=r.size * np.exp(np.arange(r.v.size)))),
     ],
 )
-def test_wrong_numbers_violate_the_claims(xor: Subject, names: list[str], change: Callable[[Along], Along]) -> None:
+def test_wrong_numbers_violate_the_claims(xor: AnalyzedRun, names: list[str], change: Callable[[Along], Along]) -> None:
     found = judged(with_rows(xor, change))
     for name in names:
         assert found[name].verdict == "violated", name
 
 
-def test_a_larger_bandwidth_breaks_the_huber_inequality(xor: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_larger_bandwidth_breaks_the_huber_inequality(xor: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the inequality with a fifth of the run's own h."""
     own = setting(xor)
     monkeypatch.setattr(pointwise, "setting", lambda _: replace(own, h=0.2 * own.h))
@@ -162,22 +162,22 @@ def test_other_outer_weights_are_outside_the_theorems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("largest, checked", [(2.0, "every step"), (100.0, "rows")])
-def test_a_running_extreme_proves_lemma_7_and_never_refutes_it(xor: Subject, largest: float, checked: str) -> None:
+def test_a_running_extreme_proves_lemma_7_and_never_refutes_it(xor: AnalyzedRun, largest: float, checked: str) -> None:
     """mean g <= min(L, 1), so a ratio to mean g beyond the bound says nothing: then the rows decide."""
-    other = Subject(xor.trajectory, xor.problem)
+    other = AnalyzedRun(xor.trajectory, xor.problem)
     object.__setattr__(other, "extreme", lambda name: (largest, 0.5))
     claim = judged(other)["chat.lem7"]
     assert claim.verdict == "holds" and claim.checked == checked
 
 
-def test_a_rise_between_the_rows_violates_lemma_5(xor: Subject) -> None:
-    other = Subject(xor.trajectory, xor.problem)
+def test_a_rise_between_the_rows_violates_lemma_5(xor: AnalyzedRun) -> None:
+    other = AnalyzedRun(xor.trajectory, xor.problem)
     object.__setattr__(other, "extreme", lambda name: (1e-4, 0.5))
     claim = judged(other)["chat.lem5"]
     assert claim.verdict == "violated" and claim.conclusion is not None and claim.conclusion.log1p_time == 0.5
 
 
-def test_the_worst_row_is_the_one_that_is_named(xor: Subject) -> None:
+def test_the_worst_row_is_the_one_that_is_named(xor: AnalyzedRun) -> None:
     rows = along(xor)
     value = rows.gradient_ratio / np.sqrt(2.0) * np.exp(rows.log_mean_slope - np.minimum(rows.log_loss, 0.0))
     conclusion = judged(with_rows(xor, lambda each: each))["chat.lem7"].conclusion
@@ -185,7 +185,7 @@ def test_the_worst_row_is_the_one_that_is_named(xor: Subject) -> None:
     assert conclusion.value == pytest.approx(value.max()) and conclusion.log1p_time == rows.v[value.argmax()]
 
 
-def test_second_derivatives_are_symmetric(xor: Subject) -> None:
+def test_second_derivatives_are_symmetric(xor: AnalyzedRun) -> None:
     point = Point.of(xor.problem, xor.state(10))
     product = hessian_product(point, float(xor.trajectory.log_loss[10]))
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
 from gflow.comparison.gaps import Frame, angle, gap
 from gflow.comparison.order import fitted_order
-from gflow.comparison.paired_run import Course, Sizes
+from gflow.comparison.paired_run import PairedRun, Sizes
 from gflow.comparison.patterns import Events, genuine, opposed
 from gflow.comparison.sharpness import sharpness, stability_threshold
 from gflow.comparison.timetable import (
@@ -39,7 +39,7 @@ def test_the_flow_beside_itself_has_no_gap() -> None:
     states = [row.state for row in found.rows]
     assert any((state.side == 0).any() for state in states), "something slides"
     frame = Frame(problem, states[0].U, 1.0, states[-1].U)
-    course = Course(frame, 0.1)
+    course = PairedRun(frame, 0.1)
     for state in states:
         course.row(state, state, (Sizes(1.0, 0.0), Sizes(1.0, 0.0)), 0.0)
     series = course.series()

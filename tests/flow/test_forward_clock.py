@@ -14,11 +14,11 @@ from gflow.flow import simulate as loop
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
-from gflow.flow.forward_clock import Onward
+from gflow.flow.forward_clock import ForwardClock
 from gflow.flow.items import Advance, Item
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Outcome, Progress, Row
+from gflow.flow.state import Event, FlowProgress, Outcome, Row
 from gflow.flow.stopping import Until, spaced
 from gflow.ode.step import DenseStep, Method, Stepper, System
 from gflow.problem.problem import Problem
@@ -80,7 +80,7 @@ class ShakenChoice(Choice):
 def shown(items: list[Item]) -> list[float]:
     """v of all that a run hands over, in that order."""
     others = (item for item in items if not isinstance(item, Advance))
-    return [item.v if isinstance(item, Measure | Event | Progress) else item.state.v for item in others]
+    return [item.v if isinstance(item, Measure | Event | FlowProgress) else item.state.v for item in others]
 
 
 def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = "auto") -> list[Item]:
@@ -121,7 +121,7 @@ def test_nor_at_ends_off_the_clock(until: Until) -> None:
 
 def test_states_of_the_integrator_alone_are_out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: states inside a step fall behind its start."""
-    monkeypatch.setattr(loop, "Onward", lambda stepper, v: stepper)
+    monkeypatch.setattr(loop, "ForwardClock", lambda stepper, v: stepper)
     monkeypatch.setattr(_ShakenStepper, "state_at", lambda self, t: _behind(self.inner.state_at(t), self.size))
     items = shaken("dual", 0.5, until_time(8.0))
     assert shown(items) != sorted(shown(items))
@@ -148,7 +148,7 @@ class Backwards:
 
 
 def test_only_the_clock_is_put_right() -> None:
-    stepper = Onward(Backwards(), 4.5)
+    stepper = ForwardClock(Backwards(), 4.5)
     assert stepper.step().coefficients.tolist() == [[0.0, 5.0], [1.0, 4.5]]  # the start, not the polynomial, is first
     assert stepper.state_at(0.25).tolist() == [0.25, 5.0] and stepper.state_at(0.9).tolist() == [0.9, 4.5]
     assert stepper.step().coefficients[-1].tolist() == [2.0, 4.5] and stepper.proposed == 1.0

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rank import rank
 from gflow.claims.frei import theorems
 from gflow.cli import main
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> gflow.Trajectory:
     return gflow.simulate(parse_scenario(GAUSSIAN.format(seed=0, slope=0.1, log_time=3.0)), out=tmp_path)
 
 
-def broken(_: Subject) -> float:
+def broken(_: AnalyzedRun) -> float:
     """An error in the middle of an analyzer."""
     return 1.0 / float(0)
 
@@ -42,7 +42,7 @@ def test_the_others_stand(run: gflow.Trajectory, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_result_that_json_cannot_hold_is_none(run: gflow.Trajectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(findings.ANALYZERS, "rank", lambda subject: replace(rank(subject), stable_rank=float("nan")))
+    monkeypatch.setitem(findings.ANALYZERS, "rank", lambda analyzed: replace(rank(analyzed), stable_rank=float("nan")))
     found = gflow.analyze(run, ["rank"])
     assert found.failed == ("rank",) and "nan is no result" in found["rank"].error
 
@@ -51,7 +51,7 @@ def test_a_result_that_json_cannot_hold_is_none(run: gflow.Trajectory, monkeypat
 def test_refusals_and_interruptions_pass(
     run: gflow.Trajectory, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    def ends(_: Subject) -> float:
+    def ends(_: AnalyzedRun) -> float:
         raise error
 
     monkeypatch.setitem(findings.ANALYZERS, "rank", ends)

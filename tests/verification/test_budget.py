@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.flow.budget import Budget
 from gflow.trajectory import Trajectory
 from gflow.verification import ladder
@@ -24,7 +24,7 @@ def silent(_: LadderProgress) -> None:
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 def cut(at: Material, budget: Budget) -> Again:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.trajectory import Trajectory
 from gflow.verification import error_scales
 from gflow.verification.material import Material
@@ -25,7 +25,7 @@ KINDS = [
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point
 from gflow.field import dual as dual_field
 from gflow.field.clock import clock_rate, dual_variables
@@ -34,7 +34,7 @@ def silent(_: LadderProgress) -> None:
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 def taped(at: Material) -> Again:
@@ -75,10 +75,10 @@ def test_they_hold_far_below_their_bounds(clean: Trajectory) -> None:
 def test_the_field_is_that_of_the_analyses(tmp_path: Path, kind: str) -> None:
     """Rates at rows, by formulas for many states at once and by those for one point."""
     trajectory = run(tmp_path, kind, log_time=1.5)
-    at, subject = material(trajectory), Subject.of(trajectory)
+    at, analyzed = material(trajectory), AnalyzedRun.of(trajectory)
     field, first = Field(at.problem), at.problem.surfaces.first_sample
     for row in (1, trajectory.n_rows // 2, trajectory.n_rows - 1):
-        stored, point = at.snapshot(row), Point.of(subject.problem, subject.state(row))
+        stored, point = at.snapshot(row), Point.of(analyzed.problem, analyzed.state(row))
         field.take(np.sign(stored.pattern[:, first]))
         motion = field.at(weights_at(stored), np.ones(at.problem.samples, dtype=bool))
         log_mean_g = np.logaddexp.reduce(point.log_g) - np.log(at.problem.samples)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.dual import DualBranch
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 def judged(trajectory: Trajectory) -> Check:

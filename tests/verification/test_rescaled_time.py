@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.clock import log_clock_rate
 from gflow.flow import engine as flow_engine
 from gflow.trajectory import Trajectory
@@ -36,7 +36,7 @@ def silent(_: LadderProgress) -> None:
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 def taped(at: Material) -> Again:

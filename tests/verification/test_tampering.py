@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check
@@ -30,7 +30,7 @@ ROW = 7
 
 def quick(trajectory: Trajectory) -> list[Check]:
     """Everything but the integrations."""
-    material = Material(trajectory, Subject.of(trajectory).problem)
+    material = Material(trajectory, AnalyzedRun.of(trajectory).problem)
     scenario = parse_scenario(trajectory.scenario_resolved)
     return [
         origin(material, scenario),
@@ -47,13 +47,13 @@ def quick(trajectory: Trajectory) -> list[Check]:
 def again_and_again(clean: Trajectory) -> list[Again]:
     """The flow of the clean run integrated with tolerances 10 and 100 times tighter; a change of the file is none of
     theirs."""
-    material = Material(clean, Subject.of(clean).problem)
+    material = Material(clean, AnalyzedRun.of(clean).problem)
     return [again(material, rung, lambda _: None) for rung in rungs(material)[0][:2]]
 
 
 def beside(trajectory: Trajectory, runs: list[Again]) -> list[Check]:
     """What is judged along these integrations."""
-    material = Material(trajectory, Subject.of(trajectory).problem)
+    material = Material(trajectory, AnalyzedRun.of(trajectory).problem)
     return [event_times(material, runs), *extremes(material, runs)]
 
 
@@ -229,7 +229,7 @@ def test_numbers_that_cannot_be(clean: Trajectory, tmp_path: Path, name: str, va
         file[name][ROW] = value
 
     trajectory = changed(clean, tmp_path, change)
-    material = Material(trajectory, Subject.of(trajectory).problem)
+    material = Material(trajectory, AnalyzedRun.of(trajectory).problem)
     assert failing(soundness(material)) == {"rows: order" if name == "tau" else "rows: finite"}
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.trajectory import Trajectory
@@ -37,7 +37,7 @@ def silent(_: LadderProgress) -> None:
 
 
 def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
 
 
 def test_a_clean_run_passes_and_says_so(clean: Trajectory) -> None:

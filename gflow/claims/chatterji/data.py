@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Claim, Conclusion, Judge, condition
 
 
-def reduction(subject: Subject) -> Claim:
+def reduction(run: AnalyzedRun) -> Claim:
     """<x~_s, x~_q> = (1 + <x_s, x_q>) / 2 >= 0 for inputs on the sphere."""
-    setup = setting(subject)
-    X = subject.problem.X
+    setup = setting(run)
+    X = run.problem.X
     raw = np.linalg.norm(X[:, :-1], axis=1)
     unit = condition("biases, and inputs of norm 1", setup.factor < 1.0 and bool(np.abs(raw - 1.0).max() < 1e-9))
     least = float((0.5 * X @ X.T).min())
@@ -26,10 +26,10 @@ def reduction(subject: Subject) -> Claim:
     )
 
 
-def lemma21(subject: Subject) -> Claim:
+def lemma21(run: AnalyzedRun) -> Claim:
     """Products of reduced inputs of four clusters: opposite labels <= (1 + Delta)/2 + 2r, one cluster >= 1 - 2r."""
-    setup, y = setting(subject), subject.problem.y
-    raw = subject.problem.X[:, :-1]
+    setup, y = setting(run), run.problem.y
+    raw = run.problem.X[:, :-1]
     unit = setup.factor < 1.0 and bool(np.abs(np.linalg.norm(raw, axis=1) - 1.0).max() < 1e-9)
     both = bool((y > 0.0).any() and (y < 0.0).any())
     conclusion = None
@@ -64,14 +64,14 @@ def _cluster_products(raw: Array, y: Array) -> Conclusion:
     return Conclusion(bool(room >= -ROUNDING), float(room), 0.0)
 
 
-def lemma15_3(subject: Subject) -> Claim:
+def lemma15_3(run: AnalyzedRun) -> Claim:
     """g_s(0) = 1/2 up to o(1): how far it is."""
-    log_g = subject.problem.loss.log_slope(subject.state(0).p)
+    log_g = run.problem.loss.log_slope(run.state(0).p)
     return Claim(
         "chat.lem15.3",
         "At the start every g_s is 1/2 up to o(1); the constant is the largest |g_s - 1/2|.",
         "start",
-        setting(subject).network(),
+        setting(run).network(),
         Conclusion(True, constant=float(np.abs(np.exp(log_g) - 0.5).max())),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, Point, along
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting
@@ -18,12 +18,12 @@ HESSIAN_ROWS = 5
 CLEAR_DROP = 1e4  # times rtol: a drop of log L between two rows that errors of the margins change by 1e-4
 
 
-def lemma5(subject: Subject) -> Claim:
+def lemma5(run: AnalyzedRun) -> Claim:
     """dL/dt = -|grad L|^2 between neighbouring rows: the drop of L is at least |change of theta|^2 / time.
 
     Drops below what the tolerances leave of log L show nothing; without a clear one the run decides only if L rises.
     """
-    rows, rtol = along(subject), float(subject.trajectory.facts["rtol"])
+    rows, rtol = along(run), float(run.trajectory.facts["rtol"])
     moved = rows.step[1:]
     drop = rows.log_loss[:-1] - rows.log_loss[1:]
     clear = (drop > CLEAR_DROP * rtol) & (moved > 0.0)
@@ -31,7 +31,7 @@ def lemma5(subject: Subject) -> Claim:
         "dL/dt = -|grad L|^2, so L never rises (rows where it does: the rise of log L), and falls by at least "
         "|W(t') - W(t)|^2 / (t' - t) between neighbouring rows with a clear fall (ratio)."
     )
-    rise, at, checked = _rise(subject, rows)
+    rise, at, checked = _rise(run, rows)
     decided = condition("L clearly falls between some two rows, or rises", bool(clear.any()) or rise > rtol)
     if rise > rtol or not decided.holds:
         return Claim("chat.lem5", statement, checked, (decided,), below(rise, rtol, at))
@@ -42,20 +42,20 @@ def lemma5(subject: Subject) -> Claim:
     return Claim("chat.lem5", statement, "rows", (decided,), fits)
 
 
-def _rise(subject: Subject, rows: Along) -> tuple[float, float, Checked]:
+def _rise(run: AnalyzedRun, rows: Along) -> tuple[float, float, Checked]:
     """The largest rise of log L above its minimum so far, where, and where it was looked for."""
-    kept = subject.extreme("sup_loss_rise")
+    kept = run.extreme("sup_loss_rise")
     if kept is not None:
         return *kept, "every step"
     return *worst_row(rows.log_loss - np.minimum.accumulate(rows.log_loss), rows.v, least=False), "rows"
 
 
-def lemma6(subject: Subject) -> Claim:
+def lemma6(run: AnalyzedRun) -> Claim:
     """|hess L| <= 5 P L at a few rows; the weak Hessian, by Lanczos."""
-    setup, count = setting(subject), subject.trajectory.n_rows
+    setup, count = setting(run), run.trajectory.n_rows
     chosen = np.unique(np.linspace(0, count - 1, min(HESSIAN_ROWS, count)).round().astype(int))
-    ratios = np.array([hessian_ratio(subject, int(row)) * setup.factor**2 for row in chosen])
-    value, when = worst_row(ratios, subject.log1p_time[chosen], least=False)
+    ratios = np.array([hessian_ratio(run, int(row)) * setup.factor**2 for row in chosen])
+    value, when = worst_row(ratios, run.log1p_time[chosen], least=False)
     return Claim(
         "chat.lem6",
         f"The operator norm of the Hessian of L is at most 5 P L; value and bound are over L, at {chosen.size} rows.",
@@ -65,10 +65,10 @@ def lemma6(subject: Subject) -> Claim:
     )
 
 
-def hessian_ratio(subject: Subject, row: int) -> float:
+def hessian_ratio(run: AnalyzedRun, row: int) -> float:
     """|hess L|_op / L in the parameters of the run at one row."""
-    point = Point.of(subject.problem, subject.state(row))
-    product = hessian_product(point, float(subject.trajectory.read("log_loss", row)))
+    point = Point.of(run.problem, run.state(row))
+    product = hessian_product(point, float(run.trajectory.read("log_loss", row)))
     shape = point.parameters.U.shape
     size = shape[0] * shape[1]
     if size == 1:
@@ -99,10 +99,10 @@ def hessian_product(point: Point, log_loss: float) -> Callable[[Array], Array]:
     return product
 
 
-def lemma7(subject: Subject) -> Claim:
+def lemma7(run: AnalyzedRun) -> Claim:
     """|grad L| <= sqrt(2P) min(L, 1); every step through |grad L| <= sup ratio * mean g, mean g <= min(L, 1)."""
-    setup, rows = setting(subject), along(subject)
-    kept = subject.extreme("sup_gradient_ratio")
+    setup, rows = setting(run), along(run)
+    kept = run.extreme("sup_gradient_ratio")
     bound = float(np.sqrt(2.0 * setup.P))
     checked: Checked = "rows"
     if kept is not None and kept[0] * setup.factor <= bound:

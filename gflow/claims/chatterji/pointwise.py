@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import along
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Claim, Conclusion, Judge, below, condition, worst_row
 
 
-def huber(subject: Subject) -> Claim:
+def huber(run: AnalyzedRun) -> Claim:
     """phi(z) <= phi'(z) z <= phi(z) + h/2 at every pre-activation of every row."""
-    smoothing = setting(subject)
-    activation = subject.problem.network.smoothing
+    smoothing = setting(run)
+    activation = run.problem.network.smoothing
     assert activation is not None, "applies() was not asked"
     worst, when = -np.inf, 0.0
-    for row, U in subject.rows("inner"):
-        z = subject.problem.preactivations(U)
+    for row, U in run.rows("inner"):
+        z = run.problem.preactivations(U)
         phi, product = activation.value(z), activation.derivative(z) * z
         room = np.spacing(np.abs(z)).max() * 4.0
         outside = float(np.maximum(phi - product, product - phi - 0.5 * smoothing.h).max() - room)
         if outside > worst:
-            worst, when = outside, float(subject.log1p_time[row])
+            worst, when = outside, float(run.log1p_time[row])
     return Claim(
         "chat.huber",
         "phi(z) <= phi'(z) z <= phi(z) + h/2 for the Huberized ReLU; the value is how far outside it lies.",
@@ -32,9 +32,9 @@ def huber(subject: Subject) -> Claim:
     )
 
 
-def ident(subject: Subject) -> Claim:
+def ident(run: AnalyzedRun) -> Claim:
     """M = -log(e^l - 1) and 1 / (1 + e^M) = 1 - e^-l, compared as log(1 - e^-l) = log g."""
-    rows, loss = along(subject), subject.problem.loss
+    rows, loss = along(run), run.problem.loss
     log_l = loss.log_value(rows.margins)
     # log(1 - e^-l) = log l + log((1 - e^-l) / l); the second factor is 1 - l/2 where l is small.
     value_of_loss = np.exp(log_l)
@@ -47,14 +47,14 @@ def ident(subject: Subject) -> Claim:
         "chat.ident",
         "1 / (1 + e^M) = 1 - e^-l with l = log(1 + e^-M); the value is the largest relative gap of the logs.",
         "rows",
-        (condition("logistic loss", setting(subject).logistic),),
+        (condition("logistic loss", setting(run).logistic),),
         below(value, ROUNDING, when),
     )
 
 
-def lemma20(subject: Subject) -> Claim:
+def lemma20(run: AnalyzedRun) -> Claim:
     """g <= l and e^M / (1 + e^M)^2 <= g, as differences of logs."""
-    rows, loss = along(subject), subject.problem.loss
+    rows, loss = along(run), run.problem.loss
     log_g = loss.log_slope(rows.margins)
     with np.errstate(divide="ignore"):
         curved = np.log(-loss.log_slope_rate(rows.margins))  # log of e^M / (1 + e^M)
@@ -64,7 +64,7 @@ def lemma20(subject: Subject) -> Claim:
         "chat.lem20",
         "1/(1 + e^M) <= log(1 + e^-M) and e^M/(1 + e^M)^2 <= 1/(1 + e^M); the value is the largest log of the ratios.",
         "rows",
-        (condition("logistic loss", setting(subject).logistic),),
+        (condition("logistic loss", setting(run).logistic),),
         Conclusion(value <= ROUNDING * max(1.0, float(np.abs(log_g).max())), value, 0.0, log1p_time=when),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along
 from gflow.arrays import Array
 from gflow.claims.claim import Hypothesis, at_least, at_most, condition, covered
@@ -16,15 +16,15 @@ from gflow.problem.span import row_norms
 ROUNDING = 1e-9  # relative error of sums over neurons and samples
 
 
-def applies(subject: Subject) -> bool:
+def applies(run: AnalyzedRun) -> bool:
     """Is this one output of Huberized ReLU neurons under a fixed outer layer?"""
-    network = subject.problem.network
+    network = run.problem.network
     fixed = not network.trains_outer and network.outputs == 1 and network.directions is None
     return fixed and isinstance(network.smoothing, Huberized)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ChatterjiSetting:
     """The run in the paper's letters: P neurons of each sign, bandwidth h, factor = |x~| / |x| of the reduced form."""
 
     P: float
@@ -57,15 +57,17 @@ class Setting:
         return covered(at_most("largest norm of a reduced input", float(self.norms.max()), 1.0, ROUNDING))
 
 
-def setting(subject: Subject) -> Setting:
+def setting(run: AnalyzedRun) -> ChatterjiSetting:
     """Read off the run; a fact says whether the last input is the constant 1 of the biases."""
-    network, smoothing = subject.problem.network, subject.problem.network.smoothing
+    network, smoothing = run.problem.network, run.problem.network.smoothing
     assert isinstance(smoothing, Huberized), "applies() was not asked"
     positive, negative = int((network.outer > 0.0).sum()), int((network.outer < 0.0).sum())
     signs = bool((np.abs(network.outer) == 1.0).all()) and positive == negative
-    factor = float(np.sqrt(0.5)) if subject.trajectory.facts.get("bias") else 1.0
-    logistic = subject.problem.loss.name == "logistic"
-    return Setting(max(positive, negative), smoothing.h, factor, logistic, signs, factor * row_norms(subject.problem.X))
+    factor = float(np.sqrt(0.5)) if run.trajectory.facts.get("bias") else 1.0
+    logistic = run.problem.loss.name == "logistic"
+    return ChatterjiSetting(
+        max(positive, negative), smoothing.h, factor, logistic, signs, factor * row_norms(run.problem.X)
+    )
 
 
 def total_loss(rows: Along) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting, total_loss
@@ -43,9 +43,9 @@ def _concave(rows: Along) -> tuple[NDArray[np.bool_], Hypothesis]:
     return fitted <= CONCAVE_UNTIL, at_most("least n L over the rows", float(fitted.min()), CONCAVE_UNTIL)
 
 
-def lemma9(subject: Subject) -> Claim:
+def lemma9(run: AnalyzedRun) -> Claim:
     """sum_i psi(l_i) >= psi(nL) with psi(l) = (1 - e^-l) log(1 / (e^l - 1)), so psi(l_i) = g_i M_i."""
-    setup, rows = setting(subject), along(subject)
+    setup, rows = setting(run), along(run)
     kept, fits = _concave(rows)
     gap = _weighted(rows, rows.margins) - concave_bound(rows)
     conclusion = _nonnegative(gap, rows, kept)
@@ -58,9 +58,9 @@ def lemma9(subject: Subject) -> Claim:
     )
 
 
-def equation5(subject: Subject) -> Claim:
+def equation5(run: AnalyzedRun) -> Claim:
     """<-grad L, V> >= ((1 - e^-nL) / n) log(1 / (e^nL - 1)) - L, divided by L."""
-    setup, rows = setting(subject), along(subject)
+    setup, rows = setting(run), along(run)
     kept, fits = _concave(rows)
     gap = _weighted(rows, rows.euler) - (concave_bound(rows) - 1.0)
     return Claim(
@@ -95,21 +95,21 @@ def _small_loss(rows: Along) -> Hypothesis:
     return at_least(name, best, wanted) if np.isfinite(best) else condition(name, False)
 
 
-def _gradient_share(subject: Subject, rows: Along) -> Array:
+def _gradient_share(run: AnalyzedRun, rows: Along) -> Array:
     """|grad L| |V| / (L log(1/L)) (T,), which the reduction leaves alone; rows with L < 1 only."""
     log_inverse = np.where(rows.log_loss < 0.0, -rows.log_loss, np.inf)
     log_gradient = rows.log_mean_slope - rows.log_loss
     return np.asarray(np.exp(log_gradient) * rows.gradient_ratio * rows.size / log_inverse)
 
 
-def lemma10(subject: Subject) -> Claim:
+def lemma10(run: AnalyzedRun) -> Claim:
     """|grad L| >= (5/6) L log(1/L) / |V| once the predicate holds."""
-    setup, rows = setting(subject), along(subject)
+    setup, rows = setting(run), along(run)
     small = _predicate(rows) >= 5.0 / 6.0
     kept = small if small.any() else rows.log_loss < 0.0
     conclusion = None
     if kept.any():
-        value, when = worst_row(_gradient_share(subject, rows)[kept], rows.v[kept])
+        value, when = worst_row(_gradient_share(run, rows)[kept], rows.v[kept])
         conclusion = above(value, 5.0 / 6.0, when, rounding=ROUNDING)
     return Claim(
         "chat.lem10",
@@ -120,17 +120,17 @@ def lemma10(subject: Subject) -> Claim:
     )
 
 
-def invariant3(subject: Subject) -> Claim:
+def invariant3(run: AnalyzedRun) -> Claim:
     """log^2(1/L) / |V| is nondecreasing while |grad L| >= L log(1/L) / (2 |V|): the flow's form of I3."""
-    rows = along(subject)
-    steep = (rows.log_loss < 0.0) & (_gradient_share(subject, rows) >= 0.5)
+    rows = along(run)
+    steep = (rows.log_loss < 0.0) & (_gradient_share(run, rows) >= 0.5)
     first = rows.v.size - int(np.argmin(steep[::-1])) if not steep.all() else 0  # steep from there to the end
     hypothesis = condition("|grad L| >= L log(1/L) / (2 |V|) and L < 1 in the last two rows", first <= rows.v.size - 2)
     conclusion = None
     if hypothesis.holds:
         ratio = 2.0 * np.log(-rows.log_loss[first:]) - np.log(rows.size[first:])
         fall, when = worst_row(np.maximum.accumulate(ratio) - ratio, rows.v[first:], least=False)
-        allowed = 10.0 * float(subject.trajectory.facts["rtol"])
+        allowed = 10.0 * float(run.trajectory.facts["rtol"])
         conclusion = below(fall, allowed, when)
     return Claim(
         "chat.I3.GF",

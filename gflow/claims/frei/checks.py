@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.claim import (
     GRAIN,
@@ -20,7 +20,7 @@ from gflow.claims.claim import (
 )
 from gflow.claims.data import loss_ratio_bound, near_orthogonal_42
 from gflow.claims.frei.rows import rows_of
-from gflow.claims.frei.setting import Setting, setting_of
+from gflow.claims.frei.setting import FreiSetting, setting_of
 
 Mask = NDArray[np.bool_]
 
@@ -29,23 +29,23 @@ SMALL_START = 1.0 / 50.0
 TINY = 1e-300
 
 
-def nearly_orthogonal(setting: Setting) -> Hypothesis:
+def nearly_orthogonal(setting: FreiSetting) -> Hypothesis:
     """NO42 at the slope of the run."""
     return near_orthogonal_42(setting.sizes, setting.slope)
 
 
-def logistic(subject: Subject) -> Hypothesis:
+def logistic(run: AnalyzedRun) -> Hypothesis:
     """Section 4 speaks of this loss only."""
-    return condition("logistic loss", subject.problem.loss.name == "logistic")
+    return condition("logistic loss", run.problem.loss.name == "logistic")
 
 
-def small_start(subject: Subject) -> Hypothesis:
+def small_start(run: AnalyzedRun) -> Hypothesis:
     """What Lemma E.11 (a) makes of their condition on the start."""
-    value = float(np.abs(subject.trajectory.read("margins", 0)).max())
+    value = float(np.abs(run.trajectory.read("margins", 0)).max())
     return at_most("|f(x_i; W(0))| <= 1/50 for all i", value, SMALL_START)
 
 
-def uncrowded(setting: Setting) -> Hypothesis:
+def uncrowded(setting: FreiSetting) -> Hypothesis:
     """|x_i|^2 >= 2 sum_{k != i} |<x_i, x_k>|, for the sample that is nearest to failing."""
     squares = np.diag(setting.sizes.gram)
     worst = int(np.argmin(squares - 2.0 * setting.sizes.crowd))
@@ -54,51 +54,51 @@ def uncrowded(setting: Setting) -> Hypothesis:
     return at_least(name, value, bound, GRAIN * max(value, bound) + 2.0 * setting.n * setting.sizes.error)
 
 
-def bounded_ratio(subject: Subject) -> Hypothesis:
+def bounded_ratio(run: AnalyzedRun) -> Hypothesis:
     """max_ik g_i / g_k <= C_R throughout, as logs."""
-    value, _, _ = largest(subject, "sup_log_g_ratio", rows_of(subject).measures.log_g_ratio)
-    bound = float(np.log(loss_ratio_bound(setting_of(subject).sizes, setting_of(subject).slope)))
+    value, _, _ = largest(run, "sup_log_g_ratio", rows_of(run).measures.log_g_ratio)
+    bound = float(np.log(loss_ratio_bound(setting_of(run).sizes, setting_of(run).slope)))
     return Hypothesis(
         "log max_ik g_i / g_k <= log C_R at all times", value <= bound, value, bound, log_slack(value, bound)
     )
 
 
-def largest(subject: Subject, name: str, of_rows: Array) -> tuple[float, float, Checked]:
+def largest(run: AnalyzedRun, name: str, of_rows: Array) -> tuple[float, float, Checked]:
     """(value, log(1 + t), where it was looked at) of the running extreme, or of the rows where it is not kept."""
-    extreme = subject.extreme(name)
+    extreme = run.extreme(name)
     if extreme is not None:
         return (*extreme, "every step")
     worst = int(np.argmax(of_rows))
-    return float(of_rows[worst]), float(subject.log1p_time[worst]), "rows"
+    return float(of_rows[worst]), float(run.log1p_time[worst]), "rows"
 
 
-def least(subject: Subject, name: str, of_rows: Array, unit: float) -> tuple[float, float, Checked]:
+def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[float, float, Checked]:
     """As `largest`; unit: what the extreme is divided by to be in the units of the paper."""
-    extreme = subject.extreme(name)
+    extreme = run.extreme(name)
     if extreme is not None:
         return extreme[0] / unit, extreme[1], "every step"
     worst = int(np.argmin(of_rows))
-    return float(of_rows[worst]), float(subject.log1p_time[worst]), "rows"
+    return float(of_rows[worst]), float(run.log1p_time[worst]), "rows"
 
 
-def no_more(subject: Subject, value: Array, bound: Array | float, rows: Mask | None = None) -> Conclusion | None:
+def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | None = None) -> Conclusion | None:
     """value <= bound in these rows (default: all), both positive; told of the row with the least slack."""
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     if not chosen.size:
         return None
     limits = np.broadcast_to(bound, value.shape)
     worst = chosen[np.argmin((limits - value)[chosen] / np.maximum(np.abs(limits[chosen]), TINY))]
-    return below(float(value[worst]), float(limits[worst]), float(subject.log1p_time[worst]), ROUNDING)
+    return below(float(value[worst]), float(limits[worst]), float(run.log1p_time[worst]), ROUNDING)
 
 
-def no_less(subject: Subject, value: Array, bound: Array, rows: Mask | None = None) -> Conclusion | None:
+def no_less(run: AnalyzedRun, value: Array, bound: Array, rows: Mask | None = None) -> Conclusion | None:
     """value >= bound in these rows, both nonnegative; told of the row with the least slack."""
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     chosen = chosen[bound[chosen] > 0.0]
     if not chosen.size:
         return None
     worst = chosen[np.argmin(value[chosen] / bound[chosen])]
-    return above(float(value[worst]), float(bound[worst]), float(subject.log1p_time[worst]), ROUNDING)
+    return above(float(value[worst]), float(bound[worst]), float(run.log1p_time[worst]), ROUNDING)
 
 
 def log_slack(value: float, bound: float) -> float:
@@ -112,10 +112,10 @@ def below_log(value: float, bound: float, log1p_time: float) -> Conclusion:
     return Conclusion(value <= bound + room, value, bound, log_slack(value, bound), log1p_time=log1p_time)
 
 
-def no_more_log(subject: Subject, value: Array, bound: Array) -> Conclusion | None:
+def no_more_log(run: AnalyzedRun, value: Array, bound: Array) -> Conclusion | None:
     """value <= bound in the last rows, both logs (k,); None without a row."""
     if not value.size:
         return None
     worst = int(np.argmax(value - bound))
-    v = float(subject.log1p_time[worst - value.size])
+    v = float(run.log1p_time[worst - value.size])
     return below_log(float(value[worst]), float(bound[worst]), v)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Judge, above, below
 from gflow.claims.frei.limit import LIMIT_ERROR, Limit, at_limit, infeasible
-from gflow.claims.frei.setting import Setting, linear_svm
+from gflow.claims.frei.setting import FreiSetting, linear_svm
 
 RANDOM_POINTS = 500
 SEED = 6
 
 
-def _test_points(setting: Setting, limit: Limit) -> Array:
+def _test_points(setting: FreiSetting, limit: Limit) -> Array:
     """Points (k, r): random ones, ones at small distances from <z, x> = 0, and near the kinks of v and u.
 
     In the span of the samples: what lies outside changes neither f nor <z, x>.
@@ -42,10 +42,10 @@ def _four_cases(limit: Limit) -> list[Array]:
     ]
 
 
-def item6(subject: Subject) -> Claim:
+def item6(run: AnalyzedRun) -> Claim:
     """The decision boundary is a hyperplane."""
 
-    def judge(setting: Setting, limit: Limit) -> Conclusion:
+    def judge(setting: FreiSetting, limit: Limit) -> Conclusion:
         points = _test_points(setting, limit)
         linear = points @ limit.z / (np.linalg.norm(points, axis=1) * np.linalg.norm(limit.z))
         wrong = np.sign(limit.output(setting, points)) != np.sign(linear)
@@ -55,13 +55,13 @@ def item6(subject: Subject) -> Claim:
         "sign f(x) = sign <z, x> for every x, z = (m1 v - m2 u) / sqrt(m): largest |cos(z, x)| among tested points "
         "where the signs differ"
     )
-    return at_limit(subject, "frei.thm3.2.item6", statement, judge)
+    return at_limit(run, "frei.thm3.2.item6", statement, judge)
 
 
-def item6_cases(subject: Subject) -> Claim:
+def item6_cases(run: AnalyzedRun) -> Claim:
     """f on the four pairs of signs of <v, x> and <u, x>."""
 
-    def judge(setting: Setting, limit: Limit) -> Conclusion:
+    def judge(setting: FreiSetting, limit: Limit) -> Conclusion:
         points = _test_points(setting, limit)
         m1, m2 = setting.counts
         a, b = m1 * (points @ limit.v) / np.sqrt(setting.m), m2 * (points @ limit.u) / np.sqrt(setting.m)
@@ -77,13 +77,13 @@ def item6_cases(subject: Subject) -> Claim:
         "f(x) = <z, x> where <v, x> and <u, x> are positive, slope <z, x> where both are negative, and of the sign of "
         "<v, x> else: largest |f - formula| / (|W| |x|)"
     )
-    return at_limit(subject, "frei.thm3.2.item6.cases", statement, judge)
+    return at_limit(run, "frei.thm3.2.item6.cases", statement, judge)
 
 
-def item7(subject: Subject) -> Claim:
+def item7(run: AnalyzedRun) -> Claim:
     """The linear classifier of the limit is near the hard-margin one."""
 
-    def judge(setting: Setting, limit: Limit) -> Conclusion:
+    def judge(setting: FreiSetting, limit: Limit) -> Conclusion:
         best = linear_svm(setting)
         if best is None:
             return infeasible()
@@ -92,16 +92,16 @@ def item7(subject: Subject) -> Claim:
         return below(float(np.linalg.norm(limit.z)), float(bound), rounding=LIMIT_ERROR)
 
     statement = "|z| <= 2 / (kappa + slope) |z*|, z* the hard-margin linear classifier, kappa^2 = min(m1, m2) / max"
-    return at_limit(subject, "frei.thm3.2.item7", statement, judge)
+    return at_limit(run, "frei.thm3.2.item7", statement, judge)
 
 
-def item7_margins(subject: Subject) -> Claim:
+def item7_margins(run: AnalyzedRun) -> Claim:
     """z has margins of at least one."""
 
-    def judge(setting: Setting, limit: Limit) -> Conclusion:
+    def judge(setting: FreiSetting, limit: Limit) -> Conclusion:
         return above(float((setting.y * (setting.C @ limit.z)).min()), 1.0, rounding=LIMIT_ERROR)
 
-    return at_limit(subject, "frei.thm3.2.item7.margins", "y_i <z, x_i> >= 1 for all i", judge)
+    return at_limit(run, "frei.thm3.2.item7.margins", "y_i <z, x_i> >= 1 for all i", judge)
 
 
 CLAIMS: tuple[Judge, ...] = (item6, item6_cases, item7, item7_margins)

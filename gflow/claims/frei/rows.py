@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
-from gflow.claims.frei.setting import Setting, setting_of
+from gflow.claims.frei.setting import FreiSetting, setting_of
 from gflow.field.mode import Mode
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Record
@@ -62,11 +62,11 @@ class Rows:
 _known: WeakKeyDictionary[Record, Rows] = WeakKeyDictionary()
 
 
-def rows_of(subject: Subject) -> Rows:
+def rows_of(run: AnalyzedRun) -> Rows:
     """The measures of all rows, worked out once a trajectory."""
-    if subject.trajectory not in _known:
-        _known[subject.trajectory] = _rows(subject, setting_of(subject))
-    return _known[subject.trajectory]
+    if run.trajectory not in _known:
+        _known[run.trajectory] = _rows(run, setting_of(run))
+    return _known[run.trajectory]
 
 
 def paper_time(v: Array | float, scale: float) -> Array:
@@ -78,17 +78,17 @@ def paper_time(v: Array | float, scale: float) -> Array:
     return np.asarray(np.logaddexp(0.0, log_t + 2.0 * np.log(scale)))
 
 
-def _rows(subject: Subject, setting: Setting) -> Rows:
-    probe = _Probe(subject, setting)
-    read = subject.trajectory.read
-    margins, patterns = subject.rows("margins"), subject.rows("pattern")
+def _rows(run: AnalyzedRun, setting: FreiSetting) -> Rows:
+    probe = _Probe(run, setting)
+    read = run.trajectory.read
+    margins, patterns = run.rows("margins"), run.rows("pattern")
     each = [
         probe.measures(U, pattern, p)
-        for (_, U), (_, pattern), (_, p) in zip(subject.rows("inner"), patterns, margins, strict=True)
+        for (_, U), (_, pattern), (_, p) in zip(run.rows("inner"), patterns, margins, strict=True)
     ]
     s = setting.scale
     return Rows(
-        paper_time(subject.log1p_time, s),
+        paper_time(run.log1p_time, s),
         s**2 * read("tau"),
         read("log_loss"),
         s * read("series/weight_norm"),
@@ -101,12 +101,12 @@ def _rows(subject: Subject, setting: Setting) -> Rows:
 class _Probe:
     """Measures one state after the other; the projectors of a sliding neuron are kept while its mode stays."""
 
-    def __init__(self, subject: Subject, setting: Setting) -> None:
-        self.problem, self.setting = subject.problem, setting
-        self.outside = setting.scale * subject.outside
+    def __init__(self, run: AnalyzedRun, setting: FreiSetting) -> None:
+        self.problem, self.setting = run.problem, setting
+        self.outside = setting.scale * run.outside
         self.a = setting.sign / np.sqrt(setting.m)
         self.sample_norms = np.linalg.norm(setting.C, axis=1)
-        self.start = self._norms(setting.scale * subject.trajectory.read("inner", 0))
+        self.start = self._norms(setting.scale * run.trajectory.read("inner", 0))
         self.mode: Mode | None = None
 
     def _norms(self, W: Array) -> Array:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy.optimize import nnls
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.claim import Hypothesis, condition
 from gflow.claims.data import Sizes, near_orthogonal_32, sizes_of
@@ -21,7 +21,7 @@ from gflow.trajectory import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class FreiSetting:
     """A run in the units of the paper, where a_j = +-1/sqrt(m).
 
     sign (m,) of a_j, slope: the lower bound of phi', C (n, r) and y (n,) the samples, mu (r,) = sum_i y_i x_i.
@@ -58,50 +58,50 @@ class Setting:
         return np.where(self.y > 0.0, 1.0, self.slope), np.where(self.y > 0.0, self.slope, 1.0)
 
 
-_known: WeakKeyDictionary[Record, Setting] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, FreiSetting] = WeakKeyDictionary()
 
 
-def setting_of(subject: Subject) -> Setting:
+def setting_of(run: AnalyzedRun) -> FreiSetting:
     """The setting of a run to which `equal_modulus` and a slope in (0, 1) apply, worked out once a trajectory."""
-    if subject.trajectory not in _known:
-        problem, a = subject.problem, subject.problem.network.outer
+    if run.trajectory not in _known:
+        problem, a = run.problem, run.problem.network.outer
         C, y = problem.span.C, problem.y
         scale = float(np.abs(a).mean() * np.sqrt(a.size))
         if abs(scale - 1.0) < 1e-12:
             scale = 1.0
-        sizes, d = sizes_of(subject), int(problem.X.shape[1])
-        _known[subject.trajectory] = Setting(np.sign(a), problem.network.slope, scale, C, y, y @ C, sizes, d)
-    return _known[subject.trajectory]
+        sizes, d = sizes_of(run), int(problem.X.shape[1])
+        _known[run.trajectory] = FreiSetting(np.sign(a), problem.network.slope, scale, C, y, y @ C, sizes, d)
+    return _known[run.trajectory]
 
 
-def is_leaky(subject: Subject) -> bool:
+def is_leaky(run: AnalyzedRun) -> bool:
     """The networks of their Section 3: leaky ReLU, slope in (0, 1), no bias, a fixed outer layer of one size."""
-    network = subject.problem.network
+    network = run.problem.network
     leaky = network.smoothing is None and 0.0 < network.slope < 1.0
-    return leaky and equal_modulus(network) and unbiased(subject)
+    return leaky and equal_modulus(network) and unbiased(run)
 
 
-def is_smooth(subject: Subject) -> bool:
+def is_smooth(run: AnalyzedRun) -> bool:
     """The networks of their Section 4: a smooth leaky activation, no bias, a_j = +-1/sqrt(m)."""
-    network = subject.problem.network
+    network = run.problem.network
     smooth = isinstance(network.smoothing, SmoothLeaky) and network.slope > 0.0
-    return smooth and equal_modulus(network) and unbiased(subject) and setting_of(subject).scale == 1.0
+    return smooth and equal_modulus(network) and unbiased(run) and setting_of(run).scale == 1.0
 
 
-def scenario_of(subject: Subject) -> Scenario:
+def scenario_of(run: AnalyzedRun) -> Scenario:
     """The scenario of the run with its defaults, which says how data and start were drawn."""
-    return parse_scenario(subject.trajectory.scenario_resolved)
+    return parse_scenario(run.trajectory.scenario_resolved)
 
 
-def standard_gaussian(subject: Subject) -> bool:
+def standard_gaussian(run: AnalyzedRun) -> bool:
     """Were the inputs drawn from N(0, I_d)?"""
-    data = scenario_of(subject).data
+    data = scenario_of(run).data
     return isinstance(data, GaussianData) and data.std == 1.0
 
 
-def start_std(subject: Subject) -> float | None:
+def start_std(run: AnalyzedRun) -> float | None:
     """w_init in the units of the paper, of a start W(0) with independent entries N(0, w_init^2); None for others."""
-    init, setting = scenario_of(subject).init, setting_of(subject)
+    init, setting = scenario_of(run).init, setting_of(run)
     if not isinstance(init, GaussianInit):
         return None
     d = setting.input_dimension
@@ -111,12 +111,12 @@ def start_std(subject: Subject) -> float | None:
     return setting.scale * (init.std if isinstance(init.std, float) else d**-0.5)
 
 
-def both_signs(setting: Setting) -> Hypothesis:
+def both_signs(setting: FreiSetting) -> Hypothesis:
     """m1, m2 >= 1."""
     return condition("neurons of both signs", min(setting.counts) >= 1)
 
 
-def near_orthogonal(setting: Setting) -> Hypothesis:
+def near_orthogonal(setting: FreiSetting) -> Hypothesis:
     """NO32 at the slope of the run."""
     return near_orthogonal_32(setting.sizes, setting.slope)
 
@@ -136,7 +136,7 @@ def least_distance(A: Array) -> Array | None:
     return None if left <= 1e-12 else np.asarray(scale**2 * weights / left)
 
 
-def two_row_features(setting: Setting) -> Array:
+def two_row_features(setting: FreiSetting) -> Array:
     """A (n, 2r) with margins A (sqrt(m1) v, sqrt(m2) u) when positive rows are v, negative u, and the slopes final.
 
     A A^T is the kernel of the limit in closed form; A w >= 1 with |w| least is the program of Theorem 3.2, item 5.
@@ -148,7 +148,7 @@ def two_row_features(setting: Setting) -> Array:
     return np.hstack([positive, negative])
 
 
-def optimum(setting: Setting) -> tuple[Array, Array] | None:
+def optimum(setting: FreiSetting) -> tuple[Array, Array] | None:
     """v and u (r,) of the convex program of Theorem 3.2, item 5; None where it is infeasible."""
     A = two_row_features(setting)
     multipliers = least_distance(A)
@@ -160,7 +160,7 @@ def optimum(setting: Setting) -> tuple[Array, Array] | None:
     return w[:half] / np.sqrt(m1), w[half:] / np.sqrt(m2)
 
 
-def linear_svm(setting: Setting) -> Array | None:
+def linear_svm(setting: FreiSetting) -> Array | None:
     """z* (r,), the hard-margin linear classifier without bias; None where no line through 0 separates."""
     A = setting.y[:, None] * setting.C
     multipliers = least_distance(A)

@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
 from gflow.arrays import Array
 from gflow.claims.claim import Conclusion
-from gflow.claims.kou.setting import Setting, independent, log_time, setting_of
+from gflow.claims.kou.setting import KouSetting, independent, log_time, setting_of
 from gflow.trajectory import Record
 
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class CoefficientRows:
     """Sizes of rho in those rows, in the units of the paper.
 
     totals (T', 2, n): (1/m) sum of |rho_ji| over the neurons of sign +1 and -1; low (T',): least |rho_ji|; largest
@@ -67,41 +67,41 @@ class Course:
         return np.asarray(flat.min(axis=1) - flat.max(axis=1))
 
 
-_known: WeakKeyDictionary[Record, Course] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, CoefficientRows] = WeakKeyDictionary()
 
 
-def course_of(subject: Subject) -> Course:
+def coefficient_rows_of(run: AnalyzedRun) -> CoefficientRows:
     """The course of a run, worked out once a trajectory."""
-    if subject.trajectory not in _known:
-        _known[subject.trajectory] = _course(subject)
-    return _known[subject.trajectory]
+    if run.trajectory not in _known:
+        _known[run.trajectory] = _course(run)
+    return _known[run.trajectory]
 
 
-def _course(subject: Subject) -> Course:
-    setting, decomposition = setting_of(subject), Decomposition.of(subject)
+def _course(run: AnalyzedRun) -> CoefficientRows:
+    setting, decomposition = setting_of(run), Decomposition.of(run)
     kept: list[int] = []
     found: list[tuple[Array, ...]] = []
-    for row, rho, U in coefficients(subject, decomposition):
+    for row, rho, U in coefficients(run, decomposition):
         floor = RESOLVED * float(decomposition.rounding(U).max())
         size = np.abs(rho)
         if size.max() > floor and (setting.slope == 0.0 or size.min() > floor):
             kept.append(row)
-            found.append(_sizes(setting, setting.c * rho, subject.problem.y))
-    n = subject.problem.samples
+            found.append(_sizes(setting, setting.c * rho, run.problem.y))
+    n = run.problem.samples
     empty = (np.empty((0, 2, n)), np.empty(0), np.empty((0, n)), np.empty(0), *(np.empty((0, k)) for k in (n, n, 2)))
     parts = [np.array(each) for each in zip(*found, strict=True)] if found else list(empty)
-    return Course(_clock(subject, kept), *parts)
+    return CoefficientRows(_clock(run, kept), *parts)
 
 
-def _clock(subject: Subject, kept: list[int]) -> Clock:
+def _clock(run: AnalyzedRun, kept: list[int]) -> Clock:
     rows = np.array(kept, dtype=np.intp)
-    v = subject.log1p_time[rows]
-    margins = subject.trajectory.margins[rows]
-    return Clock(rows, v, log_time(v), margins, subject.problem.loss.log_slope(margins))
+    v = run.log1p_time[rows]
+    margins = run.trajectory.margins[rows]
+    return Clock(rows, v, log_time(v), margins, run.problem.loss.log_slope(margins))
 
 
-def _sizes(setting: Setting, rho: Array, y: Array) -> tuple[Array, ...]:
-    """The fields of `Course` after the clock, at one row."""
+def _sizes(setting: KouSetting, rho: Array, y: Array) -> tuple[Array, ...]:
+    """The fields of `CoefficientRows` after the clock, at one row."""
     size = np.abs(rho)
     classes = [setting.sign > 0.0, setting.sign < 0.0]
     totals = np.array([size[each].sum(axis=0) for each in classes]) / setting.m
@@ -125,11 +125,11 @@ def _largest(size: Array) -> float:
     return float(size.max(initial=0.0))
 
 
-def grown(subject: Subject) -> Course | None:
+def grown(run: AnalyzedRun) -> CoefficientRows | None:
     """The course, or None where rho is not unique or nothing has moved."""
-    if not independent(subject).holds:
+    if not independent(run).holds:
         return None
-    course = course_of(subject)
+    course = coefficient_rows_of(run)
     return course if course.low.size else None
 
 
@@ -138,17 +138,17 @@ def safe_log(x: Array) -> Array:
         return np.asarray(np.log(x))
 
 
-def log_equality(course: Course, setting: Setting) -> Array:
+def log_equality(course: CoefficientRows, setting: KouSetting) -> Array:
     """log of the largest c1 of Lemma C.1, (T',)."""
     return np.asarray(course.pairs_low() - 2.0 * log(setting.slope))
 
 
-def log_lead(course: Course) -> Array:
+def log_lead(course: CoefficientRows) -> Array:
     """log of the largest c1 of Lemma E.1, (T',); -inf where some S_i(0) is empty."""
     return np.asarray(safe_log(course.first_low).min(axis=1) - safe_log(course.high))
 
 
-def largest_constant(log_constants: Array, course: Course) -> Conclusion:
+def largest_constant(log_constants: Array, course: CoefficientRows) -> Conclusion:
     """The largest constant c1 > 0 that works in every row; none does where it is 0."""
     k = int(np.argmin(log_constants))
     least = float(np.exp(log_constants[k]))

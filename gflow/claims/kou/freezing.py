@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition, coefficients
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below, condition
 from gflow.claims.known_limit import limit_known, standing_of
-from gflow.claims.kou.coefficient_rows import course_of
+from gflow.claims.kou.coefficient_rows import coefficient_rows_of
 from gflow.claims.kou.setting import (
     ROUNDING,
-    Setting,
+    KouSetting,
     clipped_exp,
     independent,
     judged,
@@ -28,51 +28,51 @@ from gflow.claims.kou.setting import (
 )
 
 
-def final_pairs(subject: Subject, pattern: NDArray[np.int8]) -> bool:
+def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
     """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs?"""
-    return bool((pattern == np.where(setting_of(subject).own, 1, -1)).all())
+    return bool((pattern == np.where(setting_of(run).own, 1, -1)).all())
 
 
-def _freezing(subject: Subject) -> tuple[tuple[Hypothesis, ...], float | None]:
+def _freezing(run: AnalyzedRun) -> tuple[tuple[Hypothesis, ...], float | None]:
     """Leaky ReLU with every pair at its final sign at the last row, and log(1 + t) of the last event; None if not."""
     hypotheses = (
-        leaky(setting_of(subject)),
-        recorded(subject),
+        leaky(setting_of(run)),
+        recorded(run),
         condition(
             "sign <w_j, x_i> = sign(a_j) y_i at the last row",
-            final_pairs(subject, subject.trajectory.read("pattern", -1)),
+            final_pairs(run, run.trajectory.read("pattern", -1)),
         ),
     )
     frozen = all(each.holds for each in hypotheses)
-    return hypotheses, float(subject.trajectory.events.log1p_time.max(initial=0.0)) if frozen else None
+    return hypotheses, float(run.trajectory.events.log1p_time.max(initial=0.0)) if frozen else None
 
 
-def freezing(subject: Subject) -> Claim:
+def freezing(run: AnalyzedRun) -> Claim:
     """From the events where every pair has its final sign at the last row; else inferred from the limit, and said so.
 
     That the signs stay for ever is ahead of any run: known where the limit is.
     """
-    setting = setting_of(subject)
-    fixed, open_ = theorem(subject, leaky(setting))
-    _, last = _freezing(subject)
-    limit, standing = subject.limit, standing_of(subject)
-    kept = limit is None or final_pairs(subject, subject.problem.sample_sides(limit.side))
+    setting = setting_of(run)
+    fixed, open_ = theorem(run, leaky(setting))
+    _, last = _freezing(run)
+    limit, standing = run.limit, standing_of(run)
+    kept = limit is None or final_pairs(run, run.problem.sample_sides(limit.side))
     claimed = "after T = C n m / Rmax^2, sign <w_j, x_i> = sign(a_j) y_i for all pairs, for ever"
     if last is not None:
         log_C = float(log_time(np.array([last]))[0]) + setting.log_widest if last > 0.0 else None
         ahead = f"after it as in the {standing} limit" if limit is not None else "what comes after it is not known"
         seen = f"{claimed}: from the last event to the last row; {ahead} (constant: log C, none without an event)"
         conclusion = Conclusion(kept, constant=log_C, log1p_time=last)
-        return judged("kou.lem5.6", seen, "every step", (*fixed, recorded(subject)), conclusion, open_)
+        return judged("kou.lem5.6", seen, "every step", (*fixed, recorded(run)), conclusion, open_)
     inferred = f"{claimed}: not seen at the last row, inferred from the {standing} limit (no constant)"
     known = Conclusion(kept) if limit is not None and fixed[0].holds else None
-    return judged("kou.lem5.6", inferred, "limit", (*fixed, limit_known(subject)), known, open_)
+    return judged("kou.lem5.6", inferred, "limit", (*fixed, limit_known(run)), known, open_)
 
 
-def certificate(subject: Subject) -> Claim:
+def certificate(run: AnalyzedRun) -> Claim:
     """The sufficient condition in the proof of Lemma C.5, with c1 of Lemma C.1 measured; then the signs are final."""
-    setting, course = setting_of(subject), course_of(subject) if independent(subject).holds else None
-    hypotheses: tuple[Hypothesis, ...] = (leaky(setting), independent(subject))
+    setting, course = setting_of(run), coefficient_rows_of(run) if independent(run).holds else None
+    hypotheses: tuple[Hypothesis, ...] = (leaky(setting), independent(run))
     conclusion = None
     if course is not None and course.low.size and hypotheses[0].holds:
         c1 = float(np.exp(course.pairs_low().min())) / setting.slope**2
@@ -82,15 +82,15 @@ def certificate(subject: Subject) -> Claim:
         slack = left / setting.beta if setting.beta > 0.0 else None
         name = "(1 - slope^-4 c1^-1 Rmin^-2 n max |<x_i, x_k>|) min |rho_ji| > beta"
         hypotheses += (Hypothesis(name, holds, left, setting.beta, slack),)
-        conclusion = Conclusion(final_pairs(subject, subject.trajectory.read("pattern", int(course.clock.row[-1]))))
+        conclusion = Conclusion(final_pairs(run, run.trajectory.read("pattern", int(course.clock.row[-1]))))
     statement = "the certificate of Lemma C.5, met at the last row, implies sign <w_j, x_i> = sign(a_j) y_i there"
     return judged("kou.lem5.6.certificate", statement, "last row", hypotheses, conclusion)
 
 
-def equal_increments(subject: Subject) -> Claim:
-    found, last = _freezing(subject)
-    hypotheses = (*found, independent(subject))
-    conclusion = _increments(subject, last) if last is not None and hypotheses[-1].holds else None
+def equal_increments(run: AnalyzedRun) -> Claim:
+    found, last = _freezing(run)
+    hypotheses = (*found, independent(run))
+    conclusion = _increments(run, last) if last is not None and hypotheses[-1].holds else None
     statement = (
         "after freezing, |rho_ji| grows by the same amount D_i for all neurons of the sign of y_i, and by slope D_i "
         "for the others (relative gap)"
@@ -98,12 +98,12 @@ def equal_increments(subject: Subject) -> Claim:
     return judged("kou.lem5.7", statement, "rows", hypotheses, conclusion)
 
 
-def _increments(subject: Subject, last: float) -> Conclusion | None:
-    setting, decomposition, v = setting_of(subject), Decomposition.of(subject), subject.log1p_time
+def _increments(run: AnalyzedRun, last: float) -> Conclusion | None:
+    setting, decomposition, v = setting_of(run), Decomposition.of(run), run.log1p_time
     share = np.where(setting.own, 1.0, setting.slope)
     first: Array | None = None
     worst, where = -1.0, 0.0
-    for row, rho, U in coefficients(subject, decomposition):
+    for row, rho, U in coefficients(run, decomposition):
         if v[row] < last:
             continue
         if first is None:
@@ -118,18 +118,18 @@ def _increments(subject: Subject, last: float) -> Conclusion | None:
     return below(worst, ROUNDING, where) if worst >= 0.0 else None
 
 
-def _log_radius(setting: Setting, last: float) -> float:
+def _log_radius(setting: KouSetting, last: float) -> float:
     """log C', C' = Rmax^2 T / (n m), T the freezing time; -inf for T = 0."""
     return setting.log_widest + float(log_time(np.array([last]))[0])
 
 
-def spread_of_coefficients(subject: Subject) -> Claim:
-    setting = setting_of(subject)
-    found, last = _freezing(subject)
-    hypotheses = (*found, logistic(subject), independent(subject))
+def spread_of_coefficients(run: AnalyzedRun) -> Claim:
+    setting = setting_of(run)
+    found, last = _freezing(run)
+    hypotheses = (*found, logistic(run), independent(run))
     conclusion = None
-    if last is not None and hypotheses[-1].holds and course_of(subject).low.size:
-        course = course_of(subject)
+    if last is not None and hypotheses[-1].holds and coefficient_rows_of(run).low.size:
+        course = coefficient_rows_of(run)
         room = ROUNDING * course.high
         bound = np.logaddexp(_log_radius(setting, last), np.log(room))
         with np.errstate(divide="ignore"):
@@ -141,20 +141,20 @@ def spread_of_coefficients(subject: Subject) -> Claim:
     return judged("kou.lemD12", statement, "rows", hypotheses, conclusion)
 
 
-def stable_rank_bound(subject: Subject) -> Claim:
+def stable_rank_bound(run: AnalyzedRun) -> Claim:
     """Lemma D.4 with two constants of its proof put right.
 
     The cross term of |W_j u|^2 has a factor 2 that the paper drops, so K3 = 2.5 s + 3 k and K4 = 3.5 s k here, with
     s = sigma_0 sqrt(d) and k = C' sqrt(n) / Rmin; printed are 1.5 s + 3 k and 1.5 s^2 + 3 s k.
     """
-    setting = setting_of(subject)
-    found, last = _freezing(subject)
-    sizes, d = setting.sizes, subject.problem.X.shape[1]
+    setting = setting_of(run)
+    found, last = _freezing(run)
+    sizes, d = setting.sizes, run.problem.X.shape[1]
     s = setting.W0_rms * float(np.sqrt(d))
     hypotheses = (
         *found,
-        logistic(subject),
-        independent(subject),
+        logistic(run),
+        independent(run),
         at_most("n max |<x_i, x_k>| <= Rmin^2", sizes.crowding, 1.0),
         at_most("|w_j(0)|^2 <= 1.5 sigma_0^2 d (Lemma B.1)", float(setting.W0_norms.max()) ** 2, 1.5 * s**2),
     )
@@ -162,7 +162,7 @@ def stable_rank_bound(subject: Subject) -> Claim:
     if last is not None:
         k = clipped_exp(_log_radius(setting, last)) * float(np.sqrt(sizes.n)) / sizes.Rmin
         K = (3.0 * (s + k), 2.0 * (s + k) ** 2, 2.5 * s + 3.0 * k, 3.5 * s * k)
-        hypotheses, conclusion = _rank_conclusion(subject, setting, K, hypotheses)
+        hypotheses, conclusion = _rank_conclusion(run, setting, K, hypotheses)
     statement = (
         "SR(W_j) - 1 <= ((K1 + K3)|v| + K2 + K4) / (|v|^2 - K3 |v| - K4), about 6 (C' sqrt(n)/Rmin + sigma_0 sqrt(d)) "
         "/ |v|, v the motion of any neuron of sign j"
@@ -171,11 +171,11 @@ def stable_rank_bound(subject: Subject) -> Claim:
 
 
 def _rank_conclusion(
-    subject: Subject, setting: Setting, K: tuple[float, float, float, float], hypotheses: tuple[Hypothesis, ...]
+    run: AnalyzedRun, setting: KouSetting, K: tuple[float, float, float, float], hypotheses: tuple[Hypothesis, ...]
 ) -> tuple[tuple[Hypothesis, ...], Conclusion | None]:
     """The sign with the least slack; a further hypothesis: |v| is large enough for the denominator."""
-    W = setting.c * subject.trajectory.weights(subject.trajectory.n_rows - 1)
-    moved = W - setting.c * subject.trajectory.W_initial
+    W = setting.c * run.trajectory.weights(run.trajectory.n_rows - 1)
+    moved = W - setting.c * run.trajectory.W_initial
     found: Conclusion | None = None
     least = np.inf
     for j in (1.0, -1.0):

@@ -11,7 +11,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.claims.kou.setting import ROUNDING, explicit, judged, log_time, logistic, setting_of, worst_of
@@ -22,73 +22,73 @@ ROWS: Checked = "rows"
 STEPS = 1e-3  # of log e^M: what extremes sampled at the ends of steps may miss of a rate inside them
 
 
-def _found(subject: Subject, name: str, by_row: Array) -> tuple[Extreme, Checked]:
+def _found(run: AnalyzedRun, name: str, by_row: Array) -> tuple[Extreme, Checked]:
     """The running extreme `sup_...` or `inf_...`, or that of the rows (T,); where, and how it was looked at."""
-    kept = subject.extreme(name)
+    kept = run.extreme(name)
     if kept is not None:
         return kept, "every step"
     k = int(np.argmax(by_row) if name.startswith("sup") else np.argmin(by_row))
-    return (float(by_row[k]), float(subject.log1p_time[k])), "rows"
+    return (float(by_row[k]), float(run.log1p_time[k])), "rows"
 
 
-def _gap_bound(subject: Subject) -> float:
+def _gap_bound(run: AnalyzedRun) -> float:
     """K1 = max(4 beta, log(60 R^2)) of Lemma G.1."""
-    setting = setting_of(subject)
+    setting = setting_of(run)
     return max(4.0 * setting.beta, log(60.0 * setting.sizes.R**2))
 
 
-def margin_gap(subject: Subject) -> Claim:
-    (gap, v), checked = _found(subject, "sup_margin_gap", np.ptp(subject.trajectory.margins, axis=1))
+def margin_gap(run: AnalyzedRun) -> Claim:
+    (gap, v), checked = _found(run, "sup_margin_gap", np.ptp(run.trajectory.margins, axis=1))
     statement = "M_i - M_k <= K1 = max(4 beta, log(60 R^2)) for all i, k, t"
-    return judged("kou.lem5.9.gap", statement, checked, explicit(subject), below(gap, _gap_bound(subject), v))
+    return judged("kou.lem5.9.gap", statement, checked, explicit(run), below(gap, _gap_bound(run), v))
 
 
-def loss_ratio(subject: Subject) -> Claim:
-    log_g = subject.problem.loss.log_slope(subject.trajectory.margins)
-    (gap, v), checked = _found(subject, "sup_log_g_ratio", np.ptp(log_g, axis=1))
-    bound = log(2.0) + float(np.logaddexp(0.0, _gap_bound(subject)))
+def loss_ratio(run: AnalyzedRun) -> Claim:
+    log_g = run.problem.loss.log_slope(run.trajectory.margins)
+    (gap, v), checked = _found(run, "sup_log_g_ratio", np.ptp(log_g, axis=1))
+    bound = log(2.0) + float(np.logaddexp(0.0, _gap_bound(run)))
     statement = "log(g_i / g_k) <= log K2 = log(2 (1 + e^K1)) for all i, k, t"
-    return judged("kou.lem5.9", statement, checked, explicit(subject), below(gap, bound, v))
+    return judged("kou.lem5.9", statement, checked, explicit(run), below(gap, bound, v))
 
 
-def least_margin(subject: Subject) -> Claim:
-    (least, v), checked = _found(subject, "inf_min_margin", subject.trajectory.margins.min(axis=1))
-    conclusion = above(least, -2.0 * setting_of(subject).beta, v, ROUNDING)
-    return judged("kou.lem5.9.start", "M_i >= -2 beta for all i, t", checked, explicit(subject), conclusion)
+def least_margin(run: AnalyzedRun) -> Claim:
+    (least, v), checked = _found(run, "inf_min_margin", run.trajectory.margins.min(axis=1))
+    conclusion = above(least, -2.0 * setting_of(run).beta, v, ROUNDING)
+    return judged("kou.lem5.9.start", "M_i >= -2 beta for all i, t", checked, explicit(run), conclusion)
 
 
-def margins_rise(subject: Subject) -> Claim:
-    margins = subject.trajectory.margins
+def margins_rise(run: AnalyzedRun) -> Claim:
+    margins = run.trajectory.margins
     rise = np.append(np.diff(margins, axis=0).min(axis=1, initial=np.inf), np.inf)
-    (least, v), checked = _found(subject, "inf_margin_rate", rise)
+    (least, v), checked = _found(run, "inf_margin_rate", rise)
     conclusion = above(least, 0.0, v) if np.isfinite(least) else None
     statement = "no margin ever falls (least d M_i / d tau over all steps, or least rise between rows)"
-    return judged("kou.lem5.9.rise", statement, checked, explicit(subject), conclusion)
+    return judged("kou.lem5.9.rise", statement, checked, explicit(run), conclusion)
 
 
-def _rates(subject: Subject) -> tuple[Extreme, Extreme, Checked] | None:
+def _rates(run: AnalyzedRun) -> tuple[Extreme, Extreme, Checked] | None:
     """Least and largest n (dM_i/dt) / (g_i |x_i|^2) in the run's units; None where sliding hides it in every row."""
-    low, high = subject.extreme("inf_relative_margin_rate"), subject.extreme("sup_relative_margin_rate")
+    low, high = run.extreme("inf_relative_margin_rate"), run.extreme("sup_relative_margin_rate")
     if low is not None and high is not None:
         return low, high, "every step"
-    setting, problem = setting_of(subject), subject.problem
+    setting, problem = setting_of(run), run.problem
     overlap = problem.y[:, None] * problem.y * setting.sizes.gram * (setting.c / setting.m) ** 2
-    margins = subject.trajectory.margins
+    margins = run.trajectory.margins
     lows, highs = [], []
-    for row, pattern in subject.rows("pattern"):
+    for row, pattern in run.rows("pattern"):
         if (pattern == 0).any():
             continue
         slopes = np.where(pattern > 0, 1.0, problem.network.slope)
         log_g = problem.loss.log_slope(margins[row])
         pulls = (overlap * (slopes.T @ slopes)) * np.exp(np.clip(log_g - log_g[:, None], -700.0, 700.0))
         rate = pulls.sum(axis=1) / np.diag(setting.sizes.gram)
-        lows.append((float(rate.min()), float(subject.log1p_time[row])))
-        highs.append((float(rate.max()), float(subject.log1p_time[row])))
+        lows.append((float(rate.min()), float(run.log1p_time[row])))
+        highs.append((float(rate.max()), float(run.log1p_time[row])))
     return (min(lows), max(highs), ROWS) if lows else None
 
 
-def margin_rate(subject: Subject) -> Claim:
-    setting, rates = setting_of(subject), _rates(subject)
+def margin_rate(run: AnalyzedRun) -> Claim:
+    setting, rates = setting_of(run), _rates(run)
     conclusion, checked = None, ROWS
     if rates is not None:
         unit = setting.c**2 / setting.m  # from n dM/dt / (g |x|^2) to dM/dt_K / (kap g)
@@ -97,14 +97,14 @@ def margin_rate(subject: Subject) -> Claim:
         conclusion = min(lower, upper, key=lambda each: each.slack if each.slack is not None else -np.inf)
         conclusion = lower if not lower.holds else conclusion
     statement = "kap_i g_i / 5 <= dM_i/dt <= 3 kap_i g_i (dM_i/dt over kap_i g_i)"
-    return judged("kou.eq5.12", statement, checked, explicit(subject), conclusion)
+    return judged("kou.eq5.12", statement, checked, explicit(run), conclusion)
 
 
-def sandwich(subject: Subject) -> Claim:
+def sandwich(run: AnalyzedRun) -> Claim:
     """Lemma 5.3 (H.1, H.2) for every margin, C1 and C2 from the extremes of its rate; C2, not C2 e^C2, for a flow."""
-    setting, margins, v = setting_of(subject), subject.trajectory.margins, subject.log1p_time
+    setting, margins, v = setting_of(run), run.trajectory.margins, run.log1p_time
     names = ("inf_relative_margin_rate", "sup_relative_margin_rate", "inf_min_margin")
-    kept = [each[0] for each in map(subject.extreme, names) if each is not None]
+    kept = [each[0] for each in map(run.extreme, names) if each is not None]
     hypotheses = [condition("the extremes of every margin's rate over all steps are kept", len(kept) == len(names))]
     conclusion = None
     if len(kept) == len(names):
@@ -112,7 +112,7 @@ def sandwich(subject: Subject) -> Claim:
         hypotheses.append(condition("every margin always rises", low > 0.0))
         hypotheses.append(condition("C2 is known (the largest rate fits float64)", high < UNBOUNDED))
     if all(each.holds for each in hypotheses):
-        tail = float(np.logaddexp(0.0, -least)) if subject.problem.loss.name == "logistic" else 0.0
+        tail = float(np.logaddexp(0.0, -least)) if run.problem.loss.name == "logistic" else 0.0
         log_size = np.log(np.diag(setting.sizes.gram) / setting.sizes.n)
         t = log_time(v)[:, None]
         lower = np.logaddexp(margins[0], log(low) - tail + log_size + t)  # g >= e^-M / (1 + e^-least)
@@ -124,12 +124,12 @@ def sandwich(subject: Subject) -> Claim:
     return judged("kou.lem5.3", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def _late(subject: Subject) -> tuple[NDArray[np.intp], float, float]:
+def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
     """Rows after T = e^{2 beta}/3 n m / Rmin^2, and C3, c = 2 beta, of Lemma G.3."""
-    setting = setting_of(subject)
+    setting = setting_of(run)
     c = 2.0 * setting.beta
     first = c - log(3.0) - float(setting.log_rate.min())
-    rows = np.flatnonzero(log_time(subject.log1p_time) >= first)
+    rows = np.flatnonzero(log_time(run.log1p_time) >= first)
     return rows, max(log(6.0) + 1.0, log(5.0) + float(np.logaddexp(0.0, c))), c
 
 
@@ -137,62 +137,62 @@ def _reached(rows: NDArray[np.intp]) -> Hypothesis:
     return condition("the run goes beyond T = e^{2 beta}/3 n m / Rmin^2", rows.size > 0)
 
 
-def margin_growth(subject: Subject) -> Claim:
-    rows, C3, _ = _late(subject)
+def margin_growth(run: AnalyzedRun) -> Claim:
+    rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:
-        v = subject.log1p_time[rows]
-        gap = np.abs(subject.trajectory.margins[rows] - log_time(v)[:, None] - setting_of(subject).log_rate).max(axis=1)
+        v = run.log1p_time[rows]
+        gap = np.abs(run.trajectory.margins[rows] - log_time(v)[:, None] - setting_of(run).log_rate).max(axis=1)
         k = int(np.argmax(gap))
         conclusion = below(float(gap[k]), C3, float(v[k]))
     statement = "|M_i - log(kap_i t)| <= C3 = max(log 6 + 1, log(5 (1 + e^{2 beta}))) for t >= T"
-    return judged("kou.lemG3", statement, "rows", (*explicit(subject), _reached(rows)), conclusion)
+    return judged("kou.lemG3", statement, "rows", (*explicit(run), _reached(rows)), conclusion)
 
 
-def weight_decay(subject: Subject) -> Claim:
-    rows, C3, c = _late(subject)
+def weight_decay(run: AnalyzedRun) -> Claim:
+    rows, C3, c = _late(run)
     conclusion = None
     if rows.size:
-        v = subject.log1p_time[rows]
-        log_g = subject.problem.loss.log_slope(subject.trajectory.margins[rows])
-        scaled = log_g + log_time(v)[:, None] + setting_of(subject).log_rate
+        v = run.log1p_time[rows]
+        log_g = run.problem.loss.log_slope(run.trajectory.margins[rows])
+        scaled = log_g + log_time(v)[:, None] + setting_of(run).log_rate
         slack = np.minimum(C3 - scaled, scaled + C3 + float(np.logaddexp(0.0, c))).min(axis=1)
         conclusion = worst_of(slack, v)
     statement = "e^-C3 / (1 + e^{2 beta}) <= g_i kap_i t <= e^C3 for t >= T (ratio)"
-    return judged("kou.lemG3.weights", statement, "rows", (*explicit(subject), _reached(rows)), conclusion)
+    return judged("kou.lemG3.weights", statement, "rows", (*explicit(run), _reached(rows)), conclusion)
 
 
-def loss_decay(subject: Subject) -> Claim:
-    rows, C3, _ = _late(subject)
+def loss_decay(run: AnalyzedRun) -> Claim:
+    rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:
-        v, rate = subject.log1p_time[rows], setting_of(subject).log_rate
+        v, rate = run.log1p_time[rows], setting_of(run).log_rate
         log_A1 = np.logaddexp.reduce(-rate) - log(rate.size) - log_time(v)
         log_A2 = np.logaddexp.reduce(-2.0 * rate) - log(rate.size) - 2.0 * log_time(v)
-        log_loss = subject.trajectory.log_loss[rows]
+        log_loss = run.trajectory.log_loss[rows]
         taken = 0.5 * np.exp(np.minimum(3.0 * C3 + log_A2 - log_A1, 1.0))  # of e^-C3 A1; from 1 on nothing is left
         lower = np.where(taken < 1.0, log_A1 - C3 + np.log1p(-np.minimum(taken, 1.0 - 1e-12)), -np.inf)
         conclusion = worst_of(np.minimum(C3 + log_A1 - log_loss, log_loss - lower), v)
     statement = "e^-C3 A1 - e^{2 C3} A2 / 2 <= L <= e^C3 A1, A_q = (1/n) sum_i (kap_i t)^-q, for t >= T (ratio)"
-    return judged("kou.lemG4", statement, "rows", (*explicit(subject), _reached(rows)), conclusion)
+    return judged("kou.lemG4", statement, "rows", (*explicit(run), _reached(rows)), conclusion)
 
 
-def weight_ratio(subject: Subject) -> Claim:
+def weight_ratio(run: AnalyzedRun) -> Claim:
     """Lemma H.5 for the extreme margins of every row: z1 the largest and the least against each other."""
-    margins, v = subject.trajectory.margins, subject.log1p_time
-    log_g = subject.problem.loss.log_slope
+    margins, v = run.trajectory.margins, run.log1p_time
+    log_g = run.problem.loss.log_slope
     slacks = []
     for z1, z2 in ((margins.max(axis=1), margins.min(axis=1)), (margins.min(axis=1), margins.max(axis=1))):
         ratio = log_g(z2) - log_g(z1)
         slacks.append(log(2.0) + np.logaddexp(0.0, z1 - z2) - ratio)
         slacks.append(np.where(z2 >= -1.0, ratio - (z1 - z2) + log(4.0), np.inf))
     statement = "g(z2)/g(z1) <= 2 (1 + e^{z1 - z2}), and >= e^{z1 - z2} / 4 where z2 >= -1, z1 and z2 extreme margins"
-    return judged("kou.lemH5", statement, "rows", (logistic(subject),), worst_of(np.min(slacks, axis=0), v))
+    return judged("kou.lemH5", statement, "rows", (logistic(run),), worst_of(np.min(slacks, axis=0), v))
 
 
-def logarithms_approach(subject: Subject) -> Claim:
+def logarithms_approach(run: AnalyzedRun) -> Claim:
     """Lemma H.4 at the record times, with a and b the least kap_i and twice the largest."""
-    rate, v = setting_of(subject).log_rate, subject.log1p_time
+    rate, v = setting_of(run).log_rate, run.log1p_time
     t = log_time(v[v > 0.0])
     ratio = np.log(np.logaddexp(0.0, rate.min() + t)) - np.log(np.logaddexp(0.0, rate.max() + log(2.0) + t))
     conclusion = None

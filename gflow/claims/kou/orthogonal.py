@@ -6,16 +6,16 @@ from math import log
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, below, condition
 from gflow.claims.known_limit import limit_known
-from gflow.claims.kou.coefficient_rows import course_of
+from gflow.claims.kou.coefficient_rows import coefficient_rows_of
 from gflow.claims.kou.patterns import losses, sides_after
 from gflow.claims.kou.setting import (
     ROUNDING,
-    Setting,
+    KouSetting,
     balanced,
     judged,
     logistic,
@@ -30,16 +30,16 @@ from gflow.claims.kou.setting import (
 SIGNS = (1.0, -1.0)
 
 
-def orthogonal_pattern(subject: Subject) -> Claim:
-    setting = setting_of(subject)
-    hypotheses: tuple[Hypothesis, ...] = (relu(setting), orthogonal(setting), recorded(subject))
+def orthogonal_pattern(run: AnalyzedRun) -> Claim:
+    setting = setting_of(run)
+    hypotheses: tuple[Hypothesis, ...] = (relu(setting), orthogonal(setting), recorded(run))
     conclusion, waiting = None, 0
     if hypotheses[2].holds:
-        first, last = (subject.trajectory.read("pattern", row) for row in (0, -1))
+        first, last = (run.trajectory.read("pattern", row) for row in (0, -1))
         kept = np.where(setting.own, (last >= 0) == (first >= 0), (first >= 0) | (last < 0))
         started_wrong = ~setting.own & (first >= 0)
-        moving_up = (sides_after(subject)[0] > 0).sum()
-        wrong = int((~kept).sum()) + losses(subject, setting.start)[0] + int(moving_up)
+        moving_up = (sides_after(run)[0] > 0).sum()
+        wrong = int((~kept).sum()) + losses(run, setting.start)[0] + int(moving_up)
         conclusion = Conclusion(wrong == 0, float(wrong), 0.0)
         waiting = int((last[started_wrong] > 0).sum())
     statement = (
@@ -50,36 +50,36 @@ def orthogonal_pattern(subject: Subject) -> Claim:
     return judged("kou.lemF2", statement, "every step", hypotheses, conclusion)
 
 
-def orthogonal_rest(subject: Subject) -> Claim:
-    setting = setting_of(subject)
+def orthogonal_rest(run: AnalyzedRun) -> Claim:
+    setting = setting_of(run)
     hypotheses = (relu(setting), orthogonal(setting))
-    started = setting.start | (subject.trajectory.read("pattern", 0) >= 0)
+    started = setting.start | (run.trajectory.read("pattern", 0) >= 0)
     conclusion = None
     if hypotheses[1].holds:
-        decomposition = Decomposition.of(subject)
-        rho = decomposition.coefficients(subject.last.U)
+        decomposition = Decomposition.of(run)
+        rho = decomposition.coefficients(run.last.U)
         size, most = np.abs(rho), float(np.abs(rho).max())
         conclusion = below(float(np.where(started, 0.0, size).max()), ROUNDING * most) if most > 0.0 else None
     statement = "ReLU, orthogonal inputs: rho_ji = 0 where <w_j(0), x_i> < 0 (largest of them against rounding)"
     return judged("kou.lemF2.rest", statement, "last row", hypotheses, conclusion)
 
 
-def orthogonal_growth(subject: Subject) -> Claim:
+def orthogonal_growth(run: AnalyzedRun) -> Claim:
     """Lemma F.2 with |S_i(0)|/m in front of t below, which the increment has and the print lacks.
 
     Each of the |S_i(0)| coefficients grows by kap_i g_i, so their mean over m neurons by kap_i g_i |S_i(0)| / m.
     """
-    setting = setting_of(subject)
+    setting = setting_of(run)
     hypotheses = (
         relu(setting),
-        logistic(subject),
+        logistic(run),
         balanced(setting),
         orthogonal(setting),
         above_zero("|S_i(0)| >= 1 for all i", float(setting.start.sum(axis=0).min())),
     )
     conclusion = None
-    if hypotheses[3].holds and hypotheses[4].holds and course_of(subject).low.size:
-        course, y = course_of(subject), subject.problem.y
+    if hypotheses[3].holds and hypotheses[4].holds and coefficient_rows_of(run).low.size:
+        course, y = coefficient_rows_of(run), run.problem.y
         with np.errstate(divide="ignore"):
             own = np.log(course.totals_of(y, True))
         rate = course.clock.log_t[:, None] + setting.log_rate + np.log(setting.share)
@@ -97,24 +97,24 @@ def above_zero(name: str, value: float) -> Hypothesis:
     return Hypothesis(name, value >= 1.0, value, 1.0, value)
 
 
-def orthogonal_rate(subject: Subject) -> Claim:
-    setting, limit = setting_of(subject), subject.limit
+def orthogonal_rate(run: AnalyzedRun) -> Claim:
+    setting, limit = setting_of(run), run.limit
     some = above_zero("|S_i(0)| >= 1 for all i", float(setting.start.sum(axis=0).min()))
-    hypotheses = (relu(setting), balanced(setting), orthogonal(setting), some, limit_known(subject))
+    hypotheses = (relu(setting), balanced(setting), orthogonal(setting), some, limit_known(run))
     conclusion = None
     if limit is not None and some.holds and hypotheses[2].holds:
-        rho = setting.c * Decomposition.of(subject).moved_alone(limit.U)
+        rho = setting.c * Decomposition.of(run).moved_alone(limit.U)
         expected = np.where(setting.start, 1.0 / np.where(some.holds, setting.share, 1.0), 0.0)
-        signed = rho * setting.sign[:, None] * subject.problem.y
+        signed = rho * setting.sign[:, None] * run.problem.y
         conclusion = below(float(np.abs(signed - expected).max() / expected.max()), ROUNDING)
     statement = "ReLU, orthogonal inputs: rho_{y_i,r,i} / log t -> m / |S_i(0)| for r in S_i(0), all others -> 0 (gap)"
     return judged("kou.lemF2.rate", statement, "limit", hypotheses, conclusion)
 
 
-def orthogonal_ranks(subject: Subject) -> Claim:
+def orthogonal_ranks(run: AnalyzedRun) -> Claim:
     """Lemma F.3 for inputs of any norm: row j of W / log t tends to sum_i m/|S_i(0)| 1[j in S_i(0)] x_i / |x_i|^2."""
-    setting, limit = setting_of(subject), subject.limit
-    hypotheses = _orthogonal_relu(subject, setting)
+    setting, limit = setting_of(run), run.limit
+    hypotheses = _orthogonal_relu(run, setting)
     conclusion = None
     if limit is not None and all(each.holds for each in hypotheses):
         predicted = _orthogonal_limit(setting)
@@ -126,17 +126,17 @@ def orthogonal_ranks(subject: Subject) -> Claim:
     return judged("kou.lemF3", statement, "limit", hypotheses, conclusion)
 
 
-def _orthogonal_relu(subject: Subject, setting: Setting) -> tuple[Hypothesis, ...]:
+def _orthogonal_relu(run: AnalyzedRun, setting: KouSetting) -> tuple[Hypothesis, ...]:
     everywhere = condition("every S_i(0) has a neuron", bool(setting.start.any(axis=0).all()))
-    return (relu(setting), balanced(setting), orthogonal(setting), everywhere, limit_known(subject))
+    return (relu(setting), balanced(setting), orthogonal(setting), everywhere, limit_known(run))
 
 
-def _orthogonal_limit(setting: Setting) -> Array:
+def _orthogonal_limit(setting: KouSetting) -> Array:
     """A above B, (M, n), each column along its own x_i / |x_i|."""
     return np.asarray(setting.start / (setting.share * np.sqrt(np.diag(setting.sizes.gram))))
 
 
-def _paired(setting: Setting, W: Array, predicted: Array) -> list[tuple[Array, Array]]:
+def _paired(setting: KouSetting, W: Array, predicted: Array) -> list[tuple[Array, Array]]:
     """(limit, prediction) of W_+, W_- and W; signs without a sample on which they act are left out."""
     pairs = [(W[setting.sign == j], predicted[setting.sign == j]) for j in SIGNS] + [(W, predicted)]
     return [(A, B) for A, B in pairs if B.any()]
@@ -146,15 +146,15 @@ def _rank_gap(A: Array, B: Array) -> float:
     return abs(singular_excess(A) - singular_excess(B)) / (1.0 + singular_excess(B))
 
 
-def about_two(subject: Subject) -> Claim:
+def about_two(run: AnalyzedRun) -> Claim:
     """Remark 4.4.  Of many neurons the value is 2k/(k+1), k samples of the label, not 2."""
-    setting, limit = setting_of(subject), subject.limit
-    hypotheses = _orthogonal_relu(subject, setting)
+    setting, limit = setting_of(run), run.limit
+    hypotheses = _orthogonal_relu(run, setting)
     conclusion = None
     if limit is not None and all(each.holds for each in hypotheses):
-        counts = [int((subject.problem.y == j).sum()) for j in SIGNS]
+        counts = [int((run.problem.y == j).sum()) for j in SIGNS]
         wide = [2.0 * k / (k + 1.0) if k else 1.0 for k in counts]
-        z = subject.problem.preactivations(limit.U)
+        z = run.problem.preactivations(limit.U)
         active = z > ROUNDING * float(np.abs(z).max())
         found = [1.0 + singular_excess(A) if A.any() else 1.0 for A in (limit.U[setting.sign == j] for j in SIGNS)]
         k = int(np.argmax([abs(a - b) for a, b in zip(found, wide, strict=True)]))

@@ -9,14 +9,14 @@ from math import log
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, above, at_most, condition
-from gflow.claims.kou.coefficient_rows import Course, grown, largest_constant, log_equality, log_lead, safe_log
+from gflow.claims.kou.coefficient_rows import CoefficientRows, grown, largest_constant, log_equality, log_lead, safe_log
 from gflow.claims.kou.setting import (
     ROUNDING,
-    Setting,
+    KouSetting,
     balanced,
     constant_of,
     grown_rows,
@@ -31,18 +31,18 @@ from gflow.claims.kou.setting import (
 )
 
 
-def first_active_lead(subject: Subject) -> Claim:
-    course, setting = grown(subject), setting_of(subject)
-    fixed, open_ = theorem(subject, relu(setting))
+def first_active_lead(run: AnalyzedRun) -> Claim:
+    course, setting = grown(run), setting_of(run)
+    fixed, open_ = theorem(run, relu(setting))
     conclusion = None if course is None else largest_constant(log_lead(course), course)
     statement = "ReLU: rho_{y_i,r,i} >= c1 |rho_{j,r',i'}| for r in S_i(0) and all j, r', i' (constant: largest c1)"
-    return judged("kou.lemE1.a", statement, "rows", (*fixed, independent(subject)), conclusion, open_)
+    return judged("kou.lemE1.a", statement, "rows", (*fixed, independent(run)), conclusion, open_)
 
 
-def first_active_growth(subject: Subject) -> Claim:
-    course, setting = grown(subject), setting_of(subject)
+def first_active_growth(run: AnalyzedRun) -> Claim:
+    course, setting = grown(run), setting_of(run)
     share = setting.share
-    hypotheses = [relu(setting), logistic(subject), balanced(setting), independent(subject)]
+    hypotheses = [relu(setting), logistic(run), balanced(setting), independent(run)]
     hypotheses.append(at_most("| |S_i(0)| - 0.5 m | <= 0.1 m for all i", float(np.abs(share - 0.5).max()), 0.1))
     conclusion = None
     if course is not None and float(share.min()) > 0.0:
@@ -62,13 +62,13 @@ def first_active_growth(subject: Subject) -> Claim:
     return judged("kou.lemE1.b", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def wrong_coefficients(subject: Subject) -> Claim:
-    course, setting = grown(subject), setting_of(subject)
-    hypotheses = (relu(setting), independent(subject))
+def wrong_coefficients(run: AnalyzedRun) -> Claim:
+    course, setting = grown(run), setting_of(run)
+    hypotheses = (relu(setting), independent(run))
     conclusion = None
     if course is not None:
         c1 = float(np.exp(log_lead(course).min()))
-        y = subject.problem.y
+        y = run.problem.y
         wrong = np.where(y > 0.0, course.wrong[:, :1], course.wrong[:, 1:])
         factor = setting.sizes.crowding / c1 if c1 > 0.0 else 0.0
         if c1 > 0.0 or setting.sizes.crowding == 0.0:
@@ -81,17 +81,17 @@ def wrong_coefficients(subject: Subject) -> Claim:
     return judged("kou.lemE2", statement, "rows", hypotheses, conclusion)
 
 
-def draft_loss(subject: Subject) -> Claim:
-    course, setting = grown(subject), setting_of(subject)
-    late, fallen = grown_rows(subject)
-    hypotheses = [logistic(subject), balanced(setting), independent(subject), fallen]
+def draft_loss(run: AnalyzedRun) -> Claim:
+    course, setting = grown(run), setting_of(run)
+    late, fallen = grown_rows(run)
+    hypotheses = [logistic(run), balanced(setting), independent(run), fallen]
     conclusion = None
     if course is not None and setting.slope < 1.0 and late.size:
         a = _draft_power(course, setting)
         hypotheses.append(at_most("1 - a < 1 in L <= const t^-a, c1 measured", 1.0 - a, 0.999))
-        v = subject.log1p_time[late]
+        v = run.log1p_time[late]
         log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v)
-        conclusion = constant_of(subject.trajectory.log_loss[late] - a * log_A1, v)
+        conclusion = constant_of(run.trajectory.log_loss[late] - a * log_A1, v)
     statement = (
         "L <= const ((1/n) sum_i 1/(kap_i t))^a, a from c1 and the coherence, as in the draft of the paper (constant: "
         "least in the later half of log t, where L has begun to fall)"
@@ -99,7 +99,7 @@ def draft_loss(subject: Subject) -> Claim:
     return judged("kou.draft.loss", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def _draft_power(course: Course, setting: Setting) -> float:
+def _draft_power(course: CoefficientRows, setting: KouSetting) -> float:
     """(1 - e) / (1 + e), e = slope^-2 crowding / c1 (leaky); (1 - 3.5 e) / (6.25 (1 + e)), e = crowding / c1 (ReLU)."""
     relu_like = setting.slope == 0.0
     c1 = float(np.exp((log_lead(course) if relu_like else log_equality(course, setting)).min()))
@@ -112,12 +112,12 @@ def _draft_power(course: Course, setting: Setting) -> float:
     return (1.0 - e) / (1.0 + e)
 
 
-def moved_rank(subject: Subject) -> Claim:
-    setting = setting_of(subject)
-    fixed, open_ = theorem(subject, relu(setting))
-    late = float(log_time(subject.log1p_time[-1:])[0]) >= -setting.log_widest
+def moved_rank(run: AnalyzedRun) -> Claim:
+    setting = setting_of(run)
+    fixed, open_ = theorem(run, relu(setting))
+    late = float(log_time(run.log1p_time[-1:])[0]) >= -setting.log_widest
     beyond = condition("the last row is beyond n m / Rmax^2", late)
-    moved = setting.c * (subject.last.U - subject.state(0).U)
+    moved = setting.c * (run.last.U - run.state(0).U)
     ranks = [_stable_rank(moved[setting.sign == j]) for j in (1.0, -1.0) if (setting.sign == j).any()]
     known = [each for each in ranks if each is not None]
     conclusion = None
@@ -132,20 +132,20 @@ def _stable_rank(A: Array) -> float | None:
     return float((singular**2).sum() / singular[0] ** 2) if singular[0] > 0.0 else None
 
 
-def least_eigenvalue(subject: Subject) -> Claim:
-    sizes = setting_of(subject).sizes
+def least_eigenvalue(run: AnalyzedRun) -> Claim:
+    sizes = setting_of(run).sizes
     least = float(np.linalg.eigvalsh(sizes.gram)[0])
     rounding = 1e-12 * sizes.n * sizes.Rmax**2
     conclusion = above(least + rounding, sizes.Rmin**2 - sizes.n * sizes.coherence)
     return judged("kou.lemF1.gram", "lambda_min(G) >= Rmin^2 - n max |<x_i, x_k>|", "data", (), conclusion)
 
 
-def moved_norm(subject: Subject) -> Claim:
-    setting, decomposition = setting_of(subject), Decomposition.of(subject)
-    hypotheses = (independent(subject),)
+def moved_norm(run: AnalyzedRun) -> Claim:
+    setting, decomposition = setting_of(run), Decomposition.of(run)
+    hypotheses = (independent(run),)
     conclusion = None
     if hypotheses[0].holds:
-        U = subject.last.U
+        U = run.last.U
         scaled = decomposition.coefficients(U) / decomposition.norms**2
         reach = float(np.sqrt(np.linalg.solve(setting.sizes.gram, np.ones(setting.sizes.n)).sum()))
         moved = U - decomposition.start

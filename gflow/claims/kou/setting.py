@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import matching
 from gflow.arrays import Array
 from gflow.claims.claim import (
@@ -35,14 +35,14 @@ NO_COSINE = 1e-14  # what rounding of orthogonal inputs leaves
 ROUNDING = 1e-6  # of compared quantities, relative: what the integrators leave
 
 
-def applies(subject: Subject) -> bool:
+def applies(run: AnalyzedRun) -> bool:
     """ReLU or leaky ReLU, one output, no bias, a fixed outer layer of one size."""
-    network = subject.problem.network
-    return subject.kinked and network.smoothing is None and equal_modulus(network) and unbiased(subject)
+    network = run.problem.network
+    return run.kinked and network.smoothing is None and equal_modulus(network) and unbiased(run)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class KouSetting:
     """A run in the units of the paper: m neurons a sign, outer layer +-1/m.
 
     A run with |a_j| = A and M neurons is the network of the paper with m = M/2 after W_K = c W, t_K = c^2 t, c = A m
@@ -83,29 +83,29 @@ class Setting:
         return np.asarray(self.start.sum(axis=0) / self.m)
 
 
-_known: WeakKeyDictionary[Record, Setting] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Record, KouSetting] = WeakKeyDictionary()
 
 
-def setting_of(subject: Subject) -> Setting:
+def setting_of(run: AnalyzedRun) -> KouSetting:
     """The setting of a run with an outer layer of one size, worked out once a trajectory."""
-    if subject.trajectory not in _known:
-        problem, a = subject.problem, subject.problem.network.outer
-        sizes, m = sizes_of(subject), a.size / 2.0
+    if run.trajectory not in _known:
+        problem, a = run.problem, run.problem.network.outer
+        sizes, m = sizes_of(run), a.size / 2.0
         c = float(np.abs(a).mean() * m)
-        W0 = c * subject.trajectory.W_initial
-        _known[subject.trajectory] = Setting(
+        W0 = c * run.trajectory.W_initial
+        _known[run.trajectory] = KouSetting(
             c=c,
             sign=np.sign(a),
             slope=problem.network.slope,
             sizes=sizes,
             log_rate=np.log(np.diag(sizes.gram)) + 2.0 * log(c) - log(sizes.n * m),
-            beta=c * float(np.abs(problem.preactivations(subject.state(0).U)).max()),
+            beta=c * float(np.abs(problem.preactivations(run.state(0).U)).max()),
             own=np.sign(a)[:, None] * problem.y > 0.0,
-            start=matching(subject, 0),
+            start=matching(run, 0),
             W0_norms=np.asarray(np.linalg.norm(W0, axis=1)),
             W0_rms=float(np.sqrt((W0**2).mean())),
         )
-    return _known[subject.trajectory]
+    return _known[run.trajectory]
 
 
 def log_time(v: Array) -> Array:
@@ -150,54 +150,54 @@ def judged(
     return blamed(Claim(id, statement, checked, hypotheses + open_, conclusion))
 
 
-def leaky(setting: Setting) -> Hypothesis:
+def leaky(setting: KouSetting) -> Hypothesis:
     return condition("leaky ReLU, slope in (0, 1)", 0.0 < setting.slope < 1.0)
 
 
-def relu(setting: Setting) -> Hypothesis:
+def relu(setting: KouSetting) -> Hypothesis:
     return condition("ReLU", setting.slope == 0.0)
 
 
-def balanced(setting: Setting) -> Hypothesis:
+def balanced(setting: KouSetting) -> Hypothesis:
     return condition("as many neurons of each sign", setting.balanced)
 
 
-def logistic(subject: Subject) -> Hypothesis:
-    return condition("logistic loss", subject.problem.loss.name == "logistic")
+def logistic(run: AnalyzedRun) -> Hypothesis:
+    return condition("logistic loss", run.problem.loss.name == "logistic")
 
 
-def independent(subject: Subject) -> Hypothesis:
+def independent(run: AnalyzedRun) -> Hypothesis:
     """Without it the coefficients rho are not unique."""
-    return condition("linearly independent samples", subject.problem.span.rank == subject.problem.samples)
+    return condition("linearly independent samples", run.problem.span.rank == run.problem.samples)
 
 
-def recorded(subject: Subject) -> Hypothesis:
-    return condition("events recorded", subject.trajectory.records_events)
+def recorded(run: AnalyzedRun) -> Hypothesis:
+    return condition("events recorded", run.trajectory.records_events)
 
 
-def orthogonal(setting: Setting) -> Hypothesis:
+def orthogonal(setting: KouSetting) -> Hypothesis:
     """max |cos(x_i, x_k)| = 0 up to rounding, or nearly."""
     cosine = setting.sizes.coherence / setting.sizes.Rmin**2
     hypothesis = at_most("mutually orthogonal inputs: max |<x_i, x_k>| / Rmin^2 about 0", cosine, ORTHOGONAL)
     return replace(hypothesis, firm=cosine <= NO_COSINE + setting.sizes.error / setting.sizes.Rmin**2)
 
 
-def grown_rows(subject: Subject) -> tuple[NDArray[np.intp], Hypothesis]:
+def grown_rows(run: AnalyzedRun) -> tuple[NDArray[np.intp], Hypothesis]:
     """Rows in the later half of log t that say something of how the loss falls, and whether there is one.
 
     Beyond T = n m / Rmin^2, the scale of the times T in the paper, and with less than half of the loss left: before,
     L is log 2 and any constant is that of a loss which has not begun to fall.
     """
-    v, log_loss = subject.log1p_time, subject.trajectory.log_loss
-    beyond = log_time(v) >= -float(setting_of(subject).log_rate.min())
+    v, log_loss = run.log1p_time, run.trajectory.log_loss
+    beyond = log_time(v) >= -float(setting_of(run).log_rate.min())
     rows = np.flatnonzero((v >= 0.5 * v[-1]) & beyond & (log_loss <= log_loss[0] - log(2.0)))
     name = "a row in the later half of log t beyond n m / Rmin^2, with L <= L(0) / 2"
     return rows, condition(name, rows.size > 0)
 
 
-def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
+def theorem(run: AnalyzedRun, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
     """Hypotheses of Theorems 4.1 and 4.3: those without a constant, and those with an unspecified C (at C = 1)."""
-    setting = setting_of(subject)
+    setting = setting_of(run)
     sizes, leak = setting.sizes, setting.slope if setting.slope > 0.0 else 1.0
     C = kou_constant(sizes, setting.slope)
     name = "NOK: Rmin^2 slope^4 / (R^2 n max |<x_i, x_k>|) >= C, slope^4 for leaky only; C unspecified, taken as 1"
@@ -208,20 +208,20 @@ def theorem(subject: Subject, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis,
         setting.W0_rms,
         start,
     )
-    labels = condition("samples of both labels", bool(np.ptp(subject.problem.y) > 0.0))
-    fixed = (slope_kind, logistic(subject), balanced(setting), labels)
+    labels = condition("samples of both labels", bool(np.ptp(run.problem.y) > 0.0))
+    fixed = (slope_kind, logistic(run), balanced(setting), labels)
     if setting.slope > 0.0:
         return fixed, (near, small)
     name = f"width: m >= C log(n / {DELTA:g}), C taken as 1"
     return fixed, (near, small, at_least(name, setting.m, log(sizes.n / DELTA)))
 
 
-def explicit(subject: Subject) -> tuple[Hypothesis, ...]:
+def explicit(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
     """Hypotheses under which the constants of Lemma G.1 are explicit."""
-    setting = setting_of(subject)
+    setting = setting_of(run)
     share = float(setting.share.min())
     return (
-        logistic(subject),
+        logistic(run),
         balanced(setting),
         explicit_kou(setting.sizes),
         at_least("|S_i(0)| >= 0.4 m for all i", share, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once

@@ -7,14 +7,14 @@ from math import log
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, below, condition
 from gflow.claims.known_limit import limit_known
 from gflow.claims.kou.setting import (
     ROUNDING,
-    Setting,
+    KouSetting,
     clipped_exp,
     constant_of,
     grown_rows,
@@ -33,24 +33,28 @@ from gflow.problem.span import row_norms
 SIGNS = (1.0, -1.0)
 
 
-def theorem_of(subject: Subject) -> tuple[str, Hypothesis]:
+def theorem_of(run: AnalyzedRun) -> tuple[str, Hypothesis]:
     """The theorem that speaks of this activation: 4.1 for leaky ReLU, 4.3 for ReLU."""
-    setting = setting_of(subject)
+    setting = setting_of(run)
     return ("4.3", relu(setting)) if setting.slope == 0.0 else ("4.1", leaky(setting))
 
 
 def at_limit(
-    subject: Subject, id: str, statement: str, of: Callable[[Setting, LimitPoint], Conclusion | None], *more: Hypothesis
+    run: AnalyzedRun,
+    id: str,
+    statement: str,
+    of: Callable[[KouSetting, LimitPoint], Conclusion | None],
+    *more: Hypothesis,
 ) -> Claim:
     """A claim of the theorem of this activation about the limit of the flow."""
-    _, kind = theorem_of(subject)
-    fixed, open_ = theorem(subject, kind)
-    limit = subject.limit
-    conclusion = None if limit is None else of(setting_of(subject), limit)
-    return judged(id, statement, "limit", (*fixed, limit_known(subject), *more), conclusion, open_)
+    _, kind = theorem_of(run)
+    fixed, open_ = theorem(run, kind)
+    limit = run.limit
+    conclusion = None if limit is None else of(setting_of(run), limit)
+    return judged(id, statement, "limit", (*fixed, limit_known(run), *more), conclusion, open_)
 
 
-def _classes(setting: Setting, W: Array) -> list[Array]:
+def _classes(setting: KouSetting, W: Array) -> list[Array]:
     """The rows of W by sign, those signs that there are."""
     return [W[setting.sign == j] for j in SIGNS if (setting.sign == j).any()]
 
@@ -62,42 +66,42 @@ def _both_ways(sizes: Array) -> Conclusion:
     return Conclusion(True, constant=float(max(sizes.max(), 1.0 / sizes.min())))
 
 
-def norms_grow(subject: Subject) -> Claim:
-    def of(setting: Setting, limit: LimitPoint) -> Conclusion:
+def norms_grow(run: AnalyzedRun) -> Claim:
+    def of(setting: KouSetting, limit: LimitPoint) -> Conclusion:
         W = setting.c * setting.sizes.Rmax * limit.U
         if setting.slope > 0.0:
             return _both_ways(row_norms(W))
         each = _classes(setting, W)
         return _both_ways(np.array([f(A) for A in each for f in (np.linalg.norm, _spectral)]))
 
-    name, _ = theorem_of(subject)
+    name, _ = theorem_of(run)
     what = "|w_jr| of every neuron" if name == "4.1" else "Frobenius and spectral norm of W_j, both signs,"
     statement = f"Rmax {what} is Theta(log t) (constant: least C with the limit over log t in [1/C, C])"
-    return at_limit(subject, f"kou.thm{name}.norm", statement, of)
+    return at_limit(run, f"kou.thm{name}.norm", statement, of)
 
 
 def _spectral(A: Array) -> float:
     return float(np.linalg.norm(A, 2))
 
 
-def stable_ranks(subject: Subject) -> Claim:
-    def of(setting: Setting, limit: LimitPoint) -> Conclusion:
+def stable_ranks(run: AnalyzedRun) -> Claim:
+    def of(setting: KouSetting, limit: LimitPoint) -> Conclusion:
         excess = max(singular_excess(A) for A in _classes(setting, limit.U))
         if setting.slope > 0.0:
             return below(excess, ROUNDING)
         return Conclusion(bool(np.isfinite(excess)), 1.0 + excess, constant=1.0 + excess)
 
-    name, _ = theorem_of(subject)
+    name, _ = theorem_of(run)
     goal = "-> 1 (largest SR(W_j) - 1 of the limit)" if name == "4.1" else "stays below a constant (that of the limit)"
-    return at_limit(subject, f"kou.thm{name}.SR", f"SR(W_j) {goal}, both signs j", of)
+    return at_limit(run, f"kou.thm{name}.SR", f"SR(W_j) {goal}, both signs j", of)
 
 
-def stable_rank_rate(subject: Subject) -> Claim:
+def stable_rank_rate(run: AnalyzedRun) -> Claim:
     """The rate O(1 / log t) at the rows, in the log of the time of the paper; once frozen it is O(1 / log^2 t)."""
-    setting, series = setting_of(subject), subject.trajectory.series
-    fixed, open_ = theorem(subject, leaky(setting))
+    setting, series = setting_of(run), run.trajectory.series
+    fixed, open_ = theorem(run, leaky(setting))
     names = [name for name in ("stable_rank_plus", "stable_rank_minus") if name in series]
-    v = subject.log1p_time
+    v = run.log1p_time
     log_t = log_time(v) + setting.log_widest
     rows = np.flatnonzero(log_t >= 1.0)
     conclusion = None
@@ -108,45 +112,45 @@ def stable_rank_rate(subject: Subject) -> Claim:
     return judged("kou.thm4.1.SR.rate", statement, "rows", fixed, conclusion, open_)
 
 
-def margins_meet(subject: Subject) -> Claim:
-    def of(_: Setting, limit: LimitPoint) -> Conclusion:
+def margins_meet(run: AnalyzedRun) -> Claim:
+    def of(_: KouSetting, limit: LimitPoint) -> Conclusion:
         return below(float(np.ptp(limit.margins)) / max(float(np.abs(limit.margins).max()), 1e-300), ROUNDING)
 
-    name, _ = theorem_of(subject)
+    name, _ = theorem_of(run)
     statement = "|M_i - M_k| / |W|_F -> 0 for all i, k (largest difference over the largest margin of the limit)"
-    return at_limit(subject, f"kou.thm{name}.margin", statement, of)
+    return at_limit(run, f"kou.thm{name}.margin", statement, of)
 
 
-def loss_decays(subject: Subject) -> Claim:
+def loss_decays(run: AnalyzedRun) -> Claim:
     """With the limit known, t L -> sum_i lambda_i if every margin grows; the constant is that of the later rows."""
-    late, fallen = grown_rows(subject)
+    late, fallen = grown_rows(run)
 
-    def of(setting: Setting, limit: LimitPoint) -> Conclusion | None:
-        fitted, v = float(limit.margins.min()), subject.log1p_time
+    def of(setting: KouSetting, limit: LimitPoint) -> Conclusion | None:
+        fitted, v = float(limit.margins.min()), run.log1p_time
         if fitted < 1.0 - ROUNDING:
             return Conclusion(False, fitted, 1.0)
         if not late.size:
             return None
         log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v[late])
-        size = np.abs(subject.trajectory.log_loss[late] - log_A1)
+        size = np.abs(run.trajectory.log_loss[late] - log_A1)
         return Conclusion(
             True, constant=clipped_exp(float(size.max())), log1p_time=float(v[late][int(np.argmax(size))])
         )
 
-    name, _ = theorem_of(subject)
+    name, _ = theorem_of(run)
     statement = (
         "L = Theta(1/t) (constant: least C with L (1/n sum_i 1/(kap_i t))^-1 in [1/C, C] in the later half of log t, "
         "where L has begun to fall)"
     )
-    return at_limit(subject, f"kou.thm{name}.loss", statement, of, fallen)
+    return at_limit(run, f"kou.thm{name}.loss", statement, of, fallen)
 
 
-def smooth_rates(subject: Subject) -> Claim:
+def smooth_rates(run: AnalyzedRun) -> Claim:
     """Section 5.3, from Lyu and Li, with homogeneity 1; t L -> |W*|^2 is the constant of the limit."""
 
-    v, read = subject.log1p_time[-1:], subject.trajectory.read
+    v, read = run.log1p_time[-1:], run.trajectory.read
     log_t = float(log_time(v)[0])
-    norm = float(np.sqrt((subject.last.U**2).sum() + (subject.outside**2).sum()))
+    norm = float(np.sqrt((run.last.U**2).sum() + (run.outside**2).sum()))
 
     def of(limit: LimitPoint) -> Conclusion | None:
         fitted = float(limit.margins.min())
@@ -158,13 +162,13 @@ def smooth_rates(subject: Subject) -> Claim:
         of_norm = abs(log(norm) - log(log_t) - log(float(np.linalg.norm(limit.U))))
         return Conclusion(True, constant=clipped_exp(max(of_loss, of_norm)), log1p_time=float(v[0]))
 
-    limit = subject.limit
+    limit = run.limit
     begun = log_t > 0.0 and norm > 0.0
-    below_start = float(subject.trajectory.read("log_loss", -1)) < _log_threshold(subject)
+    below_start = float(run.trajectory.read("log_loss", -1)) < _log_threshold(run)
     hypotheses = (
         condition("L < loss(0) / n at the last row", below_start),
         condition("the last row is beyond t = 1 and W = 0", begun),
-        limit_known(subject),
+        limit_known(run),
     )
     statement = (
         "L = Theta(1/t) and |W| = Theta(log t) (constant: least C with t L / |W*|^2 and |W| / (|W*| log t) in [1/C, C] "
@@ -174,14 +178,14 @@ def smooth_rates(subject: Subject) -> Claim:
     return judged("kou.sec5.3.LL", statement, "limit", hypotheses, conclusion)
 
 
-def _log_threshold(subject: Subject) -> float:
-    start = subject.problem.loss.log_value(np.zeros(1))[0]
-    return float(start) - log(subject.problem.samples)
+def _log_threshold(run: AnalyzedRun) -> float:
+    start = run.problem.loss.log_value(np.zeros(1))[0]
+    return float(start) - log(run.problem.samples)
 
 
-def kkt(subject: Subject) -> Claim:
+def kkt(run: AnalyzedRun) -> Claim:
     """Checked against the definition, not against how the limit was found."""
-    problem, limit = subject.problem, subject.limit
+    problem, limit = run.problem, run.limit
     conclusion = None
     if limit is not None:
         a, lam = problem.network.outer, limit.multipliers
@@ -207,14 +211,14 @@ def kkt(subject: Subject) -> Claim:
     statement = "the limit is, after scaling, a KKT point of min |W|_F^2 / 2 with all margins >= 1 (largest residual)"
     everywhere = limit is not None and bool((limit.margins > 0.0).all())
     fitted = condition("the loss goes to 0 (some neuron is active on every sample)", everywhere)
-    return judged("kou.thm4.1.kkt", statement, "limit", (limit_known(subject), fitted), conclusion)
+    return judged("kou.thm4.1.kkt", statement, "limit", (limit_known(run), fitted), conclusion)
 
 
-def limit_coefficients(subject: Subject) -> Claim:
-    def of(setting: Setting, limit: LimitPoint) -> Conclusion | None:
-        if not independent(subject).holds or setting.slope == 0.0:
+def limit_coefficients(run: AnalyzedRun) -> Claim:
+    def of(setting: KouSetting, limit: LimitPoint) -> Conclusion | None:
+        if not independent(run).holds or setting.slope == 0.0:
             return None
-        signed = Decomposition.of(subject).moved_alone(limit.U) * setting.sign[:, None] * subject.problem.y
+        signed = Decomposition.of(run).moved_alone(limit.U) * setting.sign[:, None] * run.problem.y
         share = np.where(setting.own, 1.0, setting.slope)
         common = (signed * share).sum(axis=0) / (share**2).sum(axis=0)
         gap = np.abs(signed - share * common).max() / np.abs(common).max()
@@ -224,8 +228,8 @@ def limit_coefficients(subject: Subject) -> Claim:
         "lim rho_{y_i,r,i} / |W| = lam'_i for all r, and lim rho_{-y_i,r,i} / |W| = -slope lam'_i, lam'_i >= 0 (gap "
         "over the largest)"
     )
-    claim = at_limit(subject, "kou.lemG5", statement, of)
-    more = (leaky(setting_of(subject)), independent(subject))
+    claim = at_limit(run, "kou.lemG5", statement, of)
+    more = (leaky(setting_of(run)), independent(run))
     return judged(claim.id, statement, "limit", (*claim.hypotheses, *more), claim.conclusion)
 
 

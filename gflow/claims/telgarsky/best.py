@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import along
 from gflow.analysis.potential import parity_features
 from gflow.arrays import Array
@@ -16,13 +16,13 @@ from gflow.problem.span import row_norms
 LP_ANGLES, FINE_ANGLES = 360, 20_000
 
 
-def best_margin(subject: Subject) -> float | None:
+def best_margin(run: AnalyzedRun) -> float | None:
     """An upper bound of the largest gamma_gl: 1/sqrt(8d) for complete parity, by duality in the plane; else None.
 
     For every q in the simplex gamma_gl <= max over unit beta of |sum_i q_i y_i relu(<beta, x_i>)|; the q is that of a
     linear program over a grid of directions, and the maximum over a fine grid is enlarged by its Lipschitz constant.
     """
-    problem = subject.problem
+    problem = run.problem
     features = parity_features(problem)
     d = problem.X.shape[1]
     if features is not None and d < 20 and np.unique(problem.X > 0.0, axis=0).shape[0] == 2**d:
@@ -54,16 +54,16 @@ def _on_circle(y: Array, C: Array, angles: int) -> Array:
     return np.asarray(y[:, None] * np.maximum(C @ np.array([np.cos(angle), np.sin(angle)]), 0.0))
 
 
-def supmargin(subject: Subject) -> Claim:
+def supmargin(run: AnalyzedRun) -> Claim:
     """gam(W) <= gamma_gl / 2 for every W, with an upper bound of the best gamma_gl."""
-    bound, rows = best_margin(subject), along(subject)
+    bound, rows = best_margin(run), along(run)
     squares = np.where(rows.size > 0.0, rows.size, 1.0) ** 2
     value, when = worst_row(rows.margins.min(axis=1) / squares, rows.v, least=False)
     return Claim(
         "tel.supmargin",
         "The normalised margin of every network is at most half the best gamma_gl.",
         "rows",
-        (relu(subject), condition("gamma_gl is bounded: complete parity, or data in the plane", bound is not None)),
+        (relu(run), condition("gamma_gl is bounded: complete parity, or data in the plane", bound is not None)),
         None if bound is None else below(value, 0.5 * bound, when, rounding=ROUNDING),
     )
 

@@ -8,7 +8,7 @@ from math import erf, lgamma
 import numpy as np
 from scipy.stats import chi2
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.potential import parity_features
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Judge, above, below, condition
@@ -18,9 +18,9 @@ from gflow.field.hull import least_norm_in_hull
 QUADRATURE = 400
 
 
-def separation(subject: Subject) -> float:
+def separation(run: AnalyzedRun) -> float:
     """The largest gh with a unit u such that y_i <u, x_i> >= gh for all i; 0 if there is none."""
-    return float(np.linalg.norm(least_norm_in_hull(subject.problem.y[:, None] * subject.problem.span.C)))
+    return float(np.linalg.norm(least_norm_in_hull(run.problem.y[:, None] * run.problem.span.C)))
 
 
 def _expected(value: Callable[[Array], Array], d: int) -> float:
@@ -42,24 +42,24 @@ def ntk_of_outer_map(d: int) -> float:
     return 0.5 * float(coordinate) * _expected(lambda s: np.sqrt(s) * inside(np.sqrt(0.5 * (4.0 - s))), d)
 
 
-def ntk_margin(subject: Subject) -> tuple[float, bool] | None:
+def ntk_margin(run: AnalyzedRun) -> tuple[float, bool] | None:
     """A lower bound of gamma_ntk, and whether it holds for the network's own start; None where none is known.
 
     Assumption 1.3 has a ~ N(0, 1) and the network a ~ N(0, 1/m).  Maps theta that move the outer layer gain
     gamma_ntk sqrt(m) all the same (Lemma A.3), those that move the inner one do not.  So separable data are given the
     outer map of Proposition 1.5, and the 1/(50 d) of parity, by an inner map, is only what is printed.
     """
-    d, gh = subject.problem.X.shape[1], separation(subject)
+    d, gh = run.problem.X.shape[1], separation(run)
     if gh > 0.0:
         return gh * ntk_of_outer_map(d), True
-    return None if parity_features(subject.problem) is None else (1.0 / (50.0 * d), False)
+    return None if parity_features(run.problem) is None else (1.0 / (50.0 * d), False)
 
 
 def _separable(name: str, statement: str, value_and_bound: Callable[[float, int], tuple[float, float]]) -> Judge:
-    def judge(subject: Subject) -> Claim:
-        gh = separation(subject)
-        conclusion = above(*map(float, value_and_bound(gh, subject.problem.X.shape[1]))) if gh > 0.0 else None
-        hypotheses = (unit_inputs(subject), condition("linearly separable data", gh > 0.0))
+    def judge(run: AnalyzedRun) -> Claim:
+        gh = separation(run)
+        conclusion = above(*map(float, value_and_bound(gh, run.problem.X.shape[1]))) if gh > 0.0 else None
+        hypotheses = (unit_inputs(run), condition("linearly separable data", gh > 0.0))
         return Claim(name, statement, "data", hypotheses, conclusion)
 
     return judge
@@ -77,36 +77,36 @@ prop1_5_2 = _separable(
 )
 
 
-def prop1_5_3(subject: Subject) -> Claim:
+def prop1_5_3(run: AnalyzedRun) -> Claim:
     """gamma_gl >= gh / 2 by the two neurons +-u: the margin of u itself, worked out on the samples."""
-    signed = subject.problem.y[:, None] * subject.problem.span.C
+    signed = run.problem.y[:, None] * run.problem.span.C
     nearest = least_norm_in_hull(signed)
     gh = float(np.linalg.norm(nearest))
     conclusion = None
     if gh > 0.0:
-        z = subject.problem.span.C @ nearest / gh
-        reached = subject.problem.y * 0.5 * (np.maximum(z, 0.0) - np.maximum(-z, 0.0))
+        z = run.problem.span.C @ nearest / gh
+        reached = run.problem.y * 0.5 * (np.maximum(z, 0.0) - np.maximum(-z, 0.0))
         conclusion = above(float(reached.min()), 0.5 * gh, rounding=1e-6)
-    hypotheses = (unit_inputs(subject), condition("linearly separable data", gh > 0.0))
+    hypotheses = (unit_inputs(run), condition("linearly separable data", gh > 0.0))
     return Claim("tel.prop1.5.3", "gamma_gl >= gh/2 by the neurons u and -u.", "data", hypotheses, conclusion)
 
 
-def prop1_6_1(subject: Subject) -> Claim:
+def prop1_6_1(run: AnalyzedRun) -> Claim:
     """gamma_ntk >= 1/(50 d) for parity; the value is the closed form for the paper's map, without truncation."""
-    d = subject.problem.X.shape[1]
+    d = run.problem.X.shape[1]
     value = float(np.arcsin(np.sqrt(2.0 / max(d, 2))) / np.pi / np.sqrt(np.pi * d))
     return Claim(
         "tel.prop1.6.1",
         "gamma_ntk >= 1/(50 d); the value is that of the paper's map without its truncation.",
         "data",
-        (parity(subject),),
+        (parity(run),),
         above(value, 1.0 / (50.0 * d)),
     )
 
 
-def prop1_6_2(subject: Subject) -> Claim:
+def prop1_6_2(run: AnalyzedRun) -> Claim:
     """Four neurons give every sample the margin 1/sqrt(8d), each through exactly one of them."""
-    features, problem = parity_features(subject.problem), subject.problem
+    features, problem = parity_features(run.problem), run.problem
     conclusion = None
     if features is not None:
         z = features.beta @ problem.X.T
@@ -118,7 +118,7 @@ def prop1_6_2(subject: Subject) -> Claim:
         "tel.prop1.6.2",
         "Four neurons give every sample the margin 1/sqrt(8d), one neuron each; the value is the largest deviation.",
         "data",
-        (parity(subject),),
+        (parity(run),),
         conclusion,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.neurons import balance_drift
 from gflow.arrays import Array
@@ -28,21 +28,21 @@ def _fitted(rows: Along) -> Hypothesis:
     return condition("some row has L < l(0)/n", _fitted_from(rows) is not None)
 
 
-def _monotone(subject: Subject, name: str, values: Array) -> tuple[Conclusion | None, Checked]:
+def _monotone(run: AnalyzedRun, name: str, values: Array) -> tuple[Conclusion | None, Checked]:
     """values (T,) never fall from the first fitted row on, up to ten times the tolerance of a step."""
-    rows = along(subject)
-    first, kept = _fitted_from(rows), subject.extreme(name)
+    rows = along(run)
+    first, kept = _fitted_from(rows), run.extreme(name)
     if first is None:
         return None, "rows"
     fall, when = kept if kept is not None else _fall(values[first:], rows.v[first:])
-    allowed = 10.0 * float(subject.trajectory.facts["rtol"])
+    allowed = 10.0 * float(run.trajectory.facts["rtol"])
     return below(fall, allowed, when), "rows" if kept is None else "every step"
 
 
-def lemma_a4(subject: Subject) -> Claim:
+def lemma_a4(run: AnalyzedRun) -> Claim:
     """|W| increases and <W, dW/dt> > 0 once L < l(0) / n."""
-    rows = along(subject)
-    conclusion, checked = _monotone(subject, "sup_norm_fall", rows.size)
+    rows = along(run)
+    conclusion, checked = _monotone(run, "sup_norm_fall", rows.size)
     first = _fitted_from(rows)
     if conclusion is not None and first is not None:
         outward, when = worst_row(np.sum(rows.dual * rows.euler, axis=1)[first:], rows.v[first:])
@@ -56,10 +56,10 @@ def lemma_a4(subject: Subject) -> Claim:
     )
 
 
-def monotone_margin(subject: Subject) -> Claim:
+def monotone_margin(run: AnalyzedRun) -> Claim:
     """The normalised smoothed margin never falls once L < l(0) / n (Lyu and Li)."""
-    rows = along(subject)
-    conclusion, checked = _monotone(subject, "sup_margin_fall", normalized(rows))
+    rows = along(run)
+    conclusion, checked = _monotone(run, "sup_margin_fall", normalized(rows))
     return Claim(
         "tel.LL.mono",
         "Once L < l(0)/n, the normalised smoothed margin never falls; the value is its largest relative fall.",
@@ -69,9 +69,9 @@ def monotone_margin(subject: Subject) -> Claim:
     )
 
 
-def balance(subject: Subject) -> Claim:
+def balance(run: AnalyzedRun) -> Claim:
     """a_j^2 - |v_j|^2 is constant; the bound is what the tolerances of all steps allow."""
-    drift, allowed = balance_drift(subject)
+    drift, allowed = balance_drift(run)
     statement = "a_j^2 - |v_j|^2 is constant for every neuron; drift relative to the largest a_j^2 + |v_j|^2."
     return Claim("tel.balance", statement, "rows", (), below(drift, allowed))
 

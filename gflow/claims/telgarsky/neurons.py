@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.analysis.alignment import turning
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point
 from gflow.analysis.neurons import neuron_norms
 from gflow.arrays import Array
@@ -27,15 +27,15 @@ class NodeRates:
     product_expected: Array
 
 
-def node_rates(subject: Subject, row: int) -> NodeRates:
+def node_rates(run: AnalyzedRun, row: int) -> NodeRates:
     """Rates of |w_j|^2 = a_j^2 + |v_j|^2 and of |a_j v_j|; the latter 0 for neurons with a_j = 0 or v_j = 0."""
-    state = subject.state(row)
-    point, a = Point.of(subject.problem, state), state.parameters.outer
+    state = run.state(row)
+    point, a = Point.of(run.problem, state), state.parameters.outer
     velocity = point.velocity
     assert velocity.outer is not None, "applies() was not asked"
     outward, inward = a * velocity.outer[0], np.sum(state.U * velocity.inner, axis=1)
-    norms = np.hypot(row_norms(state.U), subject.outside)
-    carried = point.hidden @ (point.dual * subject.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
+    norms = np.hypot(row_norms(state.U), run.outside)
+    carried = point.hidden @ (point.dual * run.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
     whole = (a != 0.0) & (norms > 0.0)
     safe_a, safe = np.where(whole, np.abs(a), 1.0), np.where(whole, norms, 1.0)
     product = (outward * safe**2 + safe_a**2 * inward) / (safe_a * safe)
@@ -46,14 +46,14 @@ def node_rates(subject: Subject, row: int) -> NodeRates:
 
 
 def _node_claim(name: str, statement: str, parts: Callable[[NodeRates], tuple[Array, Array]]) -> Judge:
-    def judge(subject: Subject) -> Claim:
-        chosen = chosen_rows(subject)
+    def judge(run: AnalyzedRun) -> Claim:
+        chosen = chosen_rows(run)
         gaps = []
         for row in chosen:
-            found, expected = parts(node_rates(subject, int(row)))
+            found, expected = parts(node_rates(run, int(row)))
             scale = float(np.abs(expected).max())
             gaps.append(float(np.abs(found - expected).max()) / scale if scale > 0.0 else 0.0)
-        value, when = worst_row(np.array(gaps), subject.log1p_time[chosen], least=False)
+        value, when = worst_row(np.array(gaps), run.log1p_time[chosen], least=False)
         return Claim(name, f"{statement} at {chosen.size} rows.", "rows", (), below(value, 1e-8, when))
 
     return judge
@@ -76,20 +76,20 @@ def _observed() -> Hypothesis:
     return condition("the paper's observation of one experiment", True, firm=False)
 
 
-def rotation(subject: Subject) -> Claim:
+def rotation(run: AnalyzedRun) -> Claim:
     """On parity, neurons that turn more carry more: rank correlation of 1 - cosine with |a_j v_j| above 0."""
-    turned = turning(subject)
+    turned = turning(run)
     correlation = turned.norm_correlation
     conclusion = None
     if correlation is not None:
-        conclusion = Conclusion(correlation > 0.0, correlation, 0.0, None, turned.median, float(subject.log1p_time[-1]))
+        conclusion = Conclusion(correlation > 0.0, correlation, 0.0, None, turned.median, float(run.log1p_time[-1]))
     return Claim(
         "tel.obs.rotation",
         "Neurons that rotate more have the larger |a_j v_j| (rank correlation); the constant is the median cosine.",
         "last row",
         (
-            parity(subject),
-            two_layers(subject),
+            parity(run),
+            two_layers(run),
             condition("rotations and norms differ", correlation is not None),
             _observed(),
         ),
@@ -97,20 +97,20 @@ def rotation(subject: Subject) -> Claim:
     )
 
 
-def imbalance(subject: Subject) -> Claim:
+def imbalance(run: AnalyzedRun) -> Claim:
     """The median |a_j v_j| over the largest, as a constant: small where few neurons carry the network."""
-    strength = neuron_norms(subject, subject.last)
+    strength = neuron_norms(run, run.last)
     share = float(np.median(strength) / strength.max()) if strength.any() else 1.0
     return Claim(
         "tel.obs.imbalance",
         "The norms |a_j v_j| are more unequal in wider networks; the constant is the median over the largest.",
         "last row",
         (
-            parity(subject),
-            two_layers(subject),
+            parity(run),
+            two_layers(run),
             condition("another width to compare with: one run decides nothing", False),
         ),
-        Conclusion(True, constant=share, log1p_time=float(subject.log1p_time[-1])),
+        Conclusion(True, constant=share, log1p_time=float(run.log1p_time[-1])),
     )
 
 

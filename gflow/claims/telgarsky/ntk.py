@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, above, below, condition, worst_row
@@ -30,13 +30,13 @@ LEMMA, THEOREM = 7, 15  # conclusions hold with probability 1 - 7 delta and 1 - 
 LATEST = 0.125  # tau by which the flow has left the ball of Lemma 2.4
 
 
-def _ntk_hypotheses(subject: Subject, log_bound: float) -> tuple[Hypothesis, ...]:
+def _ntk_hypotheses(run: AnalyzedRun, log_bound: float) -> tuple[Hypothesis, ...]:
     """A bound of gamma_ntk, m >= exp(log_bound) / gamma_ntk^2, the standard start, ReLU, |x| <= 1."""
-    found = ntk_margin(subject)
+    found = ntk_margin(run)
     name = "gamma_ntk is bounded below: separable data, or parity (by a map for a ~ N(0, 1), which is not the start)"
     known = condition(name, found is not None, firm=found is not None and found[1])
-    common = (known, standard_start(subject), relu(subject), unit_inputs(subject))
-    return common if found is None else (*common, wide(subject, log_bound - 2.0 * float(np.log(found[0]))))
+    common = (known, standard_start(run), relu(run), unit_inputs(run))
+    return common if found is None else (*common, wide(run, log_bound - 2.0 * float(np.log(found[0]))))
 
 
 def _log_time(v: Array) -> Array:
@@ -48,44 +48,44 @@ def _log_time(v: Array) -> Array:
 def _lemma_2_3(
     part: str,
     statement: str,
-    judged: Callable[[Along, Subject, float], tuple[Array, float]],
-    first: Callable[[Subject], float] = lambda _: -np.inf,
+    judged: Callable[[Along, AnalyzedRun, float], tuple[Array, float]],
+    first: Callable[[AnalyzedRun], float] = lambda _: -np.inf,
 ) -> Judge:
-    """Over the rows with t > 0 and log t >= first(subject).  judged: values (T,) and bound, from gamma_ntk sqrt(m).
+    """Over the rows with t > 0 and log t >= first(run).  judged: values (T,) and bound, from gamma_ntk sqrt(m).
 
     The width is judged at the last row, where it is asked the most; with n in place of t where that is more, for
     the proof uses Lemma A.3 on all samples.
     """
 
-    def judge(subject: Subject) -> Claim:
-        rows, found = along(subject), ntk_margin(subject)
+    def judge(run: AnalyzedRun) -> Claim:
+        rows, found = along(run), ntk_margin(run)
         log_time = _log_time(rows.v)
-        kept = (rows.v > 0.0) & (log_time >= first(subject))
+        kept = (rows.v > 0.0) & (log_time >= first(run))
         conclusion = None
         if found is not None and kept.any():
-            values, bound = judged(rows, subject, float(found[0] * np.sqrt(subject.problem.network.width)))
+            values, bound = judged(rows, run, float(found[0] * np.sqrt(run.problem.network.width)))
             value, when = worst_row(values[kept], rows.v[kept], least=False)
             conclusion = below(value, bound, when, ROUNDING)
-        wanted = 640.0 * (max(float(log_time[-1]), float(np.log(subject.problem.samples))) - np.log(DELTA))
+        wanted = 640.0 * (max(float(log_time[-1]), float(np.log(run.problem.samples))) - np.log(DELTA))
         far = condition("the run goes on to where the lemma is claimed", bool(kept.any()))
-        hypotheses = (*_ntk_hypotheses(subject, 2.0 * float(np.log(wanted))), far)
+        hypotheses = (*_ntk_hypotheses(run, 2.0 * float(np.log(wanted))), far)
         return Claim(f"tel.lem2.3.{part}", probably(LEMMA, statement), "rows", hypotheses, conclusion)
 
     return judge
 
 
-def _from_small_weights(subject: Subject) -> float:
+def _from_small_weights(run: AnalyzedRun) -> float:
     """log t from which mean g <= 1/(20t) makes every g small enough for l <= 2g: n, if the loss is not l = g itself."""
-    return float(np.log(subject.problem.samples)) if subject.problem.loss.name == "logistic" else -np.inf
+    return float(np.log(run.problem.samples)) if run.problem.loss.name == "logistic" else -np.inf
 
 
-def _log_loss_and_time(rows: Along, _: Subject, __: float) -> tuple[Array, float]:
+def _log_loss_and_time(rows: Along, _: AnalyzedRun, __: float) -> tuple[Array, float]:
     return rows.log_loss + _log_time(rows.v), float(-np.log(5.0))
 
 
-def _mass_over_distance(rows: Along, subject: Subject, scale: float) -> tuple[Array, float]:
+def _mass_over_distance(rows: Along, run: AnalyzedRun, scale: float) -> tuple[Array, float]:
     distance = np.where(rows.distance > 0.0, rows.distance, np.inf)
-    return subject.trajectory.tau * scale / distance, 4.0
+    return run.trajectory.tau * scale / distance, 4.0
 
 
 lemma_2_3_loss = _lemma_2_3(
@@ -120,10 +120,10 @@ class _Ball:
     out: int | None
 
     @classmethod
-    def of(cls, subject: Subject, gamma: float) -> _Ball:
+    def of(cls, run: AnalyzedRun, gamma: float) -> _Ball:
         """From the rows."""
-        rows = along(subject)
-        R0 = float(gamma * np.sqrt(subject.problem.network.width) / 32.0)
+        rows = along(run)
+        R0 = float(gamma * np.sqrt(run.problem.network.width) / 32.0)
         inside = np.flatnonzero((rows.smoothed > 0.0) & (rows.distance <= 0.5 * R0))
         first = int(inside[0]) if inside.size else 0
         out = np.flatnonzero(rows.distance[first:] >= R0)
@@ -131,18 +131,18 @@ class _Ball:
 
 
 Judged = tuple[Hypothesis, Conclusion | None]
-Part = Callable[[Subject, _Ball], Judged]
+Part = Callable[[AnalyzedRun, _Ball], Judged]
 
 
 def _near_start(name: str, uses: int, statement: str, log_bound: Callable[[float], float], part: Part) -> Judge:
     """log_bound: log of m gamma_ntk^2 that the width must reach, from log(n/delta); part: a condition, a conclusion."""
 
-    def judge(subject: Subject) -> Claim:
-        found, log_n = ntk_margin(subject), float(np.log(subject.problem.samples / DELTA))
-        hypotheses = _ntk_hypotheses(subject, log_bound(log_n))
+    def judge(run: AnalyzedRun) -> Claim:
+        found, log_n = ntk_margin(run), float(np.log(run.problem.samples / DELTA))
+        hypotheses = _ntk_hypotheses(run, log_bound(log_n))
         if found is None:
             return Claim(name, probably(uses, statement), "rows", hypotheses, None)
-        met, conclusion = part(subject, _Ball.of(subject, found[0]))
+        met, conclusion = part(run, _Ball.of(run, found[0]))
         return Claim(name, probably(uses, statement), "rows", (*hypotheses, met), conclusion)
 
     return judge
@@ -153,9 +153,9 @@ def _left(ball: _Ball) -> Hypothesis:
     return condition(name, ball.inside is not None and ball.out is not None)
 
 
-def _leaves(subject: Subject, ball: _Ball) -> Judged:
+def _leaves(run: AnalyzedRun, ball: _Ball) -> Judged:
     """Within the ball <theta, grad M_i> >= gamma sqrt(m)/2, |theta| <= 2, so |W - W_0| >= gamma sqrt(m) tau / 4."""
-    rows, tau = along(subject), subject.trajectory.tau
+    rows, tau = along(run), run.trajectory.tau
     due = np.flatnonzero(tau > LATEST)
     row = int(due[0]) if due.size else rows.v.size - 1
     reached = float(rows.distance[: row + 1].max())
@@ -163,45 +163,45 @@ def _leaves(subject: Subject, ball: _Ball) -> Judged:
     return far, above(reached, ball.R0, float(rows.v[row]), ROUNDING)
 
 
-def _margin_after(subject: Subject, ball: _Ball) -> Judged:
-    return _left(ball), _margin_from(subject, ball.out, ball.gamma) if _left(ball).holds else None
+def _margin_after(run: AnalyzedRun, ball: _Ball) -> Judged:
+    return _left(ball), _margin_from(run, ball.out, ball.gamma) if _left(ball).holds else None
 
 
-def _margin_from(subject: Subject, first: int | None, gamma: float) -> Conclusion:
-    rows = along(subject)
+def _margin_from(run: AnalyzedRun, first: int | None, gamma: float) -> Conclusion:
+    rows = along(run)
     value, when = worst_row(normalized(rows)[first:], rows.v[first:])
     return above(value, gamma**2 / 4096.0, when, ROUNDING)
 
 
-def _margin_after_n(subject: Subject, ball: _Ball) -> Judged:
+def _margin_after_n(run: AnalyzedRun, ball: _Ball) -> Judged:
     """Theorem 2.2 assumes nothing of the way: at t = n the data are fitted within R_0 / 2, by Lemma 2.3."""
-    rows = along(subject)
-    late = np.flatnonzero((_log_time(rows.v) >= np.log(subject.problem.samples)) & (rows.distance >= ball.R0))
+    rows = along(run)
+    late = np.flatnonzero((_log_time(rows.v) >= np.log(run.problem.samples)) & (rows.distance >= ball.R0))
     met = condition("a row with t >= n and |W - W_0| >= R_0", late.size > 0)
-    return met, _margin_from(subject, int(late[0]), ball.gamma) if late.size else None
+    return met, _margin_from(run, int(late[0]), ball.gamma) if late.size else None
 
 
-def _rebalanced_at_exit(subject: Subject, ball: _Ball) -> Judged:
+def _rebalanced_at_exit(run: AnalyzedRun, ball: _Ball) -> Judged:
     """At W_t with |W_t - W_0| = R_0 only, which lies between two rows, where smoothed margin and |W| never fall.
 
     Nor does the size of the rebalanced weights, for |a|^2 - |V|^2 is conserved; so the rows on both sides bound it.
     """
-    rows, gamma, out = along(subject), ball.gamma, ball.out
+    rows, gamma, out = along(run), ball.gamma, ball.out
     bound = gamma / 4096.0
     name = "the rows before and after W_t decide"
     if out is None or not _left(ball).holds:
         return _left(ball), None
-    inner = np.asarray(subject.trajectory.series["weight_norm"]) ** 2
+    inner = np.asarray(run.trajectory.series["weight_norm"]) ** 2
     squares = (rows.size**2 - inner) / gamma + gamma * inner
     low, high = float(rows.smoothed[out - 1] / squares[out]), float(rows.smoothed[out] / squares[out - 1])
     holds, fails = low >= bound, high < bound * (1.0 - ROUNDING)
     return condition(name, holds or fails), above(low if holds else high, bound, float(rows.v[out]), ROUNDING)
 
 
-def _steep_within(subject: Subject, ball: _Ball) -> Judged:
+def _steep_within(run: AnalyzedRun, ball: _Ball) -> Judged:
     """|grad gsm| = |sum_i g_i grad M_i| / Q in the fitted rows within the ball."""
-    rows = along(subject)
-    log_Q = subject.problem.loss.log_slope(rows.smoothed)
+    rows = along(run)
+    log_Q = run.problem.loss.log_slope(rows.smoothed)
     log_sum = rows.log_mean_slope + np.log(rows.margins.shape[1])
     slope = rows.gradient_ratio * np.exp(log_sum - log_Q)
     within = (rows.smoothed > 0.0) & (rows.distance <= ball.R0)

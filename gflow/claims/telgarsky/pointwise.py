@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point, along
 from gflow.arrays import EPS
 from gflow.claims.claim import Claim, Conclusion, Judge, at_most, below, condition, worst_row
@@ -12,9 +12,9 @@ from gflow.claims.telgarsky.setting import ROUNDING, chosen_rows, exponential, u
 from gflow.problem.span import row_norms
 
 
-def sandwich(subject: Subject) -> Claim:
+def sandwich(run: AnalyzedRun) -> Claim:
     """min M - log n <= gsm <= min M and min M <= sum_i q_i M_i: the smoothed margin between margins."""
-    rows = along(subject)
+    rows = along(run)
     least = rows.margins.min(axis=1)
     below_it = least - rows.smoothed
     mean = np.sum(rows.dual * rows.margins, axis=1) - least
@@ -25,14 +25,14 @@ def sandwich(subject: Subject) -> Claim:
         "tel.def.sandwich",
         "min M - log n <= smoothed margin <= min M <= sum q_i M_i; the value is the least room, relative to min M.",
         "rows",
-        (exponential(subject),),
+        (exponential(run),),
         Conclusion(value >= -1e-12, value, 0.0, log1p_time=when),
     )
 
 
-def lemma_a5(subject: Subject) -> Claim:
+def lemma_a5(run: AnalyzedRun) -> Claim:
     """<u, -n grad L> / (2 |u|^2) <= Q (gnsm + log n / |u|^2) <= Q (gam + log n / |u|^2), times |u|^2 / Q."""
-    rows = along(subject)
+    rows = along(run)
     log_n, least = np.log(rows.margins.shape[1]), rows.margins.min(axis=1)
     pulled = 0.5 * np.sum(rows.dual * rows.euler, axis=1)
     room = np.minimum(rows.smoothed + log_n - pulled, least - rows.smoothed) / np.maximum(np.abs(least), 1.0)
@@ -41,15 +41,15 @@ def lemma_a5(subject: Subject) -> Claim:
         "tel.lemA5",
         "<W, -n grad L>/2 <= Q (smoothed margin + log n) <= Q (min M + log n); the value is the least relative room.",
         "rows",
-        (exponential(subject),),
+        (exponential(run),),
         Conclusion(value >= -ROUNDING, value, 0.0, log1p_time=when),
     )
 
 
-def gradient_identity(subject: Subject) -> Claim:
+def gradient_identity(run: AnalyzedRun) -> Claim:
     """-n grad L = Q grad gsm: the smoothed margin's derivative along the flow, against central differences."""
-    gaps = np.array([_derivative_gap(subject, int(row)) for row in chosen_rows(subject)])
-    value, when = worst_row(gaps, subject.log1p_time[chosen_rows(subject)], least=False)
+    gaps = np.array([_derivative_gap(run, int(row)) for row in chosen_rows(run)])
+    value, when = worst_row(gaps, run.log1p_time[chosen_rows(run)], least=False)
     return Claim(
         "tel.grad.ident",
         f"-n grad L = Q grad(smoothed margin), by central differences at {gaps.size} rows; largest gap beyond their "
@@ -60,10 +60,10 @@ def gradient_identity(subject: Subject) -> Claim:
     )
 
 
-def _derivative_gap(subject: Subject, row: int) -> float:
+def _derivative_gap(run: AnalyzedRun, row: int) -> float:
     """What steps of h leave of the derivative grows like (h G)^2 of its terms, G = max |grad M_i|, and like h^2 G |x|
     as the network bends; margins are known to the rounding of what they are made of."""
-    problem, state = subject.problem, subject.state(row)
+    problem, state = run.problem, run.state(row)
     point = Point.of(problem, state)
     towards, speed = point.velocity, point.gradient_ratio
     if speed == 0.0 or towards.outer is None:
@@ -86,10 +86,10 @@ def _derivative_gap(subject: Subject, row: int) -> float:
     return max(gap - rounding, 0.0) / (terms * max(speed, 0.01 * largest))
 
 
-def euler(subject: Subject) -> Claim:
+def euler(run: AnalyzedRun) -> Claim:
     """<W, grad M_i> = 2 M_i with the margins of the file."""
-    rows = along(subject)
-    scale = rows.size[:, None] ** 2 * row_norms(subject.problem.X)
+    rows = along(run)
+    scale = rows.size[:, None] ** 2 * row_norms(run.problem.X)
     gap = np.abs(rows.euler - 2.0 * rows.margins) / np.where(scale > 0.0, scale, 1.0)
     value, when = worst_row(gap.max(axis=1), rows.v, least=False)
     return Claim(
@@ -101,9 +101,9 @@ def euler(subject: Subject) -> Claim:
     )
 
 
-def gradient_size(subject: Subject) -> Claim:
+def gradient_size(run: AnalyzedRun) -> Claim:
     """|grad M_i|^2 <= 2 |W - W_0|^2 + 8m + 8 where |W_0|^2 <= 4m + 4."""
-    rows, m = along(subject), subject.problem.network.width
+    rows, m = along(run), run.problem.network.width
     ratio = rows.sample_norms.max(axis=1) ** 2 / (2.0 * rows.distance**2 + 8.0 * m + 8.0)
     value, when = worst_row(ratio, rows.v, least=False)
     start = at_most("|W_0|^2", float(rows.size[0] ** 2), 4.0 * m + 4.0)
@@ -111,14 +111,14 @@ def gradient_size(subject: Subject) -> Claim:
         "tel.gradp",
         "|grad M_i|^2 <= 2 |W - W_0|^2 + 8m + 8; the value is the largest ratio of the two sides.",
         "rows",
-        (unit_inputs(subject), start),
+        (unit_inputs(run), start),
         below(value, 1.0, when, rounding=ROUNDING),
     )
 
 
-def lemma_b2(subject: Subject) -> Claim:
+def lemma_b2(run: AnalyzedRun) -> Claim:
     """g <= 1/8 implies l <= 2 g, at every margin of every row."""
-    rows, loss = along(subject), subject.problem.loss
+    rows, loss = along(run), run.problem.loss
     log_g = loss.log_slope(rows.margins)
     excess = np.where(log_g <= -np.log(8.0), loss.log_value(rows.margins) - log_g, -np.inf).max(axis=1)
     value, when = worst_row(excess, rows.v, least=False)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.analysis.potential import potential_rate, potential_rows
 from gflow.arrays import Array
@@ -44,12 +44,12 @@ def margin_by_now(rows: Along, bound: float, forced: float | None) -> tuple[Hypo
     return decided, above(value, bound, float(rows.v[-1]), ROUNDING)
 
 
-def growth(subject: Subject, theorem: str, bound: float, hypotheses: tuple[Hypothesis, ...]) -> Claim:
+def growth(run: AnalyzedRun, theorem: str, bound: float, hypotheses: tuple[Hypothesis, ...]) -> Claim:
     """The potential of a theorem grows at least at `bound` in tau between any two rows, and stays <= log|W| / 2."""
-    known, rows = potential_rows(subject), along(subject)
+    known, rows = potential_rows(run), along(run)
     rate = None
     if known is not None and known[0] == theorem:
-        rate = potential_rate(subject.trajectory.tau, known[1])
+        rate = potential_rate(run.trajectory.tau, known[1])
     conclusion = None
     if known is not None and rate is not None:
         capped = bool((known[1] <= 0.5 * np.log(rows.size) + ROUNDING).all())
@@ -64,16 +64,16 @@ def growth(subject: Subject, theorem: str, bound: float, hypotheses: tuple[Hypot
     )
 
 
-def lemma_a6(subject: Subject) -> Claim:
+def lemma_a6(run: AnalyzedRun) -> Claim:
     """A potential that grows at ghat in tau and stays below (log|W|)/2 certifies liminf gam >= ghat."""
-    known, rows, tau = potential_rows(subject), along(subject), subject.trajectory.tau
+    known, rows, tau = potential_rows(run), along(run), run.trajectory.tau
     rate = None if known is None else potential_rate(tau, known[1])
     forced = None if known is None or rate is None else certified(rows, tau, known[1], rate)
     capped = known is not None and bool((known[1] <= 0.5 * np.log(rows.size) + ROUNDING).all())
     hypotheses = (
         condition("a potential is known and at most (log|W|)/2 in every row", capped),
         condition("it grows in tau over the rows", rate is not None and rate > 0.0),
-        exponential(subject),
+        exponential(run),
         condition("the run is long enough for a positive bound", forced is not None and forced > 0.0),
     )
     conclusion = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along
 from gflow.analysis.neurons import conserves_balance
 from gflow.analysis.potential import parity_features
@@ -22,38 +22,38 @@ FEW_ROWS = 5
 LARGEST_EXPONENT = 700.0
 
 
-def applies(subject: Subject) -> bool:
+def applies(run: AnalyzedRun) -> bool:
     """Is this one output with both layers trained and a homogeneous activation (the scalar network included)?"""
-    return conserves_balance(subject) and subject.homogeneous and subject.problem.network.outputs == 1
+    return conserves_balance(run) and run.homogeneous and run.problem.network.outputs == 1
 
 
-def relu(subject: Subject) -> Hypothesis:
-    return condition("ReLU", subject.problem.network.slope == 0.0)
+def relu(run: AnalyzedRun) -> Hypothesis:
+    return condition("ReLU", run.problem.network.slope == 0.0)
 
 
-def unit_inputs(subject: Subject) -> Hypothesis:
-    return covered(at_most("largest norm of an input", float(row_norms(subject.problem.X).max()), 1.0, ROUNDING))
+def unit_inputs(run: AnalyzedRun) -> Hypothesis:
+    return covered(at_most("largest norm of an input", float(row_norms(run.problem.X).max()), 1.0, ROUNDING))
 
 
-def exponential(subject: Subject) -> Hypothesis:
-    return condition("exponential loss", subject.problem.loss.name == "exponential")
+def exponential(run: AnalyzedRun) -> Hypothesis:
+    return condition("exponential loss", run.problem.loss.name == "exponential")
 
 
-def scalar(subject: Subject) -> Hypothesis:
-    return condition("scalar network, frozen directions", subject.problem.network.directions is not None)
+def scalar(run: AnalyzedRun) -> Hypothesis:
+    return condition("scalar network, frozen directions", run.problem.network.directions is not None)
 
 
-def two_layers(subject: Subject) -> Hypothesis:
-    return condition("two layers of weights", subject.problem.network.directions is None)
+def two_layers(run: AnalyzedRun) -> Hypothesis:
+    return condition("two layers of weights", run.problem.network.directions is None)
 
 
-def parity(subject: Subject) -> Hypothesis:
-    return condition("2-sparse parity of the first two inputs", parity_features(subject.problem) is not None)
+def parity(run: AnalyzedRun) -> Hypothesis:
+    return condition("2-sparse parity of the first two inputs", parity_features(run.problem) is not None)
 
 
-def wide(subject: Subject, log_bound: float) -> Hypothesis:
+def wide(run: AnalyzedRun, log_bound: float) -> Hypothesis:
     bound = float(np.exp(min(log_bound, LARGEST_EXPONENT)))
-    return at_least("width m", float(subject.problem.network.width), bound)
+    return at_least("width m", float(run.problem.network.width), bound)
 
 
 def probably(uses: int, statement: str) -> str:
@@ -71,12 +71,12 @@ def log_width(eps: float, d: int, r: int, signs: bool = False) -> float:
     return float(np.log(8.0 if signs else 2.0) + (d - 1) * np.log(2.0 / eps)) + log_r
 
 
-def standard_start(subject: Subject) -> Hypothesis:
+def standard_start(run: AnalyzedRun) -> Hypothesis:
     """Does the scenario draw a ~ N(0, 1/m) and V ~ N(0, 1/d)?"""
-    init = parse_scenario(subject.trajectory.scenario_resolved).init
-    m, d = subject.trajectory.W_initial.shape
+    init = parse_scenario(run.trajectory.scenario_resolved).init
+    m, d = run.trajectory.W_initial.shape
     drawn = False
-    if isinstance(init, GaussianInit) and init.outer is not None and not subject.trajectory.facts.get("bias"):
+    if isinstance(init, GaussianInit) and init.outer is not None and not run.trajectory.facts.get("bias"):
         inner = init.std == "inverse_sqrt_inputs" or _same(init.std, d**-0.5)
         drawn = inner and (init.outer.std == "inverse_sqrt_width" or _same(init.outer.std, m**-0.5))
     return condition("a(0) drawn from N(0, 1/m), V(0) from N(0, 1/d)", drawn)
@@ -86,17 +86,17 @@ def _same(given: object, wanted: float) -> bool:
     return isinstance(given, float) and abs(given - wanted) <= ROUNDING * wanted
 
 
-def random_directions(subject: Subject) -> Hypothesis:
+def random_directions(run: AnalyzedRun) -> Hypothesis:
     """Does the scenario draw the directions of the neurons uniformly from the sphere?"""
-    init = parse_scenario(subject.trajectory.scenario_resolved).init
-    gaussian = isinstance(init, GaussianInit) and not subject.trajectory.facts.get("bias")
-    drawn = isinstance(init, BalancedInit) or (gaussian and bool(subject.trajectory.W_initial.any()))
+    init = parse_scenario(run.trajectory.scenario_resolved).init
+    gaussian = isinstance(init, GaussianInit) and not run.trajectory.facts.get("bias")
+    drawn = isinstance(init, BalancedInit) or (gaussian and bool(run.trajectory.W_initial.any()))
     return condition("directions of the neurons drawn uniformly", drawn)
 
 
-def chosen_rows(subject: Subject) -> NDArray[np.intp]:
+def chosen_rows(run: AnalyzedRun) -> NDArray[np.intp]:
     """A few rows from the first to the last."""
-    count = subject.trajectory.n_rows
+    count = run.trajectory.n_rows
     return np.unique(np.linspace(0, count - 1, min(FEW_ROWS, count)).round().astype(np.intp))
 
 

@@ -14,6 +14,7 @@ from gflow.comparison.modified import states_at
 from gflow.descent import (
     Checkpoint,
     Constant,
+    DescentWeights,
     FullBatch,
     Iterate,
     LossWatch,
@@ -22,7 +23,6 @@ from gflow.descent import (
     Precision,
     RandomBatches,
     Run,
-    Weights,
     descend,
     iterates_at,
     single_precision_warning,
@@ -51,7 +51,7 @@ def iterates_of(
 
 
 def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner) -> tuple[list[Run], Options]:
-    start = Weights.of(setup.problem, setup.inner)
+    start = DescentWeights.of(setup.problem, setup.inner)
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
     runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE
@@ -82,7 +82,7 @@ def modified_gaps(
 
     alive is called with every evaluation, so that an interruption can end it.
     """
-    start = Weights.of(setup.problem, setup.inner)
+    start = DescentWeights.of(setup.problem, setup.inner)
 
     def field(t: float, theta: Array) -> Array:
         alive()

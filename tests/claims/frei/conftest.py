@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from tests.claims.frei.runs import simulated
 
 SMOOTH = (
@@ -18,21 +18,21 @@ NEARLY_42 = ("data.coherence=2.0e-5", "init={kind: gaussian, std: 1.0e-3}", "los
 
 
 @pytest.fixture(scope="session")
-def leaky(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     return simulated(tmp_path_factory.mktemp("leaky"))
 
 
 @pytest.fixture(scope="session")
-def smooth(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def smooth(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     return simulated(tmp_path_factory.mktemp("smooth"), *SMOOTH)
 
 
 @pytest.fixture(scope="session")
-def nearly(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def nearly(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     """Leaky ReLU where NO42 and the conditions on the start hold too."""
     return simulated(tmp_path_factory.mktemp("nearly"), *NEARLY_42)
 
 
 @pytest.fixture(scope="session")
-def crowded(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     return simulated(tmp_path_factory.mktemp("crowded"), *CROWDED)

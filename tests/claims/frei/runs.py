@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
-from gflow.analysis.path_stability import Way
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.path_stability import PathStability
 from gflow.claims.claim import Claim
 from gflow.limit.limit_point import LimitPoint
 from gflow.scenario import parse_scenario
@@ -31,32 +31,32 @@ record: {times: {spacing: log, count: 60}}
 """
 
 
-def simulated(folder: Path, *overrides: str) -> Subject:
-    return Subject.of(gflow.simulate(parse_scenario(LEAKY, overrides=overrides), out=folder))
+def simulated(folder: Path, *overrides: str) -> AnalyzedRun:
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(LEAKY, overrides=overrides), out=folder))
 
 
-def closed_form(subject: Subject) -> LimitPoint:
+def closed_form(run: AnalyzedRun) -> LimitPoint:
     """The limit when every pair has the sign of a_j y_i: lambda = K^-1 1 (claims 3.B)."""
-    C, y, a = subject.problem.span.C, subject.problem.y, subject.problem.network.outer
-    slopes = np.where(np.outer(a, y) > 0.0, 1.0, subject.problem.network.slope)
+    C, y, a = run.problem.span.C, run.problem.y, run.problem.network.outer
+    slopes = np.where(np.outer(a, y) > 0.0, 1.0, run.problem.network.slope)
     K = np.outer(y, y) * (C @ C.T) * (slopes.T @ (a[:, None] ** 2 * slopes))
     multipliers: Array = np.linalg.solve(K, np.ones(y.size)).astype(np.float64)
     U = a[:, None] * ((slopes * y * multipliers) @ C)
-    side = np.sign(np.outer(a, y)).astype(np.int8)[:, subject.problem.surfaces.first_sample]
+    side = np.sign(np.outer(a, y)).astype(np.int8)[:, run.problem.surfaces.first_sample]
     on = multipliers > 0.0
     return LimitPoint(side, U, multipliers, multipliers / multipliers.sum(), K @ multipliers, slopes, on, True, on, 0.0)
 
 
-def ending_at(subject: Subject, point: LimitPoint | None) -> Subject:
+def ending_at(run: AnalyzedRun, point: LimitPoint | None) -> AnalyzedRun:
     """The same run with this limit, proved."""
-    other = Subject(subject.trajectory, subject.problem)
-    other.__dict__["way"] = Way()
-    other.__dict__["prospect"] = SimpleNamespace(limit=point, standing="none" if point is None else "proved")
+    other = AnalyzedRun(run.trajectory, run.problem)
+    other.__dict__["path_stability"] = PathStability()
+    other.__dict__["continuation"] = SimpleNamespace(limit=point, standing="none" if point is None else "proved")
     return other
 
 
-def judged(subject: Subject, *families: tuple[Callable[[Subject], Claim], ...]) -> dict[str, Claim]:
-    claims = [claim(subject) for family in families for claim in family]
+def judged(run: AnalyzedRun, *families: tuple[Callable[[AnalyzedRun], Claim], ...]) -> dict[str, Claim]:
+    claims = [claim(run) for family in families for claim in family]
     by_id = {claim.id: claim for claim in claims}
     assert len(by_id) == len(claims)
     return by_id

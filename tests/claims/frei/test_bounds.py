@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.claims.frei import bounds, theorems
 from gflow.claims.frei import rows as measured
 from gflow.claims.frei.pointwise import curvature
@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 @pytest.mark.parametrize("which", ["leaky", "crowded", "smooth"])
 def test_measures_of_rows_against_the_network_itself(which: str, request: pytest.FixtureRequest) -> None:
     """Gradients from full weights; margin speeds from neighbouring states; the crowded run slides."""
-    subject: Subject = request.getfixturevalue(which)
-    trajectory, measures = subject.trajectory, rows_of(subject).measures
+    run: AnalyzedRun = request.getfixturevalue(which)
+    trajectory, measures = run.trajectory, rows_of(run).measures
     X, y, a = trajectory.X, trajectory.y, trajectory.outer
     for row in range(0, trajectory.n_rows, 7):
         W, pattern = trajectory.weights(row), trajectory.pattern[row]
@@ -48,7 +48,7 @@ def test_measures_of_rows_against_the_network_itself(which: str, request: pytest
         assert measures.ratio_drift[row] == pytest.approx(drift.max(), rel=1e-8)
 
 
-def test_sliding_rows_move_with_the_least_norm_velocity(crowded: Subject) -> None:
+def test_sliding_rows_move_with_the_least_norm_velocity(crowded: AnalyzedRun) -> None:
     """Between two close rows of one sliding mode the weights move by velocity times dtau."""
     trajectory = crowded.trajectory
     sliding = np.flatnonzero(trajectory.series["sliding"] > 0)
@@ -60,7 +60,7 @@ def test_sliding_rows_move_with_the_least_norm_velocity(crowded: Subject) -> Non
     assert ratios.min() * 0.99 < moved < ratios.max() * 1.01
 
 
-def test_bounds_of_section_4_where_their_hypotheses_hold(smooth: Subject, nearly: Subject) -> None:
+def test_bounds_of_section_4_where_their_hypotheses_hold(smooth: AnalyzedRun, nearly: AnalyzedRun) -> None:
     assert bounds.applies(smooth) and not theorems.applies(smooth)
     claims = judged(smooth, bounds.CLAIMS)
     assert {claim.verdict for claim in claims.values()} == {"holds"}
@@ -70,9 +70,9 @@ def test_bounds_of_section_4_where_their_hypotheses_hold(smooth: Subject, nearly
     assert [id for id, claim in same.items() if claim.verdict == "violated"] == []
 
 
-def test_every_bound_of_section_4_can_fail(nearly: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bound_of_section_4_can_fail(nearly: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that no flow has: each claim on them is violated."""
-    monkeypatch.setattr(Subject, "extreme", lambda _, name: None)
+    monkeypatch.setattr(AnalyzedRun, "extreme", lambda _, name: None)
     rows = rows_of(nearly)
     measures = rows.measures
     wrong: list[tuple[Rows, set[str]]] = [
@@ -101,7 +101,7 @@ def test_every_bound_of_section_4_can_fail(nearly: Subject, monkeypatch: pytest.
         assert {claims[id].verdict for id in ids} == {"violated"}, ids
 
 
-def test_running_extremes_take_precedence(leaky: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_extremes_take_precedence(leaky: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {
         "sup_log_g_ratio": (0.25, 1.0),
         "sup_margin_gap": (0.5, 2.0),
@@ -113,9 +113,9 @@ def test_running_extremes_take_precedence(leaky: Subject, monkeypatch: pytest.Mo
         "last_unfitted": (2.5, 8.0),
         "last_unfitted_g": (3.5, 9.0),
     }
-    monkeypatch.setattr(Subject, "extreme", lambda _, name: None)
+    monkeypatch.setattr(AnalyzedRun, "extreme", lambda _, name: None)
     before = judged(leaky, theorems.CLAIMS, bounds.CLAIMS)
-    monkeypatch.setattr(Subject, "extreme", lambda _, name: kept.get(name))
+    monkeypatch.setattr(AnalyzedRun, "extreme", lambda _, name: kept.get(name))
     claims = judged(leaky, theorems.CLAIMS, bounds.CLAIMS)
     found = {
         "frei.lemE4": "sup_log_g_ratio",

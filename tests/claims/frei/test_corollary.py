@@ -23,14 +23,14 @@ def test_five_starts_end_at_one_point_where_all_seven_items_hold(tmp_path: Path)
     """By the velocity, which converges polynomially: its direction at the end is that of K^-1 1 to 1e-6."""
     for number, start in enumerate(STARTS):
         late = ("flow.until={log_time: 300.0}", "record.times.count=8")
-        subject = simulated(tmp_path / str(number), f"init={start}", *late)
-        expected = closed_form(subject)
-        found = direction(subject)
+        run = simulated(tmp_path / str(number), f"init={start}", *late)
+        expected = closed_form(run)
+        found = direction(run)
         assert found.verdict == "proved" and found.velocity_angle is not None and found.velocity_angle < 1e-6
-        assert subject.limit is not None
-        gap = subject.limit.U / np.linalg.norm(subject.limit.U) - expected.U / np.linalg.norm(expected.U)
+        assert run.limit is not None
+        gap = run.limit.U / np.linalg.norm(run.limit.U) - expected.U / np.linalg.norm(expected.U)
         assert np.linalg.norm(gap) < 1e-9
-        claims = judged(subject, theorems.CLAIMS)
+        claims = judged(run, theorems.CLAIMS)
         items = [claim for id, claim in claims.items() if ".item" in id]
         assert {claim.id.split(".item")[1][0] for claim in items} == set("1234567")
         assert [claim.id for claim in items if claim.verdict != "holds"] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.claims import data
 from gflow.claims.frei import bounds, convergence, example, fitting, items, linear, theorems
 from gflow.claims.frei.rows import paper_time
@@ -36,7 +36,7 @@ ITEMS = {
 }
 
 
-def test_everything_holds_on_nearly_orthogonal_data(leaky: Subject) -> None:
+def test_everything_holds_on_nearly_orthogonal_data(leaky: AnalyzedRun) -> None:
     assert theorems.applies(leaky) and bounds.applies(leaky) and not example.applies(leaky)
     claims = judged(leaky, theorems.CLAIMS, bounds.CLAIMS)
     assert set(claims) >= ITEMS
@@ -49,16 +49,16 @@ def test_everything_holds_on_nearly_orthogonal_data(leaky: Subject) -> None:
 @pytest.mark.parametrize("start", ["{kind: gaussian, std: 1.0e-3}", "{kind: gaussian, std: 3.0}"])
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
 def test_any_start_and_both_losses_end_in_the_closed_form(tmp_path: Path, start: str, loss: str) -> None:
-    subject = simulated(tmp_path, f"init={start}", f"loss={loss}", "flow.until={log_time: 200.0}")
-    claims = judged(subject, theorems.CLAIMS)
+    run = simulated(tmp_path, f"init={start}", f"loss={loss}", "flow.until={log_time: 200.0}")
+    claims = judged(run, theorems.CLAIMS)
     assert claims["frei.cor3.5"].verdict == claims["frei.thm3.1.kkt"].verdict == "holds"
     assert [id for id, claim in claims.items() if claim.verdict == "violated"] == []
-    limit = subject.limit
+    limit = run.limit
     assert limit is not None
-    assert np.abs(limit.U - closed_form(subject).U).max() < 1e-6
+    assert np.abs(limit.U - closed_form(run).U).max() < 1e-6
 
 
-def test_without_near_orthogonality_nothing_is_claimed(crowded: Subject) -> None:
+def test_without_near_orthogonality_nothing_is_claimed(crowded: AnalyzedRun) -> None:
     """Though the limit is judged for information, no claim that needs NO32 is ever violated."""
     claims = judged(crowded, theorems.CLAIMS)
     dependent = ITEMS | {"frei.thm3.4", "frei.thm3.4.sep", "frei.thm3.4.proxyPL", "frei.thm3.4.tau"}
@@ -67,17 +67,17 @@ def test_without_near_orthogonality_nothing_is_claimed(crowded: Subject) -> None
     assert not NO32.holds and NO32.slack is not None and NO32.slack < 1.0
 
 
-def test_an_unknown_limit_is_no_violation(leaky: Subject) -> None:
+def test_an_unknown_limit_is_no_violation(leaky: AnalyzedRun) -> None:
     claims = judged(ending_at(leaky, None), items.CLAIMS, linear.CLAIMS, (theorems.corollary_35,))
     assert {claim.verdict for claim in claims.values()} == {"not applicable"}
     assert all(claim.conclusion is None for claim in claims.values())
 
 
-def perturbed(subject: Subject, kind: str) -> LimitPoint:
+def perturbed(run: AnalyzedRun, kind: str) -> LimitPoint:
     """A wrong limit."""
-    point, rng = closed_form(subject), np.random.default_rng(0)
+    point, rng = closed_form(run), np.random.default_rng(0)
     size = np.linalg.norm(point.U) / np.sqrt(point.U.size)
-    a = subject.problem.network.outer
+    a = run.problem.network.outer
     if kind == "rows":  # each row another
         return replace(point, U=point.U + 1e-3 * size * rng.standard_normal(point.U.shape))
     if kind == "direction":  # all rows of one sign alike
@@ -104,7 +104,7 @@ FAILS = {
 
 
 @pytest.mark.parametrize("kind", FAILS)
-def test_a_wrong_limit_violates(leaky: Subject, kind: str) -> None:
+def test_a_wrong_limit_violates(leaky: AnalyzedRun, kind: str) -> None:
     claims = judged(ending_at(leaky, perturbed(leaky, kind)), items.CLAIMS, linear.CLAIMS)
     violated = {id for id, claim in claims.items() if claim.verdict == "violated"}
     wanted = {f"frei.{name}" if name.startswith("lem") else f"frei.thm3.2.{name}" for name in FAILS[kind]}
@@ -114,13 +114,13 @@ def test_a_wrong_limit_violates(leaky: Subject, kind: str) -> None:
     assert convergence.theorem_31_kkt(ending_at(leaky, perturbed(leaky, kind))).verdict == "violated"
 
 
-def test_another_scale_of_the_outer_layer_is_the_same_claim(leaky: Subject, tmp_path: Path) -> None:
+def test_another_scale_of_the_outer_layer_is_the_same_claim(leaky: AnalyzedRun, tmp_path: Path) -> None:
     """|a_j| = 2/m instead of m^-1/2, and W(0) larger by as much: all in the units of the paper agree."""
     scale = float(np.sqrt(4.0 / 12.0))
     start = f"init={{kind: gaussian, scale: {1.0 / scale!r}, relative_to: tensorflow}}"
     other = simulated(tmp_path, "model.outer.scale=inverse_half_width", start)
     assert setting_of(other).scale == pytest.approx(scale)
-    ours, theirs = (judged(subject, theorems.CLAIMS, bounds.CLAIMS) for subject in (leaky, other))
+    ours, theirs = (judged(run, theorems.CLAIMS, bounds.CLAIMS) for run in (leaky, other))
     for id in ("item3.range", "item7", "item7.margins", "item5.constraints"):
         a, b = (claims[f"frei.thm3.2.{id}"].conclusion for claims in (ours, theirs))
         assert a is not None and b is not None and a.value == pytest.approx(b.value, rel=1e-7)
@@ -133,7 +133,7 @@ def test_another_scale_of_the_outer_layer_is_the_same_claim(leaky: Subject, tmp_
     )
 
 
-def test_the_time_to_fit_against_a_finer_run(leaky: Subject, tmp_path: Path) -> None:
+def test_the_time_to_fit_against_a_finer_run(leaky: AnalyzedRun, tmp_path: Path) -> None:
     finer = simulated(tmp_path, "flow.until={log_loss: -3.0}", "record.times.count=200")
     level = np.log(np.log(2.0) / 6.0)
     crossing = np.interp(-level, -finer.trajectory.log_loss, finer.log1p_time)
@@ -149,16 +149,16 @@ def test_the_time_to_fit_against_a_finer_run(leaky: Subject, tmp_path: Path) -> 
 
 
 def test_a_run_that_is_too_short_decides_nothing(tmp_path: Path) -> None:
-    subject = simulated(tmp_path, "flow.until={time: 0.5}", "record.times.count=5")
-    claims = judged(subject, theorems.CLAIMS)
+    run = simulated(tmp_path, "flow.until={time: 0.5}", "record.times.count=5")
+    claims = judged(run, theorems.CLAIMS)
     for id in ("frei.thm3.1.loss", "frei.thm3.1.norm", "frei.thm3.4", "frei.thm3.4.tau", "frei.thm3.4.tau.margins"):
         assert claims[id].verdict == "not applicable"
     assert claims["frei.thm3.4.proxyPL"].verdict == "holds"
 
 
-def test_gaussian_inputs_have_their_constants(tmp_path: Path, leaky: Subject) -> None:
-    subject = simulated(tmp_path, "data={kind: gaussian, n: 6, d: 3000}", "flow.until={time: 0.1}")
-    for claim in (theorems.lemma_33_norms(subject), theorems.lemma_33_coherence(subject)):
+def test_gaussian_inputs_have_their_constants(tmp_path: Path, leaky: AnalyzedRun) -> None:
+    run = simulated(tmp_path, "data={kind: gaussian, n: 6, d: 3000}", "flow.until={time: 0.1}")
+    for claim in (theorems.lemma_33_norms(run), theorems.lemma_33_coherence(run)):
         assert claim.verdict == "holds" and claim.conclusion is not None
         assert claim.conclusion.constant is not None and 0.1 < claim.conclusion.constant < 5.0
     assert theorems.lemma_33_norms(leaky).verdict == "not applicable"
@@ -174,5 +174,5 @@ def test_gaussian_inputs_have_their_constants(tmp_path: Path, leaky: Subject) ->
     ],
 )
 def test_other_networks_are_left_alone(tmp_path: Path, override: str) -> None:
-    subject = simulated(tmp_path, override, "flow.until={time: 0.1}", "record.times.count=3")
-    assert not theorems.applies(subject) and not bounds.applies(subject)
+    run = simulated(tmp_path, override, "flow.until={time: 0.1}", "record.times.count=3")
+    assert not theorems.applies(run) and not bounds.applies(run)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.claims import kou
 from gflow.claims.claim import Claim
 from gflow.limit.limit_point import LimitPoint
@@ -35,13 +35,13 @@ ORTHOGONAL = "data={kind: orthogonal, n: 6, d: 12, labels: balanced, norm: 1.3}"
 GAUSSIAN = "data={kind: gaussian, n: 6, d: 12}"
 
 
-def run(folder: Path, *overrides: str) -> Subject:
-    return Subject.of(gflow.simulate(parse_scenario(NEARLY_ORTHOGONAL, overrides=overrides), out=folder))
+def run(folder: Path, *overrides: str) -> AnalyzedRun:
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(NEARLY_ORTHOGONAL, overrides=overrides), out=folder))
 
 
-def judge(subject: Subject) -> dict[str, Claim]:
+def judge(analyzed: AnalyzedRun) -> dict[str, Claim]:
     """Every claim by its name without the paper."""
-    claims = [claim(subject) for claim in kou.CLAIMS]
+    claims = [claim(analyzed) for claim in kou.CLAIMS]
     assert len({each.id for each in claims}) == len(claims)
     return {each.id.removeprefix("kou."): each for each in claims}
 
@@ -52,11 +52,11 @@ def with_start(folder: Path, W: np.ndarray) -> str:
 
 
 def with_limit(
-    subject: Subject, limit: LimitPoint | None, standing: Literal["proved", "expected", "none"] = "proved"
-) -> Subject:
-    """The same run with another limit in its prospect, proved unless said otherwise."""
-    other = Subject(subject.trajectory, subject.problem)
-    assert subject.prospect is not None
+    analyzed: AnalyzedRun, limit: LimitPoint | None, standing: Literal["proved", "expected", "none"] = "proved"
+) -> AnalyzedRun:
+    """The same run with another limit in its continuation, proved unless said otherwise."""
+    other = AnalyzedRun(analyzed.trajectory, analyzed.problem)
+    assert analyzed.continuation is not None
     standing = "none" if limit is None else standing
-    other.__dict__["prospect"] = replace(subject.prospect, standing=standing, limit=limit)
+    other.__dict__["continuation"] = replace(analyzed.continuation, standing=standing, limit=limit)
     return other

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.trajectory.layout import UNBOUNDED
 from tests.claims.kou.runs import judge
 
 
-def test_hypotheses_tell_their_slack(explicit: Subject) -> None:
+def test_hypotheses_tell_their_slack(explicit: AnalyzedRun) -> None:
     near, sets = (judge(explicit)["eq5.12"].hypotheses[k] for k in (2, 3))
     C = explicit.problem.span.C
     others = np.abs(C @ C.T - np.diag((C**2).sum(axis=1))).max()
@@ -33,12 +33,12 @@ def test_hypotheses_tell_their_slack(explicit: Subject) -> None:
     ],
 )
 def test_one_bad_step_violates(
-    explicit: Subject, monkeypatch: pytest.MonkeyPatch, name: str, extreme: str, value: float
+    explicit: AnalyzedRun, monkeypatch: pytest.MonkeyPatch, name: str, extreme: str, value: float
 ) -> None:
-    def kept(self: Subject, asked: str) -> tuple[float, float] | None:
+    def kept(self: AnalyzedRun, asked: str) -> tuple[float, float] | None:
         return (value, 7.0) if asked == extreme else None
 
-    monkeypatch.setattr(Subject, "extreme", kept)
+    monkeypatch.setattr(AnalyzedRun, "extreme", kept)
     claim = judge(explicit)[name]
     assert claim.verdict == "violated" and claim.checked == "every step"
     assert claim.conclusion is not None and claim.conclusion.log1p_time == 7.0
@@ -48,15 +48,15 @@ def test_one_bad_step_violates(
     ("low", "high", "verdict"), [(0.25, 2.9, "holds"), (0.15, 1.0, "violated"), (0.5, 3.1, "violated")]
 )
 def test_margin_rates_are_compared_in_the_units_of_the_paper(
-    explicit: Subject, monkeypatch: pytest.MonkeyPatch, low: float, high: float, verdict: str
+    explicit: AnalyzedRun, monkeypatch: pytest.MonkeyPatch, low: float, high: float, verdict: str
 ) -> None:
     """n dM/dt / (g |x|^2) is 1/m of dM/dt / (kap g): m = 20."""
     rates = {"inf_relative_margin_rate": (low / 20.0, 1.0), "sup_relative_margin_rate": (high / 20.0, 2.0)}
-    monkeypatch.setattr(Subject, "extreme", lambda self, name: rates.get(name))
+    monkeypatch.setattr(AnalyzedRun, "extreme", lambda self, name: rates.get(name))
     assert judge(explicit)["eq5.12"].verdict == verdict
 
 
-def test_the_sandwich_of_margins(explicit: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sandwich_of_margins(explicit: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """|S_i|/m <= rate <= 1 + slope^2 (in 1/m) for every frozen pattern here; a rate that is too fast is noticed."""
     slope = explicit.problem.network.slope
     for low, verdict in ((0.3 + slope**2, "holds"), (1.2, "violated")):
@@ -65,12 +65,12 @@ def test_the_sandwich_of_margins(explicit: Subject, monkeypatch: pytest.MonkeyPa
             "sup_relative_margin_rate": (2.1 / 20, 0.0),
             "inf_min_margin": (-0.02, 0.0),
         }
-        monkeypatch.setattr(Subject, "extreme", lambda self, name, rates=rates: rates.get(name))
+        monkeypatch.setattr(AnalyzedRun, "extreme", lambda self, name, rates=rates: rates.get(name))
         assert judge(explicit)["lem5.3"].verdict == verdict
 
 
-def test_without_a_largest_rate_there_is_no_sandwich(explicit: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_largest_rate_there_is_no_sandwich(explicit: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rate that no float64 holds is no C2."""
     rates = {"inf_relative_margin_rate": 0.01, "sup_relative_margin_rate": UNBOUNDED, "inf_min_margin": -0.02}
-    monkeypatch.setattr(Subject, "extreme", lambda self, name: (rates[name], 0.0) if name in rates else None)
+    monkeypatch.setattr(AnalyzedRun, "extreme", lambda self, name: (rates[name], 0.0) if name in rates else None)
     assert judge(explicit)["lem5.3"].verdict == "not applicable"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
-from gflow.claims.kou.coefficient_rows import course_of
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.claims.kou.coefficient_rows import coefficient_rows_of
 from gflow.claims.kou.setting import setting_of
 from gflow.trajectory import Trajectory
 from gflow.trajectory.record import Events
@@ -18,11 +18,11 @@ ON_ORTHOGONAL = ("lemF2", "lemF2.rest", "lemF2.growth", "lemF2.rate", "lemF3", "
 
 
 def test_orthogonal_relu_has_the_predicted_limit(tmp_path: Path) -> None:
-    subject = run(tmp_path, ORTHOGONAL, RELU, "flow.until={log_time: 200.0}")
-    claims = judge(subject)
+    analyzed = run(tmp_path, ORTHOGONAL, RELU, "flow.until={log_time: 200.0}")
+    claims = judge(analyzed)
     assert not [name for name in (*ON_ORTHOGONAL, "lemE1.c", "lemE2") if claims[name].verdict != "holds"]
-    X, y, a = subject.trajectory.X, subject.trajectory.y, subject.trajectory.outer
-    start = subject.trajectory.W_initial @ X.T >= 0
+    X, y, a = analyzed.trajectory.X, analyzed.trajectory.y, analyzed.trajectory.outer
+    start = analyzed.trajectory.W_initial @ X.T >= 0
     ranks = []
     for sign in (1.0, -1.0):
         mine = start[a * sign > 0][:, y == sign]
@@ -37,15 +37,15 @@ def test_the_print_of_lemma_f2_lacks_the_share_of_active_neurons(tmp_path: Path)
     rng = np.random.default_rng(5)
     W = -np.abs(rng.standard_normal((40, 12))) * 1e-3
     W[[0, 1, 38, 39]] *= -1.0
-    subject = run(tmp_path, ORTHOGONAL, RELU, with_start(tmp_path, W), "flow.until={log_time: 60.0}")
-    assert judge(subject)["lemF2.growth"].verdict == "holds"
-    setting, course = setting_of(subject), course_of(subject)
+    analyzed = run(tmp_path, ORTHOGONAL, RELU, with_start(tmp_path, W), "flow.until={log_time: 60.0}")
+    assert judge(analyzed)["lemF2.growth"].verdict == "holds"
+    setting, course = setting_of(analyzed), coefficient_rows_of(analyzed)
     assert (setting.share == 0.1).all()
     printed = np.logaddexp(0.0, course.clock.log_t[-1] + setting.log_rate - setting.beta - np.log(2.0))
-    assert (course.totals_of(subject.problem.y, own=True)[-1] < printed).all()
+    assert (course.totals_of(analyzed.problem.y, own=True)[-1] < printed).all()
 
 
-def test_a_neuron_that_leaves_its_set_violates(explicit: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_neuron_that_leaves_its_set_violates(explicit: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     setting = setting_of(explicit)
     neuron, sample = (int(k[0]) for k in np.nonzero(setting.start))
     events = explicit.trajectory.events

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.claims import kou
 from tests.analysis.runs import file_of
 from tests.claims.kou.runs import GAUSSIAN, RELU, judge, run, with_limit, with_start
@@ -32,7 +32,7 @@ THEOREM_LEAKY = tuple(f"thm4.1.{part}" for part in ("norm", "SR", "SR.rate", "ma
 ACTIVE = ("lemE1.a", "lemE1.b", "lemE1.c", "lemE2", "lemF1", "draft.loss")
 
 
-def test_everything_that_applies_holds(explicit: Subject) -> None:
+def test_everything_that_applies_holds(explicit: AnalyzedRun) -> None:
     claims = judge(explicit)
     assert kou.applies(explicit)
     assert not [each.id for each in claims.values() if each.verdict == "violated"]
@@ -85,7 +85,7 @@ def test_other_networks_are_left_alone(tmp_path: Path) -> None:
         assert kou.applies(run(tmp_path / str(k), change, short)) == (change == "init.std=0.1")
 
 
-def test_a_wrong_limit_is_no_kkt_point(explicit: Subject) -> None:
+def test_a_wrong_limit_is_no_kkt_point(explicit: AnalyzedRun) -> None:
     limit = explicit.limit
     assert limit is not None
     turned = limit.U.copy()
@@ -97,19 +97,19 @@ def test_a_wrong_limit_is_no_kkt_point(explicit: Subject) -> None:
     )
 
 
-def test_without_a_limit_nothing_is_said_of_it(explicit: Subject) -> None:
+def test_without_a_limit_nothing_is_said_of_it(explicit: AnalyzedRun) -> None:
     blind = judge(with_limit(explicit, None)).values()
     assert {each.verdict for each in blind if each.checked == "limit"} == {"not applicable"}
 
 
 def test_doctored_slopes_and_labels_violate_the_identities(tmp_path: Path) -> None:
     path = file_of(run(tmp_path)).path
-    steep = Subject.of(gflow.open_trajectory(path))
-    steep = Subject(steep.trajectory, replace(steep.problem, network=replace(steep.problem.network, slope=0.5)))
+    steep = AnalyzedRun.of(gflow.open_trajectory(path))
+    steep = AnalyzedRun(steep.trajectory, replace(steep.problem, network=replace(steep.problem.network, slope=0.5)))
     claims = judge(steep)
     assert {claims[name].verdict for name in ("lem5.2", "C4.elementary", "lem5.7")} == {"violated"}
-    flipped = Subject.of(gflow.open_trajectory(path))
-    flipped = Subject(flipped.trajectory, replace(flipped.problem, y=-flipped.problem.y))
+    flipped = AnalyzedRun.of(gflow.open_trajectory(path))
+    flipped = AnalyzedRun(flipped.trajectory, replace(flipped.problem, y=-flipped.problem.y))
     assert judge(flipped)["lem5.2.sign"].verdict == "violated"
 
 
@@ -117,12 +117,12 @@ def test_the_bound_of_the_stable_rank(tmp_path: Path) -> None:
     """Lemma D.4 at the last row; rows of one norm meet Lemma B.1 whatever the dimension is."""
     W = np.random.default_rng(2).standard_normal((40, 12))
     W *= 0.02 / np.linalg.norm(W, axis=1, keepdims=True)
-    subject = run(tmp_path, with_start(tmp_path, W), "flow.until={log_time: 400.0}")
-    claim = judge(subject)["lemD4"]
+    analyzed = run(tmp_path, with_start(tmp_path, W), "flow.until={log_time: 400.0}")
+    claim = judge(analyzed)["lemD4"]
     assert claim.verdict == "holds" and claim.conclusion is not None
     excesses = []
     for sign in (1.0, -1.0):
-        mine = subject.trajectory.weights(subject.trajectory.n_rows - 1)[subject.trajectory.outer == sign / 20.0]
+        mine = analyzed.trajectory.weights(analyzed.trajectory.n_rows - 1)[analyzed.trajectory.outer == sign / 20.0]
         singular = np.linalg.svd(mine, compute_uv=False)
         excesses.append((singular[1:] ** 2).sum() / singular[0] ** 2)
     value, bound = claim.conclusion.value, claim.conclusion.bound
@@ -130,7 +130,7 @@ def test_the_bound_of_the_stable_rank(tmp_path: Path) -> None:
     assert min(abs(value / each - 1.0) for each in excesses) < 1e-6
 
 
-def test_the_sign_rule_is_measured_per_sample(explicit: Subject) -> None:
+def test_the_sign_rule_is_measured_per_sample(explicit: AnalyzedRun) -> None:
     """max over rows and samples of -rho_ji sign(a_j) y_i / max_j |rho_ji|, by least squares from full weights."""
     trajectory = explicit.trajectory
     X, signs = trajectory.X, np.sign(trajectory.outer)[:, None] * trajectory.y
@@ -159,12 +159,12 @@ def test_signs_inferred_from_the_limit_say_so(tmp_path: Path) -> None:
 
 def test_signs_that_are_not_those_of_the_limit_are_not_final(tmp_path: Path) -> None:
     """All pairs have their sign at the last row, but a limit with another one says that it will not stay."""
-    subject = run(tmp_path)
-    limit = subject.limit
+    analyzed = run(tmp_path)
+    limit = analyzed.limit
     assert limit is not None
     side = limit.side.copy()
     side[0, 0] *= -1
-    claim = judge(with_limit(subject, replace(limit, side=side)))["lem5.6"]
+    claim = judge(with_limit(analyzed, replace(limit, side=side)))["lem5.6"]
     assert claim.conclusion is not None and not claim.conclusion.holds and claim.verdict == "not applicable"
 
 
@@ -182,7 +182,7 @@ def test_a_loss_that_has_not_begun_to_fall_is_no_evidence(tmp_path: Path, activa
     assert 1.0 <= late.conclusion.constant < 5.0
 
 
-def test_a_claim_at_an_expected_limit_confirms_but_does_not_refute(explicit: Subject) -> None:
+def test_a_claim_at_an_expected_limit_confirms_but_does_not_refute(explicit: AnalyzedRun) -> None:
     limit = explicit.limit
     assert limit is not None
     turned = limit.U.copy()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.claims.claim import Claim
 from gflow.claims.telgarsky import CLAIMS, applies
@@ -64,40 +64,40 @@ def on_circle(degrees: list[float]) -> Array:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def made(folder: Path, text: str, *overrides: str) -> Subject:
-    return Subject.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder / "run"))
+def made(folder: Path, text: str, *overrides: str) -> AnalyzedRun:
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder / "run"))
 
 
-def judged(subject: Subject) -> dict[str, Claim]:
-    return {claim.id: claim for claim in (judge(subject) for judge in CLAIMS)}
+def judged(run: AnalyzedRun) -> dict[str, Claim]:
+    return {claim.id: claim for claim in (judge(run) for judge in CLAIMS)}
 
 
-def verdicts(subject: Subject) -> dict[str, str]:
-    assert applies(subject)
-    return {name: claim.verdict for name, claim in judged(subject).items()}
+def verdicts(run: AnalyzedRun) -> dict[str, str]:
+    assert applies(run)
+    return {name: claim.verdict for name, claim in judged(run).items()}
 
 
-def with_rows(subject: Subject, change: Callable[[Along], Along]) -> Subject:
-    """The same subject with other numbers along its rows, and none of the running extremes."""
-    other = Subject(subject.trajectory, subject.problem)
-    vars(other)["along"] = change(along(subject))
+def with_rows(run: AnalyzedRun, change: Callable[[Along], Along]) -> AnalyzedRun:
+    """The same run with other numbers along its rows, and none of the running extremes."""
+    other = AnalyzedRun(run.trajectory, run.problem)
+    vars(other)["along"] = change(along(run))
     object.__setattr__(other, "extreme", lambda name: None)
     return other
 
 
-def of(X: Array, y: Array) -> Subject:
-    """A subject for claims on the data alone."""
+def of(X: Array, y: Array) -> AnalyzedRun:
+    """A run for claims on the data alone."""
     network = Network(np.ones(3), 0.0, trains_outer=True)
-    return Subject(cast(Trajectory, None), Problem.of(X, y, network, LOSSES["exponential"]))
+    return AnalyzedRun(cast(Trajectory, None), Problem.of(X, y, network, LOSSES["exponential"]))
 
 
 IDENTITIES = {"tel.grad.ident", "tel.euler", "tel.gradp", "tel.balance", "tel.ratio", "tel.avnorm", "tel.lemB2"}
 MONOTONE = {"tel.lemA4", "tel.LL.mono"}
 
 
-def edited(subject: Subject, folder: Path, edit: Callable[[h5py.File], None]) -> dict[str, Claim]:
+def edited(run: AnalyzedRun, folder: Path, edit: Callable[[h5py.File], None]) -> dict[str, Claim]:
     copy = folder / "trajectory.h5"
-    copy.write_bytes(file_of(subject).path.read_bytes())
+    copy.write_bytes(file_of(run).path.read_bytes())
     with h5py.File(copy, "r+") as file:
         edit(file)
-    return judged(Subject.of(gflow.open_trajectory(copy)))
+    return judged(AnalyzedRun.of(gflow.open_trajectory(copy)))

@@ -22,9 +22,9 @@ def test_the_best_margin_of_parity_in_the_plane() -> None:
 
 def test_the_two_cones_of_proposition_2_6() -> None:
     """Angles 0, 150, 175 degrees: the linear margin is cos 87.5, the best one of networks 0.2470 after halving."""
-    subject = of(on_circle([0.0, 150.0, 175.0]), np.ones(3))
-    assert separation(subject) == pytest.approx(np.cos(np.deg2rad(87.5)), rel=1e-9)
-    best = best_margin(subject)
+    run = of(on_circle([0.0, 150.0, 175.0]), np.ones(3))
+    assert separation(run) == pytest.approx(np.cos(np.deg2rad(87.5)), rel=1e-9)
+    best = best_margin(run)
     assert best is not None and 0.5 * best == pytest.approx(0.2470, abs=3e-4)
 
 

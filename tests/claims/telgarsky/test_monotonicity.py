@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along
 from gflow.claims.telgarsky import applies
 from tests.claims.telgarsky.runs import IDENTITIES, MONOTONE, PARITY, edited, judged, made, verdicts, with_rows
 
 
-def test_parity_with_both_layers(parity: Subject) -> None:
+def test_parity_with_both_layers(parity: AnalyzedRun) -> None:
     found = verdicts(parity)
     assert "violated" not in found.values()
     holds = {name for name, verdict in found.items() if verdict == "holds"}
@@ -40,12 +40,12 @@ def test_parity_with_both_layers(parity: Subject) -> None:
         ("tel.supmargin", lambda r: replace(r, size=0.5 * r.size)),
     ],
 )
-def test_wrong_numbers_violate_the_claims(scalar: Subject, name: str, change: Callable[[Along], Along]) -> None:
+def test_wrong_numbers_violate_the_claims(scalar: AnalyzedRun, name: str, change: Callable[[Along], Along]) -> None:
     assert judged(scalar)[name].verdict == "holds"
     assert judged(with_rows(scalar, change))[name].verdict == "violated"
 
 
-def test_a_drift_violates_the_balance(parity: Subject, tmp_path: Path) -> None:
+def test_a_drift_violates_the_balance(parity: AnalyzedRun, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
         file["series/balancedness_drift"][3] = 0.01
 
@@ -59,7 +59,7 @@ def test_other_networks_are_left_alone(tmp_path: Path) -> None:
     assert not applies(fixed)
 
 
-def test_widths_that_theorems_ask_for_are_named(parity: Subject) -> None:
+def test_widths_that_theorems_ask_for_are_named(parity: AnalyzedRun) -> None:
     """Lemma 2.4 with gamma_ntk = 1/(50 d), n = 16, 15 delta = 0.001; its proof needs more than 256 log(n/delta)."""
     claim = judged(parity)["tel.lem2.4.margin"]
     width = next(h for h in claim.hypotheses if h.name == "width m")
@@ -70,9 +70,9 @@ def test_widths_that_theorems_ask_for_are_named(parity: Subject) -> None:
     assert claim.verdict == "not applicable"
 
 
-def test_running_extremes_replace_the_rows(parity: Subject) -> None:
+def test_running_extremes_replace_the_rows(parity: AnalyzedRun) -> None:
     """A fall between two rows, which only the extremes of all steps show, violates the claim at its own time."""
-    other = Subject(parity.trajectory, parity.problem)
+    other = AnalyzedRun(parity.trajectory, parity.problem)
     object.__setattr__(other, "extreme", lambda name: (1e-3, 2.5))
     for name in MONOTONE:
         claim = judged(other)[name]

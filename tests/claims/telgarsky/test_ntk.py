@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.claims.claim import Claim, condition
 from gflow.claims.telgarsky import ntk
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 @pytest.fixture(scope="module", params=["exponential", "logistic"])
-def separable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def separable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     folder = tmp_path_factory.mktemp("separable")
     np.savez(folder / "data.npz", X=on_circle([-6.0, 6.0, 175.0, 183.0]), y=np.array([1.0, 1.0, -1.0, -1.0]))
     return made(folder, CONES.format(data=folder / "data.npz"), f"loss={request.param}", "model.width=60")
@@ -28,14 +28,14 @@ def separable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(autouse=True)
 def _wide_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ntk, "wide", lambda subject, log_bound: condition("width m", True))
+    monkeypatch.setattr(ntk, "wide", lambda run, log_bound: condition("width m", True))
 
 
-def judged(subject: Subject) -> dict[str, Claim]:
-    return {claim.id: claim for claim in (judge(subject) for judge in ntk.CLAIMS)}
+def judged(run: AnalyzedRun) -> dict[str, Claim]:
+    return {claim.id: claim for claim in (judge(run) for judge in ntk.CLAIMS)}
 
 
-def test_lemma_2_3_is_judged_for_both_losses(separable: Subject) -> None:
+def test_lemma_2_3_is_judged_for_both_losses(separable: AnalyzedRun) -> None:
     """Every hypothesis holds with either; the perceptron bound at the last row from its definition."""
     claims, rows = judged(separable), along(separable)
     for part in ("loss", "distance", "perceptron"):
@@ -48,7 +48,7 @@ def test_lemma_2_3_is_judged_for_both_losses(separable: Subject) -> None:
     assert found is not None and found.value == pytest.approx(ratio.max())
 
 
-def test_the_loss_is_claimed_from_where_the_proof_has_it(separable: Subject) -> None:
+def test_the_loss_is_claimed_from_where_the_proof_has_it(separable: AnalyzedRun) -> None:
     """t = n for the logistic loss, whose l is at most 2 g only where all g are small; any t for the exponential."""
     early = with_rows(separable, lambda r: replace(r, v=np.minimum(r.v, np.log1p(3.9))))
     late = judged(separable)["tel.lem2.3.loss"].conclusion
@@ -60,15 +60,15 @@ def test_the_loss_is_claimed_from_where_the_proof_has_it(separable: Subject) -> 
         assert found.conclusion is not None
 
 
-def around_exit(subject: Subject, smoothed: tuple[float, float, float]) -> Along:
+def around_exit(run: AnalyzedRun, smoothed: tuple[float, float, float]) -> Along:
     """Rows that leave the ball of Lemma 2.4 between two of them: margins before, after, and later than W_t."""
-    rows, found = along(subject), ntk_margin(subject)
+    rows, found = along(run), ntk_margin(run)
     assert found is not None
-    R0 = found[0] * np.sqrt(subject.problem.network.width) / 32.0
+    R0 = found[0] * np.sqrt(run.problem.network.width) / 32.0
     out = np.arange(rows.v.size) >= 20
     after = np.arange(rows.v.size) > 20
     margins = np.select([after, out], [smoothed[2], smoothed[1]], smoothed[0])
-    size = np.asarray(subject.trajectory.series["weight_norm"]).max() + 1.0
+    size = np.asarray(run.trajectory.series["weight_norm"]).max() + 1.0
     return replace(rows, distance=np.where(out, R0, 0.4 * R0), smoothed=margins, size=np.full(rows.v.size, size))
 
 
@@ -82,7 +82,7 @@ def around_exit(subject: Subject, smoothed: tuple[float, float, float]) -> Along
     ],
 )
 def test_the_rebalanced_margin_is_claimed_at_the_exit_only(
-    separable: Subject, smoothed: tuple[float, float, float], verdict: str
+    separable: AnalyzedRun, smoothed: tuple[float, float, float], verdict: str
 ) -> None:
     claims = judged(with_rows(separable, lambda _: around_exit(separable, smoothed)))
     assert claims["tel.lem2.4.rebalanced"].verdict == verdict
@@ -90,7 +90,7 @@ def test_the_rebalanced_margin_is_claimed_at_the_exit_only(
     assert claims["tel.lem2.4.margin"].verdict == ("holds" if margins_hold else "violated")
 
 
-def test_the_flow_leaves_the_ball_in_time(separable: Subject) -> None:
+def test_the_flow_leaves_the_ball_in_time(separable: AnalyzedRun) -> None:
     """By tau = 1/8; the run as it is has left, one that stays is refuted, one that is too short decides nothing."""
     assert separable.trajectory.tau[-1] > 0.125
     assert judged(separable)["tel.lem2.4.distance"].verdict == "holds"
@@ -99,7 +99,7 @@ def test_the_flow_leaves_the_ball_in_time(separable: Subject) -> None:
     assert judged(stays)["tel.thm2.2.margin"].verdict == "not applicable"
 
 
-def test_theorem_2_2_assumes_nothing_of_the_way(separable: Subject) -> None:
+def test_theorem_2_2_assumes_nothing_of_the_way(separable: AnalyzedRun) -> None:
     """Rows that leave the ball without having been fitted inside it: Lemma 2.4 is silent, the theorem is not."""
     rows = with_rows(separable, lambda r: replace(r, smoothed=np.full(r.v.size, -1.0), distance=r.distance + 9.0))
     claims = judged(rows)
@@ -107,7 +107,7 @@ def test_theorem_2_2_assumes_nothing_of_the_way(separable: Subject) -> None:
     assert claims["tel.thm2.2.margin"].verdict == "violated"
 
 
-def test_the_slope_is_claimed_inside_the_ball_only(separable: Subject) -> None:
+def test_the_slope_is_claimed_inside_the_ball_only(separable: AnalyzedRun) -> None:
     outside = with_rows(
         separable, lambda r: replace(r, distance=r.distance + 9.0, gradient_ratio=0.0 * r.gradient_ratio)
     )
@@ -120,14 +120,14 @@ def test_the_slope_is_claimed_inside_the_ball_only(separable: Subject) -> None:
 
 def test_the_margin_of_parity_is_not_that_of_the_start(tmp_path: Path) -> None:
     """Its map moves the inner layer, for a ~ N(0, 1): printed, but it can refute nothing at a ~ N(0, 1/m)."""
-    subject = made(tmp_path, PARITY, "flow.until={time: 0.1}", "record.times.count=3")
-    assert ntk_margin(subject) == (1.0 / 300.0, False)
-    known = judged(subject)["tel.lem2.3.distance"].hypotheses[0]
+    run = made(tmp_path, PARITY, "flow.until={time: 0.1}", "record.times.count=3")
+    assert ntk_margin(run) == (1.0 / 300.0, False)
+    known = judged(run)["tel.lem2.3.distance"].hypotheses[0]
     assert known.holds and not known.firm
 
 
 @pytest.mark.parametrize(("override", "drawn"), [("init.std=0.5", False), (f"init.std={6.0**-0.5!r}", True)])
 def test_the_start_is_that_of_the_scenario(tmp_path: Path, override: str, drawn: bool) -> None:
-    subject = made(tmp_path, PARITY, override, "flow.until={time: 0.1}", "record.times.count=3")
-    start = judged(subject)["tel.lem2.3.distance"].hypotheses[1]
+    run = made(tmp_path, PARITY, override, "flow.until={time: 0.1}", "record.times.count=3")
+    start = judged(run)["tel.lem2.3.distance"].hypotheses[1]
     assert start.name.startswith("a(0) drawn") and start.holds == drawn

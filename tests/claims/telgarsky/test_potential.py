@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gflow.analysis import potential
-from gflow.analysis.analyzed_run import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
 from gflow.claims.telgarsky import cones
 from gflow.claims.telgarsky import scalar as scalar_claims
@@ -27,7 +27,7 @@ from tests.claims.telgarsky.runs import (
 )
 
 
-def test_the_scalar_network(scalar: Subject) -> None:
+def test_the_scalar_network(scalar: AnalyzedRun) -> None:
     found = verdicts(scalar)
     assert "violated" not in found.values()
     holds = {name for name, verdict in found.items() if verdict == "holds"}
@@ -45,7 +45,7 @@ def test_a_margin_not_yet_reached_refutes_nothing(tmp_path: Path) -> None:
     assert undecided.name.startswith("decided: the margin is reached, or")
 
 
-def test_data_in_cones(two_cones: Subject) -> None:
+def test_data_in_cones(two_cones: AnalyzedRun) -> None:
     found = verdicts(two_cones)
     assert "violated" not in found.values()
     theorem = {"tel.thm3.2", "tel.thm3.2.phi", "tel.thm3.2.Phi", "tel.lemC1", "tel.supmargin"}
@@ -53,7 +53,7 @@ def test_data_in_cones(two_cones: Subject) -> None:
     assert theorem | separable | IDENTITIES | MONOTONE <= {name for name, v in found.items() if v == "holds"}
 
 
-def test_wrong_weights_violate_the_laws_of_the_scalar_network(scalar: Subject, tmp_path: Path) -> None:
+def test_wrong_weights_violate_the_laws_of_the_scalar_network(scalar: AnalyzedRun, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
         file["outer"][-1, 7] *= 1.01
 
@@ -62,14 +62,14 @@ def test_wrong_weights_violate_the_laws_of_the_scalar_network(scalar: Subject, t
     assert found["tel.thm3.3.reduction"].verdict == "violated"
 
 
-def test_a_sign_change_violates_the_balance(scalar: Subject, tmp_path: Path) -> None:
+def test_a_sign_change_violates_the_balance(scalar: AnalyzedRun, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
         file["outer"][-1, 7] *= -1.0
 
     assert edited(scalar, tmp_path, edit)["tel.thm3.3.balance"].verdict == "violated"
 
 
-def test_a_potential_that_grows_too_slowly_is_seen(scalar: Subject, tmp_path: Path) -> None:
+def test_a_potential_that_grows_too_slowly_is_seen(scalar: AnalyzedRun, tmp_path: Path) -> None:
     """Negative control: the same rows with the clock tau running four times as fast."""
 
     def edit(file: h5py.File) -> None:
@@ -78,26 +78,26 @@ def test_a_potential_that_grows_too_slowly_is_seen(scalar: Subject, tmp_path: Pa
     assert edited(scalar, tmp_path, edit)["tel.thm3.3.Phi"].verdict == "violated"
 
 
-def test_a_falling_share_violates_theorem_3_2(two_cones: Subject, tmp_path: Path) -> None:
+def test_a_falling_share_violates_theorem_3_2(two_cones: AnalyzedRun, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
         file["inner"][-1] = file["inner"][0]
 
     assert edited(two_cones, tmp_path, edit)["tel.thm3.2.phi"].verdict == "violated"
 
 
-def on_a_ray(subject: Subject, n: int, gamma: float = 0.2) -> tuple[Along, np.ndarray, np.ndarray]:
+def on_a_ray(run: AnalyzedRun, n: int, gamma: float = 0.2) -> tuple[Along, np.ndarray, np.ndarray]:
     """Rows, tau and Phi = (log|W|)/2 of n equal samples, W along their best direction: M = gamma |W|^2 for ever.
 
     Then d(log|W|)/dtau = 2 gamma, and the smoothed margin is M - log n.
     """
-    tau = np.linspace(1.0, 30.0, along(subject).v.size)
+    tau = np.linspace(1.0, 30.0, along(run).v.size)
     size = 3.0 * np.exp(2.0 * gamma * (tau - 1.0))
     margins = gamma * np.repeat(size[:, None], n, axis=1) ** 2
-    rows = replace(along(subject), v=tau, size=size, margins=margins, smoothed=margins[:, 0] - np.log(n))
+    rows = replace(along(run), v=tau, size=size, margins=margins, smoothed=margins[:, 0] - np.log(n))
     return rows, tau, 0.5 * np.log(size)
 
 
-def test_a_potential_forces_a_margin_and_no_more(scalar: Subject) -> None:
+def test_a_potential_forces_a_margin_and_no_more(scalar: AnalyzedRun) -> None:
     """One sample: exactly the margin that there is.  More: a bit less, for the smoothed margin counts them."""
     rows, tau, Phi = on_a_ray(scalar, 1)
     assert certified(rows, tau, Phi, 0.2) == pytest.approx(0.2, rel=1e-12)
@@ -113,23 +113,23 @@ def test_a_potential_forces_a_margin_and_no_more(scalar: Subject) -> None:
     [(0.1, None, True), (0.1, 0.15, True), (0.3, None, None), (0.3, 0.29, None), (0.3, 0.31, False)],
 )
 def test_a_margin_for_all_large_t_is_refuted_only_when_it_is_due(
-    scalar: Subject, bound: float, forced: float | None, verdict: bool | None
+    scalar: AnalyzedRun, bound: float, forced: float | None, verdict: bool | None
 ) -> None:
     """The margin is 0.2: reached, not yet due, or due and missing."""
     decided, conclusion = margin_by_now(on_a_ray(scalar, 1)[0], bound, forced)
     assert (conclusion.holds if decided.holds else None) is verdict
 
 
-def test_theorem_3_3_can_be_violated(scalar: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_theorem_3_3_can_be_violated(scalar: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """The margin of the run is 0.07 at least, the bound 0.0625; with |W| twice as large it is a quarter."""
     small = with_rows(scalar, lambda rows: replace(rows, size=2.0 * rows.size))
     assert judged(small)["tel.thm3.3"].verdict == "not applicable"
-    monkeypatch.setattr(scalar_claims, "_forced", lambda subject, features: 0.07)
+    monkeypatch.setattr(scalar_claims, "_forced", lambda run, features: 0.07)
     assert judged(small)["tel.thm3.3"].verdict == "violated"
     assert judged(scalar)["tel.thm3.3"].verdict == "holds"
 
 
-def test_the_rate_of_the_reference_neurons_is_that_of_the_run(scalar: Subject) -> None:
+def test_the_rate_of_the_reference_neurons_is_that_of_the_run(scalar: AnalyzedRun) -> None:
     """(1/2) min_i of the network of the four neurons: what Phi grows at, least over q, against the measured rate."""
     features = potential.parity_features(scalar.problem)
     known = potential.potential_rows(scalar)
@@ -143,7 +143,7 @@ def test_the_rate_of_the_reference_neurons_is_that_of_the_run(scalar: Subject) -
 
 
 def test_the_printed_theorem_3_2_needs_no_more_than_its_assumption(
-    two_cones: Subject, monkeypatch: pytest.MonkeyPatch
+    two_cones: AnalyzedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cones that are not further apart: the potentials are silent, the theorem speaks; out of time it is not called."""
     found = potential.cones(two_cones.problem)

@@ -57,7 +57,7 @@ class TimeAxis:
 
 
 @dataclass(frozen=True)
-class Material:
+class FigureData:
     """One run for the figures.  analysis, comparison: the JSON objects, None where there is none."""
 
     trajectory: Trajectory
