@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -178,7 +178,7 @@ def _exit_if_failed(names: Sequence[str]) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--eta", "etas", multiple=True, type=float, help="Step size; repeatable [default: the scenario's].")
 @click.option("--until-time", type=float, help="End time t [default: the scenario's, or the flow's].")
-@click.option("--sgd", "batch", type=int, metavar="BATCH", help="Stochastic descent with batches of this size.")
+@click.option("--sgd", type=int, metavar="BATCH", help="Stochastic descent with batches of this size.")
 @click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where descent runs.")
 @click.option("--precision", type=click.Choice(["double", "single"]), default="double", help="Of descent.")
@@ -186,17 +186,8 @@ def _exit_if_failed(names: Sequence[str]) -> None:
 @click.option("--modified", is_flag=True, help="Also beside the flow of L + eta/4 |grad L|^2 (smooth activations).")
 @click.option("--json", "as_json", is_flag=True, help="Print what comparison.json holds.")
 def compare(
-    path: Path,
-    etas: tuple[float, ...],
-    until_time: float | None,
-    batch: int | None,
-    seed: int | None,
-    device: str,
-    precision: Literal["double", "single"],
-    resume: bool,
-    modified: bool,
-    as_json: bool,
-) -> None:
+    path: Path, etas: tuple[float, ...], until_time: float | None, resume: bool, as_json: bool, **how: Any
+) -> None:  # Any: how descent is done, options that `gflow.compare` takes under the same names
     """Set gradient descent beside the flow: where, when and why does it depart?
 
     PATH is a run folder, its trajectory.h5, or a scenario file, which is simulated first if outputs/<name> has no run.
@@ -211,17 +202,7 @@ def compare(
     trajectory = _run_to_compare(path, etas, until_time, resume)
     with ComparisonPrinter(sys.stderr, sys.stderr.isatty()) as printer:
         found = run(
-            trajectory,
-            etas or None,
-            until_time=until_time,
-            sgd=batch,
-            seed=seed,
-            device=device,
-            precision=precision,
-            modified=modified,
-            progress=printer,
-            resume=resume,
-            say=_warned,
+            trajectory, etas or None, until_time=until_time, progress=printer, resume=resume, say=_warned, **how
         )
     _show(found, None if as_json else comparison_text(found, trajectory))
 

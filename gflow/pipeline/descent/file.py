@@ -10,11 +10,12 @@ from math import exp, inf
 import numpy as np
 
 from gflow.assembly import Setup
+from gflow.comparison.descent_runs import iterate_state
+from gflow.comparison.ledger import Ended, Ledger
 from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import Checkpoint, DescentProgress, Finish, Iterate, Outcome
 from gflow.descent.loop import Item
-from gflow.pipeline.descent.checkpoint import Ended, Ledger, Saved
-from gflow.pipeline.descent.runs import iterate_state
+from gflow.pipeline.descent.checkpoint import Saved
 from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Row

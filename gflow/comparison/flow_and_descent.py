@@ -1,8 +1,8 @@
-"""The flow, integrated anew to the times of descent, and both side by side at each of them.  Loads torch."""
+"""The flow, integrated anew to the times of descent, and both at each of them.  Loads torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import expm1, log1p
 
 import numpy as np
@@ -10,54 +10,35 @@ import numpy as np
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_choice, build_engine
+from gflow.comparison.composition import Followed, kernel
+from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
-from gflow.comparison.modified import RTOL
-from gflow.comparison.order import fitted_order
-from gflow.comparison.paired_run import PairedRun, Sizes, largest
+from gflow.comparison.ledger import Ended
+from gflow.comparison.paired_run import PairedRun, Sizes
 from gflow.comparison.patterns import Events
-from gflow.comparison.result import ModifiedComparison, ModifiedGap
+from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
-from gflow.comparison.timetable import Timetable, first_tenth
-from gflow.comparison.verdict import order_text
-from gflow.descent import ModifiedFlow
 from gflow.flow.certified import foreseen
 from gflow.flow.items import Item
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
-from gflow.pipeline.composition import Followed, kernel
-from gflow.pipeline.descent.checkpoint import Ended
-from gflow.pipeline.descent.rows import DescentRows
-from gflow.pipeline.descent.runs import modified_gaps
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorder import Recorder
-
-Alive = Callable[[], None]
-"""Raises KeyboardInterrupt after an interruption."""
-Counted = Callable[[int, int], None]
-"""Told what is done, and how much there is."""
 
 # To follow the flow ahead until its limit is proved takes seconds for so many pairs, and grows faster than they do.
 MOST_PAIRS_AHEAD = 5000
 
 
-class Beside:
-    """One flow, and runs of descent at the step sizes `etas` with rows at the times of the table."""
+class FlowAndDescent:
+    """One flow, and the runs of descent of a plan, at the times of its table."""
 
-    def __init__(
-        self,
-        analyzed: AnalyzedRun,
-        scenario: Scenario,
-        setup: Setup,
-        etas: Sequence[float],
-        end: float,
-        table: Timetable,
-    ) -> None:
+    def __init__(self, analyzed: AnalyzedRun, scenario: Scenario, setup: Setup, plan: Plan) -> None:
         """Raises ScenarioError; works out the limit of the flow, which may mean to follow it far ahead."""
         self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
-        self._problem, self._etas, self._end, self._table = setup.problem, etas, end, table
+        self._problem, self._etas, self._table = setup.problem, plan.etas, plan.table
         self._engine = build_engine(scenario, setup, "cpu")
         self._limit = _proved_limit(analyzed)
 
@@ -73,7 +54,7 @@ class Beside:
         recorder = Recorder(self._problem, self._setup.W_initial)
         start = self._engine.start_parameters.U
         frame = Frame(self._problem, start, float(np.linalg.norm(self._analyzed.outside)), self._limit)
-        courses = [PairedRun(frame, eta) for eta in self._etas]
+        runs = [PairedRun(frame, eta) for eta in self._etas]
         at = self._visitors(rows)
         events, last = [], None
         for item in self._flow():
@@ -85,12 +66,12 @@ class Beside:
                 sizes = _sizes(recorder, item.state)
                 for run, k in visitors:
                     seen = rows.state(run, k)
-                    courses[run].row(item.state, seen, (rows.sizes(run, k), sizes), self._sharpness(seen))
+                    runs[run].row(item.state, seen, (rows.sizes(run, k), sizes), self._sharpness(seen))
                     last = item.state
                 progress(place + 1, self._table.v.size)
             elif isinstance(item, Finish):
                 assert last is not None, "both have their start"
-                return Followed(courses, Events.of(events), last, item, rows, ended)
+                return Followed(runs, Events.of(events), last, item, rows, ended)
         raise AssertionError("the flow ended without saying how")
 
     def _flow(self) -> Iterator[Item]:
@@ -111,26 +92,6 @@ class Beside:
 
     def _sharpness(self, state: FlowState) -> float:
         return sharpness(kernel(self._problem, state), self._problem.loss, state.p)
-
-    def modified(
-        self,
-        seen: Followed,
-        flows: Sequence[ModifiedFlow],
-        alive: Alive,
-        progress: Counted,
-    ) -> ModifiedComparison:
-        """Each run beside the flow of L + (eta / 4) |grad L|^2 of its own step size."""
-        gaps = []
-        for run, flow in enumerate(flows):
-            progress(run, len(flows))
-            v, inner = seen.rows.all(run, "log1p_time", 1), seen.rows.all(run, "inner", 1)
-            found = modified_gaps(self._setup, flow, np.expm1(v), inner, alive) if v.size else []
-            top = largest(v, found, first_tenth(self._end))
-            gaps.append(None if top is None else top[0])
-        order = fitted_order(self._etas, gaps, RTOL)
-        pairs = tuple(ModifiedGap(eta, gap) for eta, gap in zip(self._etas, gaps, strict=True))
-        said = f"beside the flow of L + (eta / 4) |grad L|^2{order_text(order)}"
-        return ModifiedComparison(pairs, order.slope, order.interval, order.points, said)
 
 
 def _proved_limit(analyzed: AnalyzedRun) -> Array | None:

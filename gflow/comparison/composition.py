@@ -12,27 +12,27 @@ import numpy as np
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point
 from gflow.arrays import Array
+from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
+from gflow.comparison.ledger import Ended
 from gflow.comparison.order import fitted_order
 from gflow.comparison.paired_run import PairedRun
 from gflow.comparison.patterns import Disagreement, Events
+from gflow.comparison.plan import Plan
 from gflow.comparison.result import Comparison, Pair, RunComparison, Series
 from gflow.comparison.sharpness import stability_threshold, tangent_kernel
 from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
 from gflow.flow.state import Finish, FlowState
-from gflow.pipeline.descent.checkpoint import Ended
-from gflow.pipeline.descent.rows import DescentRows
-from gflow.pipeline.plan import Manner, Plan
 from gflow.problem.problem import Problem
 from gflow.trajectory.rows import installed_version
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What was seen: courses of the runs, events of the flow, its last state that descent has too, and its end."""
+    """What was seen: the runs beside the flow, events of the flow, its last state that descent has too, and its end."""
 
-    courses: list[PairedRun]
+    runs: list[PairedRun]
     events: Events
     last: FlowState
     finish: Finish
@@ -49,14 +49,12 @@ class Labels:
     warnings: tuple[str, ...]
 
 
-def composed(
-    seen: Followed, analyzed: AnalyzedRun, plan: Plan, manner: Manner, rtol: float, labels: Labels
-) -> Comparison:
+def composed(seen: Followed, analyzed: AnalyzedRun, plan: Plan, rtol: float, labels: Labels) -> Comparison:
     """All of it, as it goes to the file; rtol: of the flow, below which a gap says nothing of the order."""
     threshold = None
     if analyzed.linear_modes and analyzed.problem.loss.name == "logistic":
         threshold = stability_threshold(kernel(analyzed.problem, seen.last))
-    runs = tuple(_run(seen, run, plan, manner, threshold) for run in range(len(plan.etas)))
+    runs = tuple(_run(seen, run, plan, threshold) for run in range(len(plan.etas)))
     order = fitted_order(plan.etas, [_fitted(run) for run in runs], rtol)
     follow = [follows(run.outcome == "diverged", run.max_relative_gap) for run in runs]
     stopped = seen.finish.sentence if seen.finish.outcome.is_limit else ""
@@ -83,21 +81,21 @@ def kernel(problem: Problem, state: FlowState) -> Array:
     return tangent_kernel(problem, point.push * point.slopes, point.pull, point.hidden)
 
 
-def _run(seen: Followed, run: int, plan: Plan, manner: Manner, threshold: float | None) -> RunComparison:
-    course, ended, eta = seen.courses[run], seen.ended[run], plan.etas[run]
-    series, last, losses = course.series(), course.gaps[-1], ended.losses
-    top = course.largest_gap(first_tenth(plan.end))
-    differs = course.disagreement(seen.events)
+def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunComparison:
+    paired, ended, eta = seen.runs[run], seen.ended[run], plan.etas[run]
+    series, last, losses = paired.series(), paired.gaps[-1], ended.losses
+    top = paired.largest_gap(first_tenth(plan.end))
+    differs = paired.disagreement(seen.events)
     edges = [edge for edge in series.sharpness_times_eta if edge is not None]
     return RunComparison(
         eta=eta,
-        kind=manner.kind,
-        seed=None if manner.batch is None else manner.seed,
+        kind=plan.manner.kind,
+        seed=None if plan.manner.batch is None else plan.manner.seed,
         steps=int(round(plan.end / eta)),
         outcome="diverged" if ended.diverged else "time",
         max_relative_gap=None if top is None else top[0],
         max_relative_gap_time=None if top is None else float(np.expm1(top[1])),
-        max_margin_gap=max(each.margin for each in course.gaps),
+        max_margin_gap=max(each.margin for each in paired.gaps),
         final_direction_angle=last.angle,
         angle_to_limit=last.angle_to_limit,
         pattern_agreement=last.agreement,
@@ -105,18 +103,18 @@ def _run(seen: Followed, run: int, plan: Plan, manner: Manner, threshold: float 
         first_pattern_disagreement_time=None if differs is None else float(np.expm1(differs.v)),
         first_pattern_disagreement_log1p_time=None if differs is None else differs.v,
         first_pattern_disagreement=None if differs is None else _pair(differs),
-        sliding_pairs=course.sliding(),
+        sliding_pairs=paired.sliding(),
         sharpness_times_eta=max(edges, default=None),
         stability_threshold=threshold,
         loss_rises=None if losses is None else losses.rises,
         largest_loss_rise=None if losses is None else losses.largest_rise,
-        verdict=verdict(_evidence(course, series, ended, eta, plan.end, threshold, differs)),
+        verdict=verdict(_evidence(paired, series, ended, eta, plan.end, threshold, differs)),
         series=series,
     )
 
 
 def _evidence(
-    course: PairedRun,
+    paired: PairedRun,
     series: Series,
     ended: Ended,
     eta: float,
@@ -126,7 +124,7 @@ def _evidence(
 ) -> Evidence:
     return Evidence(
         eta=eta,
-        times=[float(t) for t in np.expm1(course.v)],
+        times=[float(t) for t in np.expm1(paired.v)],
         gaps=series.relative_gap,
         edges=series.sharpness_times_eta,
         first=expm1(first_tenth(end)),
@@ -134,7 +132,7 @@ def _evidence(
         threshold=threshold,
         loss_rises=None if ended.losses is None else ended.losses.rises,
         differs=None if differs is None else (float(np.expm1(differs.v)), differs.neuron, differs.sample),
-        agreement=course.gaps[-1].agreement,
+        agreement=paired.gaps[-1].agreement,
     )
 
 
@@ -143,8 +141,8 @@ def _settled(seen: Followed, analyzed: AnalyzedRun) -> tuple[SettledPair, ...]:
         return ()
     first = analyzed.problem.surfaces.first_sample
     descents = []
-    for run, course in enumerate(seen.courses):
-        v = course.v
+    for run, paired in enumerate(seen.runs):
+        v = paired.v
         sides = seen.rows.all(run, "pattern")[: v.size][:, :, first]
         descents.append(settled_at(v, sides))
     return settled_pairs(seen.events, seen.last.v, seen.last.side == 0, descents, first)
