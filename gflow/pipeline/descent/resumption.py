@@ -111,8 +111,8 @@ def _check_asked(rows: Trajectory, plan: Plan) -> None:
             if stored != asked:
                 why = ": the rows lie at times that depend on the end" if name == "until_time" else ""
                 raise TrajectoryError(
-                    f"--resume: {option.name} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}{why}; "
-                    f"descent goes on as it began: ask for the same, or {ANEW}"
+                    f"--resume: {option.name} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}"
+                    f"{why}; descent goes on as it began: ask for the same, or {ANEW}"
                 )
 
 
