@@ -103,7 +103,7 @@ def _sentence(verdict: Verdict, drift: float | None, turned: Turning, share: flo
 def turning(run: AnalyzedRun) -> Turning:
     """How far the neurons of the last row have turned since the first; a neuron that is 0 counts as not turned."""
     first, last = run.state(0), run.last
-    product = np.sum(first.U * last.U, axis=1) + run.outside**2
+    product = np.sum(first.U * last.U, axis=1) + run.outside_norms**2
     sizes = inner_norms(run, first) * inner_norms(run, last)
     cosine = np.clip(np.divide(product, sizes, out=np.ones_like(sizes), where=sizes > 0.0), -1.0, 1.0)
     return Turning(

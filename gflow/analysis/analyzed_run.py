@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
+from typing import Self
 
 from gflow.analysis.continuation import Continuation, Standing, continuation_of
 from gflow.analysis.path_stability import PathStability, PathTaken, path_stability_of
 from gflow.analysis.progress import Tell, untold
-from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
-from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.flow.state import Event, FlowState, Notes
 from gflow.limit.limit_point import LimitPoint
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
-from gflow.problem.loss import LOSSES
-from gflow.problem.network import Network
-from gflow.problem.problem import Problem
-from gflow.problem.span import Span, row_norms
-from gflow.problem.surfaces import group_surfaces
 from gflow.trajectory import Record
-
-BLOCK_BYTES = 64 * 1024 * 1024
+from gflow.trajectory.recorded_run import RecordedRun, problem_of
 
 
 @dataclass(frozen=True)
-class AnalyzedRun:
+class AnalyzedRun(RecordedRun):
     """A trajectory with its problem, rebuilt from the file alone.  Rows count from 0; -1 is the last."""
 
-    trajectory: Record
-    problem: Problem
     tell: Tell = untold
 
     @classmethod
-    def of(cls, trajectory: Record, tell: Tell = untold) -> AnalyzedRun:
+    def of(cls, trajectory: Record, tell: Tell = untold) -> Self:
         """Rebuild the problem; its span coordinates are those of the file.  tell: called while the flow is followed."""
-        return cls(trajectory, _problem(trajectory), tell)
+        return cls(trajectory, problem_of(trajectory), tell)
 
     @property
     def kinked(self) -> bool:
@@ -57,41 +46,9 @@ class AnalyzedRun:
         return self.problem.network.smoothing is None and self.problem.network.output_bias is None
 
     @cached_property
-    def log1p_time(self) -> Array:
-        """(T,) v = log(1 + t)."""
-        return self.trajectory.log1p_time
-
-    @cached_property
-    def outside(self) -> Array:
-        """(m,) |w_j| outside the span of the samples, which never changes."""
-        if self.problem.network.directions is not None:
-            return np.zeros(self.problem.network.width)
-        W = self.trajectory.W_initial
-        return row_norms(self.problem.span.outside(W))
-
-    def state(self, row: int) -> FlowState:
-        """The flow at a row; its side at a sliding pair is 0."""
-        read = self.trajectory.read
-        pattern = read("pattern", row)
-        outer = self.trajectory.outer_at(row)
-        bias = read("output_bias", row) if self.problem.network.output_bias is not None else None
-        parameters = Parameters(read("inner", row), outer, bias)
-        side = pattern[:, self.problem.surfaces.first_sample]
-        v, tau, log_loss = (float(read(name, row)) for name in ("log1p_time", "tau", "log_loss"))
-        return FlowState(tau, v, parameters, side, read("margins", row), log_loss, h=0.0)
-
-    @cached_property
     def last(self) -> FlowState:
         """The flow at the last row."""
         return self.state(-1)
-
-    def rows(self, name: str) -> Iterator[tuple[int, Array]]:
-        """(row, values) of a dataset along the rows, read in blocks of bounded memory."""
-        one = max(int(np.asarray(self.trajectory.read(name, 0)).nbytes), 1)
-        length = max(BLOCK_BYTES // one, 1)
-        for first in range(0, self.trajectory.n_rows, length):
-            block = self.trajectory.read(name, slice(first, first + length))
-            yield from ((first + k, values) for k, values in enumerate(block))
 
     def extreme(self, name: str) -> tuple[float, float] | None:
         """(value, log(1 + t) where) of a running extreme over all accepted steps and events (`layout.EXTREMES`).
@@ -170,28 +127,3 @@ class AnalyzedRun:
         kept, surface_of = self.trajectory.events, self.problem.surfaces.of_sample
         entries = zip(kept.log1p_time, kept.neuron, surface_of[kept.sample], kept.kind, strict=True)
         return [Event(float(v), int(j), int(h), EventKind(int(kind))) for v, j, h, kind in entries] + list(ahead)
-
-
-def _problem(trajectory: Record) -> Problem:
-    X, y, basis, directions = trajectory.X, trajectory.y, trajectory.basis, trajectory.directions
-    facts = trajectory.facts
-    bias = trajectory.output_bias
-    network = Network(
-        trajectory.outer_at(0),
-        float(facts["slope"]),
-        trajectory.trains_outer,
-        _smoothing(facts),
-        directions,
-        None if bias is None else bias[0],
-    )
-    loss = LOSSES[str(facts["loss"])]
-    if directions is not None:
-        return Problem.of(X, y, network, loss)
-    span = Span(C=X @ basis.T, B=basis)
-    return Problem(X, y, network, loss, span, group_surfaces(span.C))
-
-
-def _smoothing(facts: dict[str, str | float | int]) -> Smoothing | None:
-    if facts["activation"] == "smooth_leaky_relu":
-        return SmoothLeaky(float(facts["slope"]))
-    return Huberized(float(facts["bandwidth"])) if "bandwidth" in facts else None

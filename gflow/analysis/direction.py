@@ -62,7 +62,7 @@ def direction(run: AnalyzedRun) -> DirectionResult:
     rows = np.unique(np.linspace(0, run.trajectory.n_rows - 1, MOST_ROWS).round().astype(int))
     states = [run.state(int(row)) for row in rows]
     times = np.array([state.v for state in states])
-    angles = np.array([_angle(state.U, point.U, run.outside) for state in states])
+    angles = np.array([_angle(state.U, point.U, run.outside_norms) for state in states])
     turning = np.array([_angle(_velocity(run, state), point.U) for state in states])
     distance, bound = _bounds(run, point)
     summary = (
@@ -111,7 +111,7 @@ def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | 
         return None, None
     unit = point.U / np.linalg.norm(point.U)
     along = float(np.sum(run.last.U * unit))
-    across = float(np.hypot(np.linalg.norm(run.last.U - along * unit), np.linalg.norm(run.outside)))
+    across = float(np.hypot(np.linalg.norm(run.last.U - along * unit), np.linalg.norm(run.outside_norms)))
     distance = across + wandering
     return distance, float(np.arctan2(distance, along - wandering)) if along > wandering else None
 

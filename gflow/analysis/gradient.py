@@ -228,7 +228,7 @@ def _row(run: AnalyzedRun, at: Point, start: Parameters, before: Parameters) -> 
 def size_of(run: AnalyzedRun, parameters: Parameters) -> float:
     """|theta|."""
     inside = _moved(run.problem, parameters, None)
-    return float(np.hypot(inside, np.linalg.norm(run.outside)))
+    return float(np.hypot(inside, np.linalg.norm(run.outside_norms)))
 
 
 def _moved(problem: Problem, now: Parameters, start: Parameters | None) -> float:

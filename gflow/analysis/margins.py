@@ -135,7 +135,7 @@ def _sup_ratio(run: AnalyzedRun) -> float:
     kept = run.extreme("sup_log_g_ratio")
     if kept is not None:
         return kept[0]
-    slopes = (run.problem.loss.log_slope(p) for _, p in run.rows("margins"))
+    slopes = (run.problem.loss.log_slope(p) for p in run.values("margins"))
     return max(float(log_g.max() - log_g.min()) for log_g in slopes)
 
 
@@ -150,7 +150,7 @@ def _asymptotics(run: AnalyzedRun, limit: LimitPoint) -> Asymptotics | None:
     log_g = loss.log_slope(state.p)
     gaps[support] = log_t - np.log(n) + log_g[support] - np.log(limit.multipliers[support])
     log_loss = log_t + log_mean(loss.log_value(state.p)) - float(np.log(limit.multipliers.sum()))
-    size = float(np.hypot(np.linalg.norm(state.U), np.linalg.norm(run.outside)))
+    size = float(np.hypot(np.linalg.norm(state.U), np.linalg.norm(run.outside_norms)))
     ratio = size / (log_t * float(np.linalg.norm(limit.U)))
     return Asymptotics(gaps, float(np.abs(gaps).max()), log_loss, ratio)
 

@@ -34,7 +34,7 @@ def _neuron_squares(run: AnalyzedRun, state: FlowState) -> Array:
 
 def inner_norms(run: AnalyzedRun, state: FlowState) -> Array:
     """|w_j| (m,), outside the span too."""
-    return np.asarray(np.hypot(row_norms(state.U), run.outside))
+    return np.asarray(np.hypot(row_norms(state.U), run.outside_norms))
 
 
 def neuron_norms(run: AnalyzedRun, state: FlowState) -> Array:

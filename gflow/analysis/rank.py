@@ -140,8 +140,7 @@ class _Rows:
     def __init__(self, run: AnalyzedRun) -> None:
         self._trajectory, self._directions = run.trajectory, run.problem.network.directions
         if self._directions is None:
-            outside = run.problem.span.outside(run.trajectory.W_initial)
-            self._outside = np.asarray(np.linalg.qr(outside.T, mode="r")).T
+            self._outside = np.asarray(np.linalg.qr(run.outside.T, mode="r")).T
 
     def at(self, row: int) -> Array:
         """(m, k) at a row."""

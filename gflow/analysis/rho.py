@@ -45,7 +45,7 @@ class Decomposition:
         C = run.problem.span.C
         norms = row_norms(C)
         lift = np.linalg.pinv(C / norms[:, None]) * norms
-        return cls(run.state(0).U, run.outside, np.asarray(lift), norms, run.problem.span.rank == norms.size)
+        return cls(run.state(0).U, run.outside_norms, np.asarray(lift), norms, run.problem.span.rank == norms.size)
 
     def coefficients(self, U: Array) -> Array:
         """rho (m, n) of inner parameters U (m, r)."""
@@ -116,7 +116,7 @@ def rho(run: AnalyzedRun) -> RhoResult:
 def coefficients(run: AnalyzedRun, decomposition: Decomposition | None = None) -> Iterator[tuple[int, Array, Array]]:
     """(row, rho (m, n), U (m, r)) along the rows; blocks of bounded memory."""
     map_ = Decomposition.of(run) if decomposition is None else decomposition
-    for row, U in run.rows("inner"):
+    for row, U in enumerate(run.values("inner")):
         yield row, map_.coefficients(U), U
 
 
@@ -167,9 +167,9 @@ def _worst_bookkeeping(run: AnalyzedRun, decomposition: Decomposition) -> Worst 
     moving = run.problem.network.outer != 0.0
     worst: Worst | None = None
     before: Array | None = None
-    both = zip(coefficients(run, decomposition), run.rows("pattern"), strict=True)
+    both = zip(coefficients(run, decomposition), run.values("pattern"), strict=True)
     sizes = np.abs(run.problem.network.outer[moving]).min(initial=np.inf) * decomposition.norms**2
-    for (row, rho, U), (_, pattern) in both:
+    for (row, rho, U), pattern in both:
         b = masses(run, decomposition, rho)
         if before is not None and tau[row] > 0.0:
             kept = (pattern != 0) & ~changes.between(float(v[row - 1]), float(v[row]))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gflow.comparison.paired_run import Sizes
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRow, names_of_state
 
 # What the blocks of all runs may take together.
 BLOCK_BYTES = 256 * 1024 * 1024
 SIZES = ("series/stable_rank", "series/normalized_margin")
-STATE = ("log1p_time", "tau", "inner", "margins", "log_loss", "pattern", *SIZES)
 
 Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
@@ -29,22 +30,16 @@ class DescentRows:
         self._places = [np.flatnonzero(eta == each) for each in etas]
         self.counts = [places.size for places in self._places]
         self._descent, self._problem = descent, problem
-        self._names = list(STATE)
-        self._names += ["outer"] if descent.trains_outer else []
-        self._names += ["output_bias"] if problem.network.output_bias is not None else []
+        self._names = (*names_of_state(descent), *SIZES)
         row = sum(np.asarray(descent.read(name, 0)).nbytes for name in self._names)
         self._length = max(1, BLOCK_BYTES // (row * len(etas)))
         self._blocks: dict[int, tuple[int, Block]] = {}
 
     def state(self, run: int, k: int) -> FlowState:
         """Row k of a run; a pre-activation of exactly 0 is on the - side, as the step takes it."""
-        row = self._row(run, k)
-        network = self._problem.network
-        parameters = Parameters(row["inner"], row.get("outer", network.outer), row.get("output_bias"))
-        side = row["pattern"][:, self._problem.surfaces.first_sample]
-        side = np.where(side == 0, -1, side).astype(np.int8)
-        v, tau, log_loss = (float(row[name]) for name in ("log1p_time", "tau", "log_loss"))
-        return FlowState(tau, v, parameters, side, row["margins"], log_loss, h=0.0)
+        row = RecordedRow.of(k, self._row(run, k), self._problem.network)
+        state = row.state(self._problem)
+        return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
 
     def sizes(self, run: int, k: int) -> Sizes:
         """Of row k of a run."""

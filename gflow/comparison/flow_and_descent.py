@@ -53,7 +53,7 @@ class FlowAndDescent:
         rows = DescentRows(descent, self._problem, self._etas)
         recorder = Recorder(self._problem, self._setup.W_initial)
         start = self._engine.start_parameters.U
-        frame = Frame(self._problem, start, float(np.linalg.norm(self._analyzed.outside)), self._limit)
+        frame = Frame(self._problem, start, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
         runs = [PairedRun(frame, eta) for eta in self._etas]
         at = self._visitors(rows)
         events, last = [], None

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from gflow.arrays import Array
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check, Worst, bounded, not_applicable
 from gflow.verification.event_log import impossible
-from gflow.verification.material import Material
 
 GROUP = "invariants"
 
 UNITS = 10.0
 
 
-def dual_masses(material: Material) -> list[Check]:
+def dual_masses(recorded: RecordedRun) -> list[Check]:
     """The cone, the sum and the ratio of the masses, where the samples are independent and the outer layer is fixed."""
-    why = without_masses(material.problem)
+    why = without_masses(recorded.problem)
     if why:
         return [not_applicable(GROUP, name, why) for name in ("cone", "masses", "ratio")]
-    return _measured(material)
+    return _measured(recorded)
 
 
 def without_masses(problem: Problem) -> str:
@@ -41,24 +41,24 @@ def without_masses(problem: Problem) -> str:
     return "" if network.outer.any() else "every neuron has a_j = 0: nothing moves"
 
 
-def _measured(material: Material) -> list[Check]:
+def _measured(recorded: RecordedRun) -> list[Check]:
     """One pass over the rows."""
-    masses, unknown = Masses(material), _unknown_changes(material)
-    changes = None if unknown else _Changes(material)
+    masses, unknown = Masses(recorded), _unknown_changes(recorded)
+    changes = None if unknown else _Changes(recorded)
     cone, sums, ratio = Worst(), Worst(), Worst()
-    rows = zip(material.rows("inner"), material.rows("pattern"), strict=True)
+    rows = zip(recorded.values("inner"), recorded.values("pattern"), strict=True)
     before: Array | None = None
     side: NDArray[np.int8] | None = None
     for row, (U, pattern) in enumerate(rows):
         b, unit = masses.of(U)
-        apart = material.problem.network.slope * b.max(axis=0) - b.min(axis=0)  # phi' in [slope, 1]
+        apart = recorded.problem.network.slope * b.max(axis=0) - b.min(axis=0)  # phi' in [slope, 1]
         ratio.see(float((apart / unit.max(axis=0)).max()), row)
         if before is not None and side is not None:
             moved = b - before
             cone.see(float((-moved / unit).max()), row)
             if changes is not None:
                 kept = (pattern > 0) & (side > 0) & ~changes.between(row)
-                passed = float(material.tau[row] - material.tau[row - 1])
+                passed = float(recorded.tau[row] - recorded.tau[row - 1])
                 sums.see(_gap(moved, unit, kept[masses.moving], passed), row)
         before, side = b, pattern
     unit_said = "in units of the error that rtol |w_j| leaves"
@@ -73,11 +73,11 @@ def _measured(material: Material) -> list[Check]:
     return [*found, bounded(GROUP, "masses", sums.value, UNITS, said)]
 
 
-def _unknown_changes(material: Material) -> str:
+def _unknown_changes(recorded: RecordedRun) -> str:
     """Why it is not known which pairs switched between two rows; empty where it is."""
-    if not material.trajectory.records_events:
+    if not recorded.trajectory.records_events:
         return "this run does not keep its events (record.events)"
-    return "the log has entries that cannot be" if impossible(material, material.trajectory.events) else ""
+    return "the log has entries that cannot be" if impossible(recorded, recorded.trajectory.events) else ""
 
 
 def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> float:
@@ -96,16 +96,16 @@ def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> f
 class Masses:
     """The linear map from weights to masses b_ji (neurons with a_j != 0)."""
 
-    def __init__(self, material: Material) -> None:
-        problem = material.problem
+    def __init__(self, recorded: RecordedRun) -> None:
+        problem = recorded.problem
         C, a = problem.span.C, problem.network.outer
         norms = row_norms(C)
         self.moving = a != 0.0
         self._lift = np.linalg.pinv(C / norms[:, None]) / norms
-        self._start, self._outside = material.trajectory.read("inner", 0)[self.moving], material.outside_norms
+        self._start, self._outside = recorded.trajectory.read("inner", 0)[self.moving], recorded.outside_norms
         self._factor = a[self.moving, None] * problem.y
         self._lengths = np.linalg.norm(self._lift, axis=0) / np.abs(a[self.moving, None])
-        self._rtol = material.rtol
+        self._rtol = recorded.rtol
 
     def of(self, U: Array) -> tuple[Array, Array]:
         """b (k, n) since row 0 and its units at U (m, r)."""
@@ -119,9 +119,9 @@ class Masses:
 class _Changes:
     """Which pairs (neuron, sample) have an event between two rows."""
 
-    def __init__(self, material: Material) -> None:
-        self._events, self._counts = material.trajectory.events, material.event_counts
-        self._surfaces, self._width = material.problem.surfaces, material.problem.network.width
+    def __init__(self, recorded: RecordedRun) -> None:
+        self._events, self._counts = recorded.trajectory.events, recorded.event_counts
+        self._surfaces, self._width = recorded.problem.surfaces, recorded.problem.network.width
 
     def between(self, row: int) -> NDArray[np.bool_]:
         """(m, n): pairs with an event between the row before and this one."""

@@ -11,38 +11,38 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
-from gflow.verification.material import Material, Snapshot
+from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 
 
-def of_weights(material: Material, at: Snapshot, primal: bool) -> float:
+def of_weights(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
     """Of all of theta.  primal: is that engine among those compared?"""
-    blocks = _blocks(material, at)
-    return float(np.linalg.norm(blocks + _floor(material) if primal else blocks))
+    blocks = _blocks(recorded, at)
+    return float(np.linalg.norm(blocks + _floor(recorded) if primal else blocks))
 
 
-def of_margins(material: Material, at: Snapshot, primal: bool) -> Array:
+def of_margins(recorded: RecordedRun, at: RecordedRow, primal: bool) -> Array:
     """Of the margins, (n,): max(1, |p|), or what the weights determine if that is more."""
     known = np.full(at.p.size, max(1.0, float(np.abs(at.p).max())))
-    return np.maximum(known, _determined(material, at)) if primal else known
+    return np.maximum(known, _determined(recorded, at)) if primal else known
 
 
-def _floor(material: Material) -> float:
+def _floor(recorded: RecordedRun) -> float:
     """The norm at which atol is as much as rtol times that."""
-    return float(material.trajectory.facts["atol"]) / material.rtol
+    return float(recorded.trajectory.facts["atol"]) / recorded.rtol
 
 
-def _blocks(material: Material, at: Snapshot) -> Array:
+def _blocks(recorded: RecordedRun, at: RecordedRow) -> Array:
     """Norms of the blocks: those of the neurons (m,), and, where there is one, that of the output bias."""
-    norms = np.hypot(material.outside_norms, row_norms(at.U))
-    if material.problem.network.trains_outer:
+    norms = np.hypot(recorded.outside_norms, row_norms(at.U))
+    if recorded.problem.network.trains_outer:
         norms = np.hypot(norms, np.linalg.norm(np.atleast_2d(at.outer), axis=0))
     return norms if at.bias is None else np.append(norms, np.linalg.norm(at.bias))
 
 
-def _determined(material: Material, at: Snapshot) -> Array:
+def _determined(recorded: RecordedRun, at: RecordedRow) -> Array:
     """The bound above (n,), for errors of one rtol in every block; margins of classes are differences of outputs."""
-    problem, network = material.problem, material.problem.network
-    sizes = _blocks(material, at) + _floor(material)
+    problem, network = recorded.problem, recorded.problem.network
+    sizes = _blocks(recorded, at) + _floor(recorded)
     z, A = problem.preactivations(at.U), np.abs(np.atleast_2d(at.outer))[:, :, None]
     slopes = np.where(at.pattern < 0, network.slope, 1.0)
     if network.smoothing is not None:

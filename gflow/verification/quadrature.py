@@ -21,7 +21,7 @@ from gflow.flow.state import FlowState
 from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
 from gflow.verification.integrals import Integrals
-from gflow.verification.velocity import Field, Motion, Weights, weights_of_state
+from gflow.verification.velocity import Field, Motion, Weights, weights_at
 
 NODES = 5
 
@@ -50,7 +50,7 @@ class Quadrature:
         if state.tau <= 0.0:
             return
         self._field.take(state.side)
-        motion = self._field.at(weights_of_state(state), self._field.live)
+        motion = self._field.at(weights_at(state), self._field.live)
         found = self._summed(self._field.live, motion, slice(0, 1), np.array([state.tau]))
         clock = float(np.logaddexp(0.0, np.log(state.tau) - motion.log_clock[0]))
         self.sums = self.sums + replace(found, clock=clock, leap=state.tau)

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
+from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.event_log import impossible
-from gflow.verification.material import Material, Snapshot
 
 
 class Sizes:
     """Asked for one row after the other, from row 0 on."""
 
-    def __init__(self, material: Material) -> None:
-        self._material, self._norms = material, row_norms(material.problem.X)
-        events = material.trajectory.events if material.trajectory.records_events else None
-        self._events = None if events is None or impossible(material, events) else events
-        self._before: Snapshot | None = None
-        self._largest = row_norms(material.trajectory.W_initial)
+    def __init__(self, recorded: RecordedRun) -> None:
+        self._recorded, self._norms = recorded, row_norms(recorded.problem.X)
+        events = recorded.trajectory.events if recorded.trajectory.records_events else None
+        self._events = None if events is None or impossible(recorded, events) else events
+        self._before: RecordedRow | None = None
+        self._largest = row_norms(recorded.trajectory.W_initial)
 
-    def at(self, now: Snapshot, W: Array) -> Array:
+    def at(self, now: RecordedRow, W: Array) -> Array:
         """(m,): the largest |w_j| of the rows until now, and what was added between them."""
         if self._before is not None:
             self._largest = self._largest + self._added(self._before, now)
@@ -36,22 +36,22 @@ class Sizes:
         self._before = now
         return self._largest
 
-    def _added(self, before: Snapshot, now: Snapshot) -> Array:
+    def _added(self, before: RecordedRow, now: RecordedRow) -> Array:
         """At most, between two rows; every sample counts for a neuron that may have switched in between."""
         pushed = self._active(before.pattern) | self._switched(before, now)[:, None]
         outer = np.maximum(*(np.atleast_2d(np.abs(at.outer)).sum(axis=0) for at in (before, now)))
-        passed = float(self._material.tau[now.row] - self._material.tau[before.row])
+        passed = float(self._recorded.tau[now.row] - self._recorded.tau[before.row])
         return np.asarray(outer * passed * np.max(pushed * self._norms, axis=1))
 
     def _active(self, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
-        network = self._material.problem.network
+        network = self._recorded.problem.network
         if network.smoothing is not None:
             return np.ones(pattern.shape, dtype=bool)
         return np.asarray((pattern > 0) | ((pattern < 0) & (network.slope > 0.0)))
 
-    def _switched(self, before: Snapshot, now: Snapshot) -> NDArray[np.bool_]:
+    def _switched(self, before: RecordedRow, now: RecordedRow) -> NDArray[np.bool_]:
         """(m,): neurons with an event between the rows; all of them where that is not known."""
-        counts, first, last = self._material.event_counts, before.row, now.row
+        counts, first, last = self._recorded.event_counts, before.row, now.row
         if counts[first] == counts[last]:
             return np.zeros(before.pattern.shape[0], dtype=bool)
         if self._events is None:

@@ -10,10 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification import error_scales
-from gflow.verification.material import Material
 from tests.verification.runs import run
 
 SMALL = 1e-6
@@ -24,15 +23,15 @@ KINDS = [
 ]
 
 
-def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
+def recorded(trajectory: Trajectory) -> RecordedRun:
+    return RecordedRun.of(trajectory)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_are_off_by_their_tolerance_move_no_margin_further(tmp_path: Path, kind: str) -> None:
     """In random directions, and in that of the gradient of each margin, which reaches the bound in one neuron."""
-    at = material(run(tmp_path, kind, "flow.engine=primal", "model.width=1", log_time=0.2))
-    row, rng = at.snapshot(at.trajectory.n_rows - 1), np.random.default_rng(0)
+    at = recorded(run(tmp_path, kind, "flow.engine=primal", "model.width=1", log_time=0.2))
+    row, rng = at.row(at.trajectory.n_rows - 1), np.random.default_rng(0)
     trained = at.problem.network.trains_outer
     size = float(np.hypot(np.linalg.norm(at.weights(row.U)), np.linalg.norm(row.outer) if trained else 0.0))
     size += float(at.trajectory.facts["atol"]) / at.rtol
@@ -55,8 +54,8 @@ def test_weights_that_are_off_by_their_tolerance_move_no_margin_further(tmp_path
 
 
 def test_of_the_dual_engine_nothing_more_is_allowed(clean: Trajectory) -> None:
-    at = material(clean)
-    row = at.snapshot(3)
+    at = recorded(clean)
+    row = at.row(3)
     assert error_scales.of_weights(at, row, primal=False) == pytest.approx(np.linalg.norm(at.weights(row.U)), rel=1e-12)
     assert set(error_scales.of_margins(at, row, primal=False)) == {max(1.0, np.abs(row.p).max())}
     floor = float(at.trajectory.facts["atol"]) / at.rtol
@@ -80,7 +79,7 @@ def test_a_primal_run_of_neurons_that_cancel_is_kept_as_its_weights_are(tmp_path
         "flow.rtol=1e-6",
         "flow.until={log_time: 1}",
     )
-    at = material(trajectory)
-    row = at.snapshot(1)
+    at = recorded(trajectory)
+    row = at.row(1)
     assert error_scales.of_margins(at, row, primal=True).max() > 1e3 * max(1.0, np.abs(row.p).max())
     assert not [check for check in gflow.verify(trajectory).checks if check.verdict == "fail"]

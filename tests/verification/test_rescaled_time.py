@@ -12,14 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.clock import log_clock_rate
 from gflow.flow import engine as flow_engine
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.identities import INTEGRATED, identities
 from gflow.verification.invariants import invariants
 from gflow.verification.ladder import Again, LadderProgress, again, rungs
-from gflow.verification.material import Material
 from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
 from gflow.verification.weight_velocity import velocity
@@ -35,11 +34,11 @@ def silent(_: LadderProgress) -> None:
     pass
 
 
-def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, AnalyzedRun.of(trajectory).problem)
+def recorded(trajectory: Trajectory) -> RecordedRun:
+    return RecordedRun.of(trajectory)
 
 
-def taped(at: Material) -> Again:
+def taped(at: RecordedRun) -> Again:
     """The integration along which the identities are followed."""
     return again(at, rungs(at)[0][0], silent)
 
@@ -129,21 +128,21 @@ def test_what_is_right_passes(tmp_path: Path, kind: str) -> None:
 
 def test_they_are_what_they_are_said_to_be(tmp_path: Path) -> None:
     """Rows that share one tau in the leap and at rest; a sample that is not counted any more."""
-    leapt = material(leap(tmp_path / "leap"))
+    leapt = recorded(leap(tmp_path / "leap"))
     assert (leapt.tau[1:4] < 1e-15).all() and leapt.tau[-1] > 10.0
     found = taped(leapt)
     assert found.reached[0].sums is not None and 0.0 < found.reached[0].sums.leap < 1e-15
-    assert found.reached[0].clock > leapt.v[1] + 50.0
-    rested = material(come_to_rest(tmp_path / "rest"))
+    assert found.reached[0].clock > leapt.log1p_time[1] + 50.0
+    rested = recorded(come_to_rest(tmp_path / "rest"))
     assert rested.tau[-1] == rested.tau[-2] and taped(rested).reached[-1].resting
     assert not taped(rested).reached[0].resting
-    off = material(contradicted(tmp_path / "off"))
-    assert off.snapshot(0).pattern[0, 0] == 1 and off.snapshot(off.trajectory.n_rows - 1).pattern[0, 0] == -1
+    off = recorded(contradicted(tmp_path / "off"))
+    assert off.row(0).pattern[0, 0] == 1 and off.row(off.trajectory.n_rows - 1).pattern[0, 0] == -1
 
 
 def test_a_sample_that_is_left_at_an_instant_of_the_tolerance(tmp_path: Path) -> None:
     """Two integrations drop it at other times, and tau differs; it is bounded by the sums with it and without."""
-    at = material(left_slowly(tmp_path))
+    at = recorded(left_slowly(tmp_path))
     found = taped(at)
     assert abs(found.reached[-1].state.tau - at.tau[-1]) > 1.0
     assert named(identities(at, [found]))["identities: clock"].verdict == "pass"
@@ -162,13 +161,13 @@ def later(name: str, first: int, amount: float) -> Change:
 @pytest.mark.parametrize(("made", "first"), [(leap, 1), (leap, 8), (mixed, 1), (mixed, 8), (contradicted, 8)])
 @pytest.mark.parametrize("amount", [-1e-2, 1e-2])
 def test_a_changed_tau_fails(tmp_path: Path, made: Callable[[Path], Trajectory], first: int, amount: float) -> None:
-    at = material(changed(made(tmp_path), tmp_path / "changed", later("tau", first, amount)))
+    at = recorded(changed(made(tmp_path), tmp_path / "changed", later("tau", first, amount)))
     assert "identities: clock" in failing(identities(at, [taped(at)]))
 
 
 def test_tau_ahead_in_the_leap_breaks_the_invariant(tmp_path: Path) -> None:
     """By far less than moves anything: 1e-14, where t and L allow 1e-80."""
-    at = material(changed(leap(tmp_path), tmp_path / "changed", later("tau", 1, 1e-14)))
+    at = recorded(changed(leap(tmp_path), tmp_path / "changed", later("tau", 1, 1e-14)))
     assert "invariants: clock" in failing(invariants(at))
 
 
@@ -179,15 +178,15 @@ def test_a_clock_that_moved_on_without_tau_fails(tmp_path: Path) -> None:
     def change(file: Any) -> None:  # Any: an open h5py.File
         file["tau"][8] = file["tau"][7]
 
-    assert "invariants: clock" in failing(invariants(material(changed(trajectory, tmp_path / "changed", change))))
+    assert "invariants: clock" in failing(invariants(recorded(changed(trajectory, tmp_path / "changed", change))))
 
 
 @pytest.mark.parametrize(("left", "rests"), [(1e-9, True), (1e-5, False)])
 def test_what_is_left_of_a_motion_within_the_tolerance_is_rest(tmp_path: Path, left: float, rests: bool) -> None:
     """One sample with both labels: margins +-z, of which z is left, far more than rounding."""
     X, W = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.array([[left, 2.0, 0.0]])
-    at = material(given(tmp_path, X, np.array([1.0, -1.0]), W, np.ones(1), LEAKY, "{time: 1e-3}"))
-    start, field = at.snapshot(0), Field(at.problem)
+    at = recorded(given(tmp_path, X, np.array([1.0, -1.0]), W, np.ones(1), LEAKY, "{time: 1e-3}"))
+    start, field = at.row(0), Field(at.problem)
     side = np.sign(start.pattern[:, at.problem.surfaces.first_sample])
     assert at_rest(at, field, side, weights_at(start)) == rests
     assert velocity(field, weights_at(start), at.weights(start.U)).excess > 1e3
@@ -195,7 +194,7 @@ def test_what_is_left_of_a_motion_within_the_tolerance_is_rest(tmp_path: Path, l
 
 def test_rest_is_not_taken_on_trust(clean: Trajectory) -> None:
     """An integration that says it rested one unit of log(1 + t) before its last row, while margins move there."""
-    at = material(clean)
+    at = recorded(clean)
     found = taped(at)
     last = found.reached[-1]
     assert last.sums is not None
@@ -211,15 +210,15 @@ def test_a_leap_that_is_too_far_fails(tmp_path: Path, monkeypatch: pytest.Monkey
         return log_clock_rate(log_total, samples, v) + 1e-3
 
     monkeypatch.setattr(flow_engine, "log_clock_rate", wrong)
-    at = material(mixed(tmp_path))
+    at = recorded(mixed(tmp_path))
     check = named(identities(at, [taped(at)]))["identities: clock"]
     assert check.verdict == "fail" and check.value is not None and 1e-5 < check.value < 1e-2
 
 
 def test_the_doubt_is_divided_like_the_value(tmp_path: Path) -> None:
     """Margins of thousands fall by steps whose integrals are known to so many times 1e-9: that is decided."""
-    at = material(run(tmp_path, "init={kind: gaussian, std: 300.0}", "model.width=4", log_time=100.0))
-    margins = float(np.abs(at.snapshot(0).p).max())
+    at = recorded(run(tmp_path, "init={kind: gaussian, std: 300.0}", "model.width=4", log_time=100.0))
+    margins = float(np.abs(at.row(0).p).max())
     assert margins > 300.0
     found = taped(at)
     last = found.reached[-1]

@@ -48,7 +48,7 @@ class Residuals:
 def residuals_of_row(run: AnalyzedRun, row: int) -> Residuals:
     """At one row, with what W has outside the span of the samples."""
     state = run.state(row)
-    return residuals(run.problem, state.parameters, state.side, float(np.linalg.norm(run.outside)))
+    return residuals(run.problem, state.parameters, state.side, float(np.linalg.norm(run.outside_norms)))
 
 
 def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:

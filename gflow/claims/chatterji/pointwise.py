@@ -16,7 +16,7 @@ def huber(run: AnalyzedRun) -> Claim:
     activation = run.problem.network.smoothing
     assert activation is not None, "applies() was not asked"
     worst, when = -np.inf, 0.0
-    for row, U in run.rows("inner"):
+    for row, U in enumerate(run.values("inner")):
         z = run.problem.preactivations(U)
         phi, product = activation.value(z), activation.derivative(z) * z
         room = np.spacing(np.abs(z)).max() * 4.0

@@ -117,7 +117,7 @@ def _on_pairs(run: AnalyzedRun, id: str, statement: str, ratio: Pair) -> Claim:
         return Claim(id, statement, "rows", (smooth,), None)
     worst, v = 0.0, 0.0
     V = run.trajectory.read("inner", 0)
-    for row, W in run.rows("inner"):
+    for row, W in enumerate(run.values("inner")):
         found = ratio(setting, smoothing, run, row, V, W) if row else 0.0
         if found > worst:
             worst, v = found, float(run.log1p_time[row])

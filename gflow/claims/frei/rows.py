@@ -81,11 +81,8 @@ def paper_time(v: Array | float, scale: float) -> Array:
 def _rows(run: AnalyzedRun, setting: FreiSetting) -> Rows:
     probe = _Probe(run, setting)
     read = run.trajectory.read
-    margins, patterns = run.rows("margins"), run.rows("pattern")
-    each = [
-        probe.measures(U, pattern, p)
-        for (_, U), (_, pattern), (_, p) in zip(run.rows("inner"), patterns, margins, strict=True)
-    ]
+    margins, patterns = run.values("margins"), run.values("pattern")
+    each = [probe.measures(U, pattern, p) for U, pattern, p in zip(run.values("inner"), patterns, margins, strict=True)]
     s = setting.scale
     return Rows(
         paper_time(run.log1p_time, s),
@@ -103,7 +100,7 @@ class _Probe:
 
     def __init__(self, run: AnalyzedRun, setting: FreiSetting) -> None:
         self.problem, self.setting = run.problem, setting
-        self.outside = setting.scale * run.outside
+        self.outside = setting.scale * run.outside_norms
         self.a = setting.sign / np.sqrt(setting.m)
         self.sample_norms = np.linalg.norm(setting.C, axis=1)
         self.start = self._norms(setting.scale * run.trajectory.read("inner", 0))

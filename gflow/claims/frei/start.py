@@ -62,7 +62,7 @@ def lemma_e1_norms(run: AnalyzedRun) -> Claim:
     """The norms of the neurons."""
     setting = setting_of(run)
     inner = run.trajectory.read("inner", 0)
-    squares = setting.scale**2 * (run.outside**2 + (inner**2).sum(axis=1))
+    squares = setting.scale**2 * (run.outside_norms**2 + (inner**2).sum(axis=1))
     statement = "|w_j(0)|^2 <= 5 w_init^2 d log(4 m / delta) for all j"
 
     def bound(std: float) -> float:

@@ -75,7 +75,7 @@ def _rates(run: AnalyzedRun) -> tuple[Extreme, Extreme, Checked] | None:
     overlap = problem.y[:, None] * problem.y * setting.sizes.gram * (setting.c / setting.m) ** 2
     margins = run.trajectory.margins
     lows, highs = [], []
-    for row, pattern in run.rows("pattern"):
+    for row, pattern in enumerate(run.values("pattern")):
         if (pattern == 0).any():
             continue
         slopes = np.where(pattern > 0, 1.0, problem.network.slope)

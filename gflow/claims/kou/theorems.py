@@ -150,7 +150,7 @@ def smooth_rates(run: AnalyzedRun) -> Claim:
 
     v, read = run.log1p_time[-1:], run.trajectory.read
     log_t = float(log_time(v)[0])
-    norm = float(np.sqrt((run.last.U**2).sum() + (run.outside**2).sum()))
+    norm = float(np.sqrt((run.last.U**2).sum() + (run.outside_norms**2).sum()))
 
     def of(limit: LimitPoint) -> Conclusion | None:
         fitted = float(limit.margins.min())

@@ -34,7 +34,7 @@ def node_rates(run: AnalyzedRun, row: int) -> NodeRates:
     velocity = point.velocity
     assert velocity.outer is not None, "applies() was not asked"
     outward, inward = a * velocity.outer[0], np.sum(state.U * velocity.inner, axis=1)
-    norms = np.hypot(row_norms(state.U), run.outside)
+    norms = np.hypot(row_norms(state.U), run.outside_norms)
     carried = point.hidden @ (point.dual * run.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
     whole = (a != 0.0) & (norms > 0.0)
     safe_a, safe = np.where(whole, np.abs(a), 1.0), np.where(whole, norms, 1.0)

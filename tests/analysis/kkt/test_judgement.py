@@ -101,7 +101,7 @@ def test_both_layers_trained(tmp_path: Path, seed: int, verdict: str, kinks: int
     assert found.stationarity is not None and found.last_row is not None
     outer = state.parameters.outer
     inside = by_vertices(problem, state.U, outer, problem.sample_sides(state.side))
-    size, outside = np.hypot(np.linalg.norm(state.U), np.linalg.norm(outer)), np.linalg.norm(run.outside)
+    size, outside = np.hypot(np.linalg.norm(state.U), np.linalg.norm(outer)), np.linalg.norm(run.outside_norms)
     expected = np.hypot(inside * size, outside) / np.hypot(size, outside)
     assert found.stationarity == pytest.approx(float(expected), rel=1e-6)
     trend = [stationarity for _, stationarity in found.earlier] + [found.stationarity]
