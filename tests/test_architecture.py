@@ -19,6 +19,7 @@ FLOORS = {
     "errors": 1,
     "arrays": 1,
     "console": 1,
+    "flow_time": 1,
     "scenario": 2,
     "problem": 2,
     "ode": 2,

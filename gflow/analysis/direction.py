@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
-from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.clock import dual_variables
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState
+from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.analysis.progress import AnalysisProgress, Tell, untold
-from gflow.analysis.times import time_text
 from gflow.flow.choice import Choice
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
 from gflow.flow.stopping import Until
+from gflow.flow_time import time_text
 
 # The flow is followed up to this log(1 + t), and ten times as far as it has come.
 FARTHEST = 1e9

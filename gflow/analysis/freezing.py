@@ -9,7 +9,7 @@ import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Continuation
-from gflow.analysis.times import time_text
+from gflow.flow_time import time_text
 from gflow.trajectory import Record
 
 # A pattern that has not changed since this share of the run, in log(1 + t), counts as observed to be frozen.

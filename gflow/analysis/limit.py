@@ -8,8 +8,8 @@ import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
-from gflow.analysis.times import time_text
 from gflow.arrays import Array
+from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
 
 START: dict[Standing, str] = {

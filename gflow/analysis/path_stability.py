@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
-from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.flow.dual import dual_engine
 from gflow.flow.state import Event, Notes
+from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 

@@ -23,7 +23,7 @@ from gflow.comparison.result import COMPARISON_FILE_NAME, Comparison
 from gflow.comparison.timetable import cut_short
 from gflow.descent import Checkpoint, Iterate
 from gflow.descent.loop import Item
-from gflow.flow.stopping import log_time
+from gflow.flow_time import log_time
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, remove, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent

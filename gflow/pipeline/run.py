@@ -13,7 +13,8 @@ from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowProgress, Row
-from gflow.flow.stopping import Until, log_time
+from gflow.flow.stopping import Until
+from gflow.flow_time import log_time, time_text
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
@@ -117,11 +118,9 @@ class Run:
         if self._safe is None:
             return "interrupted; nothing was written yet"
         rows, v = self._safe
-        log_t = log_time(v)
-        reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
         again = self._steps - self._safe_steps
         lost = f"; of {self._steps} steps {again} will be done again" if again else ""
-        return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {reached}{lost}; " + (
+        return f"interrupted; {self._path} keeps {rows} row{'s' if rows > 1 else ''}, up to {time_text(v)}{lost}; " + (
             "go on with --resume"
         )
 

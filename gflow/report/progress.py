@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from gflow.analysis.progress import AnalysisProgress
-from gflow.report.lines import log_time
+from gflow.flow_time import log_time
 from gflow.trajectory.rows import RunProgress, Target
 
 TERMINAL_INTERVAL = 0.1  # seconds between two lines

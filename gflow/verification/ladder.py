@@ -27,7 +27,8 @@ from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Outcome, Row
-from gflow.flow.stopping import Until, log1p_of_log_time
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_log_time
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification import error_scales
 from gflow.verification.dual_masses import without_masses

@@ -11,9 +11,9 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
 from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
 from gflow.analysis.kkt.residuals import Residuals, residuals_of_limit, residuals_of_row
-from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.mode import DualMode
+from gflow.flow_time import time_text
 from gflow.limit.certificate import ModeLimit
 from gflow.limit.limit_point import LimitPoint
 

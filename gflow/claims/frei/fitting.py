@@ -12,6 +12,7 @@ from gflow.claims.claim import Checked, Claim, Conclusion, Judge, above, below, 
 from gflow.claims.frei.checks import ROUNDING, least
 from gflow.claims.frei.rows import paper_time, rows_of
 from gflow.claims.frei.setting import FreiSetting, both_signs, near_orthogonal, setting_of
+from gflow.flow_time import log_times
 
 
 def _log_time_bound(run: AnalyzedRun, setting: FreiSetting) -> float:
@@ -19,11 +20,6 @@ def _log_time_bound(run: AnalyzedRun, setting: FreiSetting) -> float:
     sizes = setting.sizes
     log_start = float(run.trajectory.read("log_loss", 0))
     return float(np.log(85.0 * setting.n**3) + log_start + 2.0 * np.log(sizes.R / (setting.slope * sizes.Rmin)))
-
-
-def _log_time(v: float) -> float:
-    """log t at v = log(1 + t); -inf at t = 0."""
-    return float(v + np.log(-np.expm1(-v))) if v > 0.0 else float("-inf")
 
 
 def _arrival(run: AnalyzedRun, id: str, statement: str, rows: NDArray[np.intp], name: str) -> Claim:
@@ -39,10 +35,11 @@ def _arrival(run: AnalyzedRun, id: str, statement: str, rows: NDArray[np.intp], 
     before = float(paper_time(float(v[first - 1]) if first else 0.0, setting.scale))
     after = float(paper_time(min(times, default=float(v[-1])), setting.scale))
     log_bound = _log_time_bound(run, setting)
-    reached, passed = bool(times) and _log_time(after) <= log_bound, _log_time(before) > log_bound
+    log_before, log_after = (float(log_t) for log_t in log_times(np.array([before, after])))
+    reached, passed = bool(times) and log_after <= log_bound, log_before > log_bound
     decided = condition("the run reaches the level by the bound on its time, or misses it", reached or passed)
     log1p_bound = float(np.logaddexp(0.0, log_bound))
-    slack = float(np.exp(min(log_bound - _log_time(after), 700.0))) if times else None
+    slack = float(np.exp(min(log_bound - log_after, 700.0))) if times else None
     conclusion = Conclusion(reached, after, log1p_bound, slack, log1p_time=after)
     checked: Checked = "rows" if extreme is None else "every step"
     return Claim(id, statement, checked, (near_orthogonal(setting), both_signs(setting), decided), conclusion)

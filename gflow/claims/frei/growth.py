@@ -22,6 +22,7 @@ from gflow.claims.frei.checks import (
 )
 from gflow.claims.frei.rows import Rows, rows_of
 from gflow.claims.frei.setting import FreiSetting, setting_of
+from gflow.flow_time import log_times
 
 
 def _started(setting: FreiSetting, rows: Rows) -> Mask:
@@ -48,7 +49,7 @@ def theorem_42_loss(run: AnalyzedRun) -> Claim:
     """The rate of the loss, as logs."""
     setting, rows = setting_of(run), rows_of(run)
     v = rows.v[1:]
-    log_time = v + np.log(-np.expm1(-v))
+    log_time = log_times(v)
     log_factor = np.log(64.0 * setting.n) + 2.0 * np.log(setting.sizes.R / (setting.slope * setting.sizes.Rmin))
     log_bound = 0.5 * (rows.log_loss[0] + log_factor - log_time)
     conclusion = no_more_log(run, rows.log_loss[1:], log_bound)

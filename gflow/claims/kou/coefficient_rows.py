@@ -13,7 +13,8 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
 from gflow.arrays import Array
 from gflow.claims.claim import Conclusion
-from gflow.claims.kou.setting import KouSetting, independent, log_time, setting_of
+from gflow.claims.kou.setting import KouSetting, independent, setting_of
+from gflow.flow_time import log_times
 from gflow.trajectory import Record
 
 
@@ -97,7 +98,7 @@ def _clock(run: AnalyzedRun, kept: list[int]) -> Clock:
     rows = np.array(kept, dtype=np.intp)
     v = run.log1p_time[rows]
     margins = run.trajectory.margins[rows]
-    return Clock(rows, v, log_time(v), margins, run.problem.loss.log_slope(margins))
+    return Clock(rows, v, log_times(v), margins, run.problem.loss.log_slope(margins))
 
 
 def _sizes(setting: KouSetting, rho: Array, y: Array) -> tuple[Array, ...]:

@@ -18,7 +18,6 @@ from gflow.claims.kou.setting import (
     independent,
     judged,
     leaky,
-    log_time,
     logistic,
     recorded,
     setting_of,
@@ -26,6 +25,7 @@ from gflow.claims.kou.setting import (
     theorem,
     worst_of,
 )
+from gflow.flow_time import log_times
 
 
 def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
@@ -59,7 +59,7 @@ def freezing(run: AnalyzedRun) -> Claim:
     kept = limit is None or final_pairs(run, run.problem.sample_sides(limit.side))
     claimed = "after T = C n m / Rmax^2, sign <w_j, x_i> = sign(a_j) y_i for all pairs, for ever"
     if last is not None:
-        log_C = float(log_time(np.array([last]))[0]) + setting.log_widest if last > 0.0 else None
+        log_C = float(log_times(np.array([last]))[0]) + setting.log_widest if last > 0.0 else None
         ahead = f"after it as in the {standing} limit" if limit is not None else "what comes after it is not known"
         seen = f"{claimed}: from the last event to the last row; {ahead} (constant: log C, none without an event)"
         conclusion = Conclusion(kept, constant=log_C, log1p_time=last)
@@ -120,7 +120,7 @@ def _increments(run: AnalyzedRun, last: float) -> Conclusion | None:
 
 def _log_radius(setting: KouSetting, last: float) -> float:
     """log C', C' = Rmax^2 T / (n m), T the freezing time; -inf for T = 0."""
-    return setting.log_widest + float(log_time(np.array([last]))[0])
+    return setting.log_widest + float(log_times(np.array([last]))[0])
 
 
 def spread_of_coefficients(run: AnalyzedRun) -> Claim:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.claim import Checked, Claim, Hypothesis, above, below, condition
-from gflow.claims.kou.setting import ROUNDING, explicit, judged, log_time, logistic, setting_of, worst_of
+from gflow.claims.kou.setting import ROUNDING, explicit, judged, logistic, setting_of, worst_of
+from gflow.flow_time import log_times
 from gflow.trajectory.layout import UNBOUNDED
 
 Extreme = tuple[float, float]
@@ -114,7 +115,7 @@ def sandwich(run: AnalyzedRun) -> Claim:
     if all(each.holds for each in hypotheses):
         tail = float(np.logaddexp(0.0, -least)) if run.problem.loss.name == "logistic" else 0.0
         log_size = np.log(np.diag(setting.sizes.gram) / setting.sizes.n)
-        t = log_time(v)[:, None]
+        t = log_times(v)[:, None]
         lower = np.logaddexp(margins[0], log(low) - tail + log_size + t)  # g >= e^-M / (1 + e^-least)
         upper = np.logaddexp(margins[0], log(high) + log_size + t)
         room = STEPS + ROUNDING * np.abs(margins)
@@ -129,7 +130,7 @@ def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
     setting = setting_of(run)
     c = 2.0 * setting.beta
     first = c - log(3.0) - float(setting.log_rate.min())
-    rows = np.flatnonzero(log_time(run.log1p_time) >= first)
+    rows = np.flatnonzero(log_times(run.log1p_time) >= first)
     return rows, max(log(6.0) + 1.0, log(5.0) + float(np.logaddexp(0.0, c))), c
 
 
@@ -142,7 +143,7 @@ def margin_growth(run: AnalyzedRun) -> Claim:
     conclusion = None
     if rows.size:
         v = run.log1p_time[rows]
-        gap = np.abs(run.trajectory.margins[rows] - log_time(v)[:, None] - setting_of(run).log_rate).max(axis=1)
+        gap = np.abs(run.trajectory.margins[rows] - log_times(v)[:, None] - setting_of(run).log_rate).max(axis=1)
         k = int(np.argmax(gap))
         conclusion = below(float(gap[k]), C3, float(v[k]))
     statement = "|M_i - log(kap_i t)| <= C3 = max(log 6 + 1, log(5 (1 + e^{2 beta}))) for t >= T"
@@ -155,7 +156,7 @@ def weight_decay(run: AnalyzedRun) -> Claim:
     if rows.size:
         v = run.log1p_time[rows]
         log_g = run.problem.loss.log_slope(run.trajectory.margins[rows])
-        scaled = log_g + log_time(v)[:, None] + setting_of(run).log_rate
+        scaled = log_g + log_times(v)[:, None] + setting_of(run).log_rate
         slack = np.minimum(C3 - scaled, scaled + C3 + float(np.logaddexp(0.0, c))).min(axis=1)
         conclusion = worst_of(slack, v)
     statement = "e^-C3 / (1 + e^{2 beta}) <= g_i kap_i t <= e^C3 for t >= T (ratio)"
@@ -167,8 +168,8 @@ def loss_decay(run: AnalyzedRun) -> Claim:
     conclusion = None
     if rows.size:
         v, rate = run.log1p_time[rows], setting_of(run).log_rate
-        log_A1 = np.logaddexp.reduce(-rate) - log(rate.size) - log_time(v)
-        log_A2 = np.logaddexp.reduce(-2.0 * rate) - log(rate.size) - 2.0 * log_time(v)
+        log_A1 = np.logaddexp.reduce(-rate) - log(rate.size) - log_times(v)
+        log_A2 = np.logaddexp.reduce(-2.0 * rate) - log(rate.size) - 2.0 * log_times(v)
         log_loss = run.trajectory.log_loss[rows]
         taken = 0.5 * np.exp(np.minimum(3.0 * C3 + log_A2 - log_A1, 1.0))  # of e^-C3 A1; from 1 on nothing is left
         lower = np.where(taken < 1.0, log_A1 - C3 + np.log1p(-np.minimum(taken, 1.0 - 1e-12)), -np.inf)
@@ -193,7 +194,7 @@ def weight_ratio(run: AnalyzedRun) -> Claim:
 def logarithms_approach(run: AnalyzedRun) -> Claim:
     """Lemma H.4 at the record times, with a and b the least kap_i and twice the largest."""
     rate, v = setting_of(run).log_rate, run.log1p_time
-    t = log_time(v[v > 0.0])
+    t = log_times(v[v > 0.0])
     ratio = np.log(np.logaddexp(0.0, rate.min() + t)) - np.log(np.logaddexp(0.0, rate.max() + log(2.0) + t))
     conclusion = None
     if t.size > 1:

@@ -22,13 +22,13 @@ from gflow.claims.kou.setting import (
     grown_rows,
     independent,
     judged,
-    log_time,
     logistic,
     relu,
     setting_of,
     theorem,
     worst_of,
 )
+from gflow.flow_time import log_times
 
 
 def first_active_lead(run: AnalyzedRun) -> Claim:
@@ -90,7 +90,7 @@ def draft_loss(run: AnalyzedRun) -> Claim:
         a = _draft_power(course, setting)
         hypotheses.append(at_most("1 - a < 1 in L <= const t^-a, c1 measured", 1.0 - a, 0.999))
         v = run.log1p_time[late]
-        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v)
+        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_times(v)
         conclusion = constant_of(run.trajectory.log_loss[late] - a * log_A1, v)
     statement = (
         "L <= const ((1/n) sum_i 1/(kap_i t))^a, a from c1 and the coherence, as in the draft of the paper (constant: "
@@ -115,7 +115,7 @@ def _draft_power(course: CoefficientRows, setting: KouSetting) -> float:
 def moved_rank(run: AnalyzedRun) -> Claim:
     setting = setting_of(run)
     fixed, open_ = theorem(run, relu(setting))
-    late = float(log_time(run.log1p_time[-1:])[0]) >= -setting.log_widest
+    late = float(log_times(run.log1p_time[-1:])[0]) >= -setting.log_widest
     beyond = condition("the last row is beyond n m / Rmax^2", late)
     moved = setting.c * (run.last.U - run.state(0).U)
     ranks = [_stable_rank(moved[setting.sign == j]) for j in (1.0, -1.0) if (setting.sign == j).any()]

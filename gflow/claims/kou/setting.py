@@ -25,6 +25,7 @@ from gflow.claims.claim import (
 )
 from gflow.claims.data import Sizes, explicit_kou, kou_constant, sizes_of
 from gflow.claims.network import equal_modulus, unbiased
+from gflow.flow_time import log_times
 from gflow.trajectory import Record
 
 Mask = NDArray[np.bool_]
@@ -108,12 +109,6 @@ def setting_of(run: AnalyzedRun) -> KouSetting:
     return _known[run.trajectory]
 
 
-def log_time(v: Array) -> Array:
-    """log t of v = log(1 + t), -inf at 0; never through t."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.where(v < 1.0, np.log(np.expm1(np.minimum(v, 1.0))), v + np.log(-np.expm1(-v))))
-
-
 def clipped_exp(x: float) -> float:
     """e^x, kept within what floats hold: times and constants may be e^(10^6)."""
     return exp(min(max(x, -700.0), 700.0))
@@ -189,7 +184,7 @@ def grown_rows(run: AnalyzedRun) -> tuple[NDArray[np.intp], Hypothesis]:
     L is log 2 and any constant is that of a loss which has not begun to fall.
     """
     v, log_loss = run.log1p_time, run.trajectory.log_loss
-    beyond = log_time(v) >= -float(setting_of(run).log_rate.min())
+    beyond = log_times(v) >= -float(setting_of(run).log_rate.min())
     rows = np.flatnonzero((v >= 0.5 * v[-1]) & beyond & (log_loss <= log_loss[0] - log(2.0)))
     name = "a row in the later half of log t beyond n m / Rmin^2, with L <= L(0) / 2"
     return rows, condition(name, rows.size > 0)

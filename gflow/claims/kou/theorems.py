@@ -21,12 +21,12 @@ from gflow.claims.kou.setting import (
     independent,
     judged,
     leaky,
-    log_time,
     relu,
     setting_of,
     singular_excess,
     theorem,
 )
+from gflow.flow_time import log_times
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.span import row_norms
 
@@ -102,7 +102,7 @@ def stable_rank_rate(run: AnalyzedRun) -> Claim:
     fixed, open_ = theorem(run, leaky(setting))
     names = [name for name in ("stable_rank_plus", "stable_rank_minus") if name in series]
     v = run.log1p_time
-    log_t = log_time(v) + setting.log_widest
+    log_t = log_times(v) + setting.log_widest
     rows = np.flatnonzero(log_t >= 1.0)
     conclusion = None
     if rows.size and names:
@@ -131,7 +131,7 @@ def loss_decays(run: AnalyzedRun) -> Claim:
             return Conclusion(False, fitted, 1.0)
         if not late.size:
             return None
-        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_time(v[late])
+        log_A1 = np.logaddexp.reduce(-setting.log_rate) - log(setting.sizes.n) - log_times(v[late])
         size = np.abs(run.trajectory.log_loss[late] - log_A1)
         return Conclusion(
             True, constant=clipped_exp(float(size.max())), log1p_time=float(v[late][int(np.argmax(size))])
@@ -149,7 +149,7 @@ def smooth_rates(run: AnalyzedRun) -> Claim:
     """Section 5.3, from Lyu and Li, with homogeneity 1; t L -> |W*|^2 is the constant of the limit."""
 
     v, read = run.log1p_time[-1:], run.trajectory.read
-    log_t = float(log_time(v)[0])
+    log_t = float(log_times(v)[0])
     norm = float(np.sqrt((run.last.U**2).sum() + (run.outside_norms**2).sum()))
 
     def of(limit: LimitPoint) -> Conclusion | None:

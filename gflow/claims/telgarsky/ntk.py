@@ -25,6 +25,7 @@ from gflow.claims.telgarsky.setting import (
     unit_inputs,
     wide,
 )
+from gflow.flow_time import log_times
 
 LEMMA, THEOREM = 7, 15  # conclusions hold with probability 1 - 7 delta and 1 - 15 delta
 LATEST = 0.125  # tau by which the flow has left the ball of Lemma 2.4
@@ -37,12 +38,6 @@ def _ntk_hypotheses(run: AnalyzedRun, log_bound: float) -> tuple[Hypothesis, ...
     known = condition(name, found is not None, firm=found is not None and found[1])
     common = (known, standard_start(run), relu(run), unit_inputs(run))
     return common if found is None else (*common, wide(run, log_bound - 2.0 * float(np.log(found[0]))))
-
-
-def _log_time(v: Array) -> Array:
-    """log t from log(1 + t); -inf at 0."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(v + np.log(-np.expm1(-v)))
 
 
 def _lemma_2_3(
@@ -59,7 +54,7 @@ def _lemma_2_3(
 
     def judge(run: AnalyzedRun) -> Claim:
         rows, found = along(run), ntk_margin(run)
-        log_time = _log_time(rows.v)
+        log_time = log_times(rows.v)
         kept = (rows.v > 0.0) & (log_time >= first(run))
         conclusion = None
         if found is not None and kept.any():
@@ -80,7 +75,7 @@ def _from_small_weights(run: AnalyzedRun) -> float:
 
 
 def _log_loss_and_time(rows: Along, _: AnalyzedRun, __: float) -> tuple[Array, float]:
-    return rows.log_loss + _log_time(rows.v), float(-np.log(5.0))
+    return rows.log_loss + log_times(rows.v), float(-np.log(5.0))
 
 
 def _mass_over_distance(rows: Along, run: AnalyzedRun, scale: float) -> tuple[Array, float]:
@@ -176,7 +171,7 @@ def _margin_from(run: AnalyzedRun, first: int | None, gamma: float) -> Conclusio
 def _margin_after_n(run: AnalyzedRun, ball: _Ball) -> Judged:
     """Theorem 2.2 assumes nothing of the way: at t = n the data are fitted within R_0 / 2, by Lemma 2.3."""
     rows = along(run)
-    late = np.flatnonzero((_log_time(rows.v) >= np.log(run.problem.samples)) & (rows.distance >= ball.R0))
+    late = np.flatnonzero((log_times(rows.v) >= np.log(run.problem.samples)) & (rows.distance >= ball.R0))
     met = condition("a row with t >= n and |W - W_0| >= R_0", late.size > 0)
     return met, _margin_from(run, int(late[0]), ball.gamma) if late.size else None
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gflow.arrays import Array
-from gflow.report.lines import time_text
+from gflow.flow_time import time_text
 from gflow.report.page.figures.drawing import (
     BLUE,
     GREEN,

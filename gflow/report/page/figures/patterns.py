@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
-from gflow.report.lines import time_text
+from gflow.flow_time import time_text
 from gflow.report.page.figures.drawing import (
     CYCLE,
     INK,
