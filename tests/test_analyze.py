@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.cli import ANALYZERS as OFFERED
+from gflow.analyzer_names import ANALYZER_NAMES
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
@@ -126,7 +126,7 @@ def test_command_line(tmp_path: Path) -> None:
 
 
 def test_what_the_command_line_offers_is_what_there_is() -> None:
-    assert list(OFFERED) == list(ANALYZERS)
+    assert list(ANALYZER_NAMES) == list(ANALYZERS)
 
 
 @pytest.mark.parametrize(
