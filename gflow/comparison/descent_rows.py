@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.comparison.paired_run import Sizes
+from gflow.comparison.paired_run import RankAndMargin
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
@@ -41,10 +41,10 @@ class DescentRows:
         state = row.state(self._problem)
         return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
 
-    def sizes(self, run: int, k: int) -> Sizes:
+    def sizes(self, run: int, k: int) -> RankAndMargin:
         """Of row k of a run."""
         row = self._row(run, k)
-        return Sizes(*(float(row[name]) for name in SIZES))
+        return RankAndMargin(*(float(row[name]) for name in SIZES))
 
     def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
         """One dataset, the rows of a run from `first` on."""

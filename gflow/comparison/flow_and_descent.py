@@ -14,7 +14,7 @@ from gflow.comparison.composition import Followed, kernel
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
 from gflow.comparison.ledger import Ended
-from gflow.comparison.paired_run import PairedRun, Sizes
+from gflow.comparison.paired_run import PairedRun, RankAndMargin
 from gflow.comparison.patterns import Events
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
@@ -107,6 +107,6 @@ def _proved_limit(analyzed: AnalyzedRun) -> Array | None:
     return limit.U if finding.proved and limit is not None else None
 
 
-def _sizes(recorder: Recorder, state: FlowState) -> Sizes:
+def _sizes(recorder: Recorder, state: FlowState) -> RankAndMargin:
     series = recorder.row(state, 0, 0).series
-    return Sizes(series["stable_rank"], series["normalized_margin"])
+    return RankAndMargin(series["stable_rank"], series["normalized_margin"])

@@ -22,7 +22,7 @@ from gflow.flow.state import FlowState
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class RankAndMargin:
     """Of one state: stable rank of W and least margin over the norm, as the series of a trajectory have them."""
 
     stable_rank: float
@@ -33,8 +33,8 @@ class Sizes:
 class _Row:
     v: float
     gap: Gap
-    descent: Sizes
-    flow: Sizes
+    descent: RankAndMargin
+    flow: RankAndMargin
     log_loss: float
     log_loss_flow: float
     log_g_ratio: float
@@ -50,16 +50,18 @@ class PairedRun:
         self._opposed: list[Index] = []
         self._sliding = SlidingTally(frame.problem)
 
-    def row(self, flow: FlowState, descent: FlowState, sizes: tuple[Sizes, Sizes], sharpness: float) -> None:
-        """Take one row; sizes: of descent, then of the flow; sharpness: of descent."""
+    def row(
+        self, flow: FlowState, descent: FlowState, both: tuple[RankAndMargin, RankAndMargin], sharpness: float
+    ) -> None:
+        """Take one row; both: of descent, then of the flow; sharpness: of descent."""
         problem = self._frame.problem
         log_g = problem.loss.log_slope(descent.p)
         self._rows.append(
             _Row(
                 v=flow.v,
                 gap=gap(self._frame, flow, descent),
-                descent=sizes[0],
-                flow=sizes[1],
+                descent=both[0],
+                flow=both[1],
                 log_loss=descent.log_loss,
                 log_loss_flow=flow.log_loss,
                 log_g_ratio=float(np.ptp(log_g)),

@@ -13,7 +13,7 @@ from gflow.comparison.plan import CompareCallback, DescentManner, Precision, pla
 from gflow.comparison.result import Comparison
 from gflow.console import printable
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline.run import ProgressCallback
+from gflow.pipeline.flow_file import ProgressCallback
 from gflow.pipeline.simulation import Say, simulate
 from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory, sole_writer
@@ -96,4 +96,4 @@ def _known_end(scenario: Scenario) -> float:
 
 
 def _silent(_: object) -> None:
-    """Nobody listens."""
+    """For a caller that does not want to be told."""

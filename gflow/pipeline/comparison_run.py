@@ -28,9 +28,9 @@ from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, remove, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent
 from gflow.pipeline.descent.store import DescentStore
+from gflow.pipeline.flow_file import header
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import write_json
-from gflow.pipeline.run import header
 from gflow.pipeline.simulation import Say
 from gflow.scenario import Scenario
 from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, Header, Trajectory, file_sha256, open_trajectory

@@ -20,7 +20,7 @@ from gflow.problem.span import row_norms
 from gflow.trajectory.layout import EXTREMES, UNTIL
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import Check, Worst, bounded
-from gflow.verification.rounding_scales import Sizes
+from gflow.verification.rounding_scales import RoundingScales
 from gflow.verification.velocity import Field, weights_at
 
 GROUP = "rows"
@@ -67,7 +67,7 @@ class _Again:
         self._series = dict(recorded.trajectory.series)
         self._X_norms = row_norms(self._trajectory.X)
         self._start = self._trajectory.W_initial
-        self._sizes, self._pieces = Sizes(recorded), np.empty(0)
+        self._sizes, self._pieces = RoundingScales(recorded), np.empty(0)
         self._unit = float(np.abs(recorded.outside).max()) or 1.0
         outside = recorded.outside / self._unit  # squares of 1e-200 are 0
         self._gram_outside = outside @ outside.T if self._wide else np.zeros((0, 0))

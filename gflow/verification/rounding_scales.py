@@ -18,7 +18,7 @@ from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.event_log import impossible
 
 
-class Sizes:
+class RoundingScales:
     """Asked for one row after the other, from row 0 on."""
 
     def __init__(self, recorded: RecordedRun) -> None:

@@ -27,7 +27,7 @@ SCENARIO_FILE = "scenario.yaml"
 ProgressCallback = Callable[[RunProgress], None]
 
 
-class Run:
+class FlowFile:
     """Rows and events on their way to the file, and what the progress line needs to know."""
 
     def __init__(
