@@ -158,11 +158,18 @@ class TensorField:
         return (pulls * self._coordinates[..., 0]).sum(-1, keepdim=True)
 
     def _project(self, V: Tensor) -> Tensor:
-        """P_j v_j (MATHEMATICS 2), (..., m, r)."""
+        """P_j v_j (MATHEMATICS 2), (..., m, r).
+
+        Twice: once leaves rounding of V across the kink, which is not small beside what P_j v_j is where V all but
+        cancels along it, and adds up over a long slide: weights leave their kink, and a_j^2 - |w_j|^2 drifts by V times
+        as much.
+        """
         if not self._held:
             return V
-        force = -(self._force_map @ V.unsqueeze(-1))
-        return V + (self._held_normals.mT @ force).squeeze(-1)
+        for _ in range(2):
+            force = -(self._force_map @ V.unsqueeze(-1))
+            V = V + (self._held_normals.mT @ force).squeeze(-1)
+        return V
 
     def push(self, theta: Tensor) -> Tensor:
         """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""

@@ -202,8 +202,13 @@ class Engine:
         return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:
-        """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
+        """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding).
+
+        Surfaces that leave no direction free meet at w_j = 0 alone: then it is 0, not the rounding of a projection.
+        """
         normals = self.problem.surfaces.normals[turn.zero]
+        if np.linalg.matrix_rank(normals) == u.size:
+            return np.zeros_like(u)
         return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
 
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+import gflow
 from gflow.flow.state import Outcome
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -147,3 +148,22 @@ def test_an_outer_layer_that_is_fixed_is_the_dual_flow() -> None:
     assert other.state.U == pytest.approx(one.state.U, abs=1e-8)
     assert (other.state.parameters.outer == problem.network.outer).all()
     assert event_list(other) == event_list(one)
+
+
+def test_a_neuron_stays_on_its_kink_however_long_it_slides() -> None:
+    """Labels that contradict each other 4e-6 apart: what moves it along its kink is a millionth of what is balanced
+    across it, for tau = 1e5; a_j^2 - |w_j|^2 and z = 0 hold all the same."""
+    X = np.array([[4.496272, 1.751542], [4.496273, 1.751538], [-1.611578, 0.760895]])
+    flow = gflow.integrate(
+        X,
+        [1.0, -1.0, 1.0],
+        [[1e-8, 1e-8]],
+        [3.0],
+        train_outer=True,
+        until=gflow.log_time(14.0),
+        rows=2,
+    )
+    w, a = flow.weights(-1)[0], float(flow.outer_at(-1)[0])
+    assert flow.read("pattern", -1)[0, 1] == 0
+    assert a**2 - w @ w == pytest.approx(9.0, abs=1e-7)
+    assert abs(w @ X[1]) < 1e-14 * np.linalg.norm(w) * np.linalg.norm(X[1])

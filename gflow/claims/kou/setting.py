@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.rho import matching
 from gflow.arrays import Array
 from gflow.claims.claim import (
     CHANCE,
@@ -50,7 +49,9 @@ class KouSetting:
     (f_c(W) = c f_1(W): if W solves the flow of c f_1, then c W(t_K / c^2) solves that of f_1), so that
     kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max_ji |z_ji(0)|.
     At M neurons of weight 1/m itself, c = 1.  sign (m,) of a_j; own (m, n): j has the sign of y_i; start (m, n): j is
-    in S_i(0); W0_norms (M,) and W0_rms: rows of W_K(0), and the root mean square of its entries, sigma_0.
+    in S_i(0), and the flow takes its active side there.  The paper counts z_ji = 0 as active because its phi'(0) is 1;
+    the flow takes the least-norm subgradient, so a neuron that starts on the kink counts only if it leaves upwards.
+    W0_norms (M,) and W0_rms: rows of W_K(0), and the root mean square of its entries, sigma_0.
     """
 
     c: float
@@ -94,6 +95,7 @@ def setting_of(run: AnalyzedRun) -> KouSetting:
         sizes, m = sizes_of(run), a.size / 2.0
         c = float(np.abs(a).mean() * m)
         W0 = c * run.trajectory.W_initial
+        own = np.sign(a)[:, None] * problem.y > 0.0
         _known[run.trajectory] = KouSetting(
             c=c,
             sign=np.sign(a),
@@ -101,8 +103,8 @@ def setting_of(run: AnalyzedRun) -> KouSetting:
             sizes=sizes,
             log_rate=np.log(np.diag(sizes.gram)) + 2.0 * log(c) - log(sizes.n * m),
             beta=c * float(np.abs(problem.preactivations(run.state(0).U)).max()),
-            own=np.sign(a)[:, None] * problem.y > 0.0,
-            start=matching(run, 0),
+            own=own,
+            start=own & (run.trajectory.read("pattern", 0) > 0),
             W0_norms=np.asarray(np.linalg.norm(W0, axis=1)),
             W0_rms=float(np.sqrt((W0**2).mean())),
         )

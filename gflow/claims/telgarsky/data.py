@@ -18,9 +18,17 @@ from gflow.field.hull import least_norm_in_hull
 QUADRATURE = 400
 
 
-def separation(run: AnalyzedRun) -> float:
-    """The largest gh with a unit u such that y_i <u, x_i> >= gh for all i; 0 if there is none."""
-    return float(np.linalg.norm(least_norm_in_hull(run.problem.y[:, None] * run.problem.span.C)))
+def separation(run: AnalyzedRun) -> tuple[float, Array]:
+    """The largest gh > 0 found with y_i <u, x_i> >= gh for all i, and z_i = <u, x_i>; 0 where no u is found.
+
+    gh is what the unit u attains on the samples, not the norm of the nearest point of the hull that u comes from: where
+    the hull all but touches 0 that norm is rounding, and its direction need not separate anything.
+    """
+    y, C = run.problem.y, run.problem.span.C
+    nearest = least_norm_in_hull(y[:, None] * C)
+    norm = float(np.linalg.norm(nearest))
+    z = C @ nearest / norm if norm > 0.0 else np.zeros(len(y))
+    return max(float(np.min(y * z)), 0.0), z
 
 
 def _expected(value: Callable[[Array], Array], d: int) -> float:
@@ -49,7 +57,7 @@ def ntk_margin(run: AnalyzedRun) -> tuple[float, bool] | None:
     gamma_ntk sqrt(m) all the same (Lemma A.3), those that move the inner one do not.  So separable data are given the
     outer map of Proposition 1.5, and the 1/(50 d) of parity, by an inner map, is only what is printed.
     """
-    d, gh = run.problem.X.shape[1], separation(run)
+    d, (gh, _) = run.problem.X.shape[1], separation(run)
     if gh > 0.0:
         return gh * ntk_of_outer_map(d), True
     return None if parity_features(run.problem) is None else (1.0 / (50.0 * d), False)
@@ -57,7 +65,7 @@ def ntk_margin(run: AnalyzedRun) -> tuple[float, bool] | None:
 
 def _separable(name: str, statement: str, value_and_bound: Callable[[float, int], tuple[float, float]]) -> Judge:
     def judge(run: AnalyzedRun) -> Claim:
-        gh = separation(run)
+        gh, _ = separation(run)
         conclusion = above(*map(float, value_and_bound(gh, run.problem.X.shape[1]))) if gh > 0.0 else None
         hypotheses = (unit_inputs(run), condition("linearly separable data", gh > 0.0))
         return Claim(name, statement, "data", hypotheses, conclusion)
@@ -79,14 +87,9 @@ prop1_5_2 = _separable(
 
 def prop1_5_3(run: AnalyzedRun) -> Claim:
     """gamma_gl >= gh / 2 by the two neurons +-u: the margin of u itself, worked out on the samples."""
-    signed = run.problem.y[:, None] * run.problem.span.C
-    nearest = least_norm_in_hull(signed)
-    gh = float(np.linalg.norm(nearest))
-    conclusion = None
-    if gh > 0.0:
-        z = run.problem.span.C @ nearest / gh
-        reached = run.problem.y * 0.5 * (np.maximum(z, 0.0) - np.maximum(-z, 0.0))
-        conclusion = above(float(reached.min()), 0.5 * gh, rounding=1e-6)
+    gh, z = separation(run)
+    reached = run.problem.y * 0.5 * (np.maximum(z, 0.0) - np.maximum(-z, 0.0))
+    conclusion = above(float(reached.min()), 0.5 * gh, rounding=1e-6) if gh > 0.0 else None
     hypotheses = (unit_inputs(run), condition("linearly separable data", gh > 0.0))
     return Claim("tel.prop1.5.3", "gamma_gl >= gh/2 by the neurons u and -u.", "data", hypotheses, conclusion)
 

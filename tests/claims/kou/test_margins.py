@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.trajectory.layout import UNBOUNDED
-from tests.claims.kou.runs import judge
+from tests.claims.kou.runs import RELU, judge, run, with_start
 
 
 def test_hypotheses_tell_their_slack(explicit: AnalyzedRun) -> None:
@@ -74,3 +76,10 @@ def test_without_a_largest_rate_there_is_no_sandwich(explicit: AnalyzedRun, monk
     rates = {"inf_relative_margin_rate": 0.01, "sup_relative_margin_rate": UNBOUNDED, "inf_min_margin": -0.02}
     monkeypatch.setattr(AnalyzedRun, "extreme", lambda self, name: (rates[name], 0.0) if name in rates else None)
     assert judge(explicit)["lem5.3"].verdict == "not applicable"
+
+
+def test_neurons_that_the_flow_leaves_on_their_kinks_are_in_no_set(tmp_path: Path) -> None:
+    """w_j(0) = 0 and ReLU: the paper counts z = 0 as active, the flow has the least-norm subgradient and rests."""
+    resting = run(tmp_path / "rest", RELU, with_start(tmp_path, np.zeros((40, 12))))
+    claim = judge(resting)["eq5.12"]
+    assert claim.hypotheses[3].value == 0.0 and claim.verdict == "not applicable"

@@ -7,7 +7,7 @@ import pytest
 
 from gflow.analysis.potential import parity_features
 from gflow.claims.telgarsky.best import best_margin
-from gflow.claims.telgarsky.data import ntk_of_inner_map, ntk_of_outer_map, prop1_6_1, separation
+from gflow.claims.telgarsky.data import ntk_of_inner_map, ntk_of_outer_map, prop1_5_3, prop1_6_1, separation
 from tests.claims.telgarsky.runs import of, on_circle
 
 
@@ -23,13 +23,13 @@ def test_the_best_margin_of_parity_in_the_plane() -> None:
 def test_the_two_cones_of_proposition_2_6() -> None:
     """Angles 0, 150, 175 degrees: the linear margin is cos 87.5, the best one of networks 0.2470 after halving."""
     run = of(on_circle([0.0, 150.0, 175.0]), np.ones(3))
-    assert separation(run) == pytest.approx(np.cos(np.deg2rad(87.5)), rel=1e-9)
+    assert separation(run)[0] == pytest.approx(np.cos(np.deg2rad(87.5)), rel=1e-9)
     best = best_margin(run)
     assert best is not None and 0.5 * best == pytest.approx(0.2470, abs=3e-4)
 
 
 def test_parity_is_not_separable() -> None:
-    assert separation(of(on_circle([45.0, 135.0, 225.0, 315.0]), np.array([1.0, -1.0, 1.0, -1.0]))) == 0.0
+    assert separation(of(on_circle([45.0, 135.0, 225.0, 315.0]), np.array([1.0, -1.0, 1.0, -1.0])))[0] == 0.0
 
 
 @pytest.mark.parametrize("d", [2, 5, 40])
@@ -57,3 +57,12 @@ def test_the_expectation_of_proposition_1_6(d: int) -> None:
     theta = 0.5 * ((v @ features.beta.T >= 0.0) * np.sign(features.alpha)) @ features.beta
     value = np.mean(np.abs(a) * (v @ X[0] >= 0.0) * (theta @ X[0]))
     assert claim.conclusion.value == pytest.approx(value, abs=6e-4)
+
+
+def test_a_direction_that_separates_nothing_is_no_separation() -> None:
+    """Antipodal to 1e-11 with one label: the nearest point of the hull is rounding, and not a direction."""
+    X = on_circle([0.0, 180.0, 180.0 + 1e-11, 1e-9])
+    gh, z = separation(of(X, np.ones(4)))
+    assert gh == 0.0 or z.min() == gh > 0.0
+    claim = prop1_5_3(of(X, np.ones(4)))
+    assert claim.verdict == ("holds" if gh > 0.0 else "not applicable")

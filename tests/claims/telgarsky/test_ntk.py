@@ -42,7 +42,7 @@ def test_lemma_2_3_is_judged_for_both_losses(separable: AnalyzedRun) -> None:
         claim = claims[f"tel.lem2.3.{part}"]
         assert all(each.holds and each.firm for each in claim.hypotheses) and claim.conclusion is not None
         assert claim.statement.startswith("With probability 0.99953")  # 1 - 7 delta
-    gamma = separation(separable) * ntk_of_outer_map(2)
+    gamma = separation(separable)[0] * ntk_of_outer_map(2)
     ratio = separable.trajectory.tau[1:] * gamma * np.sqrt(60.0) / rows.distance[1:]
     found = claims["tel.lem2.3.perceptron"].conclusion
     assert found is not None and found.value == pytest.approx(ratio.max())
