@@ -14,7 +14,7 @@ from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
 from gflow.verification.recomputation import recomputation
-from gflow.verification.rounding_scales import Sizes
+from gflow.verification.rounding_scales import RoundingScales
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing
 from tests.verification.test_rescaled_time import RELU, given
@@ -39,7 +39,7 @@ def test_a_start_of_1e_120_passes(tiny: Trajectory) -> None:
 def test_a_neuron_that_was_never_pushed_is_measured_by_itself(tiny: Trajectory, tmp_path: Path) -> None:
     """Its sides are known to its own 1e-120, whatever the others are made of; those of neurons that grow, to them."""
     recorded = RecordedRun.of(tiny)
-    sizes, last = Sizes(recorded), tiny.n_rows - 1
+    sizes, last = RoundingScales(recorded), tiny.n_rows - 1
     for at in recorded.each_row():
         largest = sizes.at(at, recorded.weights(at.U))
     norms = row_norms(recorded.weights(tiny.read("inner", last)))
