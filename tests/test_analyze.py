@@ -120,7 +120,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "proved to stay as it is for ever" in shown.output and "0 violated" in shown.output
     one = CliRunner().invoke(main, ["analyze", str(tmp_path), "--only", "claims", "--json"])
-    assert list(json.loads(one.output)) == ["claims"]
+    assert list(json.loads(one.stdout)) == ["claims"]
     table = CliRunner().invoke(main, ["analyze", str(tmp_path), "--only", "claims"])
     assert "kou.C4.elementary" in table.output and "slack" in table.output
 
