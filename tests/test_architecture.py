@@ -18,7 +18,9 @@ PACKAGE = ROOT / "gflow"
 FLOORS = {
     "errors": 1,
     "arrays": 1,
+    "analyzer_names": 1,
     "console": 1,
+    "flow_time": 2,
     "scenario": 2,
     "problem": 2,
     "ode": 2,
@@ -29,17 +31,18 @@ FLOORS = {
     "assembly": 6,
     "trajectory": 6,
     "analysis": 7,
-    "comparison": 7,
     "verification": 7,
-    "pipeline": 8,
-    "report": 9,
-    "cli": 10,
-    "__main__": 11,
+    "claims": 8,
+    "comparison": 8,
+    "pipeline": 9,
+    "report": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 
 # Who may import what, besides the standard library and numpy.
 DOORS = {
-    "click": {"gflow/cli.py"},
+    "click": {"gflow/cli"},
     "yaml": {"gflow/scenario/load.py"},
     "pydantic": {"gflow/scenario"},
     "pydantic_core": {"gflow/scenario"},
@@ -60,6 +63,7 @@ DOORS = {
         "gflow/limit",
         "gflow/flow",
         "gflow/analysis",
+        "gflow/claims",
         "gflow/trajectory/spectrum.py",
         "gflow/comparison/order.py",
         "gflow/comparison/modified.py",

@@ -207,7 +207,7 @@ def test_rows_are_saved_at_the_cadence_asked_for(
         saved.append(self.n_rows)
 
     monkeypatch.setattr(TrajectoryWriter, "commit", note)
-    monkeypatch.setattr("gflow.pipeline.run.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("gflow.pipeline.flow_file.time.monotonic", lambda: 0.0)
     overrides = [FEW_ROWS, *([f"record.commit={cadence}"] if cadence else [])]
     run = gflow.simulate(parse_scenario(SMALL, overrides=overrides), tmp_path / "run")
     assert run.n_rows == 9 and saved == [*commits, 8]

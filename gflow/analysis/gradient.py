@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState, Parameters
@@ -190,45 +190,45 @@ class Along:
     """<theta, grad M_i>"""
 
 
-def along(subject: Subject) -> Along:
-    """All rows of the subject; kept with it, as its own cached properties are."""
-    kept: Along | None = vars(subject).get("along")
+def along(run: AnalyzedRun) -> Along:
+    """All rows of the run; kept with it, as its own cached properties are."""
+    kept: Along | None = vars(run).get("along")
     if kept is None:
-        kept = vars(subject)["along"] = _along(subject)
+        kept = vars(run)["along"] = _along(run)
     return kept
 
 
-def _along(subject: Subject) -> Along:
-    start = before = subject.state(0).parameters
+def _along(run: AnalyzedRun) -> Along:
+    start = before = run.state(0).parameters
     visited = []
-    for row in range(subject.trajectory.n_rows):
-        at = Point.of(subject.problem, subject.state(row))
-        visited.append(_row(subject, at, start, before))
+    for row in range(run.trajectory.n_rows):
+        at = Point.of(run.problem, run.state(row))
+        visited.append(_row(run, at, start, before))
         before = at.parameters
     columns = [np.asarray(column) for column in zip(*visited, strict=True)]
-    read = subject.trajectory.read
-    return Along(subject.log1p_time, read("log_loss"), columns[0], read("margins"), *columns[1:])
+    read = run.trajectory.read
+    return Along(run.log1p_time, read("log_loss"), columns[0], read("margins"), *columns[1:])
 
 
-def _row(subject: Subject, at: Point, start: Parameters, before: Parameters) -> tuple[float | Array, ...]:
+def _row(run: AnalyzedRun, at: Point, start: Parameters, before: Parameters) -> tuple[float | Array, ...]:
     """The columns of `Along` that are worked out, from dual to euler after the mean slope."""
     return (
         log_mean(at.log_g),
         at.dual,
-        subject.problem.loss.smoothed_margin(at.p),
-        size_of(subject, at.parameters),
-        _moved(subject.problem, at.parameters, start),
-        _moved(subject.problem, at.parameters, before),
+        run.problem.loss.smoothed_margin(at.p),
+        size_of(run, at.parameters),
+        _moved(run.problem, at.parameters, start),
+        _moved(run.problem, at.parameters, before),
         at.gradient_ratio,
         at.sample_norms,
         at.euler,
     )
 
 
-def size_of(subject: Subject, parameters: Parameters) -> float:
+def size_of(run: AnalyzedRun, parameters: Parameters) -> float:
     """|theta|."""
-    inside = _moved(subject.problem, parameters, None)
-    return float(np.hypot(inside, np.linalg.norm(subject.outside)))
+    inside = _moved(run.problem, parameters, None)
+    return float(np.hypot(inside, np.linalg.norm(run.outside_norms)))
 
 
 def _moved(problem: Problem, now: Parameters, start: Parameters | None) -> float:

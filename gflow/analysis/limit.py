@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
-from gflow.analysis.times import time_text
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.continuation import Standing
 from gflow.arrays import Array
-from gflow.limit.point import LimitPoint
+from gflow.flow_time import time_text
+from gflow.limit.limit_point import LimitPoint
 
 START: dict[Standing, str] = {
     "proved": "the flow converges in direction to a point",
@@ -49,32 +49,36 @@ class LimitResult:
     present_normalized_margin: float | None = None
 
 
-def limit(subject: Subject) -> LimitResult:
+def limit(run: AnalyzedRun) -> LimitResult:
     """The limit of the flow, not of the present mode: where switches are pending, the way ahead is followed."""
-    prospect = subject.prospect
-    if prospect is None:
+    continuation = run.continuation
+    if continuation is None:
         reason = "margins are not linear in the trained parameters: no closed form of the limit is known"
         return LimitResult("none", f"no limit is known: {reason}", reason)
-    present = None if prospect.here is None else prospect.here.normalized_margin
-    if prospect.limit is None:
-        said = f"no limit is known: {prospect.reason}"
-        return LimitResult("none", said, prospect.reason, present_normalized_margin=present)
-    point = prospect.limit
-    pattern = subject.problem.sample_sides(point.side)
-    ranks = stable_ranks(subject, point)
+    present = None if continuation.here is None else continuation.here.normalized_margin
+    if continuation.limit is None:
+        said = f"no limit is known: {continuation.reason}"
+        return LimitResult("none", said, continuation.reason, present_normalized_margin=present)
+    point = continuation.limit
+    pattern = run.problem.sample_sides(point.side)
+    ranks = stable_ranks(run, point)
     n = point.multipliers.size
-    standing = subject.standing
-    ahead = "" if prospect.finding.proved else f" (mode reached ahead, at {time_text(prospect.log1p_time)})"
+    standing = run.standing
+    ahead = "" if continuation.finding.proved else f" (mode reached ahead, at {time_text(continuation.log1p_time)})"
     summary = (
         f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.binding.sum())} of {n} "
         f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}{_one_of_several(point)}"
-        + (f"; not proved for the flow from the start: {subject.way.reason}" if standing == "proved_from_state" else "")
-        + ("" if standing == "proved" else prospect.left)
+        + (
+            f"; not proved for the flow from the start: {run.path_stability.reason}"
+            if standing == "proved_from_state"
+            else ""
+        )
+        + ("" if standing == "proved" else continuation.left)
     )
     return LimitResult(
         verdict=standing,
         summary=summary,
-        reason=subject.way.reason if standing == "proved_from_state" else prospect.reason,
+        reason=run.path_stability.reason if standing == "proved_from_state" else continuation.reason,
         multipliers=point.multipliers,
         unique=point.unique,
         support=int(point.support.sum()),
@@ -99,9 +103,9 @@ def _one_of_several(point: LimitPoint) -> str:
     )
 
 
-def stable_ranks(subject: Subject, point: LimitPoint) -> tuple[float, float | None, float | None]:
+def stable_ranks(run: AnalyzedRun, point: LimitPoint) -> tuple[float, float | None, float | None]:
     """|W|_F^2 / |W|_2^2 of the limit W, of W+ and of W- (None where they are empty or 0)."""
-    a = subject.problem.network.outer
+    a = run.problem.network.outer
     whole = stable_rank(point.U)
     assert whole is not None, "a limit has positive margins, so it is not 0"
     return whole, stable_rank(point.U[a > 0.0]), stable_rank(point.U[a < 0.0])

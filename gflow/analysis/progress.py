@@ -20,4 +20,4 @@ Tell = Callable[[AnalysisProgress], None]
 
 
 def untold(_: AnalysisProgress) -> None:
-    """Nobody listens."""
+    """For a caller that does not want to be told."""

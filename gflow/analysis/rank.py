@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 
 # Singular values above this part of the largest count in the numerical rank.
@@ -71,12 +71,12 @@ class RankResult:
     sup_stable_rank_minus: float | None
 
 
-def rank(subject: Subject) -> RankResult:
+def rank(run: AnalyzedRun) -> RankResult:
     """Ranks at the last row and in the limit; W has what lies outside the span of the samples at rows only."""
-    outer = subject.problem.network.outer
-    coordinates = _Rows(subject)
-    last = ranks(coordinates.at(-1), subject.last.parameters.outer, not subject.problem.network.trains_outer)
-    limit = None if subject.limit is None else ranks(subject.limit.U, outer)
+    outer = run.problem.network.outer
+    coordinates = _Rows(run)
+    last = ranks(coordinates.at(-1), run.last.parameters.outer, not run.problem.network.trains_outer)
+    limit = None if run.limit is None else ranks(run.limit.U, outer)
     here = last if limit is None else limit
     ends = (None, None) if limit is None else (limit.excess_plus, limit.excess_minus)
     low: Literal["low rank", "higher rank"] = "low rank" if here.rank <= 2 else "higher rank"
@@ -89,9 +89,9 @@ def rank(subject: Subject) -> RankResult:
         here.rank,
         last,
         limit,
-        _decay(subject, coordinates, 1, ends[0] or 0.0),
-        _decay(subject, coordinates, -1, ends[1] or 0.0),
-        *(_sup(subject, name) for name in ("stable_rank", "stable_rank_plus", "stable_rank_minus")),
+        _decay(run, coordinates, 1, ends[0] or 0.0),
+        _decay(run, coordinates, -1, ends[1] or 0.0),
+        *(_sup(run, name) for name in ("stable_rank", "stable_rank_plus", "stable_rank_minus")),
     )
 
 
@@ -137,11 +137,10 @@ def row_spread(A: Array, outer: Array, sign: int) -> float | None:
 class _Rows:
     """Coordinates (m, k) of the rows of W in an orthonormal basis, with what lies outside the span of the samples."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._trajectory, self._directions = subject.trajectory, subject.problem.network.directions
+    def __init__(self, run: AnalyzedRun) -> None:
+        self._trajectory, self._directions = run.trajectory, run.problem.network.directions
         if self._directions is None:
-            outside = subject.problem.span.outside(subject.trajectory.W_initial)
-            self._outside = np.asarray(np.linalg.qr(outside.T, mode="r")).T
+            self._outside = np.asarray(np.linalg.qr(run.outside.T, mode="r")).T
 
     def at(self, row: int) -> Array:
         """(m, k) at a row."""
@@ -149,14 +148,14 @@ class _Rows:
         return np.asarray(np.hstack([inner, self._outside]) if self._directions is None else inner * self._directions)
 
 
-def _decay(subject: Subject, coordinates: _Rows, sign: int, end: float) -> float | None:
+def _decay(run: AnalyzedRun, coordinates: _Rows, sign: int, end: float) -> float | None:
     """-d log|SR - 1 - end| / d log log t over the last rows, by least squares; None where there is nothing to fit."""
-    rows, v = _fitted_rows(subject.log1p_time), subject.log1p_time
-    if subject.problem.network.outputs > 1 or rows.size < 3:
+    rows, v = _fitted_rows(run.log1p_time), run.log1p_time
+    if run.problem.network.outputs > 1 or rows.size < 3:
         return None
     found = []
     for row in rows:
-        chosen = sign * subject.trajectory.outer_at(int(row)) > 0.0
+        chosen = sign * run.trajectory.outer_at(int(row)) > 0.0
         found.append(excess(coordinates.at(int(row))[chosen]))
     if any(value is None for value in found):
         return None
@@ -172,8 +171,8 @@ def _fitted_rows(v: Array) -> NDArray[np.intp]:
     return np.asarray(chosen)
 
 
-def _sup(subject: Subject, name: str) -> float | None:
-    series = subject.trajectory.series
+def _sup(run: AnalyzedRun, name: str) -> float | None:
+    series = run.trajectory.series
     return float(series[name].max()) if name in series else None
 
 

@@ -16,7 +16,8 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.state import Outcome
-from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.flow.stopping import Until, spaced
+from gflow.flow_time import log1p_of_log_time, log1p_of_time
 from gflow.scenario import Scenario
 from gflow.scenario.schema import GivenTimes
 

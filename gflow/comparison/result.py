@@ -8,6 +8,8 @@ from typing import Any, Self
 from gflow.comparison.events import SettledPair
 from gflow.comparison.patterns import SlidingShares
 
+COMPARISON_FILE_NAME = "comparison.json"
+
 Numbers = tuple[float | None, ...]
 
 

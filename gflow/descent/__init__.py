@@ -4,16 +4,16 @@ On a CPU let torch run on one thread: on a busy machine its pool made these smal
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Checkpoint, Finish, Iterate, Outcome, Progress, descend, iterates_at
+from gflow.descent.loop import Checkpoint, DescentProgress, Finish, Iterate, Outcome, descend, iterates_at
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
     Coordinates,
+    DescentWeights,
     LossWatch,
     Options,
     Precision,
     Run,
-    Weights,
     record_steps,
     single_precision_warning,
 )
@@ -36,11 +36,11 @@ __all__ = [
     "Options",
     "Outcome",
     "Precision",
-    "Progress",
+    "DescentProgress",
     "RandomBatches",
     "Run",
     "Schedule",
-    "Weights",
+    "DescentWeights",
     "descend",
     "iterates_at",
     "record_steps",

@@ -71,7 +71,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class DescentProgress:
     """Steps taken, and asked for, over all runs; checkpoint: this point, to be asked for before the next item."""
 
     taken: int
@@ -90,7 +90,7 @@ class Finish:
     """None unless they were watched"""
 
 
-Item = Iterate | Progress | Finish
+Item = Iterate | DescentProgress | Finish
 
 
 def descend(
@@ -149,11 +149,11 @@ def _items(
     for group in chain([first], (_Group(problem, runs, numbers, options) for numbers in others)):
         if group.begins:
             yield from group.rows_and_ends()
-            yield Progress(taken, total, partial(group.checkpoint, taken))
+            yield DescentProgress(taken, total, partial(group.checkpoint, taken))
         while group.alive:
             taken += group.advance()
             yield from group.rows_and_ends()
-            yield Progress(taken, total, partial(group.checkpoint, taken))
+            yield DescentProgress(taken, total, partial(group.checkpoint, taken))
 
 
 def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[list[int]]:

@@ -16,7 +16,7 @@ from gflow.problem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Weights:
+class DescentWeights:
     """U (m, r) in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias (K,)."""
 
     U: Array
@@ -24,7 +24,7 @@ class Weights:
     output_bias: Array | None = None
 
     @classmethod
-    def of(cls, problem: Problem, inner: Array) -> Weights:
+    def of(cls, problem: Problem, inner: Array) -> DescentWeights:
         """From W (m, d), or b (m, 1) of the scalar network, with the outer layer of the problem's network."""
         network = problem.network
         U = inner @ problem.span.B.T if network.directions is None else inner
@@ -35,7 +35,7 @@ class Weights:
 class Run:
     """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
 
-    start: Weights
+    start: DescentWeights
     schedule: Schedule
     record: Integers
     batches: Batches = field(default_factory=FullBatch)

@@ -9,7 +9,7 @@ from gflow.arrays import EPS, Array
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gflow.arrays import Array
 from gflow.flow.engine import Segment
-from gflow.flow.onward import no_earlier
+from gflow.flow.forward_clock import no_earlier
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.ode.locate import root

@@ -8,7 +8,7 @@ import numpy as np
 
 from gflow.flow.cut import Cut
 from gflow.flow.state import Event, FlowState, Outcome
-from gflow.flow.stopping import log_time
+from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -122,5 +122,4 @@ def when(state: FlowState) -> str:
 
 def at_time(v: float) -> str:
     """The time log(1 + t) = v, as log t."""
-    log_t = log_time(v)
-    return "t = 0" if log_t is None else f"log t = {log_t:.6g}"
+    return time_text(v, digits=6)

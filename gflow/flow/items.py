@@ -5,9 +5,9 @@
 1. the `Measure` of the start, then `Row` 0;
 2. for each stretch of flow on one mode: its `Measure` at the start; then, step by step, an `Advance` up to each record
    time, followed by the `Measure` and the `Row` there; an `Advance` to the end of the step, its `Measure` and a
-   `Progress`; where the stretch ends inside a step, the `Advance` up to there and its `Measure`, the `Event`s of that
-   instant, by neuron, then surface, and a `Progress`.  What an `Advance` shows of its mode holds until the next item is
-   asked for: events change it;
+   `FlowProgress`; where the stretch ends inside a step, the `Advance` up to there and its `Measure`, the `Event`s of
+   that instant, by neuron, then surface, and a `FlowProgress`.  What an `Advance` shows of its mode holds until the
+   next item is asked for: events change it;
 3. at the end the last `Row`, after the events of its instant, and a `Finish`.
 
 The `Advance`s of a stretch join without gaps, so whoever integrates something along the flow needs nothing else.  A
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.flow.engine import Segment
-from gflow.flow.state import Event, Finish, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, Row
 from gflow.ode.step import DenseStep
 
 
@@ -44,5 +44,5 @@ class Advance:
     near: NDArray[np.intp] | None = None
 
 
-Item = Advance | Event | Measure | Progress | Row | Finish
+Item = Advance | Event | Measure | FlowProgress | Row | Finish
 """What a flow hands over."""

@@ -13,12 +13,12 @@ from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
-from gflow.flow.due import Due, Passed
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
 from gflow.flow.engine import Engine, Segment
+from gflow.flow.forward_clock import ForwardClock
 from gflow.flow.items import Advance, Item
-from gflow.flow.onward import Onward
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
+from gflow.flow.record_times import Passed, RecordTimes
+from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
 from gflow.flow.stopping import Until
 from gflow.ode.step import DenseStep, StepError
 
@@ -36,7 +36,7 @@ class Run:
     engine: Engine
     until: Until
     choice: Choice
-    due: Due
+    due: RecordTimes
     watch: Watch | None
     account: Account
 
@@ -68,7 +68,7 @@ def simulate(
     elif at.resting:
         yield from _rest(engine, at, until, rows)
     else:
-        due = Due(rows if shown is None else chain([shown], rows), until.v_end)
+        due = RecordTimes(rows if shown is None else chain([shown], rows), until.v_end)
         watch = Watch(engine.problem) if until.certified else None
         items = _moving(Run(engine, until, choice, due, watch, account), at)
         if shown is None:
@@ -103,7 +103,7 @@ def _moving(run: Run, at: Checkpoint) -> Iterator[Item]:
         at, events = _after(engine, segment, cut, at)
         yield from events
         run.account.enter(events)
-        yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
+        yield FlowProgress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if cut.at_rest:
             if until.v_end is None:
                 yield Row(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
@@ -136,7 +136,7 @@ def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> 
     return replace(state, v=0.0, tau=0.0) if origin is None else state
 
 
-def _leapt_over(segment: Segment, due: Due, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
+def _leapt_over(segment: Segment, due: RecordTimes, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
     """Rows that the clock leapt over at the start; nothing else has moved since."""
     state = segment.state
     for v in due.before(state.v):
@@ -171,10 +171,10 @@ def _measure_at_start(segment: Segment, end: float) -> Measure:
 
 def _integrate(
     run: Run, segment: Segment, at: Checkpoint, mark: Checkpoint, targets: list[Target]
-) -> Generator[Advance | Measure | Progress | Row, None, Cut]:
+) -> Generator[Advance | Measure | FlowProgress | Row, None, Cut]:
     """Step through one mode, from where the loop stands, until something happens."""
     branch, choice, stiff, steps = segment.branch, run.choice, at.stiff, at.steps
-    stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
+    stepper = ForwardClock(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
@@ -199,7 +199,7 @@ def _integrate(
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield Advance(segment, step, low, elapsed, y)
         yield (measure := branch.measure(y))
-        yield Progress(measure.v, measure.log_loss, sliding, steps)
+        yield FlowProgress(measure.v, measure.log_loss, sliding, steps)
         here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
         if stop := _stopped(run, segment, here, step.start):
             return stop

@@ -105,7 +105,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FlowProgress:
     """Where the flow is, cheap enough for every accepted step."""
 
     v: float

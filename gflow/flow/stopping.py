@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 
 from gflow.flow.state import Outcome
+from gflow.flow_time import log_expm1
 
 # Where most flows of (leaky) ReLU networks have long been proved to stay in their mode.
 DISTANT = 1e4
@@ -49,18 +50,8 @@ def _passed(done: float, whole: float, spacing: str) -> float:
     if done <= 0.0 or whole <= 0.0:
         return float(whole <= 0.0)
     if spacing == "linear":
-        return float(np.exp(min(_log_expm1(done) - _log_expm1(whole), 0.0)))
+        return float(np.exp(min(log_expm1(done) - log_expm1(whole), 0.0)))
     return float(np.log1p(done) / np.log1p(whole)) if spacing == "loglog" else done / whole
-
-
-def log1p_of_time(t: float) -> float:
-    """v = log(1 + t)."""
-    return float(np.log1p(t))
-
-
-def log1p_of_log_time(log_t: float) -> float:
-    """v = log(1 + t) from log t; exact for any log t."""
-    return float(np.logaddexp(0.0, log_t))
 
 
 def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
@@ -79,19 +70,9 @@ def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
     grid = np.linspace(0.0, 1.0, number)[1:]
     if spacing == "linear":
         # log(1 + s t) without forming t = e^v - 1, which overflows beyond v = 709.
-        values = [float(np.logaddexp(0.0, np.log(s) + _log_expm1(until.v_end))) for s in grid]
+        values = [float(np.logaddexp(0.0, np.log(s) + log_expm1(until.v_end))) for s in grid]
     elif spacing == "loglog":
         values = [float(np.expm1(s * np.log1p(until.v_end))) for s in grid]
     else:
         values = [float(s * until.v_end) for s in grid]
     return iter([*values[:-1], until.v_end])
-
-
-def log_time(v: float) -> float | None:
-    """log t from v = log(1 + t); None at t = 0, where there is none."""
-    return _log_expm1(v) if v > 0.0 else None
-
-
-def _log_expm1(v: float) -> float:
-    """log(e^v - 1) for v > 0."""
-    return v + float(np.log(-np.expm1(-v)))

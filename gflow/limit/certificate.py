@@ -65,9 +65,9 @@ from gflow.limit.divergence import divergence
 from gflow.limit.exact import ExactKernel
 from gflow.limit.features import features_of
 from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features, opposed
+from gflow.limit.limit_point import LimitPoint, limit_point
 from gflow.limit.optimal_set import OptimalSet
 from gflow.limit.pairs import DOUBTFUL, Group, Near, Pairs, groups, pairs_at, pairs_for_all
-from gflow.limit.point import LimitPoint, limit_point
 from gflow.problem.loss import Exponential
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms

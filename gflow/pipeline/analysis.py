@@ -9,9 +9,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.findings import ANALYZERS, Findings, findings
 from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
+from gflow.pipeline.findings import ANALYZERS, Findings, findings
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, Record, Trajectory, file_sha256

@@ -24,8 +24,8 @@ from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
 from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Event, Finish, Row
+from gflow.pipeline.flow_file import header
 from gflow.pipeline.recording import Recording
-from gflow.pipeline.run import header
 from gflow.problem.data_files import float_array
 from gflow.problem.dataset import checked_dataset
 from gflow.problem.initialisation import scalar_start_of, start_of

@@ -22,9 +22,9 @@ from gflow.flow.items import Item
 from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Finish, Outcome, Row
 from gflow.flow.stopping import Until
+from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.resumption import check_data, check_scenario, last_checkpoint, nothing_left, stored_run
-from gflow.pipeline.run import SCENARIO_FILE, ProgressCallback, Run, given_text
 from gflow.scenario import Scenario
 from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
 
@@ -66,7 +66,7 @@ def simulate(
 
 
 def _silent(_: str) -> None:
-    """Nobody listens."""
+    """For a caller that does not want to be told."""
 
 
 def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:
@@ -76,7 +76,7 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
     engine = build_engine(scenario, setup, device)
     account = build_account(scenario, path)
     flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
-    run = Run(scenario, setup, until, path, progress)
+    run = FlowFile(scenario, setup, until, path, progress)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
     assert isinstance(first, Row), "a flow begins with its row 0"
@@ -100,7 +100,7 @@ def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, d
     check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, replaced=False)
     engine = build_engine(scenario, setup, device)
     checkpoint = last_checkpoint(kept, setup.problem)
-    run = Run(scenario, setup, until, path, progress)
+    run = FlowFile(scenario, setup, until, path, progress)
     say(f"going on after row {kept.n_rows - 1} of {path}")
     flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
     _write(run, lambda: run.reopen(kept), flow)
@@ -144,7 +144,7 @@ def _remove(path: Path) -> None:
         raise TrajectoryError(f"{path} cannot be replaced: {error}: choose another --out") from error
 
 
-def _write(run: Run, begin: Callable[[], None], flow: Iterator[Item]) -> None:
+def _write(run: FlowFile, begin: Callable[[], None], flow: Iterator[Item]) -> None:
     """Follow the flow to its end, or to an interruption; then every row so far is on disk."""
     with Interruption() as interruption:
         try:

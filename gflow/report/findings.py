@@ -6,9 +6,9 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
-from gflow.analysis.claims.claim import Claim, Conclusion
 from gflow.analysis.failure import Failed
-from gflow.analysis.findings import Findings
+from gflow.claims.claim import Claim, Conclusion
+from gflow.pipeline.findings import Findings
 
 VERDICTS = {"violated": "violated", "holds": "hold", "not applicable": "not applicable"}
 # Verdicts of claims that are shown whatever else was asked for.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from gflow.console import printable
+from gflow.flow_time import time_text
 from gflow.trajectory import DESCENT, Trajectory
 
 LABEL_WIDTH = 12
@@ -75,16 +75,6 @@ def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, f
 def saved_text(trajectory: Trajectory) -> str:
     rows = f"{trajectory.n_rows} row{'s' if trajectory.n_rows != 1 else ''}"
     return f"{printable(trajectory.path)}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
-
-
-def log_time(log1p_time: float) -> float | None:
-    """log t = v + log(1 - e^-v) with v = log(1 + t), exact also where t overflows; None at t = 0."""
-    return log1p_time + math.log(-math.expm1(-log1p_time)) if log1p_time > 0 else None
-
-
-def time_text(log1p_time: float) -> str:
-    value = log_time(log1p_time)
-    return "t = 0" if value is None else f"log t = {value:.4g}"
 
 
 def size_text(size: int) -> str:

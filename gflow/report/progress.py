@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from gflow.analysis.progress import AnalysisProgress
-from gflow.report.lines import log_time
-from gflow.trajectory.rows import Progress, Target
+from gflow.flow_time import log_time
+from gflow.trajectory.rows import RunProgress, Target
 
 TERMINAL_INTERVAL = 0.1  # seconds between two lines
 LOG_INTERVAL = 10.0  # seconds; a batch job of one hour then writes about 40 kB
@@ -84,9 +84,9 @@ class LinePrinter:
 
 
 class ProgressPrinter(LinePrinter):
-    """Called with each `Progress` of a run."""
+    """Called with each `RunProgress` of a run."""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: RunProgress) -> None:
         self.show(lambda with_bar: progress_line(progress, with_bar))
 
 
@@ -110,7 +110,7 @@ def fitted(line: Line, columns: int) -> str:
     return (text if len(text) <= columns else line(False))[: max(columns, 1)]
 
 
-def progress_line(progress: Progress, with_bar: bool = True) -> str:
+def progress_line(progress: RunProgress, with_bar: bool = True) -> str:
     """`log t 8.4e+05 / 1e+06  [##########----]  log loss -8.4e+05   events 703   sliding 102   steps 1842`."""
     start = [target_text(progress.target)]
     if with_bar and progress.share is not None:
@@ -126,7 +126,7 @@ def target_text(target: Target) -> str:
     return f"{target.label} {target.value:.3g}{goal}"
 
 
-def state_texts(progress: Progress) -> list[str]:
+def state_texts(progress: RunProgress) -> list[str]:
     """The time and the loss, unless the target shows them already."""
     texts = []
     if progress.target.label not in ("t", "log t"):

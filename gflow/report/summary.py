@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 
 from gflow.console import printable
+from gflow.flow_time import log_time, time_text
 from gflow.report.lines import (
     balance_text,
     labelled,
-    log_time,
     margins_text,
     outcome_text,
     pattern_text,
     saved_text,
     stable_rank_text,
-    time_text,
 )
 from gflow.trajectory import DESCENT, EVENT_KINDS, FILE_NAME, Trajectory
 

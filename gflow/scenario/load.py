@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from gflow.errors import ScenarioError
 from gflow.scenario.messages import refusal
-from gflow.scenario.places import fields_of_kind
 from gflow.scenario.schema import Origin, Scenario
+from gflow.scenario.schema_locations import fields_of_kind
 from gflow.scenario.tree import Leaf, Listing, Node, Place, Table, node_at, plain, scalar, tree_of, with_value
 
 MAX_BYTES = 1_000_000

@@ -124,7 +124,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RunProgress:
     """How far a run is.  `log_time`: None at t = 0; `share` of the way in [0, 1]: None if unknown."""
 
     log_time: float | None

@@ -10,10 +10,10 @@ from gflow.arrays import Array
 from gflow.problem.loss import log_mean
 from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
-from gflow.verification.bends import bend
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
 from gflow.verification.ladder import Again, Reached
-from gflow.verification.material import Material
+from gflow.verification.overshoot import overshoot
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
@@ -25,30 +25,30 @@ BETWEEN_STEPS = 0.01
 LEAST = 100.0
 
 
-def extremes(material: Material, runs: Sequence[Again]) -> list[Check]:
+def extremes(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
     """One check at all rows, one along the integration that kept them."""
-    return [_rows(material), _again(material, runs)]
+    return [_rows(recorded), _again(recorded, runs)]
 
 
-def _rows(material: Material) -> Check:
+def _rows(recorded: RecordedRun) -> Check:
     """Quantities of which a row knows all: their extremes lie no less far out, at any row."""
-    series, worst = material.trajectory.series, Worst()
-    shown = _shown(material)
+    series, worst = recorded.trajectory.series, Worst()
+    shown = _shown(recorded)
     for name, values in shown.items():
         if name in series:
             out = values - series[name] if name.startswith("sup") else series[name] - values
             size = np.maximum(1.0, np.abs(values))
             worst.see(float((out / size).max()), int((out / size).argmax()))
     told = f"{', '.join(shown)}: values of rows beyond them, over max(1, value); {worst.place}"
-    return bounded(GROUP, ROWS, max(worst.value, 0.0), STEPS * material.rtol, told)
+    return bounded(GROUP, ROWS, max(worst.value, 0.0), STEPS * recorded.rtol, told)
 
 
-def _shown(material: Material) -> dict[str, Array]:
+def _shown(recorded: RecordedRun) -> dict[str, Array]:
     """(T,) each: what the rows show of some quantities."""
-    loss, series = material.problem.loss, material.trajectory.series
-    margins = list(material.rows("margins"))
+    loss, series = recorded.problem.loss, recorded.trajectory.series
+    margins = list(recorded.values("margins"))
     log_g = [loss.log_slope(p) for p in margins]
-    scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** material.problem.network.homogeneity
+    scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** recorded.problem.network.homogeneity
     doubts = np.array([smoothing_doubt(p) for p in margins])
     doubts = np.divide(doubts, scale, out=np.zeros_like(scale), where=scale > 0.0)
     return {
@@ -60,22 +60,22 @@ def _shown(material: Material) -> dict[str, Array]:
     }
 
 
-def _again(material: Material, runs: Sequence[Again]) -> Check:
+def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     """At the rows that the integration with tighter tolerances reached, each over its size along the run."""
     run = next((run for run in runs if run.rung.taped and run.reached), None)
     if run is None:
         return not_applicable(GROUP, AGAIN, "no integration with tighter tolerances reached a row")
-    series, worst, which = material.trajectory.series, -np.inf, ("", 0)
+    series, worst, which = recorded.trajectory.series, -np.inf, ("", 0)
     last = run.reached[-1].row
     for name in [name for name in EXTREMES if name in series]:
         values = series[name]
         size = float(np.abs(values[: last + 1]).max())
         for at in run.reached:
             found = at.extremes[name]
-            room = _room(material, at.row)
+            room = _room(recorded, at.row)
             gap = abs(float(values[at.row]) - found) / max(size, abs(found), LEAST * room)
             if gap > BETWEEN_STEPS:
-                room += _left_by_steps(material, run, at, name) / max(size, abs(found))
+                room += _left_by_steps(recorded, run, at, name) / max(size, abs(found))
             gap /= 1.0 + room / BETWEEN_STEPS
             if not gap <= worst:
                 worst, which = gap, (name, at.row)
@@ -83,16 +83,16 @@ def _again(material: Material, runs: Sequence[Again]) -> Check:
     return bounded(GROUP, AGAIN, worst, BETWEEN_STEPS, f"{told}{which[0]} in row {which[1]}")
 
 
-def _left_by_steps(material: Material, run: Again, at: Reached, name: str) -> float:
+def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) -> float:
     """What the steps of the run leave of an extreme, at most: they are longer than those of the integration again, and
     a bend grows as their square."""
-    series, met = material.trajectory.series, run.met[name]
+    series, met = recorded.trajectory.series, run.met[name]
     longer = max(at.steps / max(float(series["steps"][at.row]), 1.0), 1.0)
     times = float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]
-    return longer**2 * max(bend(met, v) for v in times)
+    return longer**2 * max(overshoot(met, v) for v in times)
 
 
-def _room(material: Material, row: int) -> float:
+def _room(recorded: RecordedRun, row: int) -> float:
     """What steps of rtol leave of the margins, and so, relative, of ratios of the g."""
-    largest = max(1.0, float(np.abs(material.trajectory.read("margins", row)).max()))
-    return STEPS * material.rtol * largest
+    largest = max(1.0, float(np.abs(recorded.trajectory.read("margins", row)).max()))
+    return STEPS * recorded.rtol * largest

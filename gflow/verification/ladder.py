@@ -26,14 +26,15 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Outcome, Progress, Row
-from gflow.flow.stopping import Until, log1p_of_log_time
-from gflow.verification import kept
-from gflow.verification.bends import Course
-from gflow.verification.masses import without_masses
-from gflow.verification.material import Material
-from gflow.verification.sums import Sums
-from gflow.verification.tape import Tape
+from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Outcome, Row
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_log_time
+from gflow.trajectory.recorded_run import RecordedRun
+from gflow.verification import error_scales
+from gflow.verification.dual_masses import without_masses
+from gflow.verification.integrals import Integrals
+from gflow.verification.overshoot import SampledExtremes
+from gflow.verification.quadrature import Quadrature
 from gflow.verification.timing import Timing
 
 MOST_ROWS = 10
@@ -59,9 +60,9 @@ class Manner:
     tolerances: Tolerances
 
     @classmethod
-    def of(cls, material: Material) -> Manner:
+    def of(cls, recorded: RecordedRun) -> Manner:
         """As the file says."""
-        facts = material.trajectory.facts
+        facts = recorded.trajectory.facts
         tolerances = Tolerances(float(facts["rtol"]), float(facts["atol"]))
         return cls(str(facts["engine"]), str(facts["method"]), tolerances)
 
@@ -95,7 +96,7 @@ class Rung:
 @dataclass(frozen=True, slots=True)
 class Reached:
     """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
-    over what an error of rtol is relative to (`kept`): |theta|, and max(1, |p|), or more in primal coordinates.
+    over what an error of rtol is relative to (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
 
     measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
     v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
@@ -109,7 +110,7 @@ class Reached:
     weight_gap: float
     margin_gap: float
     measure: Measure
-    sums: Sums | None
+    sums: Integrals | None
     clock: float
     resting: bool
     extremes: Mapping[str, float]
@@ -119,8 +120,8 @@ class Reached:
 class Again:
     """What an integration came to: rows, events, and how it ended if that was before its last row.
 
-    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from (`bends.Course`).
-    """
+    leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from
+    (`overshoot.SampledExtremes`)."""
 
     rung: Rung
     reached: tuple[Reached, ...]
@@ -152,9 +153,9 @@ class LadderProgress:
 Callback = Callable[[LadderProgress], None]
 
 
-def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
+def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
     """The integrations to be done, and (name, why) of those that say nothing about this run."""
-    own, whole = Manner.of(material), _spread(_last_row(material))
+    own, whole = Manner.of(recorded), _spread(_last_row(recorded))
     found, left = list[Rung](), list[tuple[str, str]]()
     if not whole:
         return [], [("tolerance", "the run has no row after the start that it was not stopped at")]
@@ -165,9 +166,9 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
             left.append((name, f"tolerances cannot be tightened below {TIGHTEST:g}"))
             continue
         previous = manner.tolerances.rtol
-        found.append(Rung(name, manner, whole, True, _budget(material, whole), taped=not found, timed=bool(found)))
-    short = _spread(_short_row(material))
-    for name, changed in (("other method", _other_method(own)), ("other engine", _other_engine(material, own))):
+        found.append(Rung(name, manner, whole, True, _budget(recorded, whole), taped=not found, timed=bool(found)))
+    short = _spread(_short_row(recorded))
+    for name, changed in (("other method", _other_method(own)), ("other engine", _other_engine(recorded, own))):
         if changed is None:
             left.append((name, "only the primal engine follows this network"))
         elif not short:
@@ -175,20 +176,20 @@ def rungs(material: Material) -> tuple[list[Rung], list[tuple[str, str]]]:
         else:
             told = f"{name}: {getattr(changed, name.removeprefix('other '))}"
             further = tuple(row for row in whole if row > short[-1]) if name == "other engine" else ()
-            budget = _budget(material, short, MOST_EVENTS)
+            budget = _budget(recorded, short, MOST_EVENTS)
             found.append(Rung(told, changed, short, False, budget, further=further))
     return found, left
 
 
-def _cheap(material: Material) -> int:
+def _cheap(recorded: RecordedRun) -> int:
     """Steps that an integration may take beyond the rows that it has to reach."""
-    network, n = material.problem.network, material.problem.samples
-    return int(min(FURTHER_STEPS, FURTHER_WORK / (network.width * material.problem.coordinates().shape[-1] * n)))
+    network, n = recorded.problem.network, recorded.problem.samples
+    return int(min(FURTHER_STEPS, FURTHER_WORK / (network.width * recorded.problem.coordinates().shape[-1] * n)))
 
 
-def _budget(material: Material, rows: Sequence[int], events: int | None = None) -> Budget:
+def _budget(recorded: RecordedRun, rows: Sequence[int], events: int | None = None) -> Budget:
     """In steps and events, for an integration to these rows."""
-    steps = int(material.trajectory.series["steps"][rows[-1]])
+    steps = int(recorded.trajectory.series["steps"][rows[-1]])
     return Budget(steps=STEPS_TO_START + STEP_FACTOR * steps, events=events)
 
 
@@ -197,26 +198,26 @@ def _other_method(own: Manner) -> Manner:
     return replace(own, method="dopri8" if own.method in ("auto", "DOP853", "RK45", "Radau") else "DOP853")
 
 
-def _other_engine(material: Material, own: Manner) -> Manner | None:
-    network = material.problem.network
+def _other_engine(recorded: RecordedRun, own: Manner) -> Manner | None:
+    network = recorded.problem.network
     if own.engine == "dual":
         return replace(own, engine="primal")
     applies = network.outputs == 1 and not network.trains_outer and network.smoothing is None
     return replace(own, engine="dual", method="auto") if applies and network.directions is None else None
 
 
-def _last_row(material: Material) -> int:
+def _last_row(recorded: RecordedRun) -> int:
     """The last row, or the one before it if a limit ended the run there: that instant is not the flow's alone."""
-    outcome = material.trajectory.outcome
+    outcome = recorded.trajectory.outcome
     limited = outcome in {each.value for each in Outcome if each.is_limit}
-    return material.trajectory.n_rows - (2 if limited else 1)
+    return recorded.trajectory.n_rows - (2 if limited else 1)
 
 
-def _short_row(material: Material) -> int:
+def _short_row(recorded: RecordedRun) -> int:
     """The last row for the short integrations; 0 if there is none."""
-    last, v = _last_row(material), material.v
+    last, v = _last_row(recorded), recorded.log1p_time
     early = v <= log1p_of_log_time(SHORT_LOG_TIME)
-    few = early & (material.event_counts <= SHORT_EVENTS)
+    few = early & (recorded.event_counts <= SHORT_EVENTS)
     row = int(np.flatnonzero(few)[-1]) if few.any() else 0
     return min(max(row, 1 if early[1:2].any() else 0), last)
 
@@ -228,12 +229,12 @@ def _spread(last: int) -> tuple[int, ...]:
     return tuple(int(row) for row in np.unique(np.linspace(1, last, min(last, MOST_ROWS)).round()))
 
 
-def again(material: Material, rung: Rung, progress: Callback) -> Again:
+def again(recorded: RecordedRun, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung, and further while that is cheap; progress may raise to stop it."""
     rows = rung.rows + rung.further
-    v, found = material.v[list(rows)], _Reader(material, rung)
+    v, found = recorded.log1p_time[list(rows)], _Reader(recorded, rung)
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
-    engine, choice = engine_of(material, rung.manner), Choice(rung.manner.method)
+    engine, choice = engine_of(recorded, rung.manner), Choice(rung.manner.method)
     progress(LadderProgress(rung.name, 0, len(rows)))
     for said in simulate(engine, until, iter(v[:-1]), choice, account=account):
         found.take(said)
@@ -246,13 +247,13 @@ def again(material: Material, rung: Rung, progress: Callback) -> Again:
 class _Reader:
     """What a rung wants to know of the flow, gathered from what it hands over."""
 
-    def __init__(self, material: Material, rung: Rung) -> None:
-        self._material, self._rung, self._rows = material, rung, rung.rows + rung.further
-        self._v = material.v[list(self._rows)]
-        self._tape = Tape(material.problem, not without_masses(material.problem)) if rung.taped else None
-        self._timing = Timing(material.outside_norms) if rung.timed else None
-        self._extremes = Course(material.problem)
-        self._primal = material.primal or rung.manner.engine == "primal"
+    def __init__(self, recorded: RecordedRun, rung: Rung) -> None:
+        self._recorded, self._rung, self._rows = recorded, rung, rung.rows + rung.further
+        self._v = recorded.log1p_time[list(self._rows)]
+        self._tape = Quadrature(recorded.problem, not without_masses(recorded.problem)) if rung.taped else None
+        self._timing = Timing(recorded.outside_norms) if rung.timed else None
+        self._extremes = SampledExtremes(recorded.problem)
+        self._primal = recorded.primal or rung.manner.engine == "primal"
         self._events, self._most = list[Event](), np.inf
         self._stopped: Finish | None = None
         self._measure: Measure
@@ -282,7 +283,7 @@ class _Reader:
                 self._extremes.update(said)
             case Row():
                 self._row(said)
-            case Progress():
+            case FlowProgress():
                 self.enough = said.steps > self._most
             case Finish():
                 self._stopped = said if len(self.reached) < len(self._rung.rows) else None
@@ -293,36 +294,36 @@ class _Reader:
         if len(self.reached) == self._v.size or said.state.v != self._v[len(self.reached)]:
             return
         row, sums = self._rows[len(self.reached)], None if self._tape is None else self._tape.read()
-        gaps, clock = _gaps(self._material, row, said.state, self._primal), (said.clock, said.checkpoint.resting)
+        gaps, clock = _gaps(self._recorded, row, said.state, self._primal), (said.clock, said.checkpoint.resting)
         at = (len(self._events), said.steps, *gaps, self._measure, sums, *clock, self._extremes.values())
         self.reached.append(Reached(row, said.state, *at))
         self._extremes.at_a_row()
         if len(self.reached) == len(self._rung.rows):
-            self._most = said.steps + _cheap(self._material)
+            self._most = said.steps + _cheap(self._recorded)
 
 
-def engine_of(material: Material, manner: Manner) -> Engine:
+def engine_of(recorded: RecordedRun, manner: Manner) -> Engine:
     """From the start in the file."""
-    trajectory = material.trajectory
+    trajectory = recorded.trajectory
     inner = trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
     if manner.engine == "dual":
-        return dual_engine(material.problem, inner, manner.tolerances)
+        return dual_engine(recorded.problem, inner, manner.tolerances)
     from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
 
     use_one_thread()
-    return primal_engine(material.problem, inner, manner.tolerances)
+    return primal_engine(recorded.problem, inner, manner.tolerances)
 
 
-def _gaps(material: Material, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
+def _gaps(recorded: RecordedRun, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
     """Of weights and of margins, as in `Reached`; primal: is that engine one of the two?"""
-    at = material.snapshot(row)
+    at = recorded.row(row)
     parts = [(at.U, state.parameters.U)]
-    if material.problem.network.trains_outer:
+    if recorded.problem.network.trains_outer:
         parts.append((at.outer, state.parameters.outer))
     if at.bias is not None and state.parameters.output_bias is not None:
         parts.append((at.bias, state.parameters.output_bias))
-    size, gap = kept.of_weights(material, at, primal), _norm([stored - found for stored, found in parts])
-    margins = float((np.abs(at.p - state.p) / kept.of_margins(material, at, primal)).max())
+    size, gap = error_scales.of_weights(recorded, at, primal), _norm([stored - found for stored, found in parts])
+    margins = float((np.abs(at.p - state.p) / error_scales.of_margins(recorded, at, primal)).max())
     return gap / size if size > 0.0 else gap, margins
 
 
@@ -330,6 +331,6 @@ def _norm(parts: Sequence[Array]) -> float:
     return float(np.hypot.reduce([np.linalg.norm(part) for part in parts]))
 
 
-def all_again(material: Material, chosen: Sequence[Rung], progress: Callback) -> Iterator[Again]:
+def all_again(recorded: RecordedRun, chosen: Sequence[Rung], progress: Callback) -> Iterator[Again]:
     """One integration after the other."""
-    return (again(material, rung, progress) for rung in chosen)
+    return (again(recorded, rung, progress) for rung in chosen)

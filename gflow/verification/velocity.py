@@ -20,7 +20,7 @@ from gflow.field.clock import dual_variables
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.verification.material import Snapshot
+from gflow.trajectory.recorded_run import RecordedRow
 
 Sides = NDArray[np.int8]
 
@@ -254,13 +254,7 @@ class Field:
         return np.asarray((64.0 + self.problem.samples) * EPS * (terms + force))
 
 
-def weights_of_state(state: FlowState) -> Weights:
-    """A state of an engine as one for the field; its time does not matter there."""
-    bias = None if state.parameters.output_bias is None else state.parameters.output_bias[None]
-    return Weights(state.U[None], np.atleast_2d(state.parameters.outer), bias, np.zeros(1))
-
-
-def weights_at(at: Snapshot) -> Weights:
-    """A stored row as a state for the field; its time does not matter there."""
-    bias = None if at.bias is None else at.bias[None]
-    return Weights(at.U[None], np.atleast_2d(at.outer), bias, np.zeros(1))
+def weights_at(at: FlowState | RecordedRow) -> Weights:
+    """A state, or a stored row, as one for the field; its time does not matter there."""
+    bias = at.parameters.output_bias
+    return Weights(at.U[None], np.atleast_2d(at.parameters.outer), None if bias is None else bias[None], np.zeros(1))

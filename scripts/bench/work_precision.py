@@ -29,7 +29,8 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, Outcome
-from gflow.flow.stopping import Until, log1p_of_time
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 
 import gflow
 from gflow.analysis.alignment import alignment, rank_correlation
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point, along
-from gflow.analysis.subject import Subject
 from gflow.flow.state import FlowState, Parameters
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -120,16 +120,16 @@ def test_gradients_are_those_of_autograd(kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def leaky(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    return Subject.of(gflow.simulate(parse_scenario(LEAKY), out=tmp_path_factory.mktemp("leaky")))
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(LEAKY), out=tmp_path_factory.mktemp("leaky")))
 
 
 @pytest.fixture(scope="module")
-def parity(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    return Subject.of(gflow.simulate(parse_scenario(PARITY), out=tmp_path_factory.mktemp("parity")))
+def parity(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(PARITY), out=tmp_path_factory.mktemp("parity")))
 
 
-def test_a_sliding_neuron_is_held_by_slopes_between_the_branches(leaky: Subject) -> None:
+def test_a_sliding_neuron_is_held_by_slopes_between_the_branches(leaky: AnalyzedRun) -> None:
     """The weighted gradient with the implied slopes does not move what slides, and is shorter than on any branch."""
     state = leaky.last
     slides = np.argwhere(state.side == 0)
@@ -146,7 +146,7 @@ def test_a_sliding_neuron_is_held_by_slopes_between_the_branches(leaky: Subject)
         assert other.gradient_ratio > point.gradient_ratio * (1.0 + 1e-9)
 
 
-def test_rows_hold_norms_and_distances_of_the_weights(parity: Subject) -> None:
+def test_rows_hold_norms_and_distances_of_the_weights(parity: AnalyzedRun) -> None:
     rows, trajectory = along(parity), parity.trajectory
     assert rows.size == pytest.approx(trajectory.series["parameter_norm"], rel=1e-12)
     W, a = trajectory.weights(trajectory.n_rows - 1), trajectory.outer
@@ -156,7 +156,7 @@ def test_rows_hold_norms_and_distances_of_the_weights(parity: Subject) -> None:
     assert along(parity) is rows
 
 
-def test_alignment_of_parity(parity: Subject) -> None:
+def test_alignment_of_parity(parity: AnalyzedRun) -> None:
     found, trajectory = alignment(parity), parity.trajectory
     assert found.verdict == "holds" and found.drift is not None and found.drift < 1e-8
     cosine, norm = trajectory.neurons["rotation"][-1], trajectory.neurons["norm"][-1]
@@ -173,17 +173,17 @@ def test_alignment_of_parity(parity: Subject) -> None:
     assert found.potential is None  # parity lies in no cones: some products are 0
 
 
-def test_a_drift_of_the_balance_is_seen(parity: Subject, tmp_path: Path) -> None:
+def test_a_drift_of_the_balance_is_seen(parity: AnalyzedRun, tmp_path: Path) -> None:
     """Negative control: the same file with a drift written into its last row."""
     copy = tmp_path / "trajectory.h5"
     copy.write_bytes(file_of(parity).path.read_bytes())
     with h5py.File(copy, "r+") as file:
         file["series/balancedness_drift"][-1] = 0.1
-    found = alignment(Subject.of(gflow.open_trajectory(copy)))
+    found = alignment(AnalyzedRun.of(gflow.open_trajectory(copy)))
     assert found.verdict == "violated" and "drifts" in found.summary
 
 
-def test_a_fixed_outer_layer_conserves_no_balance(leaky: Subject) -> None:
+def test_a_fixed_outer_layer_conserves_no_balance(leaky: AnalyzedRun) -> None:
     found = alignment(leaky)
     assert found.verdict == "not applicable" and found.drift is None and found.potential is None
     W, start = leaky.trajectory.weights(leaky.trajectory.n_rows - 1), leaky.trajectory.W_initial

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.branch import Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
@@ -85,8 +85,8 @@ def test_neither_tolerance_is_proved_from_the_start(tmp_path: Path, rtol: str) -
     assert found["freezing"].proved_log1p_time == run.log1p_time[-1]
     assert "from the computed state there" in (run.outcome_sentence or "")
     # The proof itself, which used to be all that was asked for, closes at both tolerances.
-    prospect = Subject.of(run).prospect
-    assert prospect is not None and prospect.standing == "proved" and prospect.finding.proved
+    continuation = AnalyzedRun.of(run).continuation
+    assert continuation is not None and continuation.standing == "proved" and continuation.finding.proved
 
 
 def test_a_start_bisected_to_the_last_bit_is_not_proved(tmp_path: Path) -> None:

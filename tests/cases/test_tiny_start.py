@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.subject import Subject
 from gflow.problem.span import row_norms
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
-from gflow.verification.material import Material
 from gflow.verification.recomputation import recomputation
-from gflow.verification.sizes import Sizes
+from gflow.verification.rounding_scales import RoundingScales
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing
-from tests.verification.test_clock import RELU, given
+from tests.verification.test_rescaled_time import RELU, given
 
 
 def rows(trajectory: Trajectory) -> list[Check]:
-    return recomputation(Material(trajectory, Subject.of(trajectory).problem))
+    return recomputation(RecordedRun.of(trajectory))
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +38,11 @@ def test_a_start_of_1e_120_passes(tiny: Trajectory) -> None:
 
 def test_a_neuron_that_was_never_pushed_is_measured_by_itself(tiny: Trajectory, tmp_path: Path) -> None:
     """Its sides are known to its own 1e-120, whatever the others are made of; those of neurons that grow, to them."""
-    material = Material(tiny, Subject.of(tiny).problem)
-    sizes, last = Sizes(material), tiny.n_rows - 1
-    for at in material.snapshots():
-        largest = sizes.at(at, material.weights(at.U))
-    norms = row_norms(material.weights(tiny.read("inner", last)))
+    recorded = RecordedRun.of(tiny)
+    sizes, last = RoundingScales(recorded), tiny.n_rows - 1
+    for at in recorded.each_row():
+        largest = sizes.at(at, recorded.weights(at.U))
+    norms = row_norms(recorded.weights(tiny.read("inner", last)))
     idle, grown = int(np.argmin(norms)), int(np.argmax(norms))
     assert largest[idle] == pytest.approx(norms[idle], rel=1e-12)
     assert norms[grown] <= largest[grown] < 1e2 * norms[grown]

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 import gflow
+from gflow.comparison.ledger import Ledger
 from gflow.descent import Checkpoint, loop
 from gflow.descent.program import Program
 from gflow.errors import TrajectoryError
-from gflow.pipeline import side_by_side
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, PART, Ledger, Saved, load, save
+from gflow.pipeline import comparison_run
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, PART, Saved, load, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import DESCENTS, Descent, assert_same_comparison, compared, cut, found, made
@@ -58,7 +59,7 @@ def interrupted_inside(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Program, "advance", torn)
-        patch.setattr(side_by_side, "save", keep)
+        patch.setattr(comparison_run, "save", keep)
         patch.setattr(loop, "CHUNK", 3)  # so that some advances end at no row
         yield kept
 

@@ -13,6 +13,7 @@ from gflow.descent import (
     Checkpoint,
     Constant,
     Coordinates,
+    DescentProgress,
     Finish,
     GivenBatches,
     Iterate,
@@ -20,7 +21,6 @@ from gflow.descent import (
     LossWatch,
     Options,
     Precision,
-    Progress,
     RandomBatches,
     Run,
     descend,
@@ -40,7 +40,7 @@ Found = list[tuple[Item, Checkpoint | None]]
 def followed(chosen: Case, runs: Sequence[Run], options: Options, origin: Checkpoint | None = None) -> Found:
     """All items, with the checkpoint where there is one."""
     return [
-        (item, item.checkpoint() if isinstance(item, Progress) else None)
+        (item, item.checkpoint() if isinstance(item, DescentProgress) else None)
         for item in descend(chosen.problem, runs, options, origin)
     ]
 

@@ -12,6 +12,8 @@ import torch
 from gflow.descent import (
     Constant,
     Coordinates,
+    DescentProgress,
+    DescentWeights,
     Finish,
     FullBatch,
     Iterate,
@@ -19,10 +21,8 @@ from gflow.descent import (
     LossWatch,
     Options,
     Outcome,
-    Progress,
     RandomBatches,
     Run,
-    Weights,
     descend,
     loop,
     record_steps,
@@ -38,7 +38,7 @@ def ladder(chosen: Case, batches: bool = False) -> list[Run]:
     runs = []
     for k in range(5):
         first = chosen.weights()
-        moved = Weights(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
+        moved = DescentWeights(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
         record = record_steps(200 * (k + 1), 6 + k)
         schedule = Constant(0.1 / (k + 1))
         runs.append(
@@ -97,7 +97,7 @@ def test_progress_and_ends_are_told() -> None:
     chosen = case("leaky", "logistic")
     runs = ladder(chosen)
     items = list(descend(chosen.problem, runs))
-    progress = [item for item in items if isinstance(item, Progress)]
+    progress = [item for item in items if isinstance(item, DescentProgress)]
     assert (progress[-1].taken, progress[-1].total) == (3000, 3000)
     assert all(a.taken <= b.taken for a, b in zip(progress, progress[1:], strict=False))
     ends = {item.run: item for item in items if isinstance(item, Finish)}
@@ -118,7 +118,7 @@ def test_a_run_that_diverges_ends_alone(device: str) -> None:
     assert max(row.step for row in found if row.run == 0) < ends[0].step <= 3000
     alone = rows(chosen, tame, options=Options(device=device))
     assert all(same(a, b) for a, b in zip([row for row in found if row.run == 1], alone, strict=True))
-    assert isinstance(items[-1], Progress) and items[-1].taken < items[-1].total
+    assert isinstance(items[-1], DescentProgress) and items[-1].taken < items[-1].total
 
 
 def test_rows_are_what_they_say() -> None:
@@ -221,9 +221,9 @@ def test_margins_that_overflow_are_no_row() -> None:
     """Finite weights of 1e200 in both layers: the product is not finite, so the run has diverged where it starts."""
     chosen = case("both layers", "logistic")
     start = chosen.weights()
-    huge = Weights(1e200 * start.U, 1e200 * start.outer)
+    huge = DescentWeights(1e200 * start.U, 1e200 * start.outer)
     items = list(descend(chosen.problem, [Run(huge, Constant(0.1), np.array([0, 5]))]))
-    assert [type(item) for item in items] == [Finish, Progress]
+    assert [type(item) for item in items] == [Finish, DescentProgress]
     assert isinstance(items[0], Finish) and (items[0].outcome, items[0].step) == (Outcome.DIVERGED, 0)
 
 
@@ -245,7 +245,10 @@ def test_the_cheapest_coordinates(d: int, batches: int, cheapest: type) -> None:
         (lambda c: [], "no runs"),
         (lambda c: [Run(c.weights(), Constant(0.1), np.array([1, 2]))], "increase from 0"),
         (lambda c: [Run(c.weights(), Constant(0.1), np.array([0, 2, 2]))], "increase from 0"),
-        (lambda c: [Run(Weights(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))], "shapes"),
+        (
+            lambda c: [Run(DescentWeights(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))],
+            "shapes",
+        ),
         (lambda c: [*ladder(c), *ladder(c, batches=True)], "kind of schedule or batches"),
         (lambda c: [Run(c.weights(), Constant(0.1), np.array([0, 1]), RandomBatches(10, False, 0))], "1..9"),
     ],

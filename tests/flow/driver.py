@@ -15,7 +15,8 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Row
-from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.flow.stopping import Until, spaced
+from gflow.flow_time import log1p_of_log_time, log1p_of_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

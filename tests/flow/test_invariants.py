@@ -19,7 +19,8 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.simulate import simulate
 from gflow.flow.state import Finish, FlowState
-from gflow.flow.stopping import log1p_of_time, spaced
+from gflow.flow.stopping import spaced
+from gflow.flow_time import log1p_of_time
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, problem_of, relative_gap, until_time
 from tests.reference.setting import Setting, drawn

@@ -13,7 +13,7 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, Row
 from gflow.flow.stopping import spaced
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -22,7 +22,7 @@ from tests.flow.driver import problem_of, until_log_time
 from tests.flow.test_measures import ENGINES
 from tests.reference.setting import drawn
 
-LETTERS = {Advance: "a", Measure: "m", Event: "e", Progress: "p", Row: "r", Finish: "f"}
+LETTERS = {Advance: "a", Measure: "m", Event: "e", FlowProgress: "p", Row: "r", Finish: "f"}
 # Of a stretch: its measure; whole steps with the rows in them; a part of a step that ends it, with its events.
 STRETCH = r"m((amr)*amp)*((amr)*ame*p)?"
 WHOLE = re.compile(rf"mr({STRETCH})+rf")

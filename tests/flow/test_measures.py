@@ -16,7 +16,7 @@ from gflow.flow.engine import Engine
 from gflow.flow.items import Item
 from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, FlowState, Progress, Row
+from gflow.flow.state import Event, FlowProgress, FlowState, Row
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -85,7 +85,7 @@ def test_every_step_and_both_sides_of_every_event_are_measured(engine: str) -> N
         before, at, after = measure_before(items, k), items[k], measure_after(items, k)
         assert isinstance(at, Event) and before.v == at.v == after.v
         assert after.p == pytest.approx(before.p, abs=1e-9) and after.norm == pytest.approx(before.norm, rel=1e-9)
-    progress = [k for k, item in enumerate(items) if isinstance(item, Progress)]
+    progress = [k for k, item in enumerate(items) if isinstance(item, FlowProgress)]
     for earlier, later in zip(progress, progress[1:], strict=False):
         assert any(isinstance(item, Measure) for item in items[earlier:later])
 

@@ -10,7 +10,7 @@ from gflow.field.branch import Tolerances
 from gflow.flow.dual import dual_engine
 from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
-from gflow.flow.stopping import log_time
+from gflow.flow_time import log_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

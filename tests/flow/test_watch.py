@@ -11,7 +11,7 @@ from gflow.flow.certified import LOOKS, Watch
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import simulate
-from gflow.flow.state import Finish, Outcome, Progress
+from gflow.flow.state import Finish, FlowProgress, Outcome
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import ModeLimit
 from gflow.problem.loss import LOSSES
@@ -34,7 +34,7 @@ def ended(rtol: float, rows: list[float]) -> tuple[Finish, int]:
     W = np.random.default_rng(6).standard_normal((4, 8))
     said = list(simulate(dual_engine(problem(), W, Tolerances(rtol, rtol)), CERTIFIED, iter(rows), Choice("DOP853")))
     assert isinstance(said[-1], Finish)
-    return said[-1], sum(isinstance(each, Progress) for each in said)
+    return said[-1], sum(isinstance(each, FlowProgress) for each in said)
 
 
 def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
 from gflow.trajectory import Trajectory
@@ -165,9 +165,9 @@ def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # 
 
 def mode_of_limit(trajectory: Trajectory) -> FrozenMode:
     """The mode whose limit is spoken of, which may lie ahead of the last row, even with the same margin."""
-    subject = Subject.of(trajectory)
-    assert subject.limit is not None
-    return replace(last_mode(trajectory), pattern=subject.problem.sample_sides(subject.limit.side))
+    run = AnalyzedRun.of(trajectory)
+    assert run.limit is not None
+    return replace(last_mode(trajectory), pattern=run.problem.sample_sides(run.limit.side))
 
 
 def last_mode(trajectory: Trajectory) -> FrozenMode:

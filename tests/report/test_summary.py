@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.flow_time import log_time, time_text
 from gflow.report import closing_table, described, headline
-from gflow.report.lines import log_time, size_text, time_text, values_text
+from gflow.report.lines import size_text, values_text
 from gflow.report.summary import cell_text
 from gflow.trajectory import Trajectory, TrajectoryWriter, open_trajectory
 from tests.trajectory.synthetic import HEADER, SERIES_NAMES, row

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers, Pulls
 from gflow.arrays import EPS, Array
 
 Parts = tuple[Array, Array]  # of theta: what its inner and its outer layer hold
@@ -27,14 +27,14 @@ def steepest(gradients: Gradients, pull: Pulls) -> Array:
     return pull.on_base + gradients.gathered(np.maximum(pull.on_kinks, 0.0))
 
 
-def solved(gradients: Gradients, at: Weights) -> bool:
+def solved(gradients: Gradients, at: Multipliers) -> bool:
     """Are the optimality conditions met: nothing pulls, and the residual is orthogonal to what it is the rest of?"""
     pull = gradients.pulls(gradients.residual(at))
     along = float(pull.on_base @ at.lam + pull.on_kinks @ at.nu)
     return float(steepest(gradients, pull).max(initial=0.0)) <= SOLVED and abs(along) <= SOLVED
 
 
-def proved_distance(gradients: Gradients, at: Weights) -> float:
+def proved_distance(gradients: Gradients, at: Multipliers) -> float:
     """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all weights; 0 where nothing is proved.
 
     Never above what the weights in hand reach themselves, whatever they are.
@@ -73,8 +73,8 @@ def _rounding(gradients: Gradients) -> float:
     return ROUNDING + EPS * float(m + r + K)
 
 
-def _nothing(gradients: Gradients) -> Weights:
-    return Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
+def _nothing(gradients: Gradients) -> Multipliers:
+    return Multipliers(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
 
 
 def _length(parts: Parts) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gflow.analysis.kkt.certificate import proved_distance, solved, steepest
 from gflow.analysis.kkt.interior import interior_point
 from gflow.analysis.kkt.polish import polished, reduced
-from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.vertices import by_vertices
 from gflow.arrays import Array
 
@@ -47,7 +47,7 @@ class Fit:
 
 
 def least_distance(
-    gradients: Gradients, slope: float, known: Weights | None = None, binding: Mask | None = None
+    gradients: Gradients, slope: float, known: Multipliers | None = None, binding: Mask | None = None
 ) -> Fit:
     """Solve the convex problem of `problem`; among equally good lambda, one that is 0 off the margin, where there is
     one, else one with small lambda_c (p_c - min p).  known: weights to be preferred where they are as good.
@@ -56,7 +56,7 @@ def least_distance(
     best, least = _solution(gradients), float(gradients.p.min())
     determined, on_margin = _determined(gradients, best), gradients.p <= least + ON_MARGIN * abs(least)
     on_margin = on_margin if binding is None else on_margin | binding
-    candidates, unique, at_least = list[Weights](), determined, None
+    candidates, unique, at_least = list[Multipliers](), determined, None
     if least > 0.0:
         part = gradients.only(on_margin)
         within = _solution(part)
@@ -83,7 +83,7 @@ def least_distance(
     )
 
 
-def _solution(gradients: Gradients) -> Weights:
+def _solution(gradients: Gradients) -> Multipliers:
     """From the interior, polished; over the vertices where that misses the optimality conditions."""
     none = np.zeros(gradients.size.size)
     best = polished(gradients, interior_point(gradients, none), none)
@@ -99,7 +99,7 @@ def _relative_excess(gradients: Gradients) -> Array:
         return np.asarray((gradients.p - gradients.p.min()) / gradients.size / max(gradients.length, TINY))
 
 
-def _determined(gradients: Gradients, at: Weights) -> bool:
+def _determined(gradients: Gradients, at: Multipliers) -> bool:
     """Is the kernel definite on all margins that may have a multiplier in some solution, whatever free kinks do?
 
     The residual is that of all solutions; what it pushes back has no weight in any, what it does not push may have.

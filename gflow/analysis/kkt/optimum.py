@@ -9,7 +9,7 @@ import numpy as np
 from gflow.analysis.rank import row_spread
 from gflow.arrays import Array
 from gflow.limit.hard_margin import hard_margin
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 

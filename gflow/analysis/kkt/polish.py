@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.kkt.problem import Gradients, Weights, folded
+from gflow.analysis.kkt.problem import Gradients, Multipliers, folded
 from gflow.arrays import Array, Index
 
 Mask = NDArray[np.bool_]
@@ -19,7 +19,7 @@ ROUNDING = 1e-13
 ON_BOUND = 1e-8
 
 
-def polished(gradients: Gradients, start: Weights, price: Array) -> Weights:
+def polished(gradients: Gradients, start: Multipliers, price: Array) -> Multipliers:
     """Least squares on the active sets of the start, which are exchanged until they are right; the best point seen."""
     held = start.lam[gradients.margin]
     used = start.lam > ON_BOUND * start.lam.max(initial=0.0)
@@ -41,17 +41,17 @@ def polished(gradients: Gradients, start: Weights, price: Array) -> Weights:
     return best
 
 
-def _clipped(at: Weights, margin: Index) -> Weights:
+def _clipped(at: Multipliers, margin: Index) -> Multipliers:
     lam = np.maximum(at.lam, 0.0)
-    return Weights(lam, np.clip(at.nu, 0.0, lam[margin]))
+    return Multipliers(lam, np.clip(at.nu, 0.0, lam[margin]))
 
 
-def _cost(gradients: Gradients, at: Weights, price: Array) -> float:
+def _cost(gradients: Gradients, at: Multipliers, price: Array) -> float:
     return 0.5 * gradients.distance(at) ** 2 + float(price @ at.lam)
 
 
 def _violations(
-    gradients: Gradients, at: Weights, price: Array, used: Mask, low: Mask, high: Mask
+    gradients: Gradients, at: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
 ) -> tuple[Mask, Mask, Mask]:
     """Which margins, lower and upper bounds of kinks should change sides."""
     pull = gradients.pulls(gradients.residual(at))
@@ -64,13 +64,15 @@ def _violations(
     return wrong_l & gradients.live, wrong_low, wrong_high & ~wrong_low
 
 
-def _least_squares(gradients: Gradients, start: Weights, price: Array, used: Mask, low: Mask, high: Mask) -> Weights:
+def _least_squares(
+    gradients: Gradients, start: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
+) -> Multipliers:
     """Unconstrained on the active sets, with one step of refinement from the residual itself."""
     margin, free = gradients.margin, ~low & ~high
     kernel, mixed, inverse = reduced(gradients, free, high)
     kernel = kernel[np.ix_(used, used)]
     lam = np.where(used, start.lam, 0.0)
-    at = Weights(lam, np.where(free, start.nu, np.where(high, lam[margin], 0.0)))
+    at = Multipliers(lam, np.where(free, start.nu, np.where(high, lam[margin], 0.0)))
     for _ in range(3):
         pull = gradients.pulls(gradients.residual(at))
         right = np.zeros(gradients.blocks.shape[:2])

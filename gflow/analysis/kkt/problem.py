@@ -36,7 +36,7 @@ class Pulls:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class Multipliers:
     """lam (N,): lambda in units of the lengths of gradients; nu (E,): how much of it is on the + branch of a kink."""
 
     lam: Array
@@ -116,13 +116,13 @@ class Gradients:
         part._assemble()
         return part
 
-    def filled(self, mask: Mask, at: Weights) -> Weights:
-        """Weights of `only(mask)` as those of all margins, 0 for the others."""
+    def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
+        """Multipliers of `only(mask)` as those of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
-        return Weights(lam, nu)
+        return Multipliers(lam, nu)
 
-    def residual(self, at: Weights) -> tuple[Array, Array]:
+    def residual(self, at: Multipliers) -> tuple[Array, Array]:
         """(theta - sum_c lambda_c h_c) / |theta| (m, r), and its part in the outer layer (K, m), 0 if not trained."""
         mixed = self._base * at.lam
         mixed[self.neuron, self.margin] += self._added * at.nu
@@ -140,7 +140,7 @@ class Gradients:
             on_base = on_base + np.sum(self._pull * (outer @ self._hidden), axis=0)
         return Pulls(on_base, self._added * moved[self.neuron, self.margin])
 
-    def distance(self, at: Weights) -> float:
+    def distance(self, at: Multipliers) -> float:
         """Length of the residual."""
         inner, outer = self.residual(at)
         return float(np.hypot(np.linalg.norm(inner), np.linalg.norm(outer)))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients, Weights
-from gflow.analysis.subject import Subject
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.arrays import Array
 from gflow.flow.state import Parameters
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 
 
@@ -45,10 +45,10 @@ class Residuals:
     at_least: float | None
 
 
-def residuals_of_row(subject: Subject, row: int) -> Residuals:
+def residuals_of_row(run: AnalyzedRun, row: int) -> Residuals:
     """At one row, with what W has outside the span of the samples."""
-    state = subject.state(row)
-    return residuals(subject.problem, state.parameters, state.side, float(np.linalg.norm(subject.outside)))
+    state = run.state(row)
+    return residuals(run.problem, state.parameters, state.side, float(np.linalg.norm(run.outside_norms)))
 
 
 def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:
@@ -92,13 +92,13 @@ def residuals(
     return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
 
 
-def _weights(gradients: Gradients, slope: float, known: LimitPoint) -> Weights:
+def _weights(gradients: Gradients, slope: float, known: LimitPoint) -> Multipliers:
     """The multipliers and slopes of a limit (one output), within their bounds."""
     lam = known.multipliers * gradients.units
     if not gradients.margin.size:
-        return Weights(lam, np.zeros(0))
+        return Multipliers(lam, np.zeros(0))
     share = (known.slopes[gradients.neuron, gradients.margin] - slope) / (1.0 - slope)
-    return Weights(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
+    return Multipliers(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
 
 
 def _scaled(here: Residuals, problem: Problem, gradients: Gradients, multipliers: Array, distance: float) -> Residuals:

@@ -10,11 +10,12 @@ from math import exp, inf
 import numpy as np
 
 from gflow.assembly import Setup
+from gflow.comparison.descent_runs import iterate_state
+from gflow.comparison.ledger import Ended, Ledger
 from gflow.comparison.sharpness import LARGEST_EXPONENT
-from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
+from gflow.descent import Checkpoint, DescentProgress, Finish, Iterate, Outcome
 from gflow.descent.loop import Item
-from gflow.pipeline.descent.checkpoint import Ended, Ledger, Saved
-from gflow.pipeline.descent.runs import iterate_state
+from gflow.pipeline.descent.checkpoint import Saved
 from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Row
@@ -86,7 +87,7 @@ class DescentFile:
                 lost = self.ledger.lost
                 diverged = item.outcome is Outcome.DIVERGED or item.run in lost
                 self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
-            case Progress():
+            case DescentProgress():
                 self._point = item.checkpoint
                 self._progress(item.taken, item.total)
                 if time.monotonic() >= self._rows_due:

@@ -12,23 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.comparison.ledger import Ledger
+from gflow.comparison.plan import Plan
 from gflow.descent import Checkpoint, Iterate
 from gflow.errors import CheckpointError, TrajectoryError
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, Saved, load
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load
 from gflow.pipeline.resumption import check_version
 from gflow.trajectory import Header, Trajectory, open_trajectory
 
 ANEW = "compare anew, without --resume"
-# Facts of a file of descent that say what was asked for, and the option that asks.
-ASKED = {
-    "etas": "--eta",
-    "until_time": "--until-time",
-    "descent": "--sgd",
-    "batch": "--sgd",
-    "batch_seed": "--seed",
-    "precision": "--precision",
-    "device": "--device",
-}
 ARRAYS = ("X", "y", "W_initial", "basis", "directions")
 
 
@@ -68,8 +60,8 @@ class Kept:
         return f"going on after {self.origin.taken} steps of descent; {self.rows.path} has {self.rows.n_rows} rows"
 
 
-def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
-    """What there is of the descent that would have the header `made`.  TrajectoryError where that is none.
+def kept_descent(path: Path, made: Header, plan: Plan, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
+    """What there is of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.
     """
@@ -77,7 +69,7 @@ def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequ
         raise TrajectoryError(f"{path}: there is no comparison to resume; leave --resume away to start one")
     rows = open_trajectory(path)
     check_version(rows, ANEW)
-    _check_asked(rows, made)
+    _check_asked(rows, plan)
     _check_start(rows, made)
     place = path.with_name(CHECKPOINT_FILE_NAME)
     try:
@@ -109,18 +101,19 @@ def identity_of(made: Header) -> str:
     return known.hexdigest()
 
 
-def _check_asked(rows: Trajectory, made: Header) -> None:
+def _check_asked(rows: Trajectory, plan: Plan) -> None:
     """TrajectoryError unless the same runs are asked for."""
     if "until_time" not in rows.facts:
         raise TrajectoryError(f"{rows.path} does not say what was asked for: it is of an earlier version; {ANEW}")
-    for name, option in ASKED.items():
-        stored, asked = rows.facts.get(name), made.facts.get(name)
-        if stored != asked:
-            why = ": the rows lie at times that depend on the end" if name == "until_time" else ""
-            raise TrajectoryError(
-                f"--resume: {option} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}{why}; descent "
-                f"goes on as it began: ask for the same, or {ANEW}"
-            )
+    for option in plan.options:
+        for name, asked in option.facts.items():
+            stored = rows.facts.get(name)
+            if stored != asked:
+                why = ": the rows lie at times that depend on the end" if name == "until_time" else ""
+                raise TrajectoryError(
+                    f"--resume: {option.name} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}"
+                    f"{why}; descent goes on as it began: ask for the same, or {ANEW}"
+                )
 
 
 def _check_start(rows: Trajectory, made: Header) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gflow.comparison.result import COMPARISON_FILE_NAME
 from gflow.errors import TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, clear
-from gflow.pipeline.plan import COMPARISON_FILE_NAME
 from gflow.pipeline.resumption import entry
 from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference
 from gflow.trajectory.content import Changes

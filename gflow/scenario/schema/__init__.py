@@ -25,10 +25,9 @@ from gflow.scenario.schema.network import (
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
 from gflow.scenario.schema.run import Budget, Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
-from gflow.scenario.schema.scenario import AnalysisName, Origin, Record, Scenario, json_schema
+from gflow.scenario.schema.scenario import Origin, Record, Scenario, json_schema
 
 __all__ = [
-    "AnalysisName",
     "BalancedInit",
     "BreastCancerData",
     "Budget",

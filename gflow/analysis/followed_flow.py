@@ -1,0 +1,85 @@
+"""The flow followed until a proof that its mode stays closes, by work that is bounded beforehand: in steps, not in
+seconds, so that what is found does not depend on the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gflow.analysis.progress import AnalysisProgress, Tell, untold
+from gflow.flow.choice import Choice
+from gflow.flow.engine import Engine
+from gflow.flow.simulate import simulate
+from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
+from gflow.flow.stopping import Until
+from gflow.flow_time import time_text
+
+# The flow is followed up to this log(1 + t), and ten times as far as it has come.
+FARTHEST = 1e9
+ROWS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFlow:
+    """How a flow went: its events, where it was last known, what is to say of its choices, and its steps.
+
+    proved: its mode was proved to stay at the end; stopped: why it ended before that, else empty.
+    """
+
+    events: tuple[Event, ...]
+    end: FlowState
+    notes: Notes
+    steps: int
+    proved: bool
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What following may cost: steps in all, and steps in a row without an event in which log(1 + t) has not doubled
+    (None: no such limit).  doing: what it is for, in words."""
+
+    doing: str
+    steps: int
+    idle: int | None = None
+
+
+def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None, tell: Tell = untold) -> FollowedFlow:
+    """Integrate from the start of the engine, or from a state, until a mode is proved to stay or the allowance ends."""
+    start = 0.0 if origin is None else origin.v
+    v_end = max(FARTHEST, 10.0 * start)
+    until = Until(v_end, Outcome.LOG_TIME, None, certified=True)
+    rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
+    events, steps, gained, gained_at = list[Event](), 0, start, 0
+    row: Row | None = None
+    for said in simulate(engine, until, rows, Choice("auto"), origin=origin):
+        if isinstance(said, Event):
+            events.append(said)
+            gained, gained_at = said.v, steps
+        elif isinstance(said, Row):
+            row = said
+        elif isinstance(said, FlowProgress):
+            steps += 1
+            tell(AnalysisProgress(allowed.doing, said.v, steps, allowed.steps))
+            if said.v >= 2.0 * gained:
+                gained, gained_at = said.v, steps
+            if left := _left(allowed, steps, steps - gained_at):
+                assert row is not None, "a flow begins with a row"
+                stopped = f"{allowed.doing} was left at {time_text(said.v)} after {steps} steps{left}"
+                return FollowedFlow(tuple(events), row.state, row.checkpoint.notes, steps, False, stopped)
+        elif isinstance(said, Finish):
+            notes = Notes() if row is None else row.checkpoint.notes
+            short = said.outcome not in (Outcome.LOG_TIME, Outcome.CERTIFIED)
+            stopped = f"{allowed.doing} ends early: {said.sentence}" if short else ""
+            return FollowedFlow(tuple(events), said.state, notes, steps, said.outcome is Outcome.CERTIFIED, stopped)
+    raise AssertionError("the flow ended without saying how")
+
+
+def _left(allowed: Allowance, steps: int, idle: int) -> str | None:
+    """Why the course is left here, to be said after the number of steps; None where it goes on."""
+    if steps >= allowed.steps:
+        return ", the most that are done"
+    if allowed.idle is not None and idle >= allowed.idle:
+        return f", in the last {idle} of which nothing switched and log t did not double"
+    return None

@@ -1,0 +1,54 @@
+"""What tolerances keep of weights and margins at a row, each as the size that an error of rtol is relative to.
+
+Every block of parameters, a neuron's w_j with its outer weights where they are trained, or the output bias, is kept to
+atol + rtol times its norm.  The dual engine keeps margins to rtol as well; the primal one as well as the weights
+determine them: |dp_i| <= sum_j |(A_j phi'_ji |x_i|, phi_ji)| |(dw_j, dA_j)|.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gflow.arrays import Array
+from gflow.problem.span import row_norms
+from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
+
+
+def of_weights(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
+    """Of all of theta.  primal: is that engine among those compared?"""
+    blocks = _blocks(recorded, at)
+    return float(np.linalg.norm(blocks + _floor(recorded) if primal else blocks))
+
+
+def of_margins(recorded: RecordedRun, at: RecordedRow, primal: bool) -> Array:
+    """Of the margins, (n,): max(1, |p|), or what the weights determine if that is more."""
+    known = np.full(at.p.size, max(1.0, float(np.abs(at.p).max())))
+    return np.maximum(known, _determined(recorded, at)) if primal else known
+
+
+def _floor(recorded: RecordedRun) -> float:
+    """The norm at which atol is as much as rtol times that."""
+    return float(recorded.trajectory.facts["atol"]) / recorded.rtol
+
+
+def _blocks(recorded: RecordedRun, at: RecordedRow) -> Array:
+    """Norms of the blocks: those of the neurons (m,), and, where there is one, that of the output bias."""
+    norms = np.hypot(recorded.outside_norms, row_norms(at.U))
+    if recorded.problem.network.trains_outer:
+        norms = np.hypot(norms, np.linalg.norm(np.atleast_2d(at.outer), axis=0))
+    return norms if at.bias is None else np.append(norms, np.linalg.norm(at.bias))
+
+
+def _determined(recorded: RecordedRun, at: RecordedRow) -> Array:
+    """The bound above (n,), for errors of one rtol in every block; margins of classes are differences of outputs."""
+    problem, network = recorded.problem, recorded.problem.network
+    sizes = _blocks(recorded, at) + _floor(recorded)
+    z, A = problem.preactivations(at.U), np.abs(np.atleast_2d(at.outer))[:, :, None]
+    slopes = np.where(at.pattern < 0, network.slope, 1.0)
+    if network.smoothing is not None:
+        slopes = np.abs(network.smoothing.derivative(z))
+    moved = A * slopes * np.linalg.norm(problem.coordinates(), axis=-1)
+    if network.trains_outer:
+        moved = np.hypot(moved, network.hidden(z, at.pattern))
+    outputs = np.einsum("kmn,m->kn", moved, sizes[: network.width]) + (0.0 if at.bias is None else sizes[-1])
+    return np.asarray(outputs[0] if network.outputs == 1 else 2.0 * outputs.max(axis=0))

@@ -1,0 +1,108 @@
+"""An integration that is watched: exact identities of the flow, integrated along its dense output as it goes.
+
+Each stretch of the flow on one mode is a sequence of accepted steps, each a polynomial in tau.  On it the rates of
+`velocity.Field` are integrated by Gauss's rule of `NODES` points (exact to degree 2 NODES - 1; the polynomials have
+degree 7 at most); the rule of one point fewer, on the same steps, tells how far the sum can be trusted.  Where the
+clock leaps ahead of the weights at the start, q is constant, and the integrals are products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gflow.arrays import Array
+from gflow.field.branch import Branch
+from gflow.flow.engine import Segment
+from gflow.flow.items import Advance
+from gflow.flow.state import FlowState
+from gflow.ode.step import DenseStep
+from gflow.problem.problem import Problem
+from gflow.verification.integrals import Integrals
+from gflow.verification.velocity import Field, Motion, Weights, weights_at
+
+NODES = 5
+
+
+@dataclass
+class Quadrature:
+    """Integrals since the start."""
+
+    problem: Problem
+    wants_masses: bool
+    sums: Integrals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._field = Field(self.problem)
+        self._segment: Segment | None = None  # whose mode the field has
+        self.sums = Integrals.zero(self.problem, self.wants_masses)
+
+    def read(self) -> Integrals:
+        """The sums until now; the next reading counts live samples from here."""
+        sums, self.sums = self.sums, self.sums.read()
+        return sums
+
+    def leap(self, state: FlowState) -> None:
+        """Before the first step, tau went to that of the state while its weights stayed: t = tau / mean g of the live
+        samples, whatever the engine made of it."""
+        if state.tau <= 0.0:
+            return
+        self._field.take(state.side)
+        motion = self._field.at(weights_at(state), self._field.live)
+        found = self._summed(self._field.live, motion, slice(0, 1), np.array([state.tau]))
+        clock = float(np.logaddexp(0.0, np.log(state.tau) - motion.log_clock[0]))
+        self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
+
+    def advance(self, at: Advance) -> None:
+        """The flow went on: its rates are integrated over this part of a step."""
+        if at.segment is not self._segment:
+            self._segment = at.segment
+            self._field.take(at.segment.branch.mode.side)
+        if at.high > at.low:
+            self.sums = self.sums + self._integral(at.segment.branch, at.step, at.low, at.high)
+
+    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Integrals:
+        """Both rules over a step from low to high."""
+        (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
+        at = low + (high - low) * 0.5 * (1.0 + np.concatenate([x, x_less]))
+        states = step.at((at - step.start) / (step.end - step.start))
+        motion = self._field.at(weights_of(branch, states), branch.live)
+        scale = 0.5 * (high - low) * branch.unit
+        best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
+        less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
+        return replace(best, doubts=best.apart(less))
+
+    def _summed(self, live: NDArray[np.bool_], motion: Motion, part: slice, w: Array) -> Integrals:
+        masses = self.sums.masses
+        if self.wants_masses:
+            masses = self._masses(motion, part, w)
+        fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
+        rates, passed = w @ motion.rates[part], w @ motion.q[part]
+        return Integrals(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
+
+    def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
+        """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""
+        weights, held, forces = w[:, None] * motion.q[part], self._field.held, motion.forces
+        found = np.einsum("kn,kmn->mn", weights, forces.slopes[part])
+        force = np.einsum("k,khs->hs", w, forces.held[part])
+        rows, slots = np.nonzero(held.surfaces >= 0)
+        neurons, samples = held.neurons[rows], self.problem.surfaces.first_sample[held.surfaces[rows, slots]]
+        a, alpha = self.problem.network.outer[neurons], self.problem.surfaces.alpha[samples]
+        pushed = a * self.problem.y[samples] * alpha
+        moved = np.divide(force[rows, slots], pushed, out=np.zeros(rows.size), where=pushed != 0.0)
+        found[neurons, samples] = moved
+        return np.asarray(found)
+
+
+def weights_of(branch: Branch, states: Array) -> Weights:
+    """What states (k, p) of the integrator mean: the primal ones hold U, then A and the output bias if trained."""
+    network = branch.problem.network
+    U, m, K = branch.weights(states), network.width, network.outputs
+    A, bias, at = np.atleast_2d(network.outer), None, U[0].size
+    if network.trains_outer:
+        A, at = states[:, at : at + K * m].reshape(-1, K, m), at + K * m
+    if network.output_bias is not None:
+        bias = states[:, at : at + K]
+    return Weights(U, A, bias, states[:, -1])
