@@ -13,7 +13,6 @@ from gflow.descent.plan import (
     Options,
     Precision,
     Run,
-    Weights,
     record_steps,
     single_precision_warning,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "RandomBatches",
     "Run",
     "Schedule",
-    "Weights",
     "descend",
     "iterates_at",
     "record_steps",

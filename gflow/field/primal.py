@@ -39,12 +39,14 @@ class PrimalBranch:
     @property
     def groups(self) -> NDArray[np.intp]:
         """Which neuron each component belongs to, (p,); m for the output bias, m + 1 for the clock."""
-        network, r = self.problem.network, self.y0.size
-        m, K = network.width, network.outputs
-        outer = np.tile(np.arange(m), K) if network.trains_outer else np.empty(0, dtype=np.intp)
-        bias = np.full(0 if network.output_bias is None else K, m)
-        r = (self.y0.size - 1 - outer.size - bias.size) // m
-        return np.concatenate([np.repeat(np.arange(m), r), outer, bias, [m + 1]]).astype(np.intp)
+        layout, (m, r) = self.tensor_field.layout, self.tensor_field.layout.inner_shape
+        groups = np.full(self.y0.size, m + 1, dtype=np.intp)
+        groups[layout.inner] = np.repeat(np.arange(m), r)
+        if layout.outer is not None:
+            groups[layout.outer] = np.tile(np.arange(m), layout.outer_shape[0])
+        if layout.bias is not None:
+            groups[layout.bias] = m
+        return groups
 
     @property
     def live(self) -> NDArray[np.bool_]:
@@ -90,8 +92,7 @@ class PrimalBranch:
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., p) -> (..., k, r)."""
-        m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
-        U = y[..., : m * r].reshape(*y.shape[:-1], m, r)
+        U = self.tensor_field.layout.parameters(y, self.problem.network.outer).U
         return U if neurons is None else U[..., neurons, :]
 
     def push(self, y: Array, neurons: Index) -> Array:

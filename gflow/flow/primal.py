@@ -12,8 +12,9 @@ from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
 from gflow.field.tensors import TensorField
 from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.activation import Huberized
+from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -30,7 +31,7 @@ class PrimalCoordinates:
 
     def __init__(self, problem: Problem, U_initial: Array, device: str) -> None:
         network = problem.network
-        self._problem, self._device = problem, torch.device(device)
+        self._problem, self._device, self._layout = problem, torch.device(device), Layout.of(problem)
         self._slopes: Array | None = None  # where they follow from the start and never change
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
@@ -46,12 +47,7 @@ class PrimalCoordinates:
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
         """The integrator's state, in the order of `tensors`."""
-        network, parts = self._problem.network, [parameters.U.ravel()]
-        if network.trains_outer:
-            parts.append(parameters.outer.ravel())
-        if parameters.output_bias is not None:
-            parts.append(parameters.output_bias)
-        return np.concatenate([*parts, [v]])
+        return np.append(self._layout.flat(parameters), v)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """n times the largest |grad p_i|^2, which bounds the largest row sum of the tangent kernel."""
@@ -79,14 +75,7 @@ class PrimalCoordinates:
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
         """The state taken apart."""
-        network = self._problem.network
-        m, K, r = network.width, network.outputs, self._problem.coordinates().shape[-1]
-        U, at, outer, bias = y[: m * r].reshape(m, r), m * r, network.outer, None
-        if network.trains_outer:
-            outer, at = y[at : at + K * m].reshape(network.outer.shape), at + K * m
-        if network.output_bias is not None:
-            bias = y[at : at + K]
-        return Parameters(U, outer, bias)
+        return self._layout.parameters(y, self._problem.network.outer)
 
 
 def has_device(device: str) -> bool:
@@ -103,9 +92,8 @@ def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device
     """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
     network = problem.network
     if network.directions is None:
-        U = inner @ problem.span.B.T
         outside = row_norms(problem.span.outside(inner))
     else:
-        U, outside = inner, np.zeros(network.width)
-    start = Parameters(U, network.outer, network.output_bias)
-    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, U, device))
+        outside = np.zeros(network.width)
+    start = Parameters.of(problem, inner)
+    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, start.U, device))

@@ -22,14 +22,14 @@ from gflow.descent import (
     Precision,
     RandomBatches,
     Run,
-    Weights,
     descend,
     iterates_at,
     single_precision_warning,
 )
 from gflow.descent.loop import Item
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.pipeline.plan import Manner
+from gflow.problem.parameters import Parameters
 
 
 def descent_items(
@@ -51,7 +51,7 @@ def iterates_of(
 
 
 def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner) -> tuple[list[Run], Options]:
-    start = Weights.of(setup.problem, setup.inner)
+    start = Parameters.of(setup.problem, setup.inner)
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
     runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE
@@ -82,7 +82,7 @@ def modified_gaps(
 
     alive is called with every evaluation, so that an interruption can end it.
     """
-    start = Weights.of(setup.problem, setup.inner)
+    start = Parameters.of(setup.problem, setup.inner)
 
     def field(t: float, theta: Array) -> Array:
         alive()
