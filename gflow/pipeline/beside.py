@@ -7,6 +7,7 @@ from math import expm1, log1p
 
 import numpy as np
 
+from gflow.analysis.gradient import point_of
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_choice, build_engine
@@ -26,7 +27,7 @@ from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome
 from gflow.flow.state import Row as FlowRow
 from gflow.flow.stopping import Until
-from gflow.pipeline.composition import Followed, kernel
+from gflow.pipeline.composition import Followed
 from gflow.pipeline.descent.checkpoint import Ended
 from gflow.pipeline.descent.rows import DescentRows
 from gflow.pipeline.descent.runs import modified_gaps
@@ -104,7 +105,7 @@ class Beside:
         return at
 
     def _sharpness(self, state: FlowState) -> float:
-        return sharpness(kernel(self._problem, state), self._problem.loss, state.p)
+        return sharpness(point_of(self._problem, state).kernel, self._problem.loss, state.p)
 
     def modified(
         self,

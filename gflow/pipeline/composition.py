@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from gflow.analysis.gradient import Point
+from gflow.analysis.gradient import point_of
 from gflow.analysis.subject import Subject
-from gflow.arrays import Array
 from gflow.comparison.clock import first_tenth
 from gflow.comparison.course import Course
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
 from gflow.comparison.order import fitted_order
 from gflow.comparison.patterns import Disagreement, Events
 from gflow.comparison.result import Comparison, Pair, RunComparison, Series
-from gflow.comparison.sharpness import stability_threshold, tangent_kernel
+from gflow.comparison.sharpness import stability_threshold
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
 from gflow.flow.state import Finish, FlowState
 from gflow.pipeline.descent.checkpoint import Ended
 from gflow.pipeline.descent.rows import DescentRows
 from gflow.pipeline.plan import Manner, Plan
-from gflow.problem.problem import Problem
 from gflow.trajectory.rows import installed_version
 
 
@@ -53,7 +51,7 @@ def composed(seen: Followed, subject: Subject, plan: Plan, manner: Manner, rtol:
     """All of it, as it goes to the file; rtol: of the flow, below which a gap says nothing of the order."""
     threshold = None
     if subject.linear_modes and subject.problem.loss.name == "logistic":
-        threshold = stability_threshold(kernel(subject.problem, seen.last))
+        threshold = stability_threshold(point_of(subject.problem, seen.last).kernel)
     runs = tuple(_run(seen, run, plan, manner, threshold) for run in range(len(plan.etas)))
     order = fitted_order(plan.etas, [_fitted(run) for run in runs], rtol)
     follow = [follows(run.outcome == "diverged", run.max_relative_gap) for run in runs]
@@ -73,12 +71,6 @@ def composed(seen: Followed, subject: Subject, plan: Plan, manner: Manner, rtol:
         summary=summary(plan.etas, follow, order, stopped),
         command=labels.command,
     )
-
-
-def kernel(problem: Problem, state: FlowState) -> Array:
-    """The tangent kernel (n, n) at a state."""
-    point = Point.of(problem, state)
-    return tangent_kernel(problem, point.push * point.slopes, point.pull, point.hidden)
 
 
 def _run(seen: Followed, run: int, plan: Plan, manner: Manner, threshold: float | None) -> RunComparison:

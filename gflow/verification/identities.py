@@ -25,9 +25,11 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_floor
+from gflow.reference.dual import live_samples
+from gflow.reference.kernel import tangent_kernel
 from gflow.verification import kept
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
-from gflow.verification.clock import at_rest, counted
+from gflow.verification.clock import at_rest
 from gflow.verification.ladder import Again, Manner, Reached, engine_of
 from gflow.verification.masses import Masses, without_masses
 from gflow.verification.material import Material, Snapshot
@@ -129,7 +131,7 @@ def _tau_gap(material: Material, before: Reached | None, reached: Reached) -> fl
         first, passed = before.row, passed - before.sums.passed
     always, ever = reached.sums.always, reached.sums.ever
     for row in range(first, reached.row + 1):
-        there = counted(material.problem, material.trajectory.read("pattern", row))
+        there = live_samples(material.problem, material.trajectory.read("pattern", row))
         always, ever = always & there, ever | there
     tau = float(material.tau[reached.row] - material.tau[first])
     return max(float(passed[always].sum()) - tau, tau - float(passed[ever].sum()), 0.0)
@@ -183,11 +185,11 @@ def _kernel_gap(field: Field, gram: Array, W: Array, at: Snapshot, engine: Measu
     field.take(np.sign(at.pattern[:, field.problem.surfaces.first_sample]))
     weights, a = weights_at(at), field.problem.network.outer
     motion = field.at(weights, field.live)
-    shares, q = field.shares(motion), motion.q[0]
+    shares, q = field.shares(motion), motion.at.q[0]
     slopes, reach = shares.slopes, np.abs(shares.slopes) + shares.doubt
-    K = gram * (slopes.T @ (a[:, None] ** 2 * slopes))
+    K = tangent_kernel(gram, a[:, None] * slopes)
     pushed, rates = K @ q, engine.margin_rates
-    most = np.abs(gram) * (reach.T @ (a[:, None] ** 2 * reach))
+    most = tangent_kernel(np.abs(gram), a[:, None] * reach)
     open_ = 2.0 * rounding(field.problem, weights, W, slopes) / bound * (np.abs(K) @ q)
     open_ = open_ + np.maximum(most - np.abs(K), 0.0) @ q / bound
     fastest = max(float(np.abs(pushed).max()), float(np.abs(rates).max()))

@@ -17,7 +17,7 @@ from gflow.analysis.claims.chatterji.descent import hessian_product, hessian_rat
 from gflow.analysis.claims.chatterji.setting import setting
 from gflow.analysis.claims.chatterji.small_loss import CONCAVE_UNTIL, concave_bound
 from gflow.analysis.claims.claim import Claim
-from gflow.analysis.gradient import Along, Point, along
+from gflow.analysis.gradient import Along, along, point_of
 from gflow.analysis.subject import Subject
 from gflow.problem.activation import Huberized
 from gflow.scenario import parse_scenario
@@ -186,7 +186,7 @@ def test_the_worst_row_is_the_one_that_is_named(xor: Subject) -> None:
 
 
 def test_second_derivatives_are_symmetric(xor: Subject) -> None:
-    point = Point.of(xor.problem, xor.state(10))
+    point = point_of(xor.problem, xor.state(10))
     product = hessian_product(point, float(xor.trajectory.log_loss[10]))
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 16, 3))

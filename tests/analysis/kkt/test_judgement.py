@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt import kkt
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients
 from gflow.analysis.subject import Subject
-from gflow.flow.state import Parameters
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.runs import BOTH_LAYERS, GAUSSIAN, GIVEN, given
 from tests.analysis.kkt.vertices import by_vertices
 from tests.analysis.runs import simulated
@@ -38,7 +39,7 @@ def test_interior_slopes_at_the_limit_are_found(sliding: Subject) -> None:
     problem = sliding.problem
     gradients = Gradients(problem, Parameters(limit.U, problem.network.outer), problem.sample_sides(limit.side))
     fit = least_distance(gradients, problem.network.slope)
-    np.testing.assert_allclose(fit.slopes, limit.slopes[gradients.neuron, gradients.margin], atol=1e-10)
+    np.testing.assert_allclose(fit.slopes, limit_slopes(problem, limit)[gradients.neuron, gradients.margin], atol=1e-10)
 
 
 def test_the_last_row_is_judged_too(sliding: Subject) -> None:
@@ -81,7 +82,7 @@ def test_wrong_slopes_are_violated(sliding: Subject) -> None:
     prospect = sliding.prospect
     assert prospect is not None and prospect.limit is not None
     limit, problem = prospect.limit, sliding.problem
-    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit.slopes)
+    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit_slopes(problem, limit))
     wrong = (problem.network.outer[:, None] * slopes * (problem.y * limit.multipliers)) @ problem.span.C
     subject = Subject(sliding.trajectory, sliding.problem)
     vars(subject)["prospect"] = replace(prospect, limit=replace(limit, U=wrong))

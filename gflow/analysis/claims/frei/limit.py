@@ -10,9 +10,11 @@ import numpy as np
 from gflow.analysis.claims.ahead import limit_known
 from gflow.analysis.claims.claim import Claim, Conclusion
 from gflow.analysis.claims.frei.setting import Setting, both_signs, near_orthogonal, setting_of
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
+from gflow.problem.problem import Problem
 
 # A limit point is known to about this, relative to its size.
 LIMIT_ERROR = 1e-6
@@ -33,13 +35,13 @@ class Limit:
     z: Array
 
     @classmethod
-    def of(cls, setting: Setting, point: LimitPoint) -> Limit:
+    def of(cls, setting: Setting, problem: Problem, point: LimitPoint) -> Limit:
         """Weights scale like the outer layer, multipliers like its square."""
         W = setting.scale * point.U
         v, u = W[setting.sign > 0.0].mean(axis=0), W[setting.sign < 0.0].mean(axis=0)
         m1, m2 = setting.counts
         z = (m1 * v - m2 * u) / np.sqrt(setting.m)
-        return cls(W, setting.scale**2 * point.multipliers, point.slopes, v, u, z)
+        return cls(W, setting.scale**2 * point.multipliers, limit_slopes(problem, point), v, u, z)
 
     def output(self, setting: Setting, points: Array) -> Array:
         """f (k,) at points (k, r)."""
@@ -55,7 +57,7 @@ def at_limit(subject: Subject, id: str, statement: str, judge: OfLimit) -> Claim
     setting, point = setting_of(subject), subject.limit
     hypotheses = (near_orthogonal(setting), both_signs(setting), limit_known(subject))
     known = point is not None and hypotheses[1].holds
-    conclusion = judge(setting, Limit.of(setting, point)) if known and point is not None else None
+    conclusion = judge(setting, Limit.of(setting, subject.problem, point)) if known and point is not None else None
     return Claim(id, statement, "limit", hypotheses, conclusion)
 
 

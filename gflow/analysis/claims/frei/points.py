@@ -10,9 +10,13 @@ from gflow.analysis.claims.claim import GRAIN, Claim, Conclusion, Hypothesis, Ju
 from gflow.analysis.claims.frei.checks import ROUNDING, logistic, no_more_log
 from gflow.analysis.claims.frei.rows import rows_of
 from gflow.analysis.claims.frei.setting import Setting, setting_of
+from gflow.analysis.gradient import point_of
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.problem.activation import SmoothLeaky
+from gflow.problem.loss import log_mean
+from gflow.reference.kernel import tangent_kernel
+from gflow.reference.margins import slopes
 
 MOST_STATES = 33  # a kernel takes O(m n^2)
 
@@ -48,18 +52,16 @@ def lemma_e11a(subject: Subject) -> Claim:
 
 def _slopes(subject: Subject) -> Iterator[tuple[float, Array]]:
     """(v, phi') with phi' (m, n) in some rows; at kinks it is the lower slope, which is one of the Clarke set."""
-    setting, smoothing = setting_of(subject), subject.problem.network.smoothing
+    problem = subject.problem
     for row in np.unique(np.linspace(0, subject.trajectory.n_rows - 1, MOST_STATES).astype(int)):
-        if smoothing is None:
-            slopes = np.where(subject.trajectory.read("pattern", int(row)) > 0, 1.0, setting.slope)
-        else:
-            slopes = smoothing.derivative(subject.trajectory.read("inner", int(row)) @ setting.C.T)
-        yield float(subject.log1p_time[row]), slopes
+        U, pattern = (subject.trajectory.read(name, int(row)) for name in ("inner", "pattern"))
+        z = problem.preactivations(U)
+        yield float(subject.log1p_time[row]), slopes(problem.network, z, pattern, problem.network.slope)
 
 
 def _worst(subject: Subject, measure: Callable[[Array], float], bound: float) -> Conclusion:
     """The largest measure of the slopes of a row, against its bound."""
-    value, v = max((measure(slopes), v) for v, slopes in _slopes(subject))
+    value, v = max((measure(each), v) for v, each in _slopes(subject))
     return below(value, bound, v, ROUNDING)
 
 
@@ -78,8 +80,8 @@ def fact_e7_orthogonality(subject: Subject) -> Claim:
     """Gradients are nearly orthogonal when the inputs are."""
     setting = setting_of(subject)
 
-    def measure(slopes: Array) -> float:
-        N = setting.sizes.gram * (slopes.T @ slopes) / setting.m  # <grad f_i, grad f_k>
+    def measure(each: Array) -> float:
+        N = tangent_kernel(setting.sizes.gram, each) / setting.m  # <grad f_i, grad f_k>
         others = np.abs(N)
         np.fill_diagonal(others, 0.0)
         return float((setting.n * others.max(axis=1) / np.diag(N)).max())
@@ -154,15 +156,14 @@ def lemma_e2(subject: Subject) -> Claim:
     return _on_pairs(subject, "frei.lemE2", statement, _linearisation)
 
 
-def _gradient(setting: Setting, phi: SmoothLeaky, subject: Subject, row: int, W: Array) -> Array:
+def _gradient(subject: Subject, row: int) -> Array:
     """grad L (m, r); below float64's range it is 0, which satisfies every bound here."""
-    g = np.exp(subject.problem.loss.log_slope(subject.trajectory.read("margins", row)))
-    push = (setting.sign / np.sqrt(setting.m))[:, None] * (setting.y * g / setting.n)
-    return np.asarray(-(phi.derivative(W @ setting.C.T) * push) @ setting.C)
+    point = point_of(subject.problem, subject.state(row))
+    return np.asarray(-np.exp(log_mean(point.log_g)) * point.velocity.inner)
 
 
 def _lipschitz(setting: Setting, phi: SmoothLeaky, subject: Subject, row: int, V: Array, W: Array) -> float:
-    before, after = (_gradient(setting, phi, subject, k, at) for k, at in ((row - 1, V), (row, W)))
+    before, after = _gradient(subject, row - 1), _gradient(subject, row)
     rounding = GRAIN * float(np.linalg.norm(before) + np.linalg.norm(after))
     bound = setting.sizes.Rmax**2 * (1.0 + curvature(phi) / np.sqrt(setting.m)) * _spectral(W - V)
     left = max(float(np.linalg.norm(after - before)) - rounding, 0.0)

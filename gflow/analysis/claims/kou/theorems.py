@@ -24,11 +24,14 @@ from gflow.analysis.claims.kou.setting import (
     singular_excess,
     theorem,
 )
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.rho import Decomposition
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.span import row_norms
+from gflow.reference.margins import margins_at, slopes
 
 SIGNS = (1.0, -1.0)
 
@@ -184,17 +187,15 @@ def kkt(subject: Subject) -> Claim:
     problem, limit = subject.problem, subject.limit
     conclusion = None
     if limit is not None:
-        a, lam = problem.network.outer, limit.multipliers
-        rebuilt = a[:, None] * ((limit.slopes * lam * problem.y) @ problem.span.C)
+        a, lam, used = problem.network.outer, limit.multipliers, limit_slopes(problem, limit)
+        rebuilt = a[:, None] * ((used * lam * problem.y) @ problem.span.C)
         size = max(float(np.linalg.norm(limit.U)), 1e-300)
         z = problem.preactivations(limit.U)
-        margins = problem.y * (a @ np.where(z > 0.0, z, problem.network.slope * z))
+        margins = margins_at(problem, Parameters(limit.U, a))
         floor = ROUNDING * size * row_norms(problem.span.C)
-        branch = np.where(z > 0.0, 1.0, problem.network.slope)
-        off_branch = float(
-            np.abs(np.where(np.abs(z) > floor, limit.slopes - branch, 0.0))[:, lam > 0.0].max(initial=0.0)
-        )
-        outside = max(float(limit.slopes.max()) - 1.0, problem.network.slope - float(limit.slopes.min()), 0.0)
+        off = np.where(np.abs(z) > floor, used - slopes(problem.network, z), 0.0)
+        off_branch = float(np.abs(off)[:, lam > 0.0].max(initial=0.0))
+        outside = max(float(used.max()) - 1.0, problem.network.slope - float(used.min()), 0.0)
         parts = (
             float(np.linalg.norm(limit.U - rebuilt)) / size,
             float((1.0 - margins).max()),

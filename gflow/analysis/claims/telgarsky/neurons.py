@@ -10,7 +10,7 @@ import numpy as np
 from gflow.analysis.alignment import turning
 from gflow.analysis.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
 from gflow.analysis.claims.telgarsky.setting import chosen_rows, parity, two_layers
-from gflow.analysis.gradient import Point
+from gflow.analysis.gradient import point_of
 from gflow.analysis.neurons import neuron_norms
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
@@ -30,12 +30,12 @@ class NodeRates:
 def node_rates(subject: Subject, row: int) -> NodeRates:
     """Rates of |w_j|^2 = a_j^2 + |v_j|^2 and of |a_j v_j|; the latter 0 for neurons with a_j = 0 or v_j = 0."""
     state = subject.state(row)
-    point, a = Point.of(subject.problem, state), state.parameters.outer
+    point, a = point_of(subject.problem, state), state.parameters.outer
     velocity = point.velocity
     assert velocity.outer is not None, "applies() was not asked"
     outward, inward = a * velocity.outer[0], np.sum(state.U * velocity.inner, axis=1)
     norms = np.hypot(row_norms(state.U), subject.outside)
-    carried = point.hidden @ (point.dual * subject.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
+    carried = point.hidden @ (point.q * subject.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
     whole = (a != 0.0) & (norms > 0.0)
     safe_a, safe = np.where(whole, np.abs(a), 1.0), np.where(whole, norms, 1.0)
     product = (outward * safe**2 + safe_a**2 * inward) / (safe_a * safe)

@@ -32,6 +32,7 @@ from gflow.analysis.gradient import along
 from gflow.analysis.neurons import balance_drift
 from gflow.analysis.potential import Features, nodes, parity_features, potential_rows
 from gflow.analysis.subject import Subject
+from gflow.reference.margins import hidden
 
 
 def _scalar_network(subject: Subject) -> tuple[Hypothesis, ...]:
@@ -119,7 +120,7 @@ def reduction(subject: Subject) -> Claim:
         return Claim("tel.thm3.3.reduction", "n numbers move all neurons.", "rows", (scalar(subject),), None)
     problem, start = subject.problem, subject.state(0).parameters
     z = np.sign(start.U) * problem.coordinates()[..., 0]
-    F = problem.y * np.sign(start.outer)[:, None] * np.where(z > 0.0, z, problem.network.slope * z)
+    F = problem.y * np.sign(start.outer)[:, None] * hidden(problem.network, z)
     grown = np.log(np.abs(subject.trajectory.outer) / np.abs(start.outer))
     masses = np.linalg.lstsq(F, grown.T, rcond=None)[0]
     scale = np.maximum(np.abs(grown).max(axis=1), 1e-6)
