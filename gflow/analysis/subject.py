@@ -16,7 +16,7 @@ from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState, Notes
 from gflow.limit.point import LimitPoint
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.activation import smoothing_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
@@ -179,7 +179,7 @@ def _problem(trajectory: Record) -> Problem:
         trajectory.outer_at(0),
         float(facts["slope"]),
         trajectory.trains_outer,
-        _smoothing(facts),
+        smoothing_of(str(facts["activation"]), facts),
         directions,
         None if bias is None else bias[0],
     )
@@ -188,9 +188,3 @@ def _problem(trajectory: Record) -> Problem:
         return Problem.of(X, y, network, loss)
     span = Span(C=X @ basis.T, B=basis)
     return Problem(X, y, network, loss, span, group_surfaces(span.C))
-
-
-def _smoothing(facts: dict[str, str | float | int]) -> Smoothing | None:
-    if facts["activation"] == "smooth_leaky_relu":
-        return SmoothLeaky(float(facts["slope"]))
-    return Huberized(float(facts["bandwidth"])) if "bandwidth" in facts else None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gflow.descent.plan import AtKink
-from gflow.problem.activation import Huberized
+from gflow.problem import activation
 from gflow.problem.network import Network
 
 # torch's softplus is the identity beyond its threshold; here that costs less than float64 resolves.
@@ -98,11 +98,12 @@ class HuberizedReLU:
 
 def activation_of(network: Network, at_kink: AtKink) -> Activation:
     """The activation of a network; at_kink is without meaning for smooth ones."""
-    smoothing = network.smoothing
-    if isinstance(smoothing, Huberized):
-        return HuberizedReLU(smoothing.h)
-    if smoothing is not None:
-        return SmoothLeaky(smoothing.slope)
-    if at_kink is AtKink.MINUS:
-        return Leaky(network.slope)
-    return LeakyAtKink(network.slope, at_kink.slope(network.slope))
+    match network.smoothing:
+        case activation.Huberized(h):
+            return HuberizedReLU(h)
+        case activation.SmoothLeaky(slope):
+            return SmoothLeaky(slope)
+        case None if at_kink is AtKink.MINUS:
+            return Leaky(network.slope)
+        case None:
+            return LeakyAtKink(network.slope, at_kink.slope(network.slope))

@@ -16,7 +16,7 @@ from torch import Tensor
 from gflow.arrays import Array
 from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
 from gflow.field.mode import Mode
-from gflow.problem.activation import Huberized, Smoothing
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.parameters import Layout
 from gflow.problem.problem import Problem
 
@@ -194,9 +194,11 @@ class TensorField:
 
 
 def _smooth(smoothing: Smoothing, z: Tensor) -> tuple[Tensor, Tensor]:
-    if isinstance(smoothing, Huberized):
-        bent = torch.clamp(z, 0.0, smoothing.h)
-        return bent * bent / (2.0 * smoothing.h) + torch.clamp(z - smoothing.h, min=0.0), bent / smoothing.h
-    slope = smoothing.slope
-    soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
-    return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)
+    """phi(z) and phi'(z)."""
+    match smoothing:
+        case Huberized(h):
+            bent = torch.clamp(z, 0.0, h)
+            return bent * bent / (2.0 * h) + torch.clamp(z - h, min=0.0), bent / h
+        case SmoothLeaky(slope):
+            soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
+            return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)

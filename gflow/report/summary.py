@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gflow.console import printable
+from gflow.problem.activation import NUMBERS
 from gflow.report.lines import (
     balance_text,
     labelled,
@@ -57,7 +58,7 @@ def signs_text(trajectory: Trajectory) -> str:
 def activation_text(facts: Facts) -> str | None:
     if "activation" not in facts:
         return None
-    values = [float(facts.get(name, 0.0)) for name in ("slope", "bandwidth")]
+    values = [float(facts.get(name, 0.0)) for name in NUMBERS]
     shown = ", ".join(f"{value:g}" for value in values if value)
     return f"{facts['activation']}({shown})" if shown else str(facts["activation"])
 

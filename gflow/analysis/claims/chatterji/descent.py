@@ -90,7 +90,7 @@ def hessian_product(point: Point, log_loss: float) -> Callable[[Array], Array]:
     weights = np.exp(point.log_g - log_loss) / problem.samples
     bend = -weights * problem.loss.log_slope_rate(point.p)  # l''(p_i) / (n L)
     pushed = point.by_preactivation
-    curvature = weights * point.by_hidden * ((point.z >= 0.0) & (point.z <= smoothing.h)) / smoothing.h
+    curvature = weights * point.by_hidden * ((point.z >= 0.0) & (point.z <= smoothing.bandwidth)) / smoothing.bandwidth
 
     def product(D: Array) -> Array:
         dz = D @ C.T

@@ -65,7 +65,9 @@ def setting(subject: Subject) -> Setting:
     signs = bool((np.abs(network.outer) == 1.0).all()) and positive == negative
     factor = float(np.sqrt(0.5)) if subject.trajectory.facts.get("bias") else 1.0
     logistic = subject.problem.loss.name == "logistic"
-    return Setting(max(positive, negative), smoothing.h, factor, logistic, signs, factor * row_norms(subject.problem.X))
+    return Setting(
+        max(positive, negative), smoothing.bandwidth, factor, logistic, signs, factor * row_norms(subject.problem.X)
+    )
 
 
 def total_loss(rows: Along) -> Array:
