@@ -14,7 +14,9 @@ from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.limit.point import LimitPoint
+from gflow.problem.network import Network
 from gflow.problem.problem import Problem
+from gflow.reference.margins import hidden
 
 # A limit point is known to about this, relative to its size.
 LIMIT_ERROR = 1e-6
@@ -33,6 +35,7 @@ class Limit:
     v: Array
     u: Array
     z: Array
+    network: Network
 
     @classmethod
     def of(cls, setting: Setting, problem: Problem, point: LimitPoint) -> Limit:
@@ -41,12 +44,11 @@ class Limit:
         v, u = W[setting.sign > 0.0].mean(axis=0), W[setting.sign < 0.0].mean(axis=0)
         m1, m2 = setting.counts
         z = (m1 * v - m2 * u) / np.sqrt(setting.m)
-        return cls(W, setting.scale**2 * point.multipliers, limit_slopes(problem, point), v, u, z)
+        return cls(W, setting.scale**2 * point.multipliers, limit_slopes(problem, point), v, u, z, problem.network)
 
     def output(self, setting: Setting, points: Array) -> Array:
         """f (k,) at points (k, r)."""
-        hidden = points @ self.W.T
-        return np.asarray(np.where(hidden > 0.0, hidden, setting.slope * hidden) @ setting.sign / np.sqrt(setting.m))
+        return np.asarray(hidden(self.network, points @ self.W.T) @ setting.sign / np.sqrt(setting.m))
 
 
 OfLimit = Callable[[Setting, Limit], Conclusion]
