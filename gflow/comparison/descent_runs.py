@@ -13,7 +13,6 @@ from gflow.comparison.plan import DescentManner, Plan
 from gflow.descent import (
     Checkpoint,
     Constant,
-    DescentWeights,
     FullBatch,
     Iterate,
     LossWatch,
@@ -26,7 +25,8 @@ from gflow.descent import (
     single_precision_warning,
 )
 from gflow.descent.loop import Item
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Parameters
 
 
 def descent_items(setup: Setup, plan: Plan, origin: Checkpoint | None) -> Iterator[Item]:
@@ -44,7 +44,7 @@ def iterates_of(setup: Setup, plan: Plan, origin: Checkpoint) -> list[Iterate]:
 
 
 def _asked(setup: Setup, plan: Plan) -> tuple[list[Run], Options]:
-    start, manner = DescentWeights.of(setup.problem, setup.inner), plan.manner
+    start, manner = Parameters.of(setup.problem, setup.inner), plan.manner
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
     runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(plan.etas, plan.steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE

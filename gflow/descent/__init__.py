@@ -9,7 +9,6 @@ from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
     Coordinates,
-    DescentWeights,
     LossWatch,
     Options,
     Precision,
@@ -40,7 +39,6 @@ __all__ = [
     "RandomBatches",
     "Run",
     "Schedule",
-    "DescentWeights",
     "descend",
     "iterates_at",
     "record_steps",

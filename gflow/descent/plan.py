@@ -8,34 +8,19 @@ from enum import Enum, auto
 
 import numpy as np
 
-from gflow.arrays import Array, Integers
+from gflow.arrays import Integers
 from gflow.descent.batches import Batches, FullBatch, check_batches
 from gflow.descent.schedule import Schedule
 from gflow.errors import ScenarioError
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DescentWeights:
-    """U (m, r) in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias (K,)."""
-
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
-
-    @classmethod
-    def of(cls, problem: Problem, inner: Array) -> DescentWeights:
-        """From W (m, d), or b (m, 1) of the scalar network, with the outer layer of the problem's network."""
-        network = problem.network
-        U = inner @ problem.span.B.T if network.directions is None else inner
-        return cls(np.asarray(U), network.outer, network.output_bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
 
-    start: DescentWeights
+    start: Parameters
     schedule: Schedule
     record: Integers
     batches: Batches = field(default_factory=FullBatch)

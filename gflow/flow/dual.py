@@ -12,7 +12,8 @@ from gflow.field.feature_branch import FeatureBranch, feature_floor
 from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
 from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -75,6 +76,5 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
 
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
     """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
-    U = W_initial @ problem.span.B.T
     outside = row_norms(problem.span.outside(W_initial))
-    return Engine(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())
+    return Engine(problem, Parameters.of(problem, W_initial), outside, tolerances, DualCoordinates())

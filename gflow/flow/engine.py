@@ -16,7 +16,8 @@ from gflow.field.clock import dual_variables, log_clock_rate
 from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
-from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.flow.state import Event, FlowState, Notes
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 

@@ -12,16 +12,8 @@ from numpy.typing import NDArray
 from gflow.arrays import Array
 from gflow.field.transition import EventKind
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """U (m, r) inner parameters in span coordinates; outer layer (m,) or (K, m), fixed or not; output bias (K,)."""
-
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

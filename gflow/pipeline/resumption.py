@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from gflow.assembly import Setup
 from gflow.errors import ScenarioError, TrajectoryError
-from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome, Parameters
+from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow_time import log1p_of_time, log_time
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.scenario import Scenario, differences, parse_scenario
 from gflow.scenario.schema import GivenTimes

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
-from gflow.flow.state import FlowState, Parameters
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.flow.state import FlowState
+from gflow.problem.activation import smoothing_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import Span, row_norms
 from gflow.problem.surfaces import group_surfaces
@@ -174,7 +175,7 @@ def problem_of(record: Record) -> Problem:
         record.outer_at(0),
         float(facts["slope"]),
         record.trains_outer,
-        _smoothing(facts),
+        smoothing_of(str(facts["activation"]), facts),
         directions,
         None if bias is None else bias[0],
     )
@@ -183,9 +184,3 @@ def problem_of(record: Record) -> Problem:
         return Problem.of(X, y, network, loss)
     span = Span(C=X @ basis.T, B=basis)
     return Problem(X, y, network, loss, span, group_surfaces(span.C))
-
-
-def _smoothing(facts: Mapping[str, str | float | int]) -> Smoothing | None:
-    if facts["activation"] == "smooth_leaky_relu":
-        return SmoothLeaky(float(facts["slope"]))
-    return Huberized(float(facts["bandwidth"])) if "bandwidth" in facts else None

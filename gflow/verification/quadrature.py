@@ -19,6 +19,7 @@ from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
 from gflow.ode.step import DenseStep
+from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.verification.integrals import Integrals
 from gflow.verification.velocity import Field, Motion, Weights, weights_at
@@ -79,14 +80,14 @@ class Quadrature:
         if self.wants_masses:
             masses = self._masses(motion, part, w)
         fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
-        rates, passed = w @ motion.rates[part], w @ motion.q[part]
+        rates, passed = w @ motion.at.rates[part], w @ motion.at.q[part]
         return Integrals(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
 
     def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
         """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""
-        weights, held, forces = w[:, None] * motion.q[part], self._field.held, motion.forces
-        found = np.einsum("kn,kmn->mn", weights, forces.slopes[part])
-        force = np.einsum("k,khs->hs", w, forces.held[part])
+        weights, held, at = w[:, None] * motion.at.q[part], self._field.held, motion.at
+        found = np.einsum("kn,kmn->mn", weights, at.branch_slopes[part])
+        force = np.einsum("k,khs->hs", w, at.force[part])
         rows, slots = np.nonzero(held.surfaces >= 0)
         neurons, samples = held.neurons[rows], self.problem.surfaces.first_sample[held.surfaces[rows, slots]]
         a, alpha = self.problem.network.outer[neurons], self.problem.surfaces.alpha[samples]
@@ -97,12 +98,8 @@ class Quadrature:
 
 
 def weights_of(branch: Branch, states: Array) -> Weights:
-    """What states (k, p) of the integrator mean: the primal ones hold U, then A and the output bias if trained."""
-    network = branch.problem.network
-    U, m, K = branch.weights(states), network.width, network.outputs
-    A, bias, at = np.atleast_2d(network.outer), None, U[0].size
-    if network.trains_outer:
-        A, at = states[:, at : at + K * m].reshape(-1, K, m), at + K * m
-    if network.output_bias is not None:
-        bias = states[:, at : at + K]
-    return Weights(U, A, bias, states[:, -1])
+    """What states (k, p) of the integrator mean: the primal ones hold what `Layout` says; all end with the clock."""
+    network, layout = branch.problem.network, Layout.of(branch.problem)
+    if layout.outer is None and layout.bias is None:
+        return Weights(Parameters(branch.weights(states), network.outer), states[:, -1])
+    return Weights(layout.parameters(states, network.outer), states[:, -1])

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from plain_field import Case
 from threadpoolctl import threadpool_limits
 
-from gflow.descent import Constant, DescentWeights, Iterate, Run, descend, record_steps
+from gflow.descent import Constant, Iterate, Run, descend, record_steps
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -72,7 +73,7 @@ def beside_autograd(steps: int, repeat: int) -> dict[str, Any]:
     case = Case(drawn.X, drawn.y, drawn.a, drawn.W / 50.0, drawn.slope)
     slow, W = best(lambda: plain(case, steps), 1)
     factoring, problem = best(lambda: problem_of(case), 1)
-    start = DescentWeights.of(problem, case.W)
+    start = Parameters.of(problem, case.W)
     many = 20 * steps
     fast, rows = best(lambda: last(problem, [Run(start, Constant(ETA), np.array([0, steps, many]))]), repeat)
     (same,) = last(problem, [Run(start, Constant(ETA), np.array([0, steps]))])
@@ -92,7 +93,7 @@ def together(n: int, d: int, m: int, horizon: float, repeat: int) -> dict[str, A
     case = Case.gaussian(0.1, n=n, d=d, m=m)
     problem = problem_of(case)
     etas = [0.4 / (1 + k) for k in range(8)]
-    starts = [DescentWeights.of(problem, Case.gaussian(0.1, n=n, d=d, m=m, seed=seed).W) for seed in range(8)]
+    starts = [Parameters.of(problem, Case.gaussian(0.1, n=n, d=d, m=m, seed=seed).W) for seed in range(8)]
     runs = [Run(start, Constant(eta), record_steps(round(horizon / eta), 10)) for start in starts for eta in etas]
     batched, rows = best(lambda: last(problem, runs), repeat)
     single, alone = best(lambda: [last(problem, [run])[0] for run in runs], 1)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gflow.descent import AtKink, Constant, Coordinates, DescentWeights, Options, Run
+from gflow.descent import AtKink, Constant, Coordinates, Options, Run
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.descent.cases import BOTH, DEVICES, Case, leaky, relu, rows
 
@@ -53,7 +54,7 @@ def test_the_choice_matters_only_where_z_is_zero() -> None:
     plain = Case(problem, W, leaky)
 
     def ends(U: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        run = Run(DescentWeights(U, problem.network.outer), Constant(0.3), np.array([0, 20]))
+        run = Run(Parameters(U, problem.network.outer), Constant(0.3), np.array([0, 20]))
         return [rows(plain, run, options=Options(at_kink=choice))[-1].U for choice in AtKink]
 
     on, off = ends(plain.weights().U), ends(plain.weights().U + 0.01)

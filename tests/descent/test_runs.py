@@ -13,7 +13,6 @@ from gflow.descent import (
     Constant,
     Coordinates,
     DescentProgress,
-    DescentWeights,
     Finish,
     FullBatch,
     Iterate,
@@ -29,6 +28,7 @@ from gflow.descent import (
 )
 from gflow.descent.coordinates import SampleInner, SpanInner, inner_of
 from gflow.errors import ScenarioError
+from gflow.problem.parameters import Parameters
 from tests.descent.cases import DEVICES, KINDS, Case, Plain, case, gap, rows
 
 
@@ -38,7 +38,7 @@ def ladder(chosen: Case, batches: bool = False) -> list[Run]:
     runs = []
     for k in range(5):
         first = chosen.weights()
-        moved = DescentWeights(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
+        moved = Parameters(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
         record = record_steps(200 * (k + 1), 6 + k)
         schedule = Constant(0.1 / (k + 1))
         runs.append(
@@ -221,7 +221,7 @@ def test_margins_that_overflow_are_no_row() -> None:
     """Finite weights of 1e200 in both layers: the product is not finite, so the run has diverged where it starts."""
     chosen = case("both layers", "logistic")
     start = chosen.weights()
-    huge = DescentWeights(1e200 * start.U, 1e200 * start.outer)
+    huge = Parameters(1e200 * start.U, 1e200 * start.outer)
     items = list(descend(chosen.problem, [Run(huge, Constant(0.1), np.array([0, 5]))]))
     assert [type(item) for item in items] == [Finish, DescentProgress]
     assert isinstance(items[0], Finish) and (items[0].outcome, items[0].step) == (Outcome.DIVERGED, 0)
@@ -246,7 +246,7 @@ def test_the_cheapest_coordinates(d: int, batches: int, cheapest: type) -> None:
         (lambda c: [Run(c.weights(), Constant(0.1), np.array([1, 2]))], "increase from 0"),
         (lambda c: [Run(c.weights(), Constant(0.1), np.array([0, 2, 2]))], "increase from 0"),
         (
-            lambda c: [Run(DescentWeights(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))],
+            lambda c: [Run(Parameters(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))],
             "shapes",
         ),
         (lambda c: [*ladder(c), *ladder(c, batches=True)], "kind of schedule or batches"),

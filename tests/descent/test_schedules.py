@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.descent import Constant, DescentWeights, Iterate, LogSquared, Options, Run, descend
+from gflow.descent import Constant, Iterate, LogSquared, Options, Run, descend
 from gflow.errors import ScenarioError
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.descent.cases import BOTH, DEVICES, Plain, allowed, case, gap, rows
 
@@ -42,7 +43,7 @@ def test_log_squared(kind: str, device: str) -> None:
 def test_the_guard_of_the_formula() -> None:
     """From a loss above 1 the first step is repeated, as long as the loss is above it, and no longer."""
     chosen = case("leaky", "exponential")
-    far = DescentWeights(4.0 * chosen.weights().U, chosen.problem.network.outer)
+    far = Parameters(4.0 * chosen.weights().U, chosen.problem.network.outer)
     schedule = LogSquared(0.05, 3.0)
     found = rows(chosen, Run(far, schedule, np.arange(400)))
     loss = np.exp([row.log_loss for row in found[:-1]])
@@ -91,7 +92,7 @@ def test_huge_margins_do_not_overflow(loss: str, size: float) -> None:
 
 
 def rows_of(problem: Problem, size: float) -> list[Iterate]:
-    run = Run(DescentWeights.of(problem, np.array([[size]])), LogSquared(1.0, 1e-3), np.array([0, 10]))
+    run = Run(Parameters.of(problem, np.array([[size]])), LogSquared(1.0, 1e-3), np.array([0, 10]))
     return [item for item in descend(problem, [run]) if isinstance(item, Iterate)]
 
 

@@ -12,8 +12,8 @@ from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.residuals import residuals
 from gflow.analysis.kkt.vertices import by_vertices
-from gflow.flow.state import Parameters
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.exact import made, tied
 from tests.analysis.kkt.vertices import by_vertices as stationarity
 from tests.analysis.kkt.vertices import drawn
@@ -120,8 +120,7 @@ def test_a_limit_that_is_known_to_its_error_is_not_told_from_a_kkt_point_within(
         noise, error = np.random.default_rng(seed).standard_normal(U.shape), 0.01 * float(np.linalg.norm(U))
         moved = U + error / np.linalg.norm(noise) * noise
         side, on = pattern[:, problem.surfaces.first_sample], np.ones(problem.samples, dtype=bool)
-        ones = np.ones(pattern.shape)
-        point = LimitPoint(side, moved, multipliers, multipliers, ones[0], 0.5 * ones, on, True, on, error)
+        point = LimitPoint(side, moved, multipliers, multipliers, np.ones(on.size), on, True, on, error)
         at = Parameters(moved, problem.network.outer)
         exact = residuals(problem, at, side, known=point)
         alone = residuals(problem, at, side, known=replace(point, error=0.0))
