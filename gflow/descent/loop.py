@@ -10,9 +10,8 @@ from itertools import chain
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.descent.plan import Options, Run, check_runs
 from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
@@ -50,7 +49,7 @@ class Iterate:
     p: Array
     """margins (n,)"""
     log_loss: float
-    pattern: NDArray[np.int8]
+    pattern: Sides
     """signs of the pre-activations (m, n), 0 for exactly 0"""
 
 

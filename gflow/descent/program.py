@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
@@ -42,7 +42,7 @@ class Snapshot:
     outer: Array
     output_bias: Array | None
     p: Array
-    pattern: NDArray[np.int8]
+    pattern: Sides
 
 
 class Program:
@@ -79,7 +79,7 @@ class Program:
 
     def _make_buffers(self) -> None:
         shape = (self._A.shape[0], self._network.width, self._seen)
-        self._hidden, self._pull = self._A.new_empty(shape), self._A.new_empty(shape)
+        self._hidden, self._coefficients = self._A.new_empty(shape), self._A.new_empty(shape)
 
     @property
     def batch_entries(self) -> int:
@@ -104,22 +104,22 @@ class Program:
 
     def _step(self, feed: Feed, number: int) -> None:
         batch = self._everything if feed is None else self._outputs.batch(feed[0][number], feed[1][number])
-        z, hidden, pull = self._inner.preactivations(batch.indices), self._hidden, self._pull
+        z, hidden, coefficients = self._inner.preactivations(batch.indices), self._hidden, self._coefficients
         self._activation.value(z, hidden)
         f = torch.bmm(self._A, hidden)
         p, directions = self._outputs.margins(f if self._c is None else f + self._c, batch)
-        R = self._outputs.pulls(p) * directions * batch.weights
+        R = self._outputs.loss_slopes(p) * directions * batch.weights
         R.mul_(self._sizes(p).to(R.dtype)[:, None, None])
         if self._network.outputs == 1:
-            torch.mul(self._A.mT, R, out=pull)
+            torch.mul(self._A.mT, R, out=coefficients)
         else:
-            torch.bmm(self._A.mT, R, out=pull)
+            torch.bmm(self._A.mT, R, out=coefficients)
         if self._network.trains_outer:
             self._A.baddbmm_(R, hidden.mT)
         if self._c is not None:
             self._c.add_(R.sum(-1, keepdim=True))
-        self._activation.pull_back(pull, z, hidden)
-        self._inner.move(pull, batch.indices)
+        self._activation.backward(coefficients, z, hidden)
+        self._inner.move(coefficients, batch.indices)
 
     def _sizes(self, p: Tensor) -> Tensor:
         """eta (B,) of this step, counted and summed."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, Standing
@@ -57,7 +56,7 @@ def judged(limit: ModeLimit, U: Array) -> Finding:
     return limit.finding(standing(limit.problem, limit.mode.side, U))
 
 
-def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
+def standing(problem: Problem, side: Sides, U: Array) -> Standing:
     """Margins and switching functions of U on a mode, with bounds of their rounding."""
     pattern = problem.sample_sides(side)
     z, a = problem.preactivations(U), np.abs(problem.network.outer)
@@ -68,7 +67,7 @@ def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
     return Standing(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
 
 
-def foreseen(problem: Problem, side: NDArray[np.int8], U: Array) -> tuple[Finding, LimitPoint | None]:
+def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:
     """The finding at a state given by its sides (m, H), and the limit of its mode; None where it has none."""
     limit = ModeLimit(problem, DualMode(problem, side))
     finding = judged(limit, U)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor, weight_floor
 from gflow.field.feature_branch import FeatureBranch, feature_floor
@@ -20,7 +19,7 @@ from gflow.problem.span import row_norms
 class DualCoordinates:
     """Cumulative dual masses since the start of the stretch."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> DualMode:
+    def mode(self, problem: Problem, side: Sides) -> DualMode:
         """The mode with its kernel K."""
         return DualMode(problem, side)
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import dual_variables, log_clock_rate
@@ -39,7 +38,7 @@ class Stretch:
 class Coordinates(Protocol):
     """In which variables the flow is integrated."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
+    def mode(self, problem: Problem, side: Sides) -> Mode:
         """The mode with whatever these coordinates keep per mode."""
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
@@ -93,14 +92,14 @@ class Engine:
         self._mode.refresh()
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
-    def resume(self, state: FlowState, inexact: NDArray[np.bool_] | None = None) -> FlowState:
+    def resume(self, state: FlowState, inexact: Bools | None = None) -> FlowState:
         """Go on from a state, its step guessed where it is not known (0); inexact (m,): as in `Checkpoint`."""
         self._mode = self._coordinates.mode(self.problem, state.side)
         for j in np.flatnonzero([] if inexact is None else inexact):
             self._mode.hold(int(j))
         return state if state.h > 0.0 else replace(state, h=1e-3 * self._unit(state))
 
-    def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    def _sides_at_start(self) -> tuple[Bools, Sides]:
         """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
         shape = (self.problem.network.width, self.problem.surfaces.count)
         if not self.problem.network.kinked:
@@ -139,7 +138,7 @@ class Engine:
         longest = float(row_norms(self.problem.X).max())
         pairs = [(inner, outer), (outer, inner)] if self.problem.network.trains_outer else [(inner, outer)]
         with np.errstate(divide="ignore"):
-            times = [_or_largest(own)[pull > 0.0] / pull[pull > 0.0] for own, pull in pairs]
+            times = [_or_largest(own)[other > 0.0] / other[other > 0.0] for own, other in pairs]
         return min(float(each.min(initial=np.inf)) for each in times) / longest
 
     def weight_norms(self, U: Array) -> Array:
@@ -173,7 +172,7 @@ class Engine:
         return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
 
     @property
-    def inexact(self) -> NDArray[np.bool_]:
+    def inexact(self) -> Bools:
         """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
         return self._mode.inexact
 
@@ -188,7 +187,7 @@ class Engine:
         self._mode.refresh()
 
     def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
+        self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
     ) -> tuple[FlowState, list[Event], Notes]:
         """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
         turns = turns_at(segment.guards, y, near)

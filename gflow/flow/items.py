@@ -19,10 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.field.branch import Measure
 from gflow.flow.engine import Segment
 from gflow.flow.state import Event, Finish, Progress, Row
@@ -41,7 +38,7 @@ class Advance:
     low: float
     high: float
     y: Array
-    near: NDArray[np.intp] | None = None
+    near: Index | None = None
 
 
 Item = Advance | Event | Measure | Progress | Row | Finish

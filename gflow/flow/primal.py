@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
@@ -35,7 +34,7 @@ class PrimalCoordinates:
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
+    def mode(self, problem: Problem, side: Sides) -> Mode:
         """The plain mode: primal coordinates need no kernel."""
         return Mode(problem, side)
 

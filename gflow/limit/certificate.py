@@ -54,9 +54,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Index
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
 from gflow.limit.ball import Ball, rounding_of
@@ -91,7 +90,7 @@ class Finding:
     tau_now) W*| for ever after; hard: the limit from this state, or None and no_limit says why.
     """
 
-    pending: NDArray[np.intp]
+    pending: Index
     undecided: int
     proved: bool
     reason: str
@@ -175,7 +174,7 @@ class ModeLimit:
         )
 
     @property
-    def pending(self) -> NDArray[np.intp]:
+    def pending(self) -> Index:
         """(k, 2): the pairs that are pending in every state of this mode."""
         return np.zeros((0, 2), dtype=np.intp) if self.hard is None else self._pairs.pending
 

@@ -20,13 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools
 from gflow.problem.span import row_norms
-
-Bools = NDArray[np.bool_]
 
 # Unit features whose largest common margin is below this, or below four times their rounding, count as not separable.
 LEAST_MARGIN = 1e-13

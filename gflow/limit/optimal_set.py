@@ -22,14 +22,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.limit.hard_margin import HardMargin
 from gflow.problem.span import row_norms
-
-Bools = NDArray[np.bool_]
 
 # Singular values of unit features below this count as ties.
 DEPENDENT = 1e-9

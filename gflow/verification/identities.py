@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gflow.arrays import Array
+from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
-from gflow.field.dual import margin_floor
 from gflow.verification import kept
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.clock import at_rest, counted

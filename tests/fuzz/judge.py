@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
-from gflow.field.dual import margin_rounding
+from gflow.field.affine import margin_rounding
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
