@@ -11,8 +11,8 @@ from gflow.analysis.progress import AnalysisProgress, Tell, untold
 from gflow.analysis.times import time_text
 from gflow.flow.choice import Choice
 from gflow.flow.engine import Engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Notes, Outcome, Progress, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
 
 # The flow is followed up to this log(1 + t), and ten times as far as it has come.
@@ -52,14 +52,14 @@ def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None
     until = Until(v_end, Outcome.LOG_TIME, None, certified=True)
     rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
     events, steps, gained, gained_at = list[Event](), 0, start, 0
-    row: Row | None = None
-    for said in simulate(engine, until, rows, Choice("auto"), origin=origin):
+    row: FlowRow | None = None
+    for said in flow_items(engine, until, rows, Choice("auto"), origin=origin):
         if isinstance(said, Event):
             events.append(said)
             gained, gained_at = said.v, steps
-        elif isinstance(said, Row):
+        elif isinstance(said, FlowRow):
             row = said
-        elif isinstance(said, Progress):
+        elif isinstance(said, FlowProgress):
             steps += 1
             tell(AnalysisProgress(allowed.doing, said.v, steps, allowed.steps))
             if said.v >= 2.0 * gained:

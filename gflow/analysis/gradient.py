@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.field.mode import Mode
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 

@@ -14,11 +14,12 @@ from gflow.analysis.way import Taken, Way, way_of
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
-from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.flow.state import Event, FlowState, Notes
 from gflow.limit.point import LimitPoint
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import Span, row_norms
 from gflow.problem.surfaces import group_surfaces

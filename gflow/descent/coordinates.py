@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gflow.arrays import Array
 from gflow.descent.batches import FullBatch
-from gflow.descent.plan import Coordinates, Run
+from gflow.descent.plan import Coordinates, DescentRun
 from gflow.problem.problem import Problem
 
 
@@ -174,7 +174,7 @@ class ScalarInner:
         return self._b.isfinite().all(-1).all(-1)
 
 
-def inner_of(problem: Problem, run: Run, coordinates: Coordinates, U: Tensor) -> Inner:
+def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor) -> Inner:
     """The inner layers of runs like `run`, starting at U (B, m, r)."""
     if problem.network.directions is not None:
         return ScalarInner(problem, U)

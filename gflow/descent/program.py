@@ -24,7 +24,7 @@ from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
 from gflow.descent.outputs import Outputs
-from gflow.descent.plan import Options, Precision, Run
+from gflow.descent.plan import DescentRun, Options, Precision
 from gflow.descent.replay import Feed, Replay
 from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
@@ -34,7 +34,7 @@ State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
+class Numbers:
     """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
 
     summed_steps: float
@@ -49,7 +49,7 @@ class Program:
     """Runs with one kind of schedule and of batches (see `check_runs`), at step 0 at first."""
 
     @torch.inference_mode()
-    def __init__(self, problem: Problem, runs: Sequence[Run], options: Options) -> None:
+    def __init__(self, problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
         network, device = problem.network, torch.device(options.device)
         dtype = torch.float64 if options.precision is Precision.DOUBLE else torch.float32
 
@@ -142,7 +142,7 @@ class Program:
         return [bool(ok) for ok in finite.cpu()]
 
     @torch.inference_mode()
-    def snapshot(self, run: int) -> Snapshot:
+    def snapshot(self, run: int) -> Numbers:
         """One run as it is now; p may overflow where the weights do not."""
         z = self._inner.all_preactivations(run)[None]
         hidden = torch.empty_like(z)
@@ -150,7 +150,7 @@ class Program:
         f = self._A[run : run + 1] @ hidden
         c = None if self._c is None else self._c[run : run + 1]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return Snapshot(
+        return Numbers(
             float(self._summed[run]),
             self._inner.span(run),
             numbers(self._A[run]).reshape(self._network.outer.shape),

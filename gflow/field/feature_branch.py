@@ -14,7 +14,7 @@ from gflow.arrays import EPS, Array, Index
 from gflow.field.affine import AffineBranch, floor_of, margin_floor, margin_rounding
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
-from gflow.field.features import Features
+from gflow.field.feature_basis import FeatureBasis
 from gflow.ode.step import DenseStep
 
 
@@ -23,7 +23,7 @@ class FeatureBranch(AffineBranch):
     """The smooth field in coordinates u of the basis, with R = H; floor (k + 1,) as in `feature_floor`."""
 
     outside: float  # |W| outside the span of the samples
-    features: Features
+    features: FeatureBasis
     allowed: Array  # (m,) what each neuron may be off
 
     @property
@@ -86,7 +86,7 @@ class FeatureBranch(AffineBranch):
 
 
 def feature_floor(
-    features: Features, weight_norms: Array, p: Array, log_rate: float, unit: float, tolerances: Tolerances
+    features: FeatureBasis, weight_norms: Array, p: Array, log_rate: float, unit: float, tolerances: Tolerances
 ) -> Array:
     """Error scale of (u, v) in the units of the branch, (k + 1,): as `error_floor`, coordinate by coordinate."""
     allowed = tolerances.atol + tolerances.rtol * weight_norms

@@ -15,7 +15,7 @@ import torch
 from gflow.arrays import Array, Bools, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
-from gflow.field.tensors import TensorField
+from gflow.field.tensors import PrimalField
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -28,7 +28,7 @@ class PrimalBranch:
 
     problem: Problem
     mode: Mode
-    tensor_field: TensorField
+    tensor_field: PrimalField
     y0: Array
     unit: float
     tolerances: Tolerances

@@ -24,7 +24,7 @@ LINEAR_BEYOND = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class StateParts:
     """A state taken apart: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
 
     U: Tensor
@@ -48,7 +48,7 @@ class Residuals:
         return self.signs * self.q.unsqueeze(-2)
 
 
-class TensorField:
+class PrimalField:
     """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
 
     def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
@@ -74,7 +74,7 @@ class TensorField:
             self._force_map = tensor(mode.force_map)  # (m, s, r)
             self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)
 
-    def parts(self, theta: Tensor) -> Parts:
+    def parts(self, theta: Tensor) -> StateParts:
         """Take a state (..., p) apart."""
         m, r, K = self._network.width, int(self._coordinates.shape[-1]), self._network.outputs
         lead, at = theta.shape[:-1], m * r
@@ -83,7 +83,7 @@ class TensorField:
             A, at = theta[..., at : at + K * m].reshape(*lead, K, m), at + K * m
         if self._network.output_bias is not None:
             c = theta[..., at : at + K].unsqueeze(-1)
-        return Parts(U, A, c, theta[..., -1])
+        return StateParts(U, A, c, theta[..., -1])
 
     def _preactivations(self, U: Tensor) -> Tensor:
         """z (..., m, n)."""

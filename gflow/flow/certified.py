@@ -7,7 +7,7 @@ import numpy as np
 from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
-from gflow.limit.certificate import Finding, ModeLimit, Standing
+from gflow.limit.certificate import Finding, ModeLimit, StateBounds
 from gflow.limit.point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -43,7 +43,7 @@ class Watch:
             self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
         if self._limit.hard is None or len(self._limit.pending):
             return False
-        return judged(self._limit, branch.weights(y)).proved
+        return finding_at(self._limit, branch.weights(y)).proved
 
 
 def _mark(tau: float) -> float:
@@ -51,12 +51,12 @@ def _mark(tau: float) -> float:
     return float(np.floor(LOOKS * np.log2(tau))) if tau > 0.0 else -np.inf
 
 
-def judged(limit: ModeLimit, U: Array) -> Finding:
+def finding_at(limit: ModeLimit, U: Array) -> Finding:
     """The finding at inner parameters U (m, r) on a mode."""
     return limit.finding(standing(limit.problem, limit.mode.side, U))
 
 
-def standing(problem: Problem, side: Sides, U: Array) -> Standing:
+def standing(problem: Problem, side: Sides, U: Array) -> StateBounds:
     """Margins and switching functions of U on a mode, with bounds of their rounding."""
     pattern = problem.sample_sides(side)
     z, a = problem.preactivations(U), np.abs(problem.network.outer)
@@ -64,11 +64,11 @@ def standing(problem: Problem, side: Sides, U: Array) -> Standing:
     added = (a @ (np.abs(problem.network.hidden(z, pattern)) + size * row_norms(problem.span.C))).max()
     p_error = 2.0 * EPS * (terms + a.size) * float(added)
     room = side * (U @ problem.surfaces.normals.T)
-    return Standing(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
+    return StateBounds(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
 
 
 def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:
     """The finding at a state given by its sides (m, H), and the limit of its mode; None where it has none."""
     limit = ModeLimit(problem, DualMode(problem, side))
-    finding = judged(limit, U)
+    finding = finding_at(limit, U)
     return finding, None if finding.hard is None else limit.point(finding.hard)

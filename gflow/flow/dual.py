@@ -7,11 +7,12 @@ import numpy as np
 from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor, weight_floor
+from gflow.field.feature_basis import factored
 from gflow.field.feature_branch import FeatureBranch, feature_floor
-from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.engine import BranchStart, Engine
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -28,7 +29,7 @@ class DualCoordinates:
         assert isinstance(mode, DualMode)
         return float(np.abs(mode.K).sum(axis=0).max())
 
-    def branch(self, problem: Problem, stretch: Stretch) -> DualBranch | FeatureBranch:
+    def branch(self, problem: Problem, stretch: BranchStart) -> DualBranch | FeatureBranch:
         """dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would cancel."""
         state, mode, tolerances = stretch.state, stretch.mode, stretch.tolerances
         assert isinstance(mode, DualMode)
@@ -53,7 +54,7 @@ class DualCoordinates:
         return Parameters(branch.weights(y), branch.problem.network.outer)
 
 
-def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
+def _in_features(dual: DualBranch, stretch: BranchStart) -> FeatureBranch:
     """The same field in the basis of the features."""
     found, norms, U = factored(dual.mode), stretch.norms, dual.U
     return FeatureBranch(

@@ -18,7 +18,7 @@ from gflow.flow.reason import (
     TurnedStiff,
 )
 from gflow.flow.state import FlowState, Outcome
-from gflow.flow.stopping import log_time
+from gflow.flow.stopping import log_time_of
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -64,7 +64,7 @@ def sentence(outcome: Outcome, reason: Reason, state: FlowState, rounding: float
     rounding: of the margins; last: the pairs that changed there or, where none did, those with a guard at zero.
     """
     if outcome is Outcome.PRECISION:
-        return unresolved(state, rounding)
+        return precision_sentence(state, rounding)
     told = opening(outcome, state.v, state.log_loss)
     match reason:
         case StepFailed(why):
@@ -125,7 +125,7 @@ def _last_at(pairs: Sequence[Pair]) -> str:
     return f", the last at {', '.join(where)}" if where else ""
 
 
-def unresolved(state: FlowState, rounding: float) -> str:
+def precision_sentence(state: FlowState, rounding: float) -> str:
     """The sentence of a run whose margins float64 does not resolve."""
     return (
         f"stopped at {when(state)}: margins are sums of up to {rounding / np.finfo(float).eps:.3g}, which float64 "
@@ -140,5 +140,5 @@ def when(state: FlowState) -> str:
 
 def at_time(v: float) -> str:
     """The time log(1 + t) = v, as log t."""
-    log_t = log_time(v)
+    log_t = log_time_of(v)
     return "t = 0" if log_t is None else f"log t = {log_t:.6g}"

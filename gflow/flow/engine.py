@@ -15,7 +15,8 @@ from gflow.field.clock import dual_variables, log_clock_rate
 from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
-from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.flow.state import Event, FlowState, Notes
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -24,7 +25,7 @@ LEAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BranchStart:
     """What a branch is made for: a state on a mode, tau in `unit`, and v' = e^log_rate there."""
 
     state: FlowState
@@ -35,7 +36,7 @@ class Stretch:
     tolerances: Tolerances
 
 
-class Coordinates(Protocol):
+class FlowCoordinates(Protocol):
     """In which variables the flow is integrated."""
 
     def mode(self, problem: Problem, side: Sides) -> Mode:
@@ -44,7 +45,7 @@ class Coordinates(Protocol):
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """How far a margin can move per unit of tau, roughly."""
 
-    def branch(self, problem: Problem, stretch: Stretch) -> Branch:
+    def branch(self, problem: Problem, stretch: BranchStart) -> Branch:
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
@@ -68,7 +69,7 @@ class Engine:
     """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
 
     def __init__(
-        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: Coordinates
+        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: FlowCoordinates
     ) -> None:
         """outside (m,): |w_j| outside the span of the samples, which never changes."""
         self.problem, self.start_parameters = problem, start
@@ -158,7 +159,7 @@ class Engine:
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state` (whose mode must be the current one)."""
         norms = self.weight_norms(state.parameters.U)
-        stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
+        stretch = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, stretch)
         scale = self._norms_initial + norms
         if self.problem.network.kinked:

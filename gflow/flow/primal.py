@@ -9,10 +9,11 @@ from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
-from gflow.field.tensors import TensorField
-from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
+from gflow.field.tensors import PrimalField
+from gflow.flow.engine import BranchStart, Engine
+from gflow.flow.state import FlowState
 from gflow.problem.activation import Huberized
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
@@ -38,10 +39,10 @@ class PrimalCoordinates:
         """The plain mode: primal coordinates need no kernel."""
         return Mode(problem, side)
 
-    def _tensor_field(self, mode: Mode, unit: float) -> TensorField:
+    def _tensor_field(self, mode: Mode, unit: float) -> PrimalField:
         network = self._problem.network
         slopes = mode.slopes if self._slopes is None else self._slopes
-        return TensorField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
+        return PrimalField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
         """The integrator's state, in the order of `tensors`."""
@@ -57,7 +58,7 @@ class PrimalCoordinates:
         y = torch.as_tensor(self._state_of(state.parameters, state.v), device=self._device)
         return self._problem.samples * self._tensor_field(mode, 1.0).fastest(y)
 
-    def branch(self, problem: Problem, stretch: Stretch) -> PrimalBranch:
+    def branch(self, problem: Problem, stretch: BranchStart) -> PrimalBranch:
         """-grad L on the branches of the mode, projected where neurons slide."""
         return PrimalBranch(
             problem,

@@ -15,19 +15,29 @@ from gflow.flow.certified import Watch
 from gflow.flow.choice import Choice
 from gflow.flow.cut import end_time, ends_of
 from gflow.flow.due import Due
-from gflow.flow.ending import SLOW, UNRESOLVED, Pair, long_samples, opening, outcome_of, sentence, unresolved, when
+from gflow.flow.ending import (
+    SLOW,
+    UNRESOLVED,
+    Pair,
+    long_samples,
+    opening,
+    outcome_of,
+    precision_sentence,
+    sentence,
+    when,
+)
 from gflow.flow.engine import Engine, Segment
 from gflow.flow.items import Item
 from gflow.flow.reason import AtRest, Cut, GuardReached, TurnedStiff
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Notes, Outcome, Progress, Row
+from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
-from gflow.flow.stretch import MARKED, FlowRun, integrate
+from gflow.flow.stretch import MARKED, FlowRun, stretch_items
 
 # A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13
 
 
-def simulate(
+def flow_items(
     engine: Engine,
     until: Until,
     rows: Iterator[float],
@@ -50,7 +60,7 @@ def simulate(
         at = yield from _begun(engine, origin)
     if (rounding := engine.margin_rounding(at.state)) > UNRESOLVED:
         begun = _shown_at_start(at.state, origin)
-        yield Finish(Outcome.PRECISION, unresolved(begun, rounding), begun, at.steps)
+        yield Finish(Outcome.PRECISION, precision_sentence(begun, rounding), begun, at.steps)
     elif at.resting:
         yield from _rest(engine, at, until, rows)
     else:
@@ -69,7 +79,7 @@ def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:
     for item in items:
         if isinstance(item, Finish):  # not by this machine and these versions
             yield item
-        if isinstance(item, Row):
+        if isinstance(item, FlowRow):
             account.open(item.steps)
             return
 
@@ -83,22 +93,22 @@ def _moving(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
         end = end_time(ends)
         yield from _leapt_over(segment, due, at, mark)
         yield _measure_at_start(segment, end)
-        cut = yield from integrate(run, segment, at, mark, ends)
+        cut = yield from stretch_items(run, segment, at, mark, ends)
         v = min(segment.clock(cut.y), end)
         yield replace(segment.branch.measure(cut.y), v=v)
         at, events = _after(run, segment, cut, at)
         yield from events
         run.account.enter(events)
-        yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
+        yield FlowProgress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
         if at.resting:
             if until.v_end is None:
-                yield Row(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
+                yield FlowRow(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
             yield from _rest(engine, at, until, due.rest())
             return
         rounding = max(segment.branch.margin_rounding(cut.y), engine.margin_rounding(at.state))
         if outcome := outcome_of(cut.reason, rounding, at.stalled):
             shown = replace(at.state, v=v)
-            yield Row(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
+            yield FlowRow(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
             said = sentence(outcome, cut.reason, shown, rounding, _last_pairs(segment, cut, events))
             said += long_samples(engine.problem) if outcome in SLOW else ""
             yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
@@ -107,13 +117,13 @@ def _moving(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
             at = mark = _checkpoint(engine, at)
 
 
-def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
+def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | FlowRow, None, Checkpoint]:
     """Row 0 with its measure, at t = 0 or at the origin."""
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
     at = Checkpoint(state, engine.inexact, notes=notes)
     shown = _shown_at_start(state, origin)
     yield _measure_at_start(engine.segment(state), shown.v)
-    yield Row(shown, at, 0, state.v)
+    yield FlowRow(shown, at, 0, state.v)
     return at
 
 
@@ -122,12 +132,12 @@ def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> 
     return replace(state, v=0.0, tau=0.0) if origin is None else state
 
 
-def _leapt_over(segment: Segment, due: Due, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
+def _leapt_over(segment: Segment, due: Due, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | FlowRow]:
     """Rows that the clock leapt over at the start; nothing else has moved since."""
     state = segment.state
     for v in due.before(state.v):
         yield replace(segment.branch.measure(segment.branch.y0), v=v)
-        yield Row(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
+        yield FlowRow(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
 
 
 def _after(run: FlowRun, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
@@ -174,7 +184,7 @@ def _measure_at_start(segment: Segment, end: float) -> Measure:
     return replace(measure, v=min(measure.v, end))
 
 
-def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
+def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | FlowRow | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
     state, known = at.state, "" if engine.dead else " to float64"
     if until.v_end is None:
@@ -186,7 +196,7 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
     v_end = until.v_end
     for v in chain((v for v in rows if v < v_end), [v_end]):
         yield replace(measure, v=v)
-        yield Row(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
+        yield FlowRow(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
     last = replace(state, v=v_end)
     said = opening(until.outcome, v_end, last.log_loss) + f"; nothing but the clock moved after {when(state)}{known}"
     yield Finish(until.outcome, said + at.notes.sentence(), last, at.steps)

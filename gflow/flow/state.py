@@ -9,16 +9,8 @@ from typing import Self
 from gflow.arrays import Array, Bools, Sides
 from gflow.field.transition import EventKind
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """U (m, r) inner parameters in span coordinates; outer layer (m,) or (K, m), fixed or not; output bias (K,)."""
-
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FlowProgress:
     """Where the flow is, cheap enough for every accepted step."""
 
     v: float
@@ -129,7 +121,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FlowRow:
     """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows.
 
     steps: accepted so far, with the one that the row lies in.  clock: log(1 + t) at which the flow has the tau of the

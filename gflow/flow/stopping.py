@@ -87,7 +87,7 @@ def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
     return iter([*values[:-1], until.v_end])
 
 
-def log_time(v: float) -> float | None:
+def log_time_of(v: float) -> float | None:
     """log t from v = log(1 + t); None at t = 0, where there is none."""
     return _log_expm1(v) if v > 0.0 else None
 

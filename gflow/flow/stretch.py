@@ -16,7 +16,7 @@ from gflow.flow.engine import Engine, Segment
 from gflow.flow.items import Advance
 from gflow.flow.onward import Onward
 from gflow.flow.reason import AtRest, BudgetSpent, Cut, GuardReached, Proved, Reason, Restart, StepFailed, TurnedStiff
-from gflow.flow.state import Checkpoint, FlowState, Progress, Row
+from gflow.flow.state import Checkpoint, FlowProgress, FlowRow, FlowState
 from gflow.flow.stopping import Until
 from gflow.ode.step import DenseStep, StepError, Stepper
 
@@ -37,9 +37,9 @@ class FlowRun:
     account: Account
 
 
-def integrate(
+def stretch_items(
     run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[End]
-) -> Generator[Advance | Measure | Progress | Row, None, Cut]:
+) -> Generator[Advance | Measure | FlowProgress | FlowRow, None, Cut]:
     """Step through one mode, from where the loop stands, until there is a reason to end the stretch."""
     branch, choice, steps = segment.branch, run.choice, at.steps
     stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, at.stiff), segment.state.v)
@@ -57,7 +57,7 @@ def integrate(
         low = step.start
         for row in passed:
             low, state = yield from _row_passed(run.engine, segment, step, low, row, stepper.proposed)
-            yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
+            yield FlowRow(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
             near = cut.reason.near if isinstance(cut.reason, GuardReached) else None
             yield Advance(segment, step, low, cut.elapsed, cut.y, near)
@@ -65,7 +65,7 @@ def integrate(
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield Advance(segment, step, low, elapsed, y)
         yield (measure := branch.measure(y))
-        yield Progress(measure.v, measure.log_loss, sliding, steps)
+        yield FlowProgress(measure.v, measure.log_loss, sliding, steps)
         here = Cut(Restart(), elapsed, y, stepper.proposed, steps)
         if reason := _reason_after(run, segment, here, step.start):
             return replace(here, reason=reason)

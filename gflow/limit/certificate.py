@@ -102,7 +102,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StateBounds:
     """A state on a mode: margins p (n,) with their rounding, side * zeta (m, H) with its rounding (m, 1)."""
 
     p: Array
@@ -199,7 +199,7 @@ class ModeLimit:
         """What could end the mode, at q (k,): nothing without kinks."""
         return groups(self.mode, self.samples, self._dead, q) if self.problem.network.kinked else ()
 
-    def finding(self, at: Standing) -> Finding:
+    def finding(self, at: StateBounds) -> Finding:
         """Judge a state."""
         if self.hard is None:
             curved = self.problem.network.kinked
@@ -222,7 +222,7 @@ class ModeLimit:
         wandering = None if open_pairs else ball.wandering()
         return Finding(pairs.pending, pairs.undecided, not open_pairs, reason, ball.D, measured, wandering, hard)
 
-    def _towards(self, at: Standing, hard: HardMargin) -> tuple[HardMargin, Pairs]:
+    def _towards(self, at: StateBounds, hard: HardMargin) -> tuple[HardMargin, Pairs]:
         """The solution that the mode tends to from a state, and what it says of the pairs."""
         ties = None if hard.certain else self._ties
         found = None if ties is None else ties.limit(self._shifted(at))
@@ -237,7 +237,7 @@ class ModeLimit:
         gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
         return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap))
 
-    def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
+    def _obstacle(self, at: StateBounds, hard: HardMargin, pairs: Pairs) -> str:
         """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
         if not self.problem.network.kinked:
             return ""
@@ -280,10 +280,10 @@ class ModeLimit:
             return "the multipliers are not unique (features with margin 1 are dependent, to rounding)"
         return "a sample has margin 1 with multiplier 0, to rounding"
 
-    def _shifted(self, at: Standing) -> Array:
+    def _shifted(self, at: StateBounds) -> Array:
         return np.asarray(at.p[self.samples] - np.log(self.classes.weight))
 
-    def _ball(self, at: Standing, hard: HardMargin) -> Ball | str:
+    def _ball(self, at: StateBounds, hard: HardMargin) -> Ball | str:
         if said := self._ambiguity(hard):
             return said
         exponential = isinstance(self.problem.loss, Exponential)

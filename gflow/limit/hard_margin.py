@@ -27,8 +27,8 @@ from gflow.problem.span import row_norms
 
 # Unit features whose largest common margin is below this, or below four times their rounding, count as not separable.
 LEAST_MARGIN = 1e-13
-# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST.
-UNITS, LARGEST = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
+# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST_OFF.
+UNITS, LARGEST_OFF = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
 # Largest sum of off_i g_i with which the bounds of the errors hold.
 WORST_SHARE = 0.125
 MOST_EXCHANGES = 50
@@ -127,7 +127,7 @@ def _least_distance(unit: Array, needed: Array, least: float) -> Array | None:
         weights, _ = nnls(columns / lengths, target, maxiter=100 * columns.shape[1])
         left = target - (columns / lengths) @ weights
         found = weights / lengths
-        if left[-1] > LARGEST**2:
+        if left[-1] > LARGEST_OFF**2:
             small = float(np.linalg.norm(unit.T @ found)) * least > each * left[-1]
             return None if small else np.asarray(scale * (found / left[-1]) / each)
     return None

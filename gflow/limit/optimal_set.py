@@ -30,10 +30,10 @@ from gflow.problem.span import row_norms
 
 # Singular values of unit features below this count as ties.
 DEPENDENT = 1e-9
-# Members of Q are sought with coordinates of at least 1 / LARGEST of the largest.
-LARGEST = 1e7
+# Members of Q are sought with coordinates of at least 1 / LARGEST_SCALE of the largest.
+LARGEST_SCALE = 1e7
 # Steps of Newton's method, and the relative step whose square is below rounding.
-MOST_STEPS, NEAR = 400, 1e-9
+MOST_STEPS, CONVERGED = 400, 1e-9
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _interior(inside: Array, mu: Array) -> Array | None:
     cost = np.concatenate([np.zeros(n), -np.ones(n), [0.0]])
     equal = np.hstack([inside.T, np.zeros((inside.shape[1], n)), -(inside.T @ mu)[:, None]])
     below = np.hstack([-np.eye(n), np.eye(n), np.zeros((n, 1))])
-    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST)]
+    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST_SCALE)]
     found = linprog(cost, below, np.zeros(n), equal, np.zeros(inside.shape[1]), bounds)
     if found.status != 0 or found.x[-1] <= 0.0:
         return None
@@ -126,7 +126,7 @@ def _projected(q: Array, ell: Array, across: Array) -> Array | None:
         relative = step / q
         if not np.isfinite(relative).all():
             return None
-        if np.abs(relative).max() <= NEAR:
+        if np.abs(relative).max() <= CONVERGED:
             return np.asarray(q + step)
         q = q + step * min(1.0, 0.9 / max(float(-relative.min()), 1e-300))
     return None

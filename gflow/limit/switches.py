@@ -15,7 +15,7 @@ import numpy as np
 from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.mode import Mode
 
-BLOCK = 2_000_000  # numbers per block
+BLOCK_NUMBERS = 2_000_000  # numbers per block
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def switches(mode: Mode, outer: Array, q: Array, heavy: Index) -> Iterator[Switc
     outer (m,); q (n,): tells between which ends a share lies; heavy: samples that outweigh all others there, alike.
     """
     m, n, H = outer.size, q.size, mode.problem.surfaces.count
-    count = max(1, -(-m * (H + 2) * n // BLOCK))
+    count = max(1, -(-m * (H + 2) * n // BLOCK_NUMBERS))
     for own in np.array_split(np.arange(m), min(count, m)):
         yield _block(mode, outer, q, heavy, own)
 

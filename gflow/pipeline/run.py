@@ -12,19 +12,17 @@ from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
-from gflow.flow.state import Event, Finish, Progress, Row
-from gflow.flow.stopping import Until, log_time
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
+from gflow.flow.stopping import Until, log_time_of
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import Commit, SpacedTimes
-from gflow.trajectory import EventEntry, Header, Target, Trajectory, TrajectoryWriter
-from gflow.trajectory import Progress as RunProgress
-from gflow.trajectory import Row as FileRow
+from gflow.trajectory import EventEntry, Header, Progress, Row, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory.content import Changes
 
 SCENARIO_FILE = "scenario.yaml"
-ProgressCallback = Callable[[RunProgress], None]
+ProgressCallback = Callable[[Progress], None]
 
 
 class Run:
@@ -38,15 +36,15 @@ class Run:
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
         self._recording = Recording(setup)
         self._cadence = scenario.record.commit or Commit()
-        self._rows: list[FileRow] = []
-        self._last: list[FileRow] = []  # the row at the end, which is saved with the outcome
+        self._rows: list[Row] = []
+        self._last: list[Row] = []  # the row at the end, which is saved with the outcome
         self._events: list[EventEntry] = []
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
         self._steps, self._safe_steps = 0, 0  # taken so far, and up to the checkpoint of the last row on disk
 
-    def open(self, first: Row) -> None:
+    def open(self, first: FlowRow) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
         row = self._recording.row(first)
         self._first_log_loss = first.state.log_loss
@@ -86,12 +84,12 @@ class Run:
                 told = self._recording.event(item)
                 if self._scenario.record.events:
                     self._events.append(told)
-            case Row():
+            case FlowRow():
                 (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
             case Measure():
                 self._recording.measure(item)
-            case Progress():
+            case FlowProgress():
                 self._steps = item.steps
                 if self._progress is not None:
                     self._progress(self._shown(item))
@@ -118,7 +116,7 @@ class Run:
         if self._safe is None:
             return "interrupted; nothing was written yet"
         rows, v = self._safe
-        log_t = log_time(v)
+        log_t = log_time_of(v)
         reached = "t = 0" if log_t is None else f"log t = {log_t:.4g}"
         again = self._steps - self._safe_steps
         lost = f"; of {self._steps} steps {again} will be done again" if again else ""
@@ -126,9 +124,9 @@ class Run:
             "go on with --resume"
         )
 
-    def _shown(self, at: Progress) -> RunProgress:
-        log_t = log_time(at.v)
-        return RunProgress(
+    def _shown(self, at: FlowProgress) -> Progress:
+        log_t = log_time_of(at.v)
+        return Progress(
             log_time=log_t,
             target=_target(self._until, log_t, at.log_loss),
             share=self._until.share(at.v, at.log_loss, self._first_log_loss, self._spacing),
@@ -141,7 +139,7 @@ class Run:
 
 def _target(until: Until, log_t: float | None, log_loss: float) -> Target:
     if until.v_end is not None:
-        return Target("log t", log_t, log_time(until.v_end))
+        return Target("log t", log_t, log_time_of(until.v_end))
     if until.log_loss is not None:
         return Target("log loss", log_loss, until.log_loss)
     return Target("log t", log_t)

@@ -15,9 +15,9 @@ from gflow.analysis.subject import Subject
 from gflow.assembly import Setup, check_room, provenance, row_bytes
 from gflow.comparison.clock import cut_short
 from gflow.comparison.result import Comparison
-from gflow.descent import Checkpoint, Iterate
-from gflow.descent.loop import Item
-from gflow.flow.stopping import log_time
+from gflow.descent import DescentCheckpoint, Iterate
+from gflow.descent.loop import DescentItem
+from gflow.flow.stopping import log_time_of
 from gflow.pipeline.beside import Beside
 from gflow.pipeline.composition import Labels, composed
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, remove, save
@@ -95,10 +95,10 @@ class SideBySide:
         early = cut_short(self._plan.end, flow_end, self._plan.etas)
         return tuple(said for said in (early, precision_warning(self._manner, largest_margin)) if said is not None)
 
-    def _iterates(self, origin: Checkpoint) -> Sequence[Iterate]:
+    def _iterates(self, origin: DescentCheckpoint) -> Sequence[Iterate]:
         return iterates_of(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)
 
-    def _items(self, kept: Kept | None) -> Iterator[Item]:
+    def _items(self, kept: Kept | None) -> Iterator[DescentItem]:
         origin = None if kept is None else kept.origin
         return descent_items(self._setup, self._plan.etas, self._plan.steps, self._manner, origin)
 
@@ -134,7 +134,7 @@ class SideBySide:
         return lambda done, total: self._progress(CompareProgress(stage, done, total))
 
 
-def _descend(file: DescentFile, items: Iterable[Item], path: Path, alive: Callable[[], None]) -> None:
+def _descend(file: DescentFile, items: Iterable[DescentItem], path: Path, alive: Callable[[], None]) -> None:
     """Run descent to its end, or to an interruption; then its rows so far are on disk."""
     try:
         file.follow(items, alive)
@@ -191,5 +191,5 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
         "name": trajectory.facts.get("name"),
         "n_rows": trajectory.n_rows,
         "outcome": trajectory.outcome,
-        "log_time": log_time(float(trajectory.read("log1p_time", -1))),
+        "log_time": log_time_of(float(trajectory.read("log1p_time", -1))),
     }

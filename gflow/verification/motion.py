@@ -11,7 +11,8 @@ import numpy as np
 
 from gflow.arrays import EPS
 from gflow.field.branch import Branch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Parameters
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.clock import log_passed, unresolved

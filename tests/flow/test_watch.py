@@ -10,8 +10,8 @@ from gflow.flow import certified
 from gflow.flow.certified import LOOKS, Watch
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Finish, Outcome, Progress
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Finish, FlowProgress, Outcome
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import ModeLimit
 from gflow.problem.loss import LOSSES
@@ -32,15 +32,15 @@ def problem() -> Problem:
 def ended(rtol: float, rows: list[float]) -> tuple[Finish, int]:
     """How a run ends, and its steps."""
     W = np.random.default_rng(6).standard_normal((4, 8))
-    said = list(simulate(dual_engine(problem(), W, Tolerances(rtol, rtol)), CERTIFIED, iter(rows), Choice("DOP853")))
+    said = list(flow_items(dual_engine(problem(), W, Tolerances(rtol, rtol)), CERTIFIED, iter(rows), Choice("DOP853")))
     assert isinstance(said[-1], Finish)
-    return said[-1], sum(isinstance(each, Progress) for each in said)
+    return said[-1], sum(isinstance(each, FlowProgress) for each in said)
 
 
 def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explicit steps at a fine tolerance: far more of them than marks."""
     looks, limits = list[int](), list[int]()
-    judged, made = certified.judged, ModeLimit.__init__
+    judged, made = certified.finding_at, ModeLimit.__init__
 
     def counted(*given: object) -> object:
         looks.append(1)

@@ -11,8 +11,8 @@ from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Weights
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.flow.state import Parameters
 from gflow.limit.point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 

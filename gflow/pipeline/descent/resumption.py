@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.descent import Checkpoint, Iterate
+from gflow.descent import DescentCheckpoint, Iterate
 from gflow.errors import CheckpointError, TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, Saved, load
 from gflow.pipeline.resumption import check_version
@@ -41,7 +41,7 @@ class Kept:
     reason: str = ""
 
     @property
-    def origin(self) -> Checkpoint | None:
+    def origin(self) -> DescentCheckpoint | None:
         """Where descent goes on; None: at its start."""
         return None if self.saved is None else self.saved.origin
 
@@ -68,7 +68,7 @@ class Kept:
         return f"going on after {self.origin.taken} steps of descent; {self.rows.path} has {self.rows.n_rows} rows"
 
 
-def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
+def kept_descent(path: Path, made: Header, iterates: Callable[[DescentCheckpoint], Sequence[Iterate]]) -> Kept:
     """What there is of the descent that would have the header `made`.  TrajectoryError where that is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.comparison.course import Sizes
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
 

@@ -12,8 +12,9 @@ from gflow.arrays import Array, Integers
 from gflow.assembly import Setup
 from gflow.comparison.modified import states_at
 from gflow.descent import (
-    Checkpoint,
     Constant,
+    DescentCheckpoint,
+    DescentRun,
     FullBatch,
     Iterate,
     LossWatch,
@@ -21,20 +22,19 @@ from gflow.descent import (
     Options,
     Precision,
     RandomBatches,
-    Run,
-    Weights,
     descend,
     iterates_at,
     single_precision_warning,
 )
-from gflow.descent.loop import Item
-from gflow.flow.state import FlowState, Parameters
+from gflow.descent.loop import DescentItem
+from gflow.flow.state import FlowState
 from gflow.pipeline.plan import Manner
+from gflow.problem.parameters import Parameters
 
 
 def descent_items(
-    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: Checkpoint | None
-) -> Iterator[Item]:
+    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: DescentCheckpoint | None
+) -> Iterator[DescentItem]:
     """All runs, one for each eta with rows at its steps, from a checkpoint on.  Raises ScenarioError at once for what
     cannot be run."""
     runs, options = _asked(setup, etas, steps, manner)
@@ -42,7 +42,7 @@ def descent_items(
 
 
 def iterates_of(
-    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: Checkpoint
+    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner, origin: DescentCheckpoint
 ) -> list[Iterate]:
     """The runs alive at a checkpoint, as `descent_items` would go on with them.  CheckpointError if it is not one of
     these runs."""
@@ -50,10 +50,12 @@ def iterates_of(
     return iterates_at(setup.problem, runs, options, origin)
 
 
-def _asked(setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner) -> tuple[list[Run], Options]:
-    start = Weights.of(setup.problem, setup.inner)
+def _asked(
+    setup: Setup, etas: Sequence[float], steps: Sequence[Integers], manner: Manner
+) -> tuple[list[DescentRun], Options]:
+    start = Parameters.of(setup.problem, setup.inner)
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
-    runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]
+    runs = [DescentRun(start, Constant(eta), each, batches) for eta, each in zip(etas, steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE
     watch = LossWatch() if manner.batch is None else None
     return runs, Options(precision=precision, device=manner.device, watch=watch)
@@ -82,7 +84,7 @@ def modified_gaps(
 
     alive is called with every evaluation, so that an interruption can end it.
     """
-    start = Weights.of(setup.problem, setup.inner)
+    start = Parameters.of(setup.problem, setup.inner)
 
     def field(t: float, theta: Array) -> Array:
         alive()
