@@ -34,7 +34,7 @@ State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Numbers:
+class IterateArrays:
     """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
 
     summed_steps: float
@@ -142,7 +142,7 @@ class Program:
         return [bool(ok) for ok in finite.cpu()]
 
     @torch.inference_mode()
-    def snapshot(self, run: int) -> Numbers:
+    def snapshot(self, run: int) -> IterateArrays:
         """One run as it is now; p may overflow where the weights do not."""
         z = self._inner.all_preactivations(run)[None]
         hidden = torch.empty_like(z)
@@ -150,7 +150,7 @@ class Program:
         f = self._A[run : run + 1] @ hidden
         c = None if self._c is None else self._c[run : run + 1]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return Numbers(
+        return IterateArrays(
             float(self._summed[run]),
             self._inner.span(run),
             numbers(self._A[run]).reshape(self._network.outer.shape),

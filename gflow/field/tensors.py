@@ -34,7 +34,7 @@ class StateParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Residuals:
+class OutputResiduals:
     """What the outputs imply: signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
 
     signs: Tensor
@@ -91,7 +91,7 @@ class PrimalField:
             return U @ self._coordinates.T
         return U * self._coordinates[..., 0]
 
-    def _residuals(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> Residuals:
+    def _residuals(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> OutputResiduals:
         """Of the outputs f = A hidden + c."""
         f = A @ hidden
         if self._network.outputs == 1:
@@ -107,7 +107,7 @@ class PrimalField:
         largest = counted.amax(-1, keepdim=True)
         total = torch.exp(counted - largest).sum(-1, keepdim=True)
         q = torch.exp(torch.clamp(log_g - largest, max=LARGEST_SHARE)) / total
-        return Residuals(signs, q, (largest + torch.log(total)).squeeze(-1), p)
+        return OutputResiduals(signs, q, (largest + torch.log(total)).squeeze(-1), p)
 
     def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """phi(z) and phi'(z) on the branches."""

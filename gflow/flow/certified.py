@@ -14,13 +14,15 @@ from gflow.problem.span import row_norms
 
 # Looks per doubling of tau.  A proof needs the divergence to fall, which it does with tau: between two marks so near to
 # each other a look more would find nothing, however many steps the integrator takes from one to the next.
-LOOKS = 8
+LOOKS_PER_DOUBLING = 8
 
 
 class Watch:
-    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS`): when it looks depends on the
-    state alone, and how often on how far the run goes, not on its steps.  What it knows of a mode is kept until the
-    mode changes."""
+    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
+
+    When it looks depends on the state alone, and how often on how far the run goes, not on its steps.  What it knows of
+    a mode is kept until the mode changes.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -48,7 +50,7 @@ class Watch:
 
 def _mark(tau: float) -> float:
     """The number of the last mark before tau."""
-    return float(np.floor(LOOKS * np.log2(tau))) if tau > 0.0 else -np.inf
+    return float(np.floor(LOOKS_PER_DOUBLING * np.log2(tau))) if tau > 0.0 else -np.inf
 
 
 def finding_at(limit: ModeLimit, U: Array) -> Finding:

@@ -21,7 +21,7 @@ GUARD_RESOLUTION = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class RunEnd:
     """An end of the run, as a function of the state that is positive until it is reached."""
 
     left: Callable[[Array], float]
@@ -30,16 +30,16 @@ class End:
     resolution: float = 0.0
 
 
-def ends_of(segment: Segment, until: Until) -> list[End]:
+def ends_of(segment: Segment, until: Until) -> list[RunEnd]:
     """The ends of the run, as functions of the segment's states."""
     ends = []
     if until.v_end is not None:
         v_end = until.v_end
-        ends.append(End(lambda y: v_end - float(y[-1]), until.outcome, v_end, resolution_of(v_end)))
+        ends.append(RunEnd(lambda y: v_end - float(y[-1]), until.outcome, v_end, resolution_of(v_end)))
     if until.log_loss is not None:
         level = until.log_loss
         resolution = resolution_of(abs(level) + 1.0)
-        ends.append(End(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, resolution))
+        ends.append(RunEnd(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, resolution))
     return ends
 
 
@@ -48,12 +48,12 @@ def resolution_of(value: float) -> float:
     return 4.0 * EPS * abs(value)
 
 
-def end_time(ends: Sequence[End]) -> float:
+def end_time(ends: Sequence[RunEnd]) -> float:
     """v of the end on the clock; infinite where there is none."""
     return min((end.v for end in ends if end.v is not None), default=np.inf)
 
 
-def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequence[End], steps: int) -> Cut | None:
+def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequence[RunEnd], steps: int) -> Cut | None:
     """The first guard or end of the run in the step, at a state the method itself delivers.  steps: with this one."""
     elapsed, y, near = step.end, step.coefficients[-1], None
     bracket = segment.guards.brackets(step)
@@ -73,7 +73,7 @@ def halfway(stepper: Stepper, step: DenseStep, cut: Cut, reason: Reason) -> Cut:
     return replace(cut, reason=reason, elapsed=elapsed, y=stepper.state_at(elapsed))
 
 
-def _first_end(stepper: Stepper, step: DenseStep, reached: Sequence[End], elapsed: float, steps: int) -> Cut:
+def _first_end(stepper: Stepper, step: DenseStep, reached: Sequence[RunEnd], elapsed: float, steps: int) -> Cut:
     """The first of the ends that are reached by `elapsed`."""
     theta = (elapsed - step.start) / (step.end - step.start)
     # An end reached at the end of [0, theta] is reached somewhere in it, so that no root can be missing.

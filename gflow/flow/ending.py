@@ -30,8 +30,6 @@ MOST_STALLED = 1000
 # A sample that is so many times as long as the median one is named where a run is slow.
 LONG = 100.0
 SLOW = (Outcome.BUDGET, Outcome.EVENTS_ACCUMULATE, Outcome.STEP_UNDERFLOW)
-Pair = tuple[int, int]
-"""A neuron and a surface."""
 # What a certificate found on the way says, and what it does not.
 FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
@@ -58,10 +56,13 @@ def outcome_of(reason: Reason, rounding: float, stalled: int) -> Outcome | None:
             return None
 
 
-def sentence(outcome: Outcome, reason: Reason, state: FlowState, rounding: float, last: Sequence[Pair]) -> str:
+def sentence(
+    outcome: Outcome, reason: Reason, state: FlowState, rounding: float, last: Sequence[tuple[int, int]]
+) -> str:
     """How the run ended at this state, with the remedy where there is one.
 
-    rounding: of the margins; last: the pairs that changed there or, where none did, those with a guard at zero.
+    rounding: of the margins; last: the pairs (neuron, surface) that changed there or, where none did, those with a
+    guard at zero.
     """
     if outcome is Outcome.PRECISION:
         return precision_sentence(state, rounding)
@@ -119,7 +120,7 @@ def long_samples(problem: Problem) -> str:
     )
 
 
-def _last_at(pairs: Sequence[Pair]) -> str:
+def _last_at(pairs: Sequence[tuple[int, int]]) -> str:
     """Where the first of these pairs are; empty where there is none."""
     where = [f"neuron {neuron} surface {surface}" for neuron, surface in pairs[:3]]
     return f", the last at {', '.join(where)}" if where else ""

@@ -45,7 +45,7 @@ class FlowCoordinates(Protocol):
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """How far a margin can move per unit of tau, roughly."""
 
-    def branch(self, problem: Problem, stretch: BranchStart) -> Branch:
+    def branch(self, problem: Problem, start: BranchStart) -> Branch:
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
@@ -159,8 +159,8 @@ class Engine:
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state` (whose mode must be the current one)."""
         norms = self.weight_norms(state.parameters.U)
-        stretch = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
-        branch = self._coordinates.branch(self.problem, stretch)
+        start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
+        branch = self._coordinates.branch(self.problem, start)
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)

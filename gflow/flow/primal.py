@@ -58,17 +58,17 @@ class PrimalCoordinates:
         y = torch.as_tensor(self._state_of(state.parameters, state.v), device=self._device)
         return self._problem.samples * self._tensor_field(mode, 1.0).fastest(y)
 
-    def branch(self, problem: Problem, stretch: BranchStart) -> PrimalBranch:
+    def branch(self, problem: Problem, start: BranchStart) -> PrimalBranch:
         """-grad L on the branches of the mode, projected where neurons slide."""
         return PrimalBranch(
             problem,
-            stretch.mode,
-            self._tensor_field(stretch.mode, stretch.unit),
-            self._state_of(stretch.state.parameters, stretch.state.v),
-            stretch.unit,
-            self._asked(stretch.tolerances),
-            np.sqrt(np.maximum(stretch.norms**2 - row_norms(stretch.state.parameters.U) ** 2, 0.0)),
-            float(np.exp(np.clip(stretch.log_rate + np.log(stretch.unit), -500.0, 0.0))),
+            start.mode,
+            self._tensor_field(start.mode, start.unit),
+            self._state_of(start.state.parameters, start.state.v),
+            start.unit,
+            self._asked(start.tolerances),
+            np.sqrt(np.maximum(start.norms**2 - row_norms(start.state.parameters.U) ** 2, 0.0)),
+            float(np.exp(np.clip(start.log_rate + np.log(start.unit), -500.0, 0.0))),
         )
 
     def _asked(self, tolerances: Tolerances) -> Tolerances:

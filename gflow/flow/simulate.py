@@ -18,7 +18,6 @@ from gflow.flow.due import Due
 from gflow.flow.ending import (
     SLOW,
     UNRESOLVED,
-    Pair,
     long_samples,
     opening,
     outcome_of,
@@ -165,8 +164,8 @@ def _turned(run: FlowRun, segment: Segment, cut: Cut, near: Index, at: Checkpoin
     return replace(at, state=state, stiff=stiff, notes=at.notes + notes, stalled=stalled), events
 
 
-def _last_pairs(segment: Segment, cut: Cut, events: list[Event]) -> list[Pair]:
-    """The pairs that changed at a cut or, where none did, those with a guard at zero."""
+def _last_pairs(segment: Segment, cut: Cut, events: list[Event]) -> list[tuple[int, int]]:
+    """The pairs (neuron, surface) that changed at a cut or, where none did, those with a guard at zero."""
     if events or not isinstance(cut.reason, GuardReached):
         return [(event.neuron, event.surface) for event in events]
     return segment.guards.at_zero(cut.y, cut.reason.near)

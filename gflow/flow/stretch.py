@@ -9,7 +9,7 @@ from gflow.field.branch import Measure
 from gflow.flow.budget import Account
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.cut import End, first_cut, halfway
+from gflow.flow.cut import RunEnd, first_cut, halfway
 from gflow.flow.due import Due, Passed
 from gflow.flow.ending import UNRESOLVED
 from gflow.flow.engine import Engine, Segment
@@ -38,7 +38,7 @@ class FlowRun:
 
 
 def stretch_items(
-    run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[End]
+    run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[RunEnd]
 ) -> Generator[Advance | Measure | FlowProgress | FlowRow, None, Cut]:
     """Step through one mode, from where the loop stands, until there is a reason to end the stretch."""
     branch, choice, steps = segment.branch, run.choice, at.steps
@@ -77,7 +77,7 @@ def stretch_items(
 
 
 def _cut_in(
-    run: FlowRun, segment: Segment, stepper: Stepper, step: DenseStep, ends: list[End], steps: int
+    run: FlowRun, segment: Segment, stepper: Stepper, step: DenseStep, ends: list[RunEnd], steps: int
 ) -> Cut | None:
     """Where the stretch ends inside a step; before a guard whose events no budget pays for.  steps: with this one."""
     cut = first_cut(segment, stepper, step, ends, steps)

@@ -202,9 +202,9 @@ class ModeLimit:
     def finding(self, at: StateBounds) -> Finding:
         """Judge a state."""
         if self.hard is None:
-            curved = self.problem.network.kinked
+            kinked = self.problem.network.kinked
             said = self._no_limit
-            return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
+            return Finding(self.pending, 0, not kinked, said if kinked else "", no_limit=said)
         hard, pairs = self._towards(at, self.hard)
         said = self._obstacle(at, hard, pairs)
         ball = said or self._ball(at, hard)

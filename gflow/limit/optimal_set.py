@@ -29,11 +29,11 @@ from gflow.limit.hard_margin import HardMargin
 from gflow.problem.span import row_norms
 
 # Singular values of unit features below this count as ties.
-DEPENDENT = 1e-9
+TIED = 1e-9
 # Members of Q are sought with coordinates of at least 1 / LARGEST_SCALE of the largest.
 LARGEST_SCALE = 1e7
 # Steps of Newton's method, and the relative step whose square is below rounding.
-MOST_STEPS, CONVERGED = 400, 1e-9
+MOST_NEWTON_STEPS, CONVERGED = 400, 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class OptimalSet:
         on = hard.binding
         size = row_norms(H)
         left, values, _ = np.linalg.svd(H[on] / size[on, None], full_matrices=False)
-        rank = int((values > DEPENDENT).sum())
+        rank = int((values > TIED).sum())
         mu = (hard.dual * size)[on]
         spread = mu if rank == mu.size else _interior(left[:, :rank], mu / mu.sum())
         if spread is None:
@@ -60,7 +60,7 @@ class OptimalSet:
         member /= member.sum()
         support = member > 0.0
         kept = np.linalg.svd(H[support] / size[support, None], compute_uv=False)
-        return cls(member, H, int((kept > DEPENDENT).sum()))
+        return cls(member, H, int((kept > TIED).sum()))
 
     @property
     def support(self) -> Bools:
@@ -121,7 +121,7 @@ def _interior(inside: Array, mu: Array) -> Array | None:
 
 def _projected(q: Array, ell: Array, across: Array) -> Array | None:
     """argmin of KL(q || e^ell) over q + range(across), q > 0: Newton's method, which never leaves the positive ones."""
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_NEWTON_STEPS):
         step = across @ _fitted(across, 1.0 / np.sqrt(q), q * (ell - np.log(q)))
         relative = step / q
         if not np.isfinite(relative).all():

@@ -7,7 +7,7 @@ import pytest
 
 from gflow.field.branch import Tolerances
 from gflow.flow import certified
-from gflow.flow.certified import LOOKS, Watch
+from gflow.flow.certified import LOOKS_PER_DOUBLING, Watch
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import flow_items
@@ -54,7 +54,7 @@ def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ModeLimit, "__init__", counted_too)
     finish, steps = ended(1e-12, [])
     assert finish.outcome is Outcome.CERTIFIED
-    marks = LOOKS * (np.log2(finish.state.tau) + 52)
+    marks = LOOKS_PER_DOUBLING * (np.log2(finish.state.tau) + 52)
     assert len(looks) <= marks and len(limits) <= marks
     assert len(looks) < 0.5 * steps
 
@@ -68,5 +68,10 @@ def test_rows_do_not_hide_a_proof() -> None:
 
 
 def test_when_it_looks_depends_on_the_state_alone() -> None:
-    assert [certified._mark(tau) for tau in (0.0, 1.0, 2.0, 2.1)] == [-np.inf, 0.0, LOOKS, LOOKS]
+    assert [certified._mark(tau) for tau in (0.0, 1.0, 2.0, 2.1)] == [
+        -np.inf,
+        0.0,
+        LOOKS_PER_DOUBLING,
+        LOOKS_PER_DOUBLING,
+    ]
     assert Watch(problem())._limit is None
