@@ -50,7 +50,7 @@ def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch
         limits.append(1)
         made(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(certified, "judged", counted)
+    monkeypatch.setattr(certified, "finding_at", counted)
     monkeypatch.setattr(ModeLimit, "__init__", counted_too)
     finish, steps = ended(1e-12, [])
     assert finish.outcome is Outcome.CERTIFIED
