@@ -78,7 +78,7 @@ def composed(seen: Followed, subject: Subject, plan: Plan, manner: Manner, rtol:
 def kernel(problem: Problem, state: FlowState) -> Array:
     """The tangent kernel (n, n) at a state."""
     point = Point.of(problem, state)
-    return tangent_kernel(problem, point.push * point.slopes, point.pull, point.hidden)
+    return tangent_kernel(problem, point.factors * point.slopes, point.pull, point.hidden)
 
 
 def _run(seen: Followed, run: int, plan: Plan, manner: Manner, threshold: float | None) -> RunComparison:
