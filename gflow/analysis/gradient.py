@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.field.mode import Mode
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 
@@ -86,8 +87,8 @@ class Point:
         return np.asarray(np.where(own, 1.0, -np.exp(others - np.logaddexp.reduce(others, axis=0))))
 
     @cached_property
-    def push(self) -> Array:
-        """sum_k A_kj dM_i / df_k (m, n): grad_{w_j} M_i = push_ji phi'_ji x_i."""
+    def factors(self) -> Array:
+        """sum_k A_kj dM_i / df_k (m, n): grad_{w_j} M_i = factor_ji phi'_ji x_i."""
         return np.asarray(np.atleast_2d(self.parameters.outer).T @ self.pull)
 
     @cached_property
@@ -106,7 +107,7 @@ class Point:
         """phi' where some neurons slide: the share of the + branch that each sliding surface needs."""
         mode, slope = Mode(self.problem, self.side), self.problem.network.slope
         slides = np.flatnonzero((self.side == 0).any(axis=1))
-        push, surfaces = self.push[slides] * self.dual, mode.slots[slides]
+        push, surfaces = self.factors[slides] * self.dual, mode.slots[slides]
         force = mode.held(mode.drift(push, slides), slides) - mode.bases(push, slides, surfaces)
         jumps = mode.jumps(push, surfaces)
         share = np.zeros((slides.size, self.problem.surfaces.count + 1))  # the last column takes the padded slots
@@ -123,7 +124,7 @@ class Point:
     def sample_norms(self) -> Array:
         """|grad M_i| (n,), in the trained parameters."""
         network, coordinates = self.problem.network, self.problem.coordinates()
-        squared = np.sum((self.push * self.slopes) ** 2 * np.sum(coordinates**2, axis=-1), axis=0)
+        squared = np.sum((self.factors * self.slopes) ** 2 * np.sum(coordinates**2, axis=-1), axis=0)
         pulls = np.sum(self.pull**2, axis=0)
         if network.trains_outer:
             squared = squared + pulls * np.sum(self.hidden**2, axis=0)
@@ -132,9 +133,9 @@ class Point:
     @cached_property
     def euler(self) -> Array:
         """<theta, grad M_i> (n,), theta all trained parameters: degree times M_i where the network is homogeneous."""
-        total = np.sum(self.push * self.slopes * self.z, axis=0)
+        total = np.sum(self.factors * self.slopes * self.z, axis=0)
         if self.problem.network.trains_outer:
-            total = total + np.sum(self.push * self.hidden, axis=0)
+            total = total + np.sum(self.factors * self.hidden, axis=0)
         bias = self.parameters.output_bias
         return np.asarray(total if bias is None else total + bias @ self.pull)
 
@@ -142,7 +143,7 @@ class Point:
         """sum_i weights_i grad M_i, weights (n,)."""
         network = self.problem.network
         inner = self.problem.coordinates()
-        forces = self.push * self.slopes * weights
+        forces = self.factors * self.slopes * weights
         moved = forces @ inner if network.directions is None else np.sum(forces[..., None] * inner, axis=1)
         pulls = self.pull * weights
         outer = pulls @ self.hidden.T if network.trains_outer else None

@@ -78,7 +78,7 @@ def composed(seen: Followed, analyzed: AnalyzedRun, plan: Plan, rtol: float, lab
 def kernel(problem: Problem, state: FlowState) -> Array:
     """The tangent kernel (n, n) at a state."""
     point = Point.of(problem, state)
-    return tangent_kernel(problem, point.push * point.slopes, point.pull, point.hidden)
+    return tangent_kernel(problem, point.factors * point.slopes, point.pull, point.hidden)
 
 
 def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunComparison:

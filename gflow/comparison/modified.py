@@ -19,8 +19,9 @@ from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.result import ModifiedComparison, ModifiedGap
 from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import order_text
-from gflow.descent import DescentWeights, ModifiedFlow
+from gflow.descent import ModifiedFlow
 from gflow.errors import GflowError
+from gflow.problem.parameters import Parameters
 
 RTOL, ATOL = 1e-11, 1e-13
 
@@ -52,7 +53,7 @@ def modified_gaps(setup: Setup, flow: ModifiedFlow, times: Array, inner: Array, 
 
     alive is called with every evaluation, so that an interruption can end it.
     """
-    start = DescentWeights.of(setup.problem, setup.inner)
+    start = Parameters.of(setup.problem, setup.inner)
 
     def field(t: float, theta: Array) -> Array:
         alive()

@@ -4,16 +4,23 @@ On a CPU let torch run on one thread: on a busy machine its pool made these smal
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Checkpoint, DescentProgress, Finish, Iterate, Outcome, descend, iterates_at
+from gflow.descent.loop import (
+    DescentCheckpoint,
+    DescentFinish,
+    DescentOutcome,
+    DescentProgress,
+    Iterate,
+    descend,
+    iterates_at,
+)
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
     Coordinates,
-    DescentWeights,
+    DescentRun,
     LossWatch,
     Options,
     Precision,
-    Run,
     record_steps,
     single_precision_warning,
 )
@@ -22,10 +29,10 @@ from gflow.descent.watch import LossReport
 
 __all__ = [
     "AtKink",
-    "Checkpoint",
+    "DescentCheckpoint",
     "Constant",
     "Coordinates",
-    "Finish",
+    "DescentFinish",
     "FullBatch",
     "GivenBatches",
     "Iterate",
@@ -34,13 +41,12 @@ __all__ = [
     "LossWatch",
     "ModifiedFlow",
     "Options",
-    "Outcome",
+    "DescentOutcome",
     "Precision",
     "DescentProgress",
     "RandomBatches",
-    "Run",
+    "DescentRun",
     "Schedule",
-    "DescentWeights",
     "descend",
     "iterates_at",
     "record_steps",

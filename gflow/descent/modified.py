@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gflow.arrays import Array
-from gflow.descent.plan import DescentWeights
 from gflow.errors import ScenarioError
 from gflow.problem.activation import Huberized, SmoothLeaky
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 THRESHOLD = 40.0  # of softplus, where it becomes the identity to all digits
@@ -40,8 +40,8 @@ class ModifiedFlow:
         self._outer = torch.from_numpy(problem.network.outer.copy())
         self._y = torch.from_numpy(problem.y.copy())
 
-    def pack(self, weights: DescentWeights) -> Array:
-        """DescentWeights -> theta."""
+    def pack(self, weights: Parameters) -> Array:
+        """Parameters -> theta."""
         network, parts = self._problem.network, [weights.U.ravel()]
         if network.trains_outer:
             parts.append(weights.outer.ravel())
@@ -49,10 +49,10 @@ class ModifiedFlow:
             parts.append(weights.output_bias)
         return np.concatenate(parts)
 
-    def unpack(self, theta: Array) -> DescentWeights:
-        """theta -> DescentWeights."""
+    def unpack(self, theta: Array) -> Parameters:
+        """theta -> Parameters."""
         U, outer, bias = self._parts(torch.from_numpy(theta))
-        return DescentWeights(U.numpy(), outer.numpy(), None if bias is None else bias.numpy())
+        return Parameters(U.numpy(), outer.numpy(), None if bias is None else bias.numpy())
 
     def _parts(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         network = self._problem.network

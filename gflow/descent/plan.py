@@ -8,34 +8,19 @@ from enum import Enum, auto
 
 import numpy as np
 
-from gflow.arrays import Array, Integers
+from gflow.arrays import Integers
 from gflow.descent.batches import Batches, FullBatch, check_batches
 from gflow.descent.schedule import Schedule
 from gflow.errors import ScenarioError
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DescentWeights:
-    """U (m, r) in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias (K,)."""
-
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
-
-    @classmethod
-    def of(cls, problem: Problem, inner: Array) -> DescentWeights:
-        """From W (m, d), or b (m, 1) of the scalar network, with the outer layer of the problem's network."""
-        network = problem.network
-        U = inner @ problem.span.B.T if network.directions is None else inner
-        return cls(np.asarray(U), network.outer, network.output_bias)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class DescentRun:
     """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
 
-    start: DescentWeights
+    start: Parameters
     schedule: Schedule
     record: Integers
     batches: Batches = field(default_factory=FullBatch)
@@ -125,7 +110,7 @@ def single_precision_warning(largest_margin: float) -> str | None:
     )
 
 
-def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
+def check_runs(problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
     """Raise ScenarioError unless these runs can advance together."""
     if not runs:
         raise ScenarioError("descent: no runs are given; give one or more")
@@ -143,7 +128,7 @@ def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
         _check_run(problem, run, number)
 
 
-def _check_run(problem: Problem, run: Run, number: int) -> None:
+def _check_run(problem: Problem, run: DescentRun, number: int) -> None:
     network = problem.network
     record = run.record
     if record.ndim != 1 or record.size == 0 or record[0] != 0 or np.any(np.diff(record) <= 0):

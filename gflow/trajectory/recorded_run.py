@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import Span, row_norms
 from gflow.problem.surfaces import group_surfaces

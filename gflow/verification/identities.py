@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gflow.arrays import Array
+from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
-from gflow.field.dual import margin_floor
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification import error_scales
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided

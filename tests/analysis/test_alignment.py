@@ -15,10 +15,11 @@ import gflow
 from gflow.analysis.alignment import alignment, rank_correlation
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Point, along
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.scenario import parse_scenario
 from tests.analysis.runs import file_of

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.potential import cone_potential, cone_shares, cones, nodes, parity_features, potential_rate
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
 

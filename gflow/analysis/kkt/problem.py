@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array, Index
-from gflow.flow.state import Parameters
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 Mask = NDArray[np.bool_]

@@ -11,8 +11,8 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.arrays import Array
-from gflow.flow.state import Parameters
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 

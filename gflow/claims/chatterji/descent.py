@@ -88,13 +88,13 @@ def hessian_product(point: Point, log_loss: float) -> Callable[[Array], Array]:
     C = problem.span.C
     weights = np.exp(point.log_g - log_loss) / problem.samples
     bend = -weights * problem.loss.log_slope_rate(point.p)  # l''(p_i) / (n L)
-    pushed = point.push * point.slopes
-    curvature = weights * point.push * ((point.z >= 0.0) & (point.z <= smoothing.h)) / smoothing.h
+    inner = point.factors * point.slopes
+    curvature = weights * point.factors * ((point.z >= 0.0) & (point.z <= smoothing.h)) / smoothing.h
 
     def product(D: Array) -> Array:
         dz = D @ C.T
-        dp = np.sum(pushed * dz, axis=0)
-        return np.asarray((pushed * (bend * dp) - curvature * dz) @ C)
+        dp = np.sum(inner * dz, axis=0)
+        return np.asarray((inner * (bend * dp) - curvature * dz) @ C)
 
     return product
 

@@ -12,8 +12,8 @@ from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.residuals import residuals
 from gflow.analysis.kkt.vertices import by_vertices
-from gflow.flow.state import Parameters
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.exact import made, tied
 from tests.analysis.kkt.vertices import by_vertices as stationarity
 from tests.analysis.kkt.vertices import drawn

@@ -10,9 +10,9 @@ from gflow.analysis.kkt import interior
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers, Pulls
 from gflow.analysis.kkt.residuals import residuals
-from gflow.flow.state import Parameters
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.analysis.kkt.vertices import by_vertices, drawn
 

@@ -12,7 +12,7 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.kkt import kkt
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients
-from gflow.flow.state import Parameters
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.runs import BOTH_LAYERS, GAUSSIAN, GIVEN, given
 from tests.analysis.kkt.vertices import by_vertices
 from tests.analysis.runs import simulated
