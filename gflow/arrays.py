@@ -9,6 +9,10 @@ Array = NDArray[np.float64]
 """Numbers; their shape is told where they are named."""
 Index = NDArray[np.intp]
 """Which rows, neurons, samples or surfaces."""
+Bools = NDArray[np.bool_]
+"""Which of several, one answer each."""
+Sides = NDArray[np.int8]
+"""Signs -1, +1, and 0 for what slides."""
 Integers = NDArray[np.int64]
 """Numbers of steps of descent, and samples of its batches, as files and devices keep them."""
 EPS = float(np.finfo(float).eps)

@@ -22,7 +22,7 @@ def log_expm1(v: float) -> float:
     return v + float(np.log(-np.expm1(-v)))
 
 
-def log_time(v: float) -> float | None:
+def log_time_of(v: float) -> float | None:
     """log t from v = log(1 + t); None at t = 0, where there is none."""
     return log_expm1(v) if v > 0.0 else None
 
@@ -35,5 +35,5 @@ def log_times(v: Array) -> Array:
 
 def time_text(v: float, digits: int = 4) -> str:
     """`log t = 4191` from v = log(1 + t), to so many digits; `t = 0` at the start."""
-    value = log_time(v)
+    value = log_time_of(v)
     return "t = 0" if value is None else f"log t = {value:.{digits}g}"

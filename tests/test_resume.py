@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import gflow
 from gflow.assembly import build_choice, build_engine, build_setup, build_until
 from gflow.cli import main
-from gflow.flow.simulate import simulate as simulate_flow
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish
 from gflow.flow.stopping import spaced
 from gflow.pipeline import stopped_by_limit
@@ -128,7 +128,7 @@ def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
     first = gflow.simulate(short, tmp_path / "run")
     kept, rows = first.inner, first.n_rows
     engine = build_engine(long, build_setup(long), "cpu")
-    *_, end = simulate_flow(
+    *_, end = flow_items(
         engine,
         build_until(long),
         (v for v in spaced("log", 9, build_until(long)) if v > first.log1p_time[-1]),

@@ -10,8 +10,8 @@ import numpy as np
 from gflow.analysis.progress import AnalysisProgress, Tell, untold
 from gflow.flow.choice import Choice
 from gflow.flow.engine import Engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow_time import time_text
 
@@ -52,12 +52,12 @@ def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None
     until = Until(v_end, Outcome.LOG_TIME, None, certified=True)
     rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
     events, steps, gained, gained_at = list[Event](), 0, start, 0
-    row: Row | None = None
-    for said in simulate(engine, until, rows, Choice("auto"), origin=origin):
+    row: FlowRow | None = None
+    for said in flow_items(engine, until, rows, Choice("auto"), origin=origin):
         if isinstance(said, Event):
             events.append(said)
             gained, gained_at = said.v, steps
-        elif isinstance(said, Row):
+        elif isinstance(said, FlowRow):
             row = said
         elif isinstance(said, FlowProgress):
             steps += 1

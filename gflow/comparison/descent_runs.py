@@ -11,42 +11,42 @@ from numpy.typing import NDArray
 from gflow.assembly import Setup
 from gflow.comparison.plan import DescentManner, Plan
 from gflow.descent import (
-    Checkpoint,
     Constant,
+    DescentCheckpoint,
+    DescentRun,
     FullBatch,
     Iterate,
     LossWatch,
     Options,
     Precision,
     RandomBatches,
-    Run,
     descend,
     iterates_at,
     single_precision_warning,
 )
-from gflow.descent.loop import Item
+from gflow.descent.loop import DescentItem
 from gflow.flow.state import FlowState
 from gflow.problem.parameters import Parameters
 
 
-def descent_items(setup: Setup, plan: Plan, origin: Checkpoint | None) -> Iterator[Item]:
+def descent_items(setup: Setup, plan: Plan, origin: DescentCheckpoint | None) -> Iterator[DescentItem]:
     """All runs, one for each eta with rows at its steps, from a checkpoint on.  Raises ScenarioError at once for what
     cannot be run."""
     runs, options = _asked(setup, plan)
     return descend(setup.problem, runs, options, origin)
 
 
-def iterates_of(setup: Setup, plan: Plan, origin: Checkpoint) -> list[Iterate]:
+def iterates_of(setup: Setup, plan: Plan, origin: DescentCheckpoint) -> list[Iterate]:
     """The runs alive at a checkpoint, as `descent_items` would go on with them.  CheckpointError if it is not one of
     these runs."""
     runs, options = _asked(setup, plan)
     return iterates_at(setup.problem, runs, options, origin)
 
 
-def _asked(setup: Setup, plan: Plan) -> tuple[list[Run], Options]:
+def _asked(setup: Setup, plan: Plan) -> tuple[list[DescentRun], Options]:
     start, manner = Parameters.of(setup.problem, setup.inner), plan.manner
     batches = FullBatch() if manner.batch is None else RandomBatches(manner.batch, False, manner.seed)
-    runs = [Run(start, Constant(eta), each, batches) for eta, each in zip(plan.etas, plan.steps, strict=True)]
+    runs = [DescentRun(start, Constant(eta), each, batches) for eta, each in zip(plan.etas, plan.steps, strict=True)]
     precision = Precision.DOUBLE if manner.precision == "double" else Precision.SINGLE
     watch = LossWatch() if manner.batch is None else None
     return runs, Options(precision=precision, device=manner.device, watch=watch)

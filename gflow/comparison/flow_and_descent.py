@@ -21,9 +21,8 @@ from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
 from gflow.flow.certified import foreseen
 from gflow.flow.items import Item
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowState, Outcome
-from gflow.flow.state import Row as FlowRow
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, Finish, FlowRow, FlowState, Outcome
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
@@ -79,7 +78,7 @@ class FlowAndDescent:
         """A little further than descent, so that what the flow is about to switch at the end is known."""
         v_end = log1p(expm1(float(self._table.v[-1])) + max(self._etas))
         until = Until(v_end, Outcome.TIME, None)
-        return simulate(self._engine, until, iter(self._table.v[1:].tolist()), build_choice(self._scenario))
+        return flow_items(self._engine, until, iter(self._table.v[1:].tolist()), build_choice(self._scenario))
 
     def _visitors(self, rows: DescentRows) -> dict[float, tuple[int, list[tuple[int, int]]]]:
         """For each time, its place in the table, and (run, row) of the runs that have it."""

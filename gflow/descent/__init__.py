@@ -4,15 +4,23 @@ On a CPU let torch run on one thread: on a busy machine its pool made these smal
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Checkpoint, DescentProgress, Finish, Iterate, Outcome, descend, iterates_at
+from gflow.descent.loop import (
+    DescentCheckpoint,
+    DescentFinish,
+    DescentOutcome,
+    DescentProgress,
+    Iterate,
+    descend,
+    iterates_at,
+)
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
     Coordinates,
+    DescentRun,
     LossWatch,
     Options,
     Precision,
-    Run,
     record_steps,
     single_precision_warning,
 )
@@ -21,10 +29,10 @@ from gflow.descent.watch import LossReport
 
 __all__ = [
     "AtKink",
-    "Checkpoint",
+    "DescentCheckpoint",
     "Constant",
     "Coordinates",
-    "Finish",
+    "DescentFinish",
     "FullBatch",
     "GivenBatches",
     "Iterate",
@@ -33,11 +41,11 @@ __all__ = [
     "LossWatch",
     "ModifiedFlow",
     "Options",
-    "Outcome",
+    "DescentOutcome",
     "Precision",
     "DescentProgress",
     "RandomBatches",
-    "Run",
+    "DescentRun",
     "Schedule",
     "descend",
     "iterates_at",

@@ -1,4 +1,4 @@
-"""Activations in torch, in place: phi(z) into a buffer, and a pull through phi'(z) on the buffer that holds it."""
+"""Activations in torch, in place: phi(z) into a buffer, and a gradient through phi'(z) in its own buffer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SOFTPLUS_THRESHOLD = 40.0
 
 
 class Activation(Protocol):
-    """phi of one network; z, out, pull and scratch have one shape, and none is another."""
+    """phi of one network; z, out, gradient and scratch have one shape, and none is another."""
 
     def value(self, z: Tensor, out: Tensor) -> None:
         """out = phi(z)."""
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        """pull *= phi'(z); what scratch held is lost."""
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """gradient *= phi'(z); what scratch held is lost."""
 
     def differentiable(self, z: Tensor) -> Tensor:
         """phi(z), not in place, for autograd."""
@@ -39,8 +39,8 @@ class Leaky:
     def value(self, z: Tensor, out: Tensor) -> None:
         torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        torch.ops.aten.leaky_relu_backward.grad_input(pull, z, self.slope, False, grad_input=pull)
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        torch.ops.aten.leaky_relu_backward.grad_input(gradient, z, self.slope, False, grad_input=gradient)
 
     def differentiable(self, z: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu(z, self.slope)
@@ -52,11 +52,11 @@ class LeakyAtKink(Leaky):
 
     at_kink: float
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         torch.sign(z, out=scratch)
         kinks = scratch == 0.0
         scratch.clamp_(min=self.slope).masked_fill_(kinks, self.at_kink)
-        pull.mul_(scratch)
+        gradient.mul_(scratch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ class SmoothLeaky:
         torch.ops.aten.softplus.out(z, 1.0, SOFTPLUS_THRESHOLD, out=out)
         out.sub_(log(2.0)).mul_(1.0 - self.slope).add_(z, alpha=self.slope)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         torch.sigmoid(z, out=scratch)
-        pull.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
+        gradient.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
 
     def differentiable(self, z: Tensor) -> Tensor:
         soft = torch.nn.functional.softplus(z, threshold=SOFTPLUS_THRESHOLD) - log(2.0)
@@ -88,8 +88,8 @@ class HuberizedReLU:
         torch.div(z, self.h, out=out).clamp_(0.0, 1.0)
         out.mul_(z - 0.5 * self.h * out)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        pull.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        gradient.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
 
     def differentiable(self, z: Tensor) -> Tensor:
         bent = torch.clamp(z, 0.0, self.h)

@@ -11,7 +11,7 @@ from gflow.arrays import Array, Integers
 from gflow.errors import ScenarioError
 
 # How many indices are drawn at a time.  Part of what a seed means: another number, other batches.
-BLOCK = 2**14
+DRAWN_TOGETHER = 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Inte
         return
     rng = np.random.default_rng(batches.seed)
     while batches.replacement:
-        indices = rng.integers(n, size=(max(1, BLOCK // size), size))
+        indices = rng.integers(n, size=(max(1, DRAWN_TOGETHER // size), size))
         yield indices, np.full(indices.shape, 1.0 / size)
     while True:
         yield _epochs(rng, n, size)
@@ -113,7 +113,7 @@ def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Inte
 
 def _epochs(rng: np.random.Generator, n: int, size: int) -> tuple[Integers, Array]:
     """Some epochs, each a permutation cut in batches; the last of an epoch is filled up with samples of weight 0."""
-    epochs, per_epoch = max(1, BLOCK // n), -(-n // size)
+    epochs, per_epoch = max(1, DRAWN_TOGETHER // n), -(-n // size)
     order = rng.permuted(np.tile(np.arange(n, dtype=np.int64), (epochs, 1)), axis=1)
     filled = np.zeros((epochs, per_epoch * size), dtype=np.int64)
     filled[:, :n] = order

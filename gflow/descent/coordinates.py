@@ -1,6 +1,6 @@
-"""The inner layer of B runs: what is stored, pre-activations from it, and how a pull moves it; cost is free of d.
+"""The inner layer of B runs: what is stored, pre-activations from it, and how a step moves it; cost is free of d.
 
-A pull (B, m, k) is the change of <w_j, .> asked for by each of k samples: w_j += sum_i pull_ji c_i.  `indices` (B, k)
+The coefficients (B, m, k) of a step on k samples: w_j += sum_i coefficients_ji c_i.  `indices` (B, k)
 names the samples of a mini-batch (repetitions add up), None all n of them.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gflow.arrays import Array
 from gflow.descent.batches import FullBatch
-from gflow.descent.plan import Coordinates, Run
+from gflow.descent.plan import Coordinates, DescentRun
 from gflow.problem.problem import Problem
 
 
@@ -28,7 +28,7 @@ class Inner(Protocol):
     def preactivations(self, indices: Tensor | None) -> Tensor:
         """z (B, m, k), valid until the next call or move; not to be written to."""
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
         """One step of all runs."""
 
     def all_preactivations(self, run: int) -> Tensor:
@@ -65,12 +65,12 @@ class SpanInner:
         torch.mm(self._U.view(B * m, r), self._C.T, out=self._z.view(B * m, -1))
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
         B, m, r = self._U.shape
         if indices is not None:
-            self._U.baddbmm_(pull, self._C[indices])
+            self._U.baddbmm_(coefficients, self._C[indices])
         else:
-            self._U.view(B * m, r).addmm_(pull.view(B * m, -1), self._C)
+            self._U.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
 
     def all_preactivations(self, run: int) -> Tensor:
         return self._U[run] @ self._C.T
@@ -112,11 +112,11 @@ class SampleInner:
         torch.addmm(start, R, self._gram, out=z)
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
         if indices is not None:
-            self._R.scatter_add_(2, self._columns(indices), pull)
+            self._R.scatter_add_(2, self._columns(indices), coefficients)
         else:
-            self._R.add_(pull)
+            self._R.add_(coefficients)
 
     def _columns(self, indices: Tensor) -> Tensor:
         return indices[:, None, :].expand(-1, self._R.shape[1], -1)
@@ -157,8 +157,8 @@ class ScalarInner:
         torch.mul(self._b, seen, out=self._z)
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
-        torch.mul(pull, self._seen(indices), out=self._z)
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
+        torch.mul(coefficients, self._seen(indices), out=self._z)
         self._b.add_(self._z.sum(-1, keepdim=True))
 
     def all_preactivations(self, run: int) -> Tensor:
@@ -174,7 +174,7 @@ class ScalarInner:
         return self._b.isfinite().all(-1).all(-1)
 
 
-def inner_of(problem: Problem, run: Run, coordinates: Coordinates, U: Tensor) -> Inner:
+def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor) -> Inner:
     """The inner layers of runs like `run`, starting at U (B, m, r)."""
     if problem.network.directions is not None:
         return ScalarInner(problem, U)

@@ -10,10 +10,9 @@ from itertools import chain
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
-from gflow.descent.plan import Options, Run, check_runs
+from gflow.arrays import Array, Sides
+from gflow.descent.plan import DescentRun, Options, check_runs
 from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import CheckpointError, ScenarioError
@@ -27,7 +26,7 @@ CHUNK, CHUNK_ENTRIES = 1024, 2**20
 TOGETHER = {"cpu": 2**17, "cuda": 2**27}
 
 
-class Outcome(Enum):
+class DescentOutcome(Enum):
     """How a run ended, with the sentence that says so."""
 
     STEPS = "all steps taken"
@@ -50,12 +49,12 @@ class Iterate:
     p: Array
     """margins (n,)"""
     log_loss: float
-    pattern: NDArray[np.int8]
+    pattern: Sides
     """signs of the pre-activations (m, n), 0 for exactly 0"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
+class DescentCheckpoint:
     """A point from which descent goes on, as the same runs with the same options would have without a stop."""
 
     taken: int
@@ -76,26 +75,29 @@ class DescentProgress:
 
     taken: int
     total: int
-    checkpoint: Callable[[], Checkpoint] = field(compare=False)
+    checkpoint: Callable[[], DescentCheckpoint] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class DescentFinish:
     """A run ended.  One that diverged was finite CHUNK steps before `step` at the latest, and has no row there."""
 
     run: int
-    outcome: Outcome
+    outcome: DescentOutcome
     step: int
     losses: LossReport | None
     """None unless they were watched"""
 
 
-Item = Iterate | DescentProgress | Finish
+DescentItem = Iterate | DescentProgress | DescentFinish
 
 
 def descend(
-    problem: Problem, runs: Sequence[Run], options: Options | None = None, origin: Checkpoint | None = None
-) -> Iterator[Item]:
+    problem: Problem,
+    runs: Sequence[DescentRun],
+    options: Options | None = None,
+    origin: DescentCheckpoint | None = None,
+) -> Iterator[DescentItem]:
     """Advance all runs together, each to its own end; items name runs by their place in `runs`.
 
     Rows of one run come in the order of its steps, rows of different runs as they fall.  A run alone and the same run
@@ -108,14 +110,16 @@ def descend(
     return _items(problem, runs, options, first, others, 0 if origin is None else origin.taken)
 
 
-def iterates_at(problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint) -> list[Iterate]:
+def iterates_at(
+    problem: Problem, runs: Sequence[DescentRun], options: Options, origin: DescentCheckpoint
+) -> list[Iterate]:
     """The runs alive at a checkpoint as `descend` would go on with them, but those whose margins overflow.  Raises what
     `descend` raises."""
     return _begun(problem, runs, options, origin)[0].iterates()
 
 
 def _begun(
-    problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint | None
+    problem: Problem, runs: Sequence[DescentRun], options: Options, origin: DescentCheckpoint | None
 ) -> tuple[_Group, list[list[int]]]:
     """The group that advances first, at its start or where a checkpoint has it, and the runs of those after it."""
     check_runs(problem, runs, options)
@@ -128,7 +132,7 @@ def _begun(
     return first, groups[place + 1 :]
 
 
-def _place(origin: Checkpoint, groups: Sequence[list[int]]) -> int:
+def _place(origin: DescentCheckpoint, groups: Sequence[list[int]]) -> int:
     group = list(origin.group)
     if group not in groups or not set(origin.alive) <= set(group):
         raise CheckpointError(f"descent: a checkpoint of runs {origin.alive} of {group}, where groups are {groups}")
@@ -143,8 +147,13 @@ def _check_device(device: str) -> None:
 
 
 def _items(
-    problem: Problem, runs: Sequence[Run], options: Options, first: _Group, others: Sequence[list[int]], taken: int
-) -> Iterator[Item]:
+    problem: Problem,
+    runs: Sequence[DescentRun],
+    options: Options,
+    first: _Group,
+    others: Sequence[list[int]],
+    taken: int,
+) -> Iterator[DescentItem]:
     total = sum(run.steps for run in runs)
     for group in chain([first], (_Group(problem, runs, numbers, options) for numbers in others)):
         if group.begins:
@@ -156,7 +165,7 @@ def _items(
             yield DescentProgress(taken, total, partial(group.checkpoint, taken))
 
 
-def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[list[int]]:
+def _groups(problem: Problem, runs: Sequence[DescentRun], options: Options) -> list[list[int]]:
     """Numbers of the runs that advance together; runs of similar length, so that few wait for none."""
     limit = TOGETHER[torch.device(options.device).type]
     size = max(1, limit // (problem.network.width * problem.samples))
@@ -167,19 +176,19 @@ def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[lis
 class _Group:
     """Runs that advance together, all at one step; those that ended are dropped."""
 
-    def __init__(self, problem: Problem, runs: Sequence[Run], numbers: list[int], options: Options) -> None:
+    def __init__(self, problem: Problem, runs: Sequence[DescentRun], numbers: list[int], options: Options) -> None:
         self._problem, self._runs, self._numbers, self.alive = problem, runs, numbers, numbers
         self._program = Program(problem, [runs[number] for number in numbers], options)
         self._step = 0
         self.begins = True
         """Are the rows of step 0 still to come?"""
 
-    def checkpoint(self, taken: int) -> Checkpoint:
+    def checkpoint(self, taken: int) -> DescentCheckpoint:
         """This point, when all runs have taken so many steps."""
         state = self._program.state() if self.alive else {}
-        return Checkpoint(taken, tuple(self._numbers), tuple(self.alive), self._step, state)
+        return DescentCheckpoint(taken, tuple(self._numbers), tuple(self.alive), self._step, state)
 
-    def restore(self, origin: Checkpoint) -> None:
+    def restore(self, origin: DescentCheckpoint) -> None:
         """From step 0 to a checkpoint.  Runs that have ended are dropped here, not left out before: what is worked out
         for all runs of a group at once may depend, in its last bit, on how many they are."""
         self._step, self.begins = origin.step, False
@@ -197,7 +206,7 @@ class _Group:
         self._step += steps
         return steps * len(self.alive)
 
-    def rows_and_ends(self) -> Iterator[Iterate | Finish]:
+    def rows_and_ends(self) -> Iterator[Iterate | DescentFinish]:
         """The rows due at this step and the runs that end here."""
         kept = []
         for place, finite in enumerate(self._program.finite()):
@@ -213,7 +222,7 @@ class _Group:
                 kept.append(place)
                 continue
             losses = self._program.report(place, None if row is None else row.log_loss)
-            yield Finish(number, Outcome.STEPS if finite else Outcome.DIVERGED, self._step, losses)
+            yield DescentFinish(number, DescentOutcome.STEPS if finite else DescentOutcome.DIVERGED, self._step, losses)
         self._keep(kept)
 
     def iterates(self) -> list[Iterate]:

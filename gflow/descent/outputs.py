@@ -1,4 +1,4 @@
-"""From outputs to margins, losses and what pulls on the outputs, for labels of either kind, on the samples of a batch.
+"""From outputs to margins, losses and their slopes, for labels of either kind, on the samples of a batch.
 
 Shapes: f (B, K, k) outputs, p (B, 1, k) margins; K = 1 for labels -1, +1.
 """
@@ -58,7 +58,7 @@ class Outputs:
         p = own - torch.logsumexp(others, -2, keepdim=True)
         return p, torch.softmax(others, -2).neg_().masked_fill_(batch.targets, 1.0)
 
-    def pulls(self, p: Tensor) -> Tensor:
+    def loss_slopes(self, p: Tensor) -> Tensor:
         """g = -l'(p): e^-p, or 1 / (1 + e^p), which no margin overflows."""
         return torch.sigmoid(-p) if self._logistic else torch.exp(-p)
 

@@ -17,7 +17,7 @@ from gflow.problem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class DescentRun:
     """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
 
     start: Parameters
@@ -110,7 +110,7 @@ def single_precision_warning(largest_margin: float) -> str | None:
     )
 
 
-def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
+def check_runs(problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
     """Raise ScenarioError unless these runs can advance together."""
     if not runs:
         raise ScenarioError("descent: no runs are given; give one or more")
@@ -128,7 +128,7 @@ def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
         _check_run(problem, run, number)
 
 
-def _check_run(problem: Problem, run: Run, number: int) -> None:
+def _check_run(problem: Problem, run: DescentRun, number: int) -> None:
     network = problem.network
     record = run.record
     if record.ndim != 1 or record.size == 0 or record[0] != 0 or np.any(np.diff(record) <= 0):

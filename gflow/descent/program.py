@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
 from gflow.descent.outputs import Outputs
-from gflow.descent.plan import Options, Precision, Run
+from gflow.descent.plan import DescentRun, Options, Precision
 from gflow.descent.replay import Feed, Replay
 from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
@@ -34,7 +34,7 @@ State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
+class IterateArrays:
     """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
 
     summed_steps: float
@@ -42,14 +42,14 @@ class Snapshot:
     outer: Array
     output_bias: Array | None
     p: Array
-    pattern: NDArray[np.int8]
+    pattern: Sides
 
 
 class Program:
     """Runs with one kind of schedule and of batches (see `check_runs`), at step 0 at first."""
 
     @torch.inference_mode()
-    def __init__(self, problem: Problem, runs: Sequence[Run], options: Options) -> None:
+    def __init__(self, problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
         network, device = problem.network, torch.device(options.device)
         dtype = torch.float64 if options.precision is Precision.DOUBLE else torch.float32
 
@@ -79,7 +79,7 @@ class Program:
 
     def _make_buffers(self) -> None:
         shape = (self._A.shape[0], self._network.width, self._seen)
-        self._hidden, self._pull = self._A.new_empty(shape), self._A.new_empty(shape)
+        self._hidden, self._coefficients = self._A.new_empty(shape), self._A.new_empty(shape)
 
     @property
     def batch_entries(self) -> int:
@@ -104,22 +104,22 @@ class Program:
 
     def _step(self, feed: Feed, number: int) -> None:
         batch = self._everything if feed is None else self._outputs.batch(feed[0][number], feed[1][number])
-        z, hidden, pull = self._inner.preactivations(batch.indices), self._hidden, self._pull
+        z, hidden, coefficients = self._inner.preactivations(batch.indices), self._hidden, self._coefficients
         self._activation.value(z, hidden)
         f = torch.bmm(self._A, hidden)
         p, directions = self._outputs.margins(f if self._c is None else f + self._c, batch)
-        R = self._outputs.pulls(p) * directions * batch.weights
+        R = self._outputs.loss_slopes(p) * directions * batch.weights
         R.mul_(self._sizes(p).to(R.dtype)[:, None, None])
         if self._network.outputs == 1:
-            torch.mul(self._A.mT, R, out=pull)
+            torch.mul(self._A.mT, R, out=coefficients)
         else:
-            torch.bmm(self._A.mT, R, out=pull)
+            torch.bmm(self._A.mT, R, out=coefficients)
         if self._network.trains_outer:
             self._A.baddbmm_(R, hidden.mT)
         if self._c is not None:
             self._c.add_(R.sum(-1, keepdim=True))
-        self._activation.pull_back(pull, z, hidden)
-        self._inner.move(pull, batch.indices)
+        self._activation.backward(coefficients, z, hidden)
+        self._inner.move(coefficients, batch.indices)
 
     def _sizes(self, p: Tensor) -> Tensor:
         """eta (B,) of this step, counted and summed."""
@@ -142,7 +142,7 @@ class Program:
         return [bool(ok) for ok in finite.cpu()]
 
     @torch.inference_mode()
-    def snapshot(self, run: int) -> Snapshot:
+    def snapshot(self, run: int) -> IterateArrays:
         """One run as it is now; p may overflow where the weights do not."""
         z = self._inner.all_preactivations(run)[None]
         hidden = torch.empty_like(z)
@@ -150,7 +150,7 @@ class Program:
         f = self._A[run : run + 1] @ hidden
         c = None if self._c is None else self._c[run : run + 1]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return Snapshot(
+        return IterateArrays(
             float(self._summed[run]),
             self._inner.span(run),
             numbers(self._A[run]).reshape(self._network.outer.shape),

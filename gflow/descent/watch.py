@@ -10,7 +10,7 @@ from torch import Tensor
 from gflow.descent.plan import LossWatch
 
 # A rise of log L by less, relative to |log L| or 1, is rounding (in units of the eps of the iteration).
-ROUNDING = 64.0
+RISE = 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Tally:
             return torch.zeros(runs, dtype=dtype, device=device)
 
         self._log_bound = None if watch.bound is None else torch.tensor(watch.bound, dtype=torch.float64).log().item()
-        self._rounding = ROUNDING * eps
+        self._rounding = RISE * eps
         self._before = zeros(torch.float64).fill_(torch.inf)
         self._rises, self._above = zeros(torch.int64), zeros(torch.int64)
         self._largest = zeros(torch.float64)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
 from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
@@ -74,23 +71,23 @@ class Branch(Protocol):
     def push(self, y: Array, neurons: Index) -> Array:
         """push_ji (..., k, n) at states y (..., p)."""
 
-    def pull(self, y: Array, neurons: Index) -> Array:
+    def bare_push(self, y: Array, neurons: Index) -> Array:
         """push up to a factor per neuron, (..., k, n): what shares depend on.
 
-        With one output the factor is a_j, which training may carry through zero while the shares do not notice.
+        With one output it is left without a_j, which training may carry through zero while the shares do not notice.
         """
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
         """push (k, n), its derivative along the flow, and the size of what is added up in that, at one state."""
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array] | None:
-        """Bounds of what a step moves: zeta of each pair (m, H) or (m, 1), and the 1-norm of each pull (m,).
+        """Bounds of what a step moves: zeta of each pair (m, H) or (m, 1), and the 1-norm of each bare push (m,).
 
         states (k, p) sample the step.  None: no bound that is cheaper than looking.
         """
 
     @property
-    def live(self) -> NDArray[np.bool_]: ...
+    def live(self) -> Bools: ...
 
     def log_loss(self, y: Array) -> float:
         """log L at a state."""

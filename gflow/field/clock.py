@@ -9,9 +9,8 @@ the mean of g (MATHEMATICS 1); with some dead, it is less, and stays so, as thei
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.problem.loss import Loss
 
 # A clock faster than e^200 per unit is a bad trial: rejected, and its square still fits float64.
@@ -22,7 +21,7 @@ LARGEST_EXPONENT = 200.0
 LARGEST_SHARE = 200.0
 
 
-def dual_variables(loss: Loss, p: Array, live: NDArray[np.bool_]) -> tuple[Array, Array]:
+def dual_variables(loss: Loss, p: Array, live: Bools) -> tuple[Array, Array]:
     """q = g / sum g and log sum g, sums over live samples, at margins p (..., n) -> (..., n), (...).
 
     The margins of samples that are not live do not move, so they do not set the clock; their q may exceed 1.

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.clarke import ROUNDING, PivotError
 from gflow.field.hull import independent, least_norm_in_hull, rank, span, velocities
-from gflow.field.kink import Kink, Sides, settle
+from gflow.field.kink import Kink, settle
 
 # Part of their size by which velocities may change until a decision at dependent kinks is taken.
 LOOK_AHEAD = 1e-7

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Index, Sides
 from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
 from gflow.field.hull import least_norm_in_hull, velocities
@@ -77,15 +76,15 @@ class Guards:
         self._largest = float(self._sizes.max())
         self._everyone = np.arange(problem.network.width)
         self._sliders = np.flatnonzero((mode.side == 0).any(axis=1))
-        pull, push = branch.pull(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
-        self._pull_size = np.abs(pull[:, branch.live]).sum(axis=1)
+        bare, push = branch.bare_push(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
+        self._bare_size = np.abs(bare[:, branch.live]).sum(axis=1)
         self._moves = problem.network.trains_outer | (np.abs(push).sum(axis=1) > 0.0)
         tiny = np.finfo(float).tiny
         self.off_band = np.maximum(ROUNDING * weight_scale, tiny)[:, None]
-        # Largest force that a pull of 1-norm 1 can ask of each slot, (m, slots).
+        # Largest force that a bare push of 1-norm 1 can ask of each slot, (m, slots).
         self._lever = self._largest * np.maximum(np.linalg.norm(mode.force_map, axis=2), 1.0)
-        self.share_band = np.maximum(ROUNDING * self._pull_size[:, None] * self._lever, tiny)[..., None]
-        self._orientation = np.where(mode.jumps(pull, mode.slots) > 0.0, 1.0, -1.0)
+        self.share_band = np.maximum(ROUNDING * self._bare_size[:, None] * self._lever, tiny)[..., None]
+        self._orientation = np.where(mode.jumps(bare, mode.slots) > 0.0, 1.0, -1.0)
         off, share = self._off(branch.y0, self._everyone), self._share(branch.y0, self._everyone)
         self.off_shift, self.share_shift = (
             _lift(values, band, rtol) for values, band in ((off, self.off_band), (share, self.share_band))
@@ -96,7 +95,7 @@ class Guards:
         self._hull_missed = {j: gap if gap <= self._loose else 0.0 for j, gap in missed.items()}
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
-        """Change of the pull (1-norm) before a share guard of these neurons can fire, (k,)."""
+        """Change of the bare push (1-norm) before a share guard of these neurons can fire, (k,)."""
         return np.asarray((share / (2.0 * self._lever[neurons][..., None])).min(axis=(1, 2), initial=np.inf))
 
     def values(self, y: Array, neurons: Index) -> Values:
@@ -127,10 +126,10 @@ class Guards:
 
     def _share(self, y: Array, neurons: Index) -> Array:
         """Room of each share to its two ends, as forces: t sigma and t (w - sigma) with t = sign w; (..., k, s, 2)."""
-        mode, pull = self.branch.mode, self.branch.pull(y, neurons)
+        mode, bare = self.branch.mode, self.branch.bare_push(y, neurons)
         slots, orientation = mode.slots[neurons], self._orientation[neurons]
-        force = mode.held(mode.drift(pull, neurons), neurons)
-        above, below = mode.tops(pull, neurons, slots) - force, force - mode.bases(pull, neurons, slots)
+        force = mode.held(mode.drift(bare, neurons), neurons)
+        above, below = mode.tops(bare, neurons, slots) - force, force - mode.bases(bare, neurons, slots)
         room = np.stack([orientation * below, orientation * above], axis=-1)
         judged_by_hull = np.isin(neurons, list(mode.dependent))
         guarded = (slots < self.branch.problem.surfaces.count) & ~judged_by_hull[:, None]
@@ -194,9 +193,7 @@ class Guards:
         least = least_norm_in_hull(points)
         return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
 
-    def kink(
-        self, j: int, surfaces: Index, push: Push, onward: NDArray[np.int8] | None = None, slop: float = 0.0
-    ) -> Kink:
+    def kink(self, j: int, surfaces: Index, push: Push, onward: Sides | None = None, slop: float = 0.0) -> Kink:
         """The local problem of neuron j on these surfaces, each counted on its - branch in the drift.
 
         slop: what a share guard that fired is away from zero; more than the integrator may be off of what is added up
@@ -217,7 +214,7 @@ class Guards:
         reach = np.where(adds, self._sizes, 0.0)
         size, size_rate = (ROUNDING * float(reach @ terms) for terms in (np.abs(push.now), push.terms))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
-        slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
+        slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._bare_size[j], np.finfo(float).tiny)
         if slop > size:
             slop = min(slop, self._loose * _largest_sum(normals, self.branch.problem.span.C, adds * np.abs(push.now)))
         # A state that is off its kink by the slop tells rates no better than forces.

@@ -16,8 +16,8 @@ from math import comb
 import numpy as np
 from scipy.optimize import lsq_linear, nnls
 
-from gflow.arrays import Array
-from gflow.field.kink import Kink, Sides
+from gflow.arrays import Array, Sides
+from gflow.field.kink import Kink
 
 MOST_CELLS = 512
 # Unit normals whose smallest singular value is below this count as dependent, cells that are no wider as empty.

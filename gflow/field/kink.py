@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.clarke import box_least_norm
-
-Sides = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def _solve(kink: Kink, fixed: Sides) -> tuple[Sides, Array]:
     return sides, rates
 
 
-def _second_order(gram: Array, base_dot: Array, low: Array, high: Array, keep: NDArray[np.bool_]) -> Array:
+def _second_order(gram: Array, base_dot: Array, low: Array, high: Array, keep: Bools) -> Array:
     """Derivatives of the rates (k,) in the derivative of the least-norm problem; 0 where not kept."""
     rates_dot = np.zeros(base_dot.size)
     rates_dot[keep] = box_least_norm(gram[np.ix_(keep, keep)], base_dot[keep], low[keep], high[keep]).rates

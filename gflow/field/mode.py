@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.hull import cells, independent
 from gflow.problem.problem import Problem
-
-Sides = NDArray[np.int8]
 
 # Part of its largest value below which a diagonal entry of K has lost too many digits to differences.
 FALLEN = 1e-2
@@ -57,7 +54,7 @@ class Mode:
         return np.asarray(minus * (side[:, self.problem.surfaces.of_sample] != 0))
 
     @property
-    def live(self) -> NDArray[np.bool_]:
+    def live(self) -> Bools:
         """(n,); see the class."""
         moving = self.problem.network.trains_outer | np.atleast_2d(self.problem.network.outer != 0.0).any(axis=0)
         if self.problem.network.output_bias is not None or not self.problem.network.kinked:
@@ -79,7 +76,7 @@ class Mode:
             if not independent(normals):
                 self.dependent[j] = self.cells_around(sliding)
 
-    def cells_around(self, surfaces: NDArray[np.intp]) -> Sides | None:
+    def cells_around(self, surfaces: Index) -> Sides | None:
         """`cells` of these surfaces, worked out once a run for each set of them."""
         key = surfaces.tobytes()
         if key not in self._cells:
@@ -100,7 +97,7 @@ class Mode:
         self.dependent[j] = None
 
     @property
-    def inexact(self) -> NDArray[np.bool_]:
+    def inexact(self) -> Bools:
         """(m,): neurons held because it was decided so, or because their kinks have too many cells."""
         held = np.zeros(self.side.shape[0], dtype=bool)
         held[[j for j, cells_around in self.dependent.items() if cells_around is None]] = True
@@ -111,37 +108,37 @@ class Mode:
         most = int((self.side == 0).sum(axis=1).max(initial=0))
         self.slots, self.force_map = self.slots[:, :most].copy(), self.force_map[:, :most].copy()
 
-    def drift(self, push: Array, neurons: NDArray[np.intp]) -> Array:
+    def drift(self, push: Array, neurons: Index) -> Array:
         """sum_i phi'_ji push_ji c_i over samples off their kinks, push (..., k, n) -> (..., k, r)."""
         return np.asarray((self.slopes[neurons] * push) @ self.problem.span.C)
 
-    def bases(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
+    def bases(self, push: Array, neurons: Index, surfaces: Index) -> Array:
         """What the - branch of each sliding surface adds along its normal, as for `jumps`; 0 for the others."""
         held = (self.minus[neurons] - self.slopes[neurons]) * push
         return self._on_surfaces(held @ self.signed_lengths, surfaces)
 
-    def tops(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
+    def tops(self, push: Array, neurons: Index, surfaces: Index) -> Array:
         """What the + branch of each sliding surface adds: base + jump, without the cancellation of their sum where one
         sample of the surface outweighs the others."""
         sliding = self.side[neurons][:, self.problem.surfaces.of_sample] == 0
         plus = np.where(sliding, 1.0 + self.problem.network.slope - self.minus[neurons], 0.0)
         return self._on_surfaces((plus * push) @ self.signed_lengths, surfaces)
 
-    def jumps(self, push: Array, surfaces: NDArray[np.intp]) -> Array:
+    def jumps(self, push: Array, surfaces: Index) -> Array:
         """w_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
         return self._on_surfaces((1.0 - self.problem.network.slope) * (push @ self.lengths), surfaces)
 
     @staticmethod
-    def _on_surfaces(per_surface: Array, surfaces: NDArray[np.intp]) -> Array:
+    def _on_surfaces(per_surface: Array, surfaces: Index) -> Array:
         wanted = np.broadcast_to(surfaces, (*per_surface.shape[:-1], surfaces.shape[-1]))
         return np.take_along_axis(per_surface, wanted, axis=-1)
 
-    def project(self, V: Array, neurons: NDArray[np.intp]) -> Array:
+    def project(self, V: Array, neurons: Index) -> Array:
         """P_j v_j for each of these neurons, V (..., k, r) -> (..., k, r)."""
         held = self.held(V, neurons)
         return np.asarray(V + (held[..., None, :] @ self.padded_normals[self.slots[neurons]])[..., 0, :])
 
-    def held(self, V: Array, neurons: NDArray[np.intp]) -> Array:
+    def held(self, V: Array, neurons: Index) -> Array:
         """Forces sigma = -A v along the sliding normals, (..., k, r) -> (..., k, slots)."""
         return np.asarray(-(self.force_map[neurons] @ V[..., None])[..., 0])
 
@@ -207,11 +204,11 @@ class DualMode(Mode):
         # Almost parallel normals make one projection inexact by their condition; two are as good as any.
         return self.project(self.project(factors[:, :, None] * self.problem.span.C[:, None, :], own), own)
 
-    def _squares(self, neurons: NDArray[np.intp]) -> Array:
+    def _squares(self, neurons: Index) -> Array:
         """The share of these neurons in free^2, (n,)."""
         return np.asarray(np.diag(self._gram) * (self.problem.network.outer[neurons] ** 2 @ self.slopes[neurons] ** 2))
 
-    def _kernel(self, neurons: NDArray[np.intp]) -> Array:
+    def _kernel(self, neurons: Index) -> Array:
         """The share of these neurons in K, (n, n), symmetric."""
         C, y, a = self.problem.span.C, self.problem.y, self.problem.network.outer[neurons]
         slopes = self.slopes[neurons] * y

@@ -11,12 +11,11 @@ from math import log, sqrt
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
-from gflow.field.tensors import TensorField
+from gflow.field.tensors import PrimalField
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -34,7 +33,7 @@ class PrimalBranch:
 
     problem: Problem
     mode: Mode
-    tensor_field: TensorField
+    tensor_field: PrimalField
     y0: Array
     unit: float
     tolerances: Tolerances
@@ -42,7 +41,7 @@ class PrimalBranch:
     passing: float  # v that passes while margins move by about 1, at most 1
 
     @property
-    def groups(self) -> NDArray[np.intp]:
+    def groups(self) -> Index:
         """Which neuron each component belongs to, (p,); m for the output bias, m + 1 for the clock."""
         layout, (m, r) = self.tensor_field.layout, self.tensor_field.layout.inner_shape
         groups = np.full(self.y0.size, m + 1, dtype=np.intp)
@@ -54,7 +53,7 @@ class PrimalBranch:
         return groups
 
     @property
-    def live(self) -> NDArray[np.bool_]:
+    def live(self) -> Bools:
         """Samples that set the clock, (n,)."""
         return self.mode.live
 
@@ -118,9 +117,9 @@ class PrimalBranch:
         """push_ji (..., k, n)."""
         return self._evaluated(self.tensor_field.push, y)[..., neurons, :]
 
-    def pull(self, y: Array, neurons: Index) -> Array:
+    def bare_push(self, y: Array, neurons: Index) -> Array:
         """y_i q_i for one output, push itself for several, (..., k, n)."""
-        return self._evaluated(self.tensor_field.pull, y)[..., neurons, :]
+        return self._evaluated(self.tensor_field.bare_push, y)[..., neurons, :]
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
         """push (k, n), its derivative along the flow, and the size of its terms: margins move by at most about 1 per

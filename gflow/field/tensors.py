@@ -25,7 +25,7 @@ LINEAR_BEYOND = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class StateParts:
     """A state taken apart: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
 
     U: Tensor
@@ -35,8 +35,8 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
+class OutputResiduals:
+    """What the outputs imply: signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
 
     signs: Tensor
     q: Tensor
@@ -49,7 +49,7 @@ class Pull:
         return self.signs * self.q.unsqueeze(-2)
 
 
-class TensorField:
+class PrimalField:
     """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
 
     def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
@@ -75,12 +75,12 @@ class TensorField:
             self._force_map = tensor(mode.force_map)  # (m, s, r)
             self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)
 
-    def parts(self, theta: Tensor) -> Parts:
+    def parts(self, theta: Tensor) -> StateParts:
         """Take a state (..., p) apart."""
         layout, lead = self.layout, theta.shape[:-1]
         U = theta[..., layout.inner].reshape(*lead, *layout.inner_shape)
         A = self._outer if layout.outer is None else theta[..., layout.outer].reshape(*lead, *layout.outer_shape)
-        return Parts(U, A, None if layout.bias is None else theta[..., layout.bias].unsqueeze(-1), theta[..., -1])
+        return StateParts(U, A, None if layout.bias is None else theta[..., layout.bias].unsqueeze(-1), theta[..., -1])
 
     def _preactivations(self, U: Tensor) -> Tensor:
         """z (..., m, n)."""
@@ -88,8 +88,8 @@ class TensorField:
             return U @ self._coordinates.T
         return U * self._coordinates[..., 0]
 
-    def _pull(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> Pull:
-        """What the outputs f = A hidden + c imply."""
+    def _residuals(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> OutputResiduals:
+        """Of the outputs f = A hidden + c."""
         f = A @ hidden
         if self._network.outputs == 1:
             signs = self._labels.unsqueeze(0)
@@ -104,7 +104,7 @@ class TensorField:
         largest = counted.amax(-1, keepdim=True)
         total = torch.exp(counted - largest).sum(-1, keepdim=True)
         q = torch.exp(torch.clamp(log_g - largest, max=LARGEST_SHARE)) / total
-        return Pull(signs, q, (largest + torch.log(total)).squeeze(-1), p)
+        return OutputResiduals(signs, q, (largest + torch.log(total)).squeeze(-1), p)
 
     def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """phi(z) and phi'(z) on the branches."""
@@ -117,9 +117,9 @@ class TensorField:
         """d theta / d tau (per unit), (..., p) -> (..., p)."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        pull = self._pull(parts.A, hidden, parts.c)
-        moved = self._moved(parts.A, hidden, slopes, pull.R)
-        log_rate = self._log_samples + self._log_unit - pull.log_total - parts.v
+        seen = self._residuals(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, seen.R)
+        log_rate = self._log_samples + self._log_unit - seen.log_total - parts.v
         rate = torch.exp(torch.clamp(log_rate, max=LARGEST_EXPONENT))
         return torch.cat([self._unit * moved, rate.unsqueeze(-1)], -1)
 
@@ -137,30 +137,30 @@ class TensorField:
         """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state, one after the other, (2n + 2,)."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        pull = self._pull(parts.A, hidden, parts.c)
-        moved = self._moved(parts.A, hidden, slopes, pull.R)
+        seen = self._residuals(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, seen.R)
         along = self.parts(torch.cat([moved, moved.new_zeros(1)]))
         f_rate = parts.A @ (slopes * self._preactivations(along.U))
         if self._network.trains_outer:
             f_rate = f_rate + along.A @ hidden
         if along.c is not None:
             f_rate = f_rate + along.c
-        rates = (pull.signs * f_rate).sum(-2)
-        return torch.cat([pull.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), pull.log_total.unsqueeze(0)])
+        rates = (seen.signs * f_rate).sum(-2)
+        return torch.cat([seen.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), seen.log_total.unsqueeze(0)])
 
     def levers(self, theta: Tensor) -> Tensor:
         """At most so much does sum_i q_i dp_i move where w_j, or one a_kj, moves by 1, (2, m) for one state."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        R = self._pull(parts.A, hidden, parts.c).R
+        R = self._residuals(parts.A, hidden, parts.c).R
         inner = ((parts.A.mT @ R).abs() * slopes.abs()) @ torch.linalg.vector_norm(self._coordinates, dim=-1)
         return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
 
-    def _inner(self, pulls: Tensor) -> Tensor:
-        """sum_i pull_ji c_i, (..., m, n) -> (..., m, r)."""
+    def _inner(self, coefficients: Tensor) -> Tensor:
+        """sum_i coefficient_ji c_i, (..., m, n) -> (..., m, r)."""
         if self._network.directions is None:
-            return pulls @ self._coordinates
-        return (pulls * self._coordinates[..., 0]).sum(-1, keepdim=True)
+            return coefficients @ self._coordinates
+        return (coefficients * self._coordinates[..., 0]).sum(-1, keepdim=True)
 
     def _project(self, V: Tensor) -> Tensor:
         """P_j v_j (MATHEMATICS 2), (..., m, r).
@@ -180,28 +180,28 @@ class TensorField:
         """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        return parts.A.mT @ self._pull(parts.A, hidden, parts.c).R
+        return parts.A.mT @ self._residuals(parts.A, hidden, parts.c).R
 
-    def pull(self, theta: Tensor) -> Tensor:
+    def bare_push(self, theta: Tensor) -> Tensor:
         """push (..., m, n), without its factor a_j where there is one output."""
         if self._network.outputs > 1:
             return self.push(theta)
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        R = self._pull(parts.A, hidden, parts.c).R
+        R = self._residuals(parts.A, hidden, parts.c).R
         return R.expand(*R.shape[:-2], self._network.width, R.shape[-1])
 
     def margins(self, theta: Tensor) -> Tensor:
         """p (..., n)."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        return self._pull(parts.A, hidden, parts.c).p
+        return self._residuals(parts.A, hidden, parts.c).p
 
     def fastest(self, theta: Tensor) -> float:
         """Largest |grad p_i|^2 at a state: how fast margins can move per unit of tau."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        R = self._pull(parts.A, hidden, parts.c).R
+        R = self._residuals(parts.A, hidden, parts.c).R
         signs = R / torch.clamp(R.abs().sum(-2, keepdim=True), min=1e-300)
         inner = ((slopes * (parts.A.mT @ signs)) ** 2 * (self._coordinates**2).sum(-1)).sum(-2)
         outer = (hidden**2).sum(-2) if self._network.trains_outer else torch.zeros_like(inner)

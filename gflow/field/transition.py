@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.faces import sides_after
 from gflow.field.guards import Guards, Push
 from gflow.field.hull import independent
 from gflow.field.kink import Kink
-
-Sides = NDArray[np.int8]
 
 
 class EventKind(IntEnum):
@@ -102,7 +99,7 @@ def _patterns(guards: Guards, zero: Index, kink: Kink) -> Sides | None:
     return None if independent(kink.normals) else guards.branch.mode.cells_around(zero)
 
 
-def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list[Turn]:
+def starting_turns(guards: Guards, y: Array, on_kink: Bools) -> list[Turn]:
     """Classify the pairs (m, H) that start on their kink; they have no past, so the minimum-norm element decides."""
     starting = np.flatnonzero(on_kink.any(axis=1))
     turns = []

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
-from gflow.limit.certificate import Finding, ModeLimit, Standing
+from gflow.limit.certificate import Finding, ModeLimit, StateBounds
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
 # Looks per doubling of tau.  A proof needs the divergence to fall, which it does with tau: between two marks so near to
 # each other a look more would find nothing, however many steps the integrator takes from one to the next.
-LOOKS = 8
+LOOKS_PER_DOUBLING = 8
 
 
 class Watch:
-    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS`): when it looks depends on the
-    state alone, and how often on how far the run goes, not on its steps.  What it knows of a mode is kept until the
-    mode changes."""
+    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
+
+    When it looks depends on the state alone, and how often on how far the run goes, not on its steps.  What it knows of
+    a mode is kept until the mode changes.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -44,20 +45,20 @@ class Watch:
             self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
         if self._limit.hard is None or len(self._limit.pending):
             return False
-        return judged(self._limit, branch.weights(y)).proved
+        return finding_at(self._limit, branch.weights(y)).proved
 
 
 def _mark(tau: float) -> float:
     """The number of the last mark before tau."""
-    return float(np.floor(LOOKS * np.log2(tau))) if tau > 0.0 else -np.inf
+    return float(np.floor(LOOKS_PER_DOUBLING * np.log2(tau))) if tau > 0.0 else -np.inf
 
 
-def judged(limit: ModeLimit, U: Array) -> Finding:
+def finding_at(limit: ModeLimit, U: Array) -> Finding:
     """The finding at inner parameters U (m, r) on a mode."""
     return limit.finding(standing(limit.problem, limit.mode.side, U))
 
 
-def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
+def standing(problem: Problem, side: Sides, U: Array) -> StateBounds:
     """Margins and switching functions of U on a mode, with bounds of their rounding."""
     pattern = problem.sample_sides(side)
     z, a = problem.preactivations(U), np.abs(problem.network.outer)
@@ -65,11 +66,11 @@ def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
     added = (a @ (np.abs(problem.network.hidden(z, pattern)) + size * row_norms(problem.span.C))).max()
     p_error = 2.0 * EPS * (terms + a.size) * float(added)
     room = side * (U @ problem.surfaces.normals.T)
-    return Standing(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
+    return StateBounds(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
 
 
-def foreseen(problem: Problem, side: NDArray[np.int8], U: Array) -> tuple[Finding, LimitPoint | None]:
+def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:
     """The finding at a state given by its sides (m, H), and the limit of its mode; None where it has none."""
     limit = ModeLimit(problem, DualMode(problem, side))
-    finding = judged(limit, U)
+    finding = finding_at(limit, U)
     return finding, None if finding.hard is None else limit.point(finding.hard)

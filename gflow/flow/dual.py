@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor, weight_floor
+from gflow.field.feature_basis import factored
 from gflow.field.feature_branch import FeatureBranch, feature_floor
-from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import Engine, Stretch
+from gflow.flow.engine import BranchStart, Engine
 from gflow.flow.state import FlowState
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
@@ -19,9 +18,9 @@ from gflow.problem.span import row_norms
 
 
 class DualCoordinates:
-    """Cumulative dual masses since the start of the stretch."""
+    """Cumulative dual masses since the start of the start."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> DualMode:
+    def mode(self, problem: Problem, side: Sides) -> DualMode:
         """The mode with its kernel K."""
         return DualMode(problem, side)
 
@@ -30,34 +29,34 @@ class DualCoordinates:
         assert isinstance(mode, DualMode)
         return float(np.abs(mode.K).sum(axis=0).max())
 
-    def branch(self, problem: Problem, stretch: Stretch) -> DualBranch | FeatureBranch:
+    def branch(self, problem: Problem, start: BranchStart) -> DualBranch | FeatureBranch:
         """dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would cancel."""
-        state, mode, tolerances = stretch.state, stretch.mode, stretch.tolerances
+        state, mode, tolerances = start.state, start.mode, start.tolerances
         assert isinstance(mode, DualMode)
-        floor = error_floor(problem, mode, stretch.norms, state.p, stretch.log_rate, stretch.unit, tolerances)
+        floor = error_floor(problem, mode, start.norms, state.p, start.log_rate, start.unit, tolerances)
         dual = DualBranch(
             problem,
             mode,
             state.parameters.U,
             state.p,
             state.v,
-            stretch.unit,
+            start.unit,
             mode.live,
             floor,
             tolerances.rtol,
-            float(np.linalg.norm(stretch.norms)),
-            weight_floor(problem, stretch.norms, tolerances),
+            float(np.linalg.norm(start.norms)),
+            weight_floor(problem, start.norms, tolerances),
         )
-        return _in_features(dual, stretch) if dual.cancels(dual.y0, state.h / stretch.unit) else dual
+        return _in_features(dual, start) if dual.cancels(dual.y0, state.h / start.unit) else dual
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
         """U at the masses y; the outer layer is fixed."""
         return Parameters(branch.weights(y), branch.problem.network.outer)
 
 
-def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
+def _in_features(dual: DualBranch, start: BranchStart) -> FeatureBranch:
     """The same field in the basis of the features."""
-    found, norms, U = factored(dual.mode), stretch.norms, dual.U
+    found, norms, U = factored(dual.mode), start.norms, dual.U
     return FeatureBranch(
         dual.problem,
         dual.mode,
@@ -66,11 +65,11 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
         dual.v,
         dual.unit,
         dual.live,
-        feature_floor(found, norms, dual.p, stretch.log_rate, dual.unit, stretch.tolerances),
+        feature_floor(found, norms, dual.p, start.log_rate, dual.unit, start.tolerances),
         dual.rtol,
         float(np.sqrt(np.maximum(norms**2 - row_norms(U) ** 2, 0.0).sum())),
         found,
-        stretch.tolerances.atol + stretch.tolerances.rtol * norms,
+        start.tolerances.atol + start.tolerances.rtol * norms,
     )
 
 

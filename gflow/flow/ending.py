@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gflow.flow.cut import Cut
-from gflow.flow.state import Event, FlowState, Outcome
+from gflow.flow.reason import (
+    AtRest,
+    BudgetSpent,
+    EndReached,
+    GuardReached,
+    Proved,
+    Reason,
+    Restart,
+    StepFailed,
+    TurnedStiff,
+)
+from gflow.flow.state import FlowState, Outcome
 from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -24,44 +34,54 @@ SLOW = (Outcome.BUDGET, Outcome.EVENTS_ACCUMULATE, Outcome.STEP_UNDERFLOW)
 FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
 
-def outcome_of(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
-    """How the run ends at this cut, None where it goes on.
+def outcome_of(reason: Reason, rounding: float, stalled: int) -> Outcome | None:
+    """How the run ends where a stretch does, None where it goes on.
 
     rounding: of the margins; stalled: guards in a row without progress.
     """
     if rounding > UNRESOLVED:
         return Outcome.PRECISION
-    if cut.failure:
-        return Outcome.STEP_UNDERFLOW
-    if stalled > MOST_STALLED:
-        return Outcome.EVENTS_ACCUMULATE
-    if cut.certified:
-        return Outcome.CERTIFIED
-    reached = next((target.end for target in cut.reached if target.end), None)
-    return reached or (Outcome.BUDGET if cut.spent else None)
+    match reason:
+        case StepFailed():
+            return Outcome.STEP_UNDERFLOW
+        case GuardReached() if stalled > MOST_STALLED:
+            return Outcome.EVENTS_ACCUMULATE
+        case Proved():
+            return Outcome.CERTIFIED
+        case EndReached(outcome):
+            return outcome
+        case BudgetSpent():
+            return Outcome.BUDGET
+        case GuardReached() | AtRest() | Restart() | TurnedStiff():
+            return None
 
 
-def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event], rounding: float) -> str:
-    """How the run ended at this state, with the remedy where there is one.  rounding: of the margins."""
-    said = opening(outcome, state.v, state.log_loss)
-    match outcome:
-        case Outcome.STEP_UNDERFLOW:
-            remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
-            return f"{said}: {cut.failure}; {remedy}"
-        case Outcome.PRECISION:
-            return unresolved(state, rounding)
-        case Outcome.BUDGET:
-            return f"{said}: {cut.spent}"
-        case Outcome.EVENTS_ACCUMULATE:
+def sentence(
+    outcome: Outcome, reason: Reason, state: FlowState, rounding: float, last: Sequence[tuple[int, int]]
+) -> str:
+    """How the run ended at this state, with the remedy where there is one.
+
+    rounding: of the margins; last: the pairs (neuron, surface) that changed there or, where none did, those with a
+    guard at zero.
+    """
+    if outcome is Outcome.PRECISION:
+        return precision_sentence(state, rounding)
+    told = opening(outcome, state.v, state.log_loss)
+    match reason:
+        case StepFailed(why):
+            return f"{told}: {why}; explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
+        case BudgetSpent(which):
+            return f"{told}: {which}"
+        case Proved():
+            return f"{told}; {FROM_STATE}"
+        case GuardReached():
             hover = "it hovers there within the error of the integrator: try a smaller flow.rtol or flow.method=DOP853"
             return (
-                f"{said}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
-                f"a change of sides{_last_at(cut, events)}; {hover}"
+                f"{told}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
+                f"a change of sides{_last_at(last)}; {hover}"
             )
-        case Outcome.CERTIFIED:
-            return f"{said}; {FROM_STATE}"
         case _:
-            return said
+            return told
 
 
 def opening(outcome: Outcome, v: float, log_loss: float) -> str:
@@ -100,14 +120,13 @@ def long_samples(problem: Problem) -> str:
     )
 
 
-def _last_at(cut: Cut, events: Sequence[Event]) -> str:
-    """Which pairs changed last or, where none did, which are at a kink or the end of a slide; empty where none is."""
-    pairs = [(e.neuron, e.surface) for e in events] or cut.firing()
+def _last_at(pairs: Sequence[tuple[int, int]]) -> str:
+    """Where the first of these pairs are; empty where there is none."""
     where = [f"neuron {neuron} surface {surface}" for neuron, surface in pairs[:3]]
     return f", the last at {', '.join(where)}" if where else ""
 
 
-def unresolved(state: FlowState, rounding: float) -> str:
+def precision_sentence(state: FlowState, rounding: float) -> str:
     """The sentence of a run whose margins float64 does not resolve."""
     return (
         f"stopped at {when(state)}: margins are sums of up to {rounding / np.finfo(float).eps:.3g}, which float64 "

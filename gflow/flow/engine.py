@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import dual_variables, log_clock_rate
@@ -26,7 +25,7 @@ LEAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BranchStart:
     """What a branch is made for: a state on a mode, tau in `unit`, and v' = e^log_rate there."""
 
     state: FlowState
@@ -37,16 +36,16 @@ class Stretch:
     tolerances: Tolerances
 
 
-class Coordinates(Protocol):
+class FlowCoordinates(Protocol):
     """In which variables the flow is integrated."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
+    def mode(self, problem: Problem, side: Sides) -> Mode:
         """The mode with whatever these coordinates keep per mode."""
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """How far a margin can move per unit of tau, roughly."""
 
-    def branch(self, problem: Problem, stretch: Stretch) -> Branch:
+    def branch(self, problem: Problem, start: BranchStart) -> Branch:
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
@@ -70,7 +69,7 @@ class Engine:
     """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
 
     def __init__(
-        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: Coordinates
+        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: FlowCoordinates
     ) -> None:
         """outside (m,): |w_j| outside the span of the samples, which never changes."""
         self.problem, self.start_parameters = problem, start
@@ -94,14 +93,14 @@ class Engine:
         self._mode.refresh()
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
-    def resume(self, state: FlowState, inexact: NDArray[np.bool_] | None = None) -> FlowState:
+    def resume(self, state: FlowState, inexact: Bools | None = None) -> FlowState:
         """Go on from a state, its step guessed where it is not known (0); inexact (m,): as in `Checkpoint`."""
         self._mode = self._coordinates.mode(self.problem, state.side)
         for j in np.flatnonzero([] if inexact is None else inexact):
             self._mode.hold(int(j))
         return state if state.h > 0.0 else replace(state, h=1e-3 * self._unit(state))
 
-    def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    def _sides_at_start(self) -> tuple[Bools, Sides]:
         """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
         shape = (self.problem.network.width, self.problem.surfaces.count)
         if not self.problem.network.kinked:
@@ -140,7 +139,7 @@ class Engine:
         longest = float(row_norms(self.problem.X).max())
         pairs = [(inner, outer), (outer, inner)] if self.problem.network.trains_outer else [(inner, outer)]
         with np.errstate(divide="ignore"):
-            times = [_or_largest(own)[pull > 0.0] / pull[pull > 0.0] for own, pull in pairs]
+            times = [_or_largest(own)[other > 0.0] / other[other > 0.0] for own, other in pairs]
         return min(float(each.min(initial=np.inf)) for each in times) / longest
 
     def weight_norms(self, U: Array) -> Array:
@@ -160,8 +159,8 @@ class Engine:
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state` (whose mode must be the current one)."""
         norms = self.weight_norms(state.parameters.U)
-        stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
-        branch = self._coordinates.branch(self.problem, stretch)
+        start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
+        branch = self._coordinates.branch(self.problem, start)
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
@@ -174,7 +173,7 @@ class Engine:
         return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
 
     @property
-    def inexact(self) -> NDArray[np.bool_]:
+    def inexact(self) -> Bools:
         """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
         return self._mode.inexact
 
@@ -189,7 +188,7 @@ class Engine:
         self._mode.refresh()
 
     def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
+        self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
     ) -> tuple[FlowState, list[Event], Notes]:
         """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
         turns = turns_at(segment.guards, y, near)

@@ -1,14 +1,14 @@
 """What a flow hands over, and in which order.
 
-`flow.simulate.simulate` yields, for a flow from the start:
+`flow.simulate.flow_items` yields, for a flow from the start:
 
-1. the `Measure` of the start, then `Row` 0;
+1. the `Measure` of the start, then `FlowRow` 0;
 2. for each stretch of flow on one mode: its `Measure` at the start; then, step by step, an `Advance` up to each record
-   time, followed by the `Measure` and the `Row` there; an `Advance` to the end of the step, its `Measure` and a
+   time, followed by the `Measure` and the `FlowRow` there; an `Advance` to the end of the step, its `Measure` and a
    `FlowProgress`; where the stretch ends inside a step, the `Advance` up to there and its `Measure`, the `Event`s of
    that instant, by neuron, then surface, and a `FlowProgress`.  What an `Advance` shows of its mode holds until the
    next item is asked for: events change it;
-3. at the end the last `Row`, after the events of its instant, and a `Finish`.
+3. at the end the last `FlowRow`, after the events of its instant, and a `Finish`.
 
 The `Advance`s of a stretch join without gaps, so whoever integrates something along the flow needs nothing else.  A
 leap of the clock before the first step shows in the checkpoint of row 0; rows that it passes over, and rows at rest,
@@ -19,13 +19,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.field.branch import Measure
 from gflow.flow.engine import Segment
-from gflow.flow.state import Event, Finish, FlowProgress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.ode.step import DenseStep
 
 
@@ -41,8 +38,8 @@ class Advance:
     low: float
     high: float
     y: Array
-    near: NDArray[np.intp] | None = None
+    near: Index | None = None
 
 
-Item = Advance | Event | Measure | FlowProgress | Row | Finish
+Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish
 """What a flow hands over."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
-from gflow.field.tensors import TensorField
-from gflow.flow.engine import Engine, Stretch
+from gflow.field.tensors import PrimalField
+from gflow.flow.engine import BranchStart, Engine
 from gflow.flow.state import FlowState
 from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
@@ -35,14 +34,14 @@ class PrimalCoordinates:
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
+    def mode(self, problem: Problem, side: Sides) -> Mode:
         """The plain mode: primal coordinates need no kernel."""
         return Mode(problem, side)
 
-    def _tensor_field(self, mode: Mode, unit: float) -> TensorField:
+    def _tensor_field(self, mode: Mode, unit: float) -> PrimalField:
         network = self._problem.network
         slopes = mode.slopes if self._slopes is None else self._slopes
-        return TensorField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
+        return PrimalField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
         """The integrator's state, in the order of `tensors`."""
@@ -53,17 +52,17 @@ class PrimalCoordinates:
         y = torch.as_tensor(self._state_of(state.parameters, state.v), device=self._device)
         return self._problem.samples * self._tensor_field(mode, 1.0).fastest(y)
 
-    def branch(self, problem: Problem, stretch: Stretch) -> PrimalBranch:
+    def branch(self, problem: Problem, start: BranchStart) -> PrimalBranch:
         """-grad L on the branches of the mode, projected where neurons slide."""
         return PrimalBranch(
             problem,
-            stretch.mode,
-            self._tensor_field(stretch.mode, stretch.unit),
-            self._state_of(stretch.state.parameters, stretch.state.v),
-            stretch.unit,
-            self._asked(stretch.tolerances),
-            np.sqrt(np.maximum(stretch.norms**2 - row_norms(stretch.state.parameters.U) ** 2, 0.0)),
-            float(np.exp(np.clip(stretch.log_rate + np.log(stretch.unit), -500.0, 0.0))),
+            start.mode,
+            self._tensor_field(start.mode, start.unit),
+            self._state_of(start.state.parameters, start.state.v),
+            start.unit,
+            self._asked(start.tolerances),
+            np.sqrt(np.maximum(start.norms**2 - row_norms(start.state.parameters.U) ** 2, 0.0)),
+            float(np.exp(np.clip(start.log_rate + np.log(start.unit), -500.0, 0.0))),
         )
 
     def _asked(self, tolerances: Tolerances) -> Tolerances:

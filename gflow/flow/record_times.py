@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.flow.cut import Cut, rounding
+from gflow.flow.cut import resolution_of
 from gflow.flow.forward_clock import no_earlier
+from gflow.flow.reason import Cut
 from gflow.ode.locate import root
 from gflow.ode.step import DenseStep, Stepper
 
@@ -57,6 +58,6 @@ class RecordTimes:
             def left(state: Array, v: float = v) -> float:
                 return v - float(state[-1])
 
-            at, there = root(stepper, step, left, 0.0, last, rounding(v)) or (elapsed, y)
+            at, there = root(stepper, step, left, 0.0, last, resolution_of(v)) or (elapsed, y)
             found.append(Passed(v, at, no_earlier(there, v)))
         return found

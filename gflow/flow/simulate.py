@@ -1,47 +1,33 @@
-"""The loop: integrate one mode until a guard or a target is reached, decide what is next, go on."""
+"""The loop: integrate one mode until there is a reason to end the stretch, decide what is next, go on."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 
+from gflow.arrays import Index
 from gflow.field.branch import Measure
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
-from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
-from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, unresolved, when
+from gflow.flow.choice import Choice
+from gflow.flow.cut import end_time, ends_of
+from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, opening, outcome_of, precision_sentence, sentence, when
 from gflow.flow.engine import Engine, Segment
-from gflow.flow.forward_clock import ForwardClock
-from gflow.flow.items import Advance, Item
-from gflow.flow.record_times import Passed, RecordTimes
-from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowState, Notes, Outcome, Row
+from gflow.flow.items import Item
+from gflow.flow.reason import AtRest, Cut, GuardReached, TurnedStiff
+from gflow.flow.record_times import RecordTimes
+from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
-from gflow.ode.step import DenseStep, StepError
+from gflow.flow.stretch import MARKED, FlowRun, stretch_items
 
 # A guard that fires no further in tau (relative) behind the one before made no progress.
 STALLED = 1e-13
-# Steps after which the loop makes a checkpoint.  What a row goes on from is that far behind it at most; and it costs a
-# mode from scratch, as much as tens of steps where there are many neurons.
-MARKED = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What does not change while the loop runs; watch: None where no proof is asked for."""
-
-    engine: Engine
-    until: Until
-    choice: Choice
-    due: RecordTimes
-    watch: Watch | None
-    account: Account
-
-
-def simulate(
+def flow_items(
     engine: Engine,
     until: Until,
     rows: Iterator[float],
@@ -64,13 +50,13 @@ def simulate(
         at = yield from _begun(engine, origin)
     if (rounding := engine.margin_rounding(at.state)) > UNRESOLVED:
         begun = _shown_at_start(at.state, origin)
-        yield Finish(Outcome.PRECISION, unresolved(begun, rounding), begun, at.steps)
+        yield Finish(Outcome.PRECISION, precision_sentence(begun, rounding), begun, at.steps)
     elif at.resting:
         yield from _rest(engine, at, until, rows)
     else:
         due = RecordTimes(rows if shown is None else chain([shown], rows), until.v_end)
         watch = Watch(engine.problem) if until.certified else None
-        items = _moving(Run(engine, until, choice, due, watch, account), at)
+        items = _moving(FlowRun(engine, until, choice, due, watch, account), at)
         if shown is None:
             account.open(at.steps)
         else:
@@ -83,37 +69,37 @@ def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:
     for item in items:
         if isinstance(item, Finish):  # not by this machine and these versions
             yield item
-        if isinstance(item, Row):
+        if isinstance(item, FlowRow):
             account.open(item.steps)
             return
 
 
-def _moving(run: Run, at: Checkpoint) -> Iterator[Item]:
+def _moving(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     """The loop itself: stretch after stretch, each on one mode, until the run ends."""
     engine, until, due, mark = run.engine, run.until, run.due, at
     while True:
         segment = engine.segment(at.state)
-        targets = targets_of(segment, until)
-        end = end_time(targets)
+        ends = ends_of(segment, until)
+        end = end_time(ends)
         yield from _leapt_over(segment, due, at, mark)
         yield _measure_at_start(segment, end)
-        cut = yield from _integrate(run, segment, at, mark, targets)
+        cut = yield from stretch_items(run, segment, at, mark, ends)
         v = min(segment.clock(cut.y), end)
         yield replace(segment.branch.measure(cut.y), v=v)
-        at, events = _after(engine, segment, cut, at)
+        at, events = _after(run, segment, cut, at)
         yield from events
         run.account.enter(events)
         yield FlowProgress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
-        if cut.at_rest:
+        if at.resting:
             if until.v_end is None:
-                yield Row(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
+                yield FlowRow(at.state, _checkpoint(engine, at), at.steps, at.state.v, last=True)
             yield from _rest(engine, at, until, due.rest())
             return
         rounding = max(segment.branch.margin_rounding(cut.y), engine.margin_rounding(at.state))
-        if outcome := outcome_of(cut, rounding, at.stalled):
+        if outcome := outcome_of(cut.reason, rounding, at.stalled):
             shown = replace(at.state, v=v)
-            yield Row(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
-            said = sentence(outcome, cut, shown, events, rounding)
+            yield FlowRow(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
+            said = sentence(outcome, cut.reason, shown, rounding, _last_pairs(segment, cut, events))
             said += long_samples(engine.problem) if outcome in SLOW else ""
             yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
             return
@@ -121,13 +107,13 @@ def _moving(run: Run, at: Checkpoint) -> Iterator[Item]:
             at = mark = _checkpoint(engine, at)
 
 
-def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Row, None, Checkpoint]:
+def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | FlowRow, None, Checkpoint]:
     """Row 0 with its measure, at t = 0 or at the origin."""
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
     at = Checkpoint(state, engine.inexact, notes=notes)
     shown = _shown_at_start(state, origin)
     yield _measure_at_start(engine.segment(state), shown.v)
-    yield Row(shown, at, 0, state.v)
+    yield FlowRow(shown, at, 0, state.v)
     return at
 
 
@@ -136,25 +122,44 @@ def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> 
     return replace(state, v=0.0, tau=0.0) if origin is None else state
 
 
-def _leapt_over(segment: Segment, due: RecordTimes, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
+def _leapt_over(segment: Segment, due: RecordTimes, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | FlowRow]:
     """Rows that the clock leapt over at the start; nothing else has moved since."""
     state = segment.state
     for v in due.before(state.v):
         yield replace(segment.branch.measure(segment.branch.y0), v=v)
-        yield Row(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
+        yield FlowRow(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
 
 
-def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
+def _after(run: FlowRun, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
     """Where the loop stands after a cut, and the events there."""
     # Whole steps since the last cut are progress; the cut itself counts as one step.
     stalled = 0 if cut.steps > at.steps + 1 else at.stalled
-    at = replace(at, steps=cut.steps, stiff=cut.stiff, resting=cut.at_rest, stalled=stalled)
-    if cut.near is None:
-        return replace(at, state=engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
-    state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
+    at = replace(at, steps=cut.steps, stalled=stalled)
+    match cut.reason:
+        case GuardReached(near):
+            return _turned(run, segment, cut, near, at)
+        case AtRest():
+            at = replace(at, resting=True, stiff=False)
+        case TurnedStiff():
+            at = replace(at, stiff=True)
+    return replace(at, state=run.engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
+
+
+def _turned(run: FlowRun, segment: Segment, cut: Cut, near: Index, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
+    """The same where guards of some of the neurons `near` are zero."""
+    stiff = at.stiff and run.choice.stays_stiff(segment.branch, cut.y, cut.h)
+    state, events, notes = run.engine.turned(segment, cut.elapsed, cut.y, near, cut.h)
     # A guard that fires and changes nothing is noise; one after the other, they would creep on without end.
     idle = not events or cut.elapsed * segment.branch.unit <= STALLED * state.tau
-    return replace(at, state=state, notes=at.notes + said, stalled=stalled + 1 if idle else 0), events
+    stalled = at.stalled + 1 if idle else 0
+    return replace(at, state=state, stiff=stiff, notes=at.notes + notes, stalled=stalled), events
+
+
+def _last_pairs(segment: Segment, cut: Cut, events: list[Event]) -> list[tuple[int, int]]:
+    """The pairs (neuron, surface) that changed at a cut or, where none did, those with a guard at zero."""
+    if events or not isinstance(cut.reason, GuardReached):
+        return [(event.neuron, event.surface) for event in events]
+    return segment.guards.at_zero(cut.y, cut.reason.near)
 
 
 def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
@@ -169,73 +174,7 @@ def _measure_at_start(segment: Segment, end: float) -> Measure:
     return replace(measure, v=min(measure.v, end))
 
 
-def _integrate(
-    run: Run, segment: Segment, at: Checkpoint, mark: Checkpoint, targets: list[Target]
-) -> Generator[Advance | Measure | FlowProgress | Row, None, Cut]:
-    """Step through one mode, from where the loop stands, until something happens."""
-    branch, choice, stiff, steps = segment.branch, run.choice, at.stiff, at.steps
-    stepper = ForwardClock(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
-    sliding = int((segment.state.side == 0).sum())
-    elapsed, y, held_back = 0.0, branch.y0, 0
-    while True:
-        if branch.at_rest(y):
-            return Cut(elapsed, y, stepper.proposed, steps, at_rest=True)
-        try:
-            step = stepper.step()
-            cut = first_cut(segment, stepper, step, targets, steps + 1)
-            if cut is not None and (spent := run.account.spent(cut.steps)):
-                cut = replace(cut if cut.near is None else halfway(stepper, step, cut), spent=spent)
-            passed = run.due.passed(stepper, step, cut)
-        except StepError as error:
-            return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
-        low = step.start
-        for row in passed:
-            low, state = yield from _row_passed(run.engine, segment, step, low, row, stepper.proposed)
-            yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
-        if cut is not None:
-            yield Advance(segment, step, low, cut.elapsed, cut.y, cut.near)
-            stays = cut.near is None or choice.stays_stiff(branch, cut.y, cut.h)
-            return replace(cut, stiff=stiff and stays)
-        elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
-        yield Advance(segment, step, low, elapsed, y)
-        yield (measure := branch.measure(y))
-        yield FlowProgress(measure.v, measure.log_loss, sliding, steps)
-        here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
-        if stop := _stopped(run, segment, here, step.start):
-            return stop
-        if steps - mark.steps >= MARKED:
-            return here
-        held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
-        if held_back > PATIENCE:
-            return replace(here, stiff=True)
-
-
-def _row_passed(
-    engine: Engine, segment: Segment, step: DenseStep, low: float, row: Passed, h: float
-) -> Generator[Advance | Measure, None, tuple[float, FlowState]]:
-    """The flow from `low` in a step to a row in it, where it is then, and its state there; h: the step tried next."""
-    high = max(low, row.elapsed)
-    yield Advance(segment, step, low, high, row.y)
-    yield replace(segment.branch.measure(row.y), v=row.v)
-    return high, engine.moved(segment, row.elapsed, row.y, h)
-
-
-def _stopped(run: Run, segment: Segment, here: Cut, since: float) -> Cut | None:
-    """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not.
-
-    since: where that step began.
-    """
-    proved = run.watch is not None and run.watch.proved(segment, here.y, since, here.elapsed)
-    if proved and run.account.is_open:
-        return replace(here, certified=True)
-    # What comes next is another branch from here, which starts with no masses, or which needs none.
-    if segment.branch.margin_rounding(here.y) > UNRESOLVED or segment.branch.cancels(here.y, here.h):
-        return here
-    spent = run.account.spent(here.steps)
-    return replace(here, spent=spent) if spent else None
-
-
-def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
+def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | FlowRow | Finish]:
     """The rest of a run in which nothing but the clock moves: its rows, and its end."""
     state, known = at.state, "" if engine.dead else " to float64"
     if until.v_end is None:
@@ -247,8 +186,7 @@ def _rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -
     v_end = until.v_end
     for v in chain((v for v in rows if v < v_end), [v_end]):
         yield replace(measure, v=v)
-        yield Row(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
+        yield FlowRow(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
     last = replace(state, v=v_end)
-    cut = Cut(0.0, np.empty(0), 0.0, at.steps)
-    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}{known}"
+    said = opening(until.outcome, v_end, last.log_loss) + f"; nothing but the clock moved after {when(state)}{known}"
     yield Finish(until.outcome, said + at.notes.sentence(), last, at.steps)

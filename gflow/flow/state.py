@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.transition import EventKind
 from gflow.problem.loss import log_mean
 from gflow.problem.parameters import Parameters
@@ -26,15 +23,13 @@ class FlowState:
     tau: float
     v: float
     parameters: Parameters
-    side: NDArray[np.int8]
+    side: Sides
     p: Array
     log_loss: float
     h: float
 
     @classmethod
-    def of(
-        cls, problem: Problem, tau: float, v: float, parameters: Parameters, side: NDArray[np.int8], h: float
-    ) -> Self:
+    def of(cls, problem: Problem, tau: float, v: float, parameters: Parameters, side: Sides, h: float) -> Self:
         """The state with its margins and loss."""
         p = problem.margins(parameters.U, problem.sample_sides(side), parameters.outer, parameters.output_bias)
         return cls(tau, v, parameters, side, p, log_mean(problem.loss.log_value(p)), h)
@@ -77,7 +72,7 @@ class Checkpoint:
     """
 
     state: FlowState
-    inexact: NDArray[np.bool_]
+    inexact: Bools
     steps: int = 0
     stiff: bool = False
     stalled: int = 0
@@ -126,7 +121,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FlowRow:
     """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows.
 
     steps: accepted so far, with the one that the row lies in.  clock: log(1 + t) at which the flow has the tau of the

@@ -54,9 +54,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Index
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
 from gflow.limit.ball import Ball, rounding_of
@@ -91,7 +90,7 @@ class Finding:
     tau_now) W*| for ever after; hard: the limit from this state, or None and no_limit says why.
     """
 
-    pending: NDArray[np.intp]
+    pending: Index
     undecided: int
     proved: bool
     reason: str
@@ -103,7 +102,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StateBounds:
     """A state on a mode: margins p (n,) with their rounding, side * zeta (m, H) with its rounding (m, 1)."""
 
     p: Array
@@ -175,7 +174,7 @@ class ModeLimit:
         )
 
     @property
-    def pending(self) -> NDArray[np.intp]:
+    def pending(self) -> Index:
         """(k, 2): the pairs that are pending in every state of this mode."""
         return np.zeros((0, 2), dtype=np.intp) if self.hard is None else self._pairs.pending
 
@@ -200,12 +199,12 @@ class ModeLimit:
         """What could end the mode, at q (k,): nothing without kinks."""
         return groups(self.mode, self.samples, self._dead, q) if self.problem.network.kinked else ()
 
-    def finding(self, at: Standing) -> Finding:
+    def finding(self, at: StateBounds) -> Finding:
         """Judge a state."""
         if self.hard is None:
-            curved = self.problem.network.kinked
+            kinked = self.problem.network.kinked
             said = self._no_limit
-            return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
+            return Finding(self.pending, 0, not kinked, said if kinked else "", no_limit=said)
         hard, pairs = self._towards(at, self.hard)
         said = self._obstacle(at, hard, pairs)
         ball = said or self._ball(at, hard)
@@ -223,7 +222,7 @@ class ModeLimit:
         wandering = None if open_pairs else ball.wandering()
         return Finding(pairs.pending, pairs.undecided, not open_pairs, reason, ball.D, measured, wandering, hard)
 
-    def _towards(self, at: Standing, hard: HardMargin) -> tuple[HardMargin, Pairs]:
+    def _towards(self, at: StateBounds, hard: HardMargin) -> tuple[HardMargin, Pairs]:
         """The solution that the mode tends to from a state, and what it says of the pairs."""
         ties = None if hard.certain else self._ties
         found = None if ties is None else ties.limit(self._shifted(at))
@@ -238,7 +237,7 @@ class ModeLimit:
         gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
         return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap))
 
-    def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
+    def _obstacle(self, at: StateBounds, hard: HardMargin, pairs: Pairs) -> str:
         """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
         if not self.problem.network.kinked:
             return ""
@@ -281,10 +280,10 @@ class ModeLimit:
             return "the multipliers are not unique (features with margin 1 are dependent, to rounding)"
         return "a sample has margin 1 with multiplier 0, to rounding"
 
-    def _shifted(self, at: Standing) -> Array:
+    def _shifted(self, at: StateBounds) -> Array:
         return np.asarray(at.p[self.samples] - np.log(self.classes.weight))
 
-    def _ball(self, at: Standing, hard: HardMargin) -> Ball | str:
+    def _ball(self, at: StateBounds, hard: HardMargin) -> Ball | str:
         if said := self._ambiguity(hard):
             return said
         exponential = isinstance(self.problem.loss, Exponential)

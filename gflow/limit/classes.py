@@ -10,7 +10,7 @@ from gflow.arrays import Array, Index
 from gflow.problem.problem import Problem
 
 # Lengths of parallel samples that differ by no more than this (relative) are equal: the rounding of one input.
-ROUNDING = 8.0 * float(np.finfo(float).eps)
+EQUAL_LENGTHS = 8.0 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def classes_of(problem: Problem, samples: Index) -> Classes:
     """Which of the samples (n,) have the same input and label."""
     surface, alpha, y = problem.surfaces.of_sample[samples], problem.surfaces.alpha[samples], problem.y[samples]
     order = np.lexsort((alpha, y, surface))
-    apart = np.abs(np.diff(alpha[order])) > ROUNDING * np.abs(alpha[order][1:])
+    apart = np.abs(np.diff(alpha[order])) > EQUAL_LENGTHS * np.abs(alpha[order][1:])
     new = apart | (np.diff(surface[order]) != 0) | (np.diff(y[order]) != 0)
     of = np.empty(samples.size, dtype=np.intp)
     of[order] = np.concatenate([[0], np.cumsum(new)]) if samples.size else []

@@ -15,7 +15,7 @@ import numpy as np
 from gflow.arrays import EPS, Array
 
 # Exponents below which e^x - 1 - x is summed as a series.
-NEAR = 1e-4
+SERIES_BELOW = 1e-4
 # Multiples of the best mean - mu for small D, at which the bound is evaluated.
 TRIED = (0.7, 1.0, 1.5, 3.0)
 
@@ -28,9 +28,9 @@ def divergence(q_inf: Array, log_q: Array) -> float:
 
 def _excess(gap: Array) -> Array:
     """e^x - 1 - x >= 0: as sum q_inf (e^gap - 1) is 0, sum q_inf excess(gap) is KL, without cancellation at small x."""
-    near = np.clip(gap, -NEAR, NEAR)
+    near = np.clip(gap, -SERIES_BELOW, SERIES_BELOW)
     series = 0.5 * near**2 * (1.0 + near / 3.0 + near**2 / 12.0)
-    return np.asarray(np.where(np.abs(gap) < NEAR, series, np.expm1(gap) - gap))
+    return np.asarray(np.where(np.abs(gap) < SERIES_BELOW, series, np.expm1(gap) - gap))
 
 
 def lower_bounds(F: Array, q_inf: Array, D: float) -> Array:

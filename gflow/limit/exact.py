@@ -12,12 +12,10 @@ from fractions import Fraction
 from math import lcm
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
 
-Bools = NDArray[np.bool_]
 Matrix = list[list[Fraction]]
 
 # Products of rational numbers, some microseconds each, beyond which no exact kernel is worked out.

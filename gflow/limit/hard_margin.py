@@ -20,18 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools
 from gflow.problem.span import row_norms
-
-Bools = NDArray[np.bool_]
 
 # Unit features whose largest common margin is below this, or below four times their rounding, count as not separable.
 LEAST_MARGIN = 1e-13
-# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST.
-UNITS, LARGEST = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
+# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST_OFF.
+WEIGHT_UNITS, LARGEST_OFF = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
 # Largest sum of off_i g_i with which the bounds of the errors hold.
 WORST_SHARE = 0.125
 MOST_EXCHANGES = 50
@@ -122,7 +119,7 @@ def _least_distance(unit: Array, needed: Array, least: float) -> Array | None:
     """lambda (n,) of min |w| with M w >= needed, M the unit features; None if |w| > max(needed) / least or there is no
     such w."""
     scale = float(needed.max())
-    for each in UNITS:
+    for each in WEIGHT_UNITS:
         columns = np.vstack([unit.T, each * needed / scale])
         lengths = np.linalg.norm(columns, axis=0)
         target = np.zeros(columns.shape[0])
@@ -130,7 +127,7 @@ def _least_distance(unit: Array, needed: Array, least: float) -> Array | None:
         weights, _ = nnls(columns / lengths, target, maxiter=100 * columns.shape[1])
         left = target - (columns / lengths) @ weights
         found = weights / lengths
-        if left[-1] > LARGEST**2:
+        if left[-1] > LARGEST_OFF**2:
             small = float(np.linalg.norm(unit.T @ found)) * least > each * left[-1]
             return None if small else np.asarray(scale * (found / left[-1]) / each)
     return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.mode import Mode
 
 
@@ -22,14 +21,14 @@ class LimitPoint:
     Samples on which no neuron is active have margin 0.
     """
 
-    side: NDArray[np.int8]
+    side: Sides
     U: Array
     multipliers: Array
     dual: Array
     margins: Array
-    support: NDArray[np.bool_]
+    support: Bools
     unique: bool
-    binding: NDArray[np.bool_]
+    binding: Bools
     error: float
 
     @property
@@ -39,7 +38,7 @@ class LimitPoint:
 
 
 def limit_point(
-    mode: Mode, U: Array, error: float, multipliers: Array, margins: Array, binding: NDArray[np.bool_], unique: bool
+    mode: Mode, U: Array, error: float, multipliers: Array, margins: Array, binding: Bools, unique: bool
 ) -> LimitPoint:
     """The point U (m, r) of a mode, to its error, with its multipliers (n,) and margins (n,)."""
     return LimitPoint(

@@ -22,21 +22,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.limit.hard_margin import HardMargin
 from gflow.problem.span import row_norms
 
-Bools = NDArray[np.bool_]
-
 # Singular values of unit features below this count as ties.
-DEPENDENT = 1e-9
-# Members of Q are sought with coordinates of at least 1 / LARGEST of the largest.
-LARGEST = 1e7
+TIED = 1e-9
+# Members of Q are sought with coordinates of at least 1 / LARGEST_SCALE of the largest.
+LARGEST_SCALE = 1e7
 # Steps of Newton's method, and the relative step whose square is below rounding.
-MOST_STEPS, NEAR = 400, 1e-9
+MOST_NEWTON_STEPS, CONVERGED = 400, 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class OptimalSet:
         on = hard.binding
         size = row_norms(H)
         left, values, _ = np.linalg.svd(H[on] / size[on, None], full_matrices=False)
-        rank = int((values > DEPENDENT).sum())
+        rank = int((values > TIED).sum())
         mu = (hard.dual * size)[on]
         spread = mu if rank == mu.size else _interior(left[:, :rank], mu / mu.sum())
         if spread is None:
@@ -63,7 +60,7 @@ class OptimalSet:
         member /= member.sum()
         support = member > 0.0
         kept = np.linalg.svd(H[support] / size[support, None], compute_uv=False)
-        return cls(member, H, int((kept > DEPENDENT).sum()))
+        return cls(member, H, int((kept > TIED).sum()))
 
     @property
     def support(self) -> Bools:
@@ -115,7 +112,7 @@ def _interior(inside: Array, mu: Array) -> Array | None:
     cost = np.concatenate([np.zeros(n), -np.ones(n), [0.0]])
     equal = np.hstack([inside.T, np.zeros((inside.shape[1], n)), -(inside.T @ mu)[:, None]])
     below = np.hstack([-np.eye(n), np.eye(n), np.zeros((n, 1))])
-    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST)]
+    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST_SCALE)]
     found = linprog(cost, below, np.zeros(n), equal, np.zeros(inside.shape[1]), bounds)
     if found.status != 0 or found.x[-1] <= 0.0:
         return None
@@ -124,12 +121,12 @@ def _interior(inside: Array, mu: Array) -> Array | None:
 
 def _projected(q: Array, ell: Array, across: Array) -> Array | None:
     """argmin of KL(q || e^ell) over q + range(across), q > 0: Newton's method, which never leaves the positive ones."""
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_NEWTON_STEPS):
         step = across @ _fitted(across, 1.0 / np.sqrt(q), q * (ell - np.log(q)))
         relative = step / q
         if not np.isfinite(relative).all():
             return None
-        if np.abs(relative).max() <= NEAR:
+        if np.abs(relative).max() <= CONVERGED:
             return np.asarray(q + step)
         q = q + step * min(1.0, 0.9 / max(float(-relative.min()), 1e-300))
     return None

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.mode import Mode
 from gflow.limit.optimal_set import OptimalSet
 from gflow.limit.switches import Switches, switches
-
-Bools = NDArray[np.bool_]
 
 # Where solutions are not certain, values up to this part of the largest coefficient are in doubt.
 DOUBTFUL = 1e-9
@@ -59,8 +56,8 @@ def groups(mode: Mode, samples: Index, dead: Index, q: Array) -> Iterator[Group]
     resting = list(mode.dependent)
     for block in switches(mode, mode.problem.network.outer, whole, dead):
         judged = block.of(~(block.slides & np.isin(block.neuron, resting)))
-        pull = judged.F[:, dead]
-        yield Group(judged.on(samples), pull.sum(axis=1), 8.0 * EPS * np.abs(pull).sum(axis=1))
+        of_dead = judged.F[:, dead]
+        yield Group(judged.on(samples), of_dead.sum(axis=1), 8.0 * EPS * np.abs(of_dead).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)

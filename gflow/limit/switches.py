@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.mode import Mode
 
-BLOCK = 2_000_000  # numbers per block
+BLOCK_NUMBERS = 2_000_000  # numbers per block
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +30,18 @@ class Switches:
     error: Array
     neuron: Index
     surface: Index
-    slides: NDArray[np.bool_]
+    slides: Bools
 
     def on(self, samples: Index) -> Switches:
         """The same functions of some of the variables."""
         return Switches(self.F[:, samples], self.error[:, samples], self.neuron, self.surface, self.slides)
 
     @property
-    def safe(self) -> NDArray[np.bool_]:
+    def safe(self) -> Bools:
         """(k,): no coefficient is negative, so that the function is >= 0 whatever q is."""
         return np.asarray((self.F >= self.error).all(axis=1))
 
-    def of(self, chosen: NDArray[np.bool_]) -> Switches:
+    def of(self, chosen: Bools) -> Switches:
         """Some of them."""
         return Switches(
             self.F[chosen], self.error[chosen], self.neuron[chosen], self.surface[chosen], self.slides[chosen]
@@ -55,7 +54,7 @@ def switches(mode: Mode, outer: Array, q: Array, heavy: Index) -> Iterator[Switc
     outer (m,); q (n,): tells between which ends a share lies; heavy: samples that outweigh all others there, alike.
     """
     m, n, H = outer.size, q.size, mode.problem.surfaces.count
-    count = max(1, -(-m * (H + 2) * n // BLOCK))
+    count = max(1, -(-m * (H + 2) * n // BLOCK_NUMBERS))
     for own in np.array_split(np.arange(m), min(count, m)):
         yield _block(mode, outer, q, heavy, own)
 
@@ -113,9 +112,9 @@ def _rates(mode: Mode, own: Index, weight: Array, force: Array, force_error: Arr
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """push (k, n) = a_j y_i of some neurons, and at which q, and under which samples' weight, jumps are looked at."""
+    """factors (k, n) = a_j y_i of some neurons; at which q, and under which samples' weight, jumps are looked at."""
 
-    push: Array
+    factors: Array
     q: Array
     heavy: Index
 
@@ -131,8 +130,8 @@ def _rooms(mode: Mode, own: Index, ends: _Ends, weight: Array, force: Array, for
     H = mode.problem.surfaces.count
     row, slot = np.nonzero(mode.slots[own] < H)
     surface = mode.slots[own][row, slot]
-    jump = (1.0 - mode.problem.network.slope) * ends.push[row] * mode.lengths[:, surface].T
-    base = (mode.minus - mode.slopes)[own][row] * ends.push[row] * mode.signed_lengths[:, surface].T
+    jump = (1.0 - mode.problem.network.slope) * ends.factors[row] * mode.lengths[:, surface].T
+    base = (mode.minus - mode.slopes)[own][row] * ends.factors[row] * mode.signed_lengths[:, surface].T
     drag = weight[row] * force[row, slot]
     orientation = ends.orientation(jump)[:, None]
     sigma = drag - base

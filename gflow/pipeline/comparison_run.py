@@ -21,9 +21,9 @@ from gflow.comparison.modified import beside_modified_flows, modified_flows
 from gflow.comparison.plan import Alive, CompareCallback, CompareProgress, Counted, Plan
 from gflow.comparison.result import COMPARISON_FILE_NAME, Comparison
 from gflow.comparison.timetable import cut_short
-from gflow.descent import Checkpoint, Iterate
-from gflow.descent.loop import Item
-from gflow.flow_time import log_time
+from gflow.descent import DescentCheckpoint, Iterate
+from gflow.descent.loop import DescentItem
+from gflow.flow_time import log_time_of
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, remove, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent
@@ -97,10 +97,10 @@ class ComparisonRun:
         early = cut_short(self._plan.end, flow_end, self._plan.etas)
         return tuple(said for said in (early, precision_warning(self._plan.manner, largest_margin)) if said is not None)
 
-    def _iterates(self, origin: Checkpoint) -> Sequence[Iterate]:
+    def _iterates(self, origin: DescentCheckpoint) -> Sequence[Iterate]:
         return iterates_of(self._setup, self._plan, origin)
 
-    def _items(self, kept: Kept | None) -> Iterator[Item]:
+    def _items(self, kept: Kept | None) -> Iterator[DescentItem]:
         origin = None if kept is None else kept.origin
         return descent_items(self._setup, self._plan, origin)
 
@@ -132,7 +132,7 @@ class ComparisonRun:
         return lambda done, total: self._progress(CompareProgress(stage, done, total))
 
 
-def _descend(file: DescentFile, items: Iterable[Item], path: Path, alive: Alive) -> None:
+def _descend(file: DescentFile, items: Iterable[DescentItem], path: Path, alive: Alive) -> None:
     """Run descent to its end, or to an interruption; then its rows so far are on disk."""
     try:
         file.follow(items, alive)
@@ -185,5 +185,5 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
         "name": trajectory.facts.get("name"),
         "n_rows": trajectory.n_rows,
         "outcome": trajectory.outcome,
-        "log_time": log_time(float(trajectory.read("log1p_time", -1))),
+        "log_time": log_time_of(float(trajectory.read("log1p_time", -1))),
     }

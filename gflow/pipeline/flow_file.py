@@ -12,15 +12,14 @@ from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
-from gflow.flow.state import Event, Finish, FlowProgress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.flow.stopping import Until
-from gflow.flow_time import log_time, time_text
+from gflow.flow_time import log_time_of, time_text
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import Commit, SpacedTimes
-from gflow.trajectory import EventEntry, Header, RunProgress, Target, Trajectory, TrajectoryWriter
-from gflow.trajectory import Row as FileRow
+from gflow.trajectory import EventEntry, Header, Row, RunProgress, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory.content import Changes
 
 SCENARIO_FILE = "scenario.yaml"
@@ -38,15 +37,15 @@ class FlowFile:
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
         self._recording = Recording(setup)
         self._cadence = scenario.record.commit or Commit()
-        self._rows: list[FileRow] = []
-        self._last: list[FileRow] = []  # the row at the end, which is saved with the outcome
+        self._rows: list[Row] = []
+        self._last: list[Row] = []  # the row at the end, which is saved with the outcome
         self._events: list[EventEntry] = []
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
         self._steps, self._safe_steps = 0, 0  # taken so far, and up to the checkpoint of the last row on disk
 
-    def open(self, first: Row) -> None:
+    def open(self, first: FlowRow) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
         row = self._recording.row(first)
         self._first_log_loss = first.state.log_loss
@@ -86,7 +85,7 @@ class FlowFile:
                 told = self._recording.event(item)
                 if self._scenario.record.events:
                     self._events.append(told)
-            case Row():
+            case FlowRow():
                 (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
             case Measure():
@@ -125,7 +124,7 @@ class FlowFile:
         )
 
     def _shown(self, at: FlowProgress) -> RunProgress:
-        log_t = log_time(at.v)
+        log_t = log_time_of(at.v)
         return RunProgress(
             log_time=log_t,
             target=_target(self._until, log_t, at.log_loss),
@@ -139,7 +138,7 @@ class FlowFile:
 
 def _target(until: Until, log_t: float | None, log_loss: float) -> Target:
     if until.v_end is not None:
-        return Target("log t", log_t, log_time(until.v_end))
+        return Target("log t", log_t, log_time_of(until.v_end))
     if until.log_loss is not None:
         return Target("log loss", log_loss, until.log_loss)
     return Target("log t", log_t)

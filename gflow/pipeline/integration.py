@@ -22,8 +22,8 @@ from gflow.assembly import (
 )
 from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
-from gflow.flow.simulate import simulate as simulate_flow
-from gflow.flow.state import Event, Finish, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, Finish, FlowRow
 from gflow.pipeline.flow_file import header
 from gflow.pipeline.recording import Recording
 from gflow.problem.data_files import float_array
@@ -31,8 +31,7 @@ from gflow.problem.dataset import checked_dataset
 from gflow.problem.initialisation import scalar_start_of, start_of
 from gflow.scenario import Scenario, scenario_of
 from gflow.scenario.schema import TwoLayerModel
-from gflow.trajectory import EventEntry, Flow
-from gflow.trajectory import Row as KeptRow
+from gflow.trajectory import EventEntry, Flow, Row
 from gflow.trajectory.flow import ended
 from gflow.trajectory.rows import Fact
 
@@ -196,13 +195,13 @@ def _setup(scenario: Scenario, X: Array, y: Array, arrays: Mapping[str, Array]) 
 def _followed(scenario: Scenario, setup: Setup) -> Flow:
     """The flow to its end, in memory."""
     until, recording = build_until(scenario), Recording(setup)
-    rows, events, outcome = list[KeptRow](), list[EventEntry](), dict[str, Fact]()
+    rows, events, outcome = list[Row](), list[EventEntry](), dict[str, Fact]()
     engine, account = build_engine(scenario, setup, "cpu"), build_account(scenario)
-    for item in simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account):
+    for item in flow_items(engine, until, build_rows(scenario, until), build_choice(scenario), account=account):
         match item:
             case Event():
                 events.append(recording.event(item))
-            case Row():
+            case FlowRow():
                 rows.append(recording.row(item))
             case Measure():
                 recording.measure(item)

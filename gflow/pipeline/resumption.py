@@ -13,7 +13,7 @@ from gflow.assembly import Setup
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
-from gflow.flow_time import log1p_of_time, log_time
+from gflow.flow_time import log1p_of_time, log_time_of
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.scenario import Scenario, differences, parse_scenario
@@ -90,7 +90,7 @@ def nothing_left(scenario: Scenario, until: Until, kept: Trajectory) -> bool:
         return True
     v, log_loss = float(kept.read("log1p_time", -1)), float(kept.read("log_loss", -1))
     if until.v_end is not None and until.v_end <= v:
-        log_t = log_time(v)
+        log_t = log_time_of(v)
         raise ScenarioError(
             f"flow.until: {kept.path} has come to log t = {log_t!r} already, which is not before the end asked for; "
             "choose a later end"

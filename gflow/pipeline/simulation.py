@@ -19,8 +19,8 @@ from gflow.assembly import (
 )
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.items import Item
-from gflow.flow.simulate import simulate as simulate_flow
-from gflow.flow.state import Finish, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Finish, FlowRow, Outcome
 from gflow.flow.stopping import Until
 from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
 from gflow.pipeline.interruption import Interruption
@@ -75,11 +75,11 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
     check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
     engine = build_engine(scenario, setup, device)
     account = build_account(scenario, path)
-    flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
+    flow = flow_items(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
     run = FlowFile(scenario, setup, until, path, progress)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
-    assert isinstance(first, Row), "a flow begins with its row 0"
+    assert isinstance(first, FlowRow), "a flow begins with its row 0"
     _check_loss(until, first)
     with sole_writer(path.parent):
         if overwrite:
@@ -102,7 +102,7 @@ def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, d
     checkpoint = last_checkpoint(kept, setup.problem)
     run = FlowFile(scenario, setup, until, path, progress)
     say(f"going on after row {kept.n_rows - 1} of {path}")
-    flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
+    flow = flow_items(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
     _write(run, lambda: run.reopen(kept), flow)
 
 
@@ -127,7 +127,7 @@ def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
     return folder
 
 
-def _check_loss(until: Until, first: Row) -> None:
+def _check_loss(until: Until, first: FlowRow) -> None:
     """Raise ScenarioError for a loss to be reached that is not below the first."""
     at = first.state.log_loss
     if until.log_loss is not None and until.log_loss >= at:
@@ -163,7 +163,7 @@ def _write(run: FlowFile, begin: Callable[[], None], flow: Iterator[Item]) -> No
 
 def _is_last(item: Item) -> bool:
     """Is this the row at the end, which is saved with what follows it at once?"""
-    return isinstance(item, Row) and item.last
+    return isinstance(item, FlowRow) and item.last
 
 
 def stopped_by_limit(trajectory: Trajectory) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gflow.errors import ScenarioError
 
-Line = tuple[int, list[str]]
+NumberedLine = tuple[int, list[str]]
 """The number of a line in its file, and its cells."""
 
 UNNAMED = ("", "unnamed: 0")  # what pandas and R call a column without a name
@@ -20,7 +20,7 @@ LEAST_ROWS = 3  # of an index without a name: 0, 1 may be the inputs of two samp
 SHOWN = 40  # characters of a line in a message
 
 
-def starts_with_names(lines: Sequence[Line], path: Path) -> bool:
+def starts_with_names(lines: Sequence[NumberedLine], path: Path) -> bool:
     """Is the first of the lines, which has no number in it, a line of names?
 
     ScenarioError: it numbers the columns, as pandas does where they have no names, and could be a sample as well; the

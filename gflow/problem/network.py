@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.problem.activation import Smoothing
 
 
@@ -51,7 +50,7 @@ class Network:
         """Does the activation have a kink that a neuron can cross?  (Balanced scalar networks never do.)"""
         return self.smoothing is None and self.slope != 1.0 and self.directions is None
 
-    def hidden(self, z: Array, pattern: NDArray[np.int8]) -> Array:
+    def hidden(self, z: Array, pattern: Sides) -> Array:
         """phi(z) (m, n) at pre-activations z (m, n); the pattern, not a rounded sign, tells the branch at a kink."""
         if self.smoothing is not None:
             return self.smoothing.value(z)

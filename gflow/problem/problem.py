@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.problem.loss import Loss
 from gflow.problem.network import Network, class_margins
 from gflow.problem.span import Span, factor_span
@@ -35,7 +34,7 @@ class Problem:
         span = factor_span(X)
         return cls(X, y, network, loss, span, group_surfaces(span.C))
 
-    def sample_sides(self, side: NDArray[np.int8]) -> NDArray[np.int8]:
+    def sample_sides(self, side: Sides) -> Sides:
         """Sides of pairs (m, H) -> signs of pre-activations (m, n); 0 stays 0."""
         return (side[:, self.surfaces.of_sample] * np.sign(self.surfaces.alpha)).astype(np.int8)
 
@@ -58,9 +57,7 @@ class Problem:
             return np.asarray(np.abs(U) @ coordinates.T)
         return np.asarray(np.abs(U) * coordinates[..., 0])
 
-    def margins(
-        self, U: Array, pattern: NDArray[np.int8], outer: Array | None = None, output_bias: Array | None = None
-    ) -> Array:
+    def margins(self, U: Array, pattern: Sides, outer: Array | None = None, output_bias: Array | None = None) -> Array:
         """p_i (n,) at inner parameters U (m, r), on the branches of `pattern` (m, n), 0 at kinks.
 
         p_i = y_i f(x_i), or `class_margins` for several outputs.  outer and output_bias default to the network's.

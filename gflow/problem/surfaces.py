@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.problem.span import row_norms
 
 # Two unit vectors closer than this are one direction: far above rounding, far below anything a data set means.
@@ -22,9 +21,9 @@ class Surfaces:
     """
 
     normals: Array  # (H, r)
-    of_sample: NDArray[np.intp]  # (n,)
+    of_sample: Index  # (n,)
     alpha: Array  # (n,)
-    first_sample: NDArray[np.intp]  # (H,)
+    first_sample: Index  # (H,)
 
     @property
     def count(self) -> int:

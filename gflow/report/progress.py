@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from gflow.analysis.progress import AnalysisProgress
-from gflow.flow_time import log_time
+from gflow.flow_time import log_time_of
 from gflow.trajectory.rows import RunProgress, Target
 
 TERMINAL_INTERVAL = 0.1  # seconds between two lines
@@ -99,7 +99,7 @@ class AnalysisPrinter(LinePrinter):
 
 def analysis_line(progress: AnalysisProgress) -> str:
     """`analyze: the way ahead: log t 8.4e+05, step 1842 of at most 10000`."""
-    value = log_time(progress.log1p_time)
+    value = log_time_of(progress.log1p_time)
     at = "t = 0" if value is None else f"log t {value:.3g}"
     return f"analyze: {progress.doing.rstrip(',')}: {at}, step {progress.steps} of at most {progress.most_steps}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gflow.console import printable
-from gflow.flow_time import log_time, time_text
+from gflow.flow_time import log_time_of, time_text
 from gflow.problem.activation import NUMBERS
 from gflow.report.lines import (
     balance_text,
@@ -116,7 +116,7 @@ def inspection(trajectory: Trajectory) -> Json:
         "outcome_sentence": trajectory.outcome_sentence,
         "rows": trajectory.n_rows,
         "log1p_time": {"first": times[0], "last": times[-1]},
-        "log_time": {"first": log_time(times[0]), "last": log_time(times[-1])},
+        "log_time": {"first": log_time_of(times[0]), "last": log_time_of(times[-1])},
         "last_row": last_row(trajectory),
         "neurons": neurons_content(trajectory),
         "events": events_content(trajectory),
@@ -154,7 +154,7 @@ def events_content(trajectory: Trajectory) -> Json:
             name.replace(" ", "_"): np.count_nonzero(events.kind == kind) for kind, name in EVENT_KINDS.items()
         },
         "last_log1p_time": last,
-        "last_log_time": None if last is None else log_time(last),
+        "last_log_time": None if last is None else log_time_of(last),
     }
 
 
@@ -162,7 +162,7 @@ def table(trajectory: Trajectory) -> list[Json]:
     """About `TABLE_ROWS` rows from the first to the last; a series that the run has not is null."""
     rows = np.unique(np.linspace(0, trajectory.n_rows - 1, TABLE_ROWS).round().astype(int))
     columns = {
-        "log_time": [log_time(value) for value in trajectory.log1p_time[rows]],
+        "log_time": [log_time_of(value) for value in trajectory.log1p_time[rows]],
         "log_loss": trajectory.log_loss[rows],
         "min_margin": trajectory.margins[rows].min(axis=1),
     }

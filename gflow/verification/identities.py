@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gflow.arrays import Array
+from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
-from gflow.field.dual import margin_floor
 from gflow.reference.dual import live_samples
 from gflow.reference.kernel import tangent_kernel
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun

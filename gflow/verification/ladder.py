@@ -25,8 +25,8 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, FlowProgress, FlowState, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow_time import log1p_of_log_time
 from gflow.trajectory.recorded_run import RecordedRun
@@ -236,7 +236,7 @@ def again(recorded: RecordedRun, rung: Rung, progress: Callback) -> Again:
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     engine, choice = engine_of(recorded, rung.manner), Choice(rung.manner.method)
     progress(LadderProgress(rung.name, 0, len(rows)))
-    for said in simulate(engine, until, iter(v[:-1]), choice, account=account):
+    for said in flow_items(engine, until, iter(v[:-1]), choice, account=account):
         found.take(said)
         if found.enough:
             break
@@ -281,14 +281,14 @@ class _Reader:
             case Measure():
                 self._measure = said  # the flow is measured before each row
                 self._extremes.update(said)
-            case Row():
+            case FlowRow():
                 self._row(said)
             case FlowProgress():
                 self.enough = said.steps > self._most
             case Finish():
                 self._stopped = said if len(self.reached) < len(self._rung.rows) else None
 
-    def _row(self, said: Row) -> None:
+    def _row(self, said: FlowRow) -> None:
         if said.state.v == 0.0 and self._tape is not None:
             self._tape.leap(said.checkpoint.state)
         if len(self.reached) == self._v.size or said.state.v != self._v[len(self.reached)]:

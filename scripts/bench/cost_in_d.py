@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from gflow.field.branch import Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Event, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow_time import log1p_of_time
@@ -43,7 +43,7 @@ def once(case: Case) -> dict[str, float]:
     problem = Problem.of(case.X, case.y, Network(case.a, case.slope), LOSSES["logistic"])
     engine = dual_engine(problem, case.W, Tolerances(1e-8, 1e-10))
     factored = time.perf_counter()
-    items = list(simulate(engine, Until(log1p_of_time(20.0), Outcome.TIME, None), iter([]), Choice("auto")))
+    items = list(flow_items(engine, Until(log1p_of_time(20.0), Outcome.TIME, None), iter([]), Choice("auto")))
     flowed = time.perf_counter()
     for _ in range(100):
         case.velocity(0.0, case.W.ravel())

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from gflow.field.branch import Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Event, Finish, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow_time import log1p_of_time
@@ -43,7 +43,7 @@ HORIZON = 20.0
 def gflow(case: Case, rtol: float) -> tuple[Array, dict[str, Any]]:
     problem = Problem.of(case.X, case.y, Network(case.a, case.slope), LOSSES["logistic"])
     engine = dual_engine(problem, case.W, Tolerances(rtol, 1e-2 * rtol))
-    items = list(simulate(engine, Until(log1p_of_time(HORIZON), Outcome.TIME, None), iter([]), Choice("auto")))
+    items = list(flow_items(engine, Until(log1p_of_time(HORIZON), Outcome.TIME, None), iter([]), Choice("auto")))
     finish = items[-1]
     assert isinstance(finish, Finish)
     W = case.W + (finish.state.U - engine.start_parameters.U) @ problem.span.B

@@ -15,7 +15,7 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.branch import Tolerances
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
@@ -102,7 +102,7 @@ def test_a_start_bisected_to_the_last_bit_is_not_proved(tmp_path: Path) -> None:
         moved = W.copy()
         moved[0] += shift * normal
         engine = dual_engine(problem, moved, Tolerances(1e-12, 1e-10))
-        end = [said for said in simulate(engine, until, iter(()), Choice("auto")) if isinstance(said, Finish)][-1]
+        end = [said for said in flow_items(engine, until, iter(()), Choice("auto")) if isinstance(said, Finish)][-1]
         return bool(end.state.side[0, problem.surfaces.of_sample[3]] > 0)
 
     for _ in range(33):

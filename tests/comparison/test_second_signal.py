@@ -17,7 +17,7 @@ import pytest
 
 import gflow
 from gflow.comparison.ledger import Ledger
-from gflow.descent import Checkpoint, loop
+from gflow.descent import DescentCheckpoint, loop
 from gflow.descent.program import Program
 from gflow.errors import TrajectoryError
 from gflow.pipeline import comparison_run
@@ -198,7 +198,7 @@ def test_no_part_of_a_checkpoint_stays(
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    saved = Saved(Ledger(3), Checkpoint(8, (0,), (0,), 8, {"inner": np.ones(4)}))
+    saved = Saved(Ledger(3), DescentCheckpoint(8, (0,), (0,), 8, {"inner": np.ones(4)}))
     save(tmp_path / "one", "me", saved)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("os.fsync", interrupt)
@@ -216,7 +216,7 @@ def test_no_part_of_a_checkpoint_stays(
 
 def test_the_digest_is_of_every_part(tmp_path: Path) -> None:
     """Shapes and names count, not only bytes."""
-    origin = Checkpoint(8, (0,), (0,), 8, {"inner": np.arange(4.0), "outer": np.ones(2)})
+    origin = DescentCheckpoint(8, (0,), (0,), 8, {"inner": np.arange(4.0), "outer": np.ones(2)})
     save(tmp_path / "one", "me", Saved(Ledger(3), origin))
     with np.load(tmp_path / "one") as file:
         arrays = dict(file)

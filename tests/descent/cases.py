@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gflow.descent import Coordinates, Iterate, Options, Run, descend
+from gflow.descent import Coordinates, DescentRun, Iterate, Options, descend
 from gflow.problem.activation import Huberized, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -134,7 +134,7 @@ class Plain:
         return float(loss.detach())
 
 
-def rows(case: Case, *runs: Run, options: Options | None = None) -> list[Iterate]:
+def rows(case: Case, *runs: DescentRun, options: Options | None = None) -> list[Iterate]:
     """All rows of all runs."""
     return [item for item in descend(case.problem, runs, options) if isinstance(item, Iterate)]
 

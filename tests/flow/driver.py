@@ -13,8 +13,8 @@ from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Checkpoint, Event, Finish, FlowRow, FlowState, Outcome
 from gflow.flow.stopping import Until, spaced
 from gflow.flow_time import log1p_of_log_time, log1p_of_time
 from gflow.problem.loss import LOSSES
@@ -34,7 +34,7 @@ class Result:
 
     state: FlowState
     events: list[Event]
-    rows: list[Row]
+    rows: list[FlowRow]
     finish: Finish
     engine: Engine
     counted: list[int]
@@ -80,12 +80,12 @@ def followed(
     """Run an engine, from a checkpoint where one is given, and keep what it says; rows as for `flow`."""
     due: Iterator[float] = spaced("log", rows, until) if isinstance(rows, int) else iter(rows)
     events: list[Event] = []
-    kept: list[Row] = []
+    kept: list[FlowRow] = []
     counted: list[int] = []
-    for said in simulate(engine, until, due, Choice(method), origin):
+    for said in flow_items(engine, until, due, Choice(method), origin):
         if isinstance(said, Event):
             events.append(said)
-        elif isinstance(said, Row):
+        elif isinstance(said, FlowRow):
             kept.append(said)
             counted.append(len(events))
         elif isinstance(said, Finish):

@@ -47,8 +47,8 @@ from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, FlowProgress, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, FlowProgress, FlowRow, Outcome
 from gflow.flow.stopping import Until
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, followed, until_time
@@ -76,7 +76,7 @@ def run(
     method: str,
     rows: Sequence[float] = (),
     rtol: float | None = None,
-    origin: Row | None = None,
+    origin: FlowRow | None = None,
 ) -> Result:
     """A run with rows at both ends and at the times v = log(1 + t); its events are checked against its rows."""
     checkpoint, side = (None, None) if origin is None else (origin.checkpoint, origin.state.side)
@@ -261,7 +261,7 @@ def test_the_loss_of_an_event_ends_the_run(engine: str, method: str) -> None:
 
 def step_ends(P: Problem, W: Array, end: float, engine: str, rtol: float) -> list[float]:
     """t at the end of each accepted step."""
-    said = simulate(start(P, W, engine, rtol), until_time(end), iter(()), Choice("DOP853"))
+    said = flow_items(start(P, W, engine, rtol), until_time(end), iter(()), Choice("DOP853"))
     return [expm1(each.v) for each in said if isinstance(each, FlowProgress)]
 
 

@@ -10,15 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
-from gflow.flow import simulate as loop
+from gflow.flow import stretch
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.forward_clock import ForwardClock
 from gflow.flow.items import Advance, Item
 from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, FlowProgress, Outcome, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, FlowProgress, FlowRow, Outcome
 from gflow.flow.stopping import Until, spaced
 from gflow.ode.step import DenseStep, Method, Stepper, System
 from gflow.problem.problem import Problem
@@ -86,7 +86,7 @@ def shown(items: list[Item]) -> list[float]:
 def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = "auto") -> list[Item]:
     setting, W = drawn("wide", 0.0, "logistic", seed=3)
     made = ENGINES[engine](problem_of(setting), scale * W, Tolerances(1e-10, 1e-12))
-    return list(simulate(made, until, spaced("log", 12, until), ShakenChoice(method, size)))
+    return list(flow_items(made, until, spaced("log", 12, until), ShakenChoice(method, size)))
 
 
 @pytest.mark.parametrize("size", [4.0 * ULP, 1e-2])
@@ -96,7 +96,7 @@ def test_nothing_is_shown_out_of_order(engine: str, size: float) -> None:
     items = shaken(engine, size, until, method="auto" if engine == "dual" else "DOP853")
     assert shown(items) == sorted(shown(items))
     assert len([item for item in items if isinstance(item, Event)]) > 10
-    rows = [item.state.v for item in items if isinstance(item, Row)]
+    rows = [item.state.v for item in items if isinstance(item, FlowRow)]
     assert rows[1:] == list(spaced("log", 12, until))  # the record times to the bit, none skipped or repeated
 
 
@@ -121,7 +121,7 @@ def test_nor_at_ends_off_the_clock(until: Until) -> None:
 
 def test_states_of_the_integrator_alone_are_out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: states inside a step fall behind its start."""
-    monkeypatch.setattr(loop, "ForwardClock", lambda stepper, v: stepper)
+    monkeypatch.setattr(stretch, "ForwardClock", lambda stepper, v: stepper)
     monkeypatch.setattr(_ShakenStepper, "state_at", lambda self, t: _behind(self.inner.state_at(t), self.size))
     items = shaken("dual", 0.5, until_time(8.0))
     assert shown(items) != sorted(shown(items))

@@ -17,7 +17,7 @@ from gflow.field.mode import DualMode, Mode
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine, Segment
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, FlowState
 from gflow.flow.stopping import spaced
 from gflow.flow_time import log1p_of_time
@@ -61,7 +61,7 @@ def recorded(kind: str, slope: float, loss: str) -> Recorded:
     setting, W = drawn(kind, slope, loss, seed=3)
     P = problem_of(setting)
     engine = RecordingEngine.on(dual_engine(P, W, Tolerances(1e-11, 1e-13)))
-    said = list(simulate(engine, until_time(T), spaced("log", 5, until_time(T)), Choice("auto")))
+    said = list(flow_items(engine, until_time(T), spaced("log", 5, until_time(T)), Choice("auto")))
     assert isinstance(said[-1], Finish)
     return Recorded(P, [*engine.starts, said[-1].state], engine.kernels)
 

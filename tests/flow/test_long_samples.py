@@ -9,7 +9,7 @@ from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -29,7 +29,7 @@ def finish_of(norms: dict[int, float], steps: int = 30) -> Finish:
         Problem.of(X, y, Network(outer, 0.1), LOSSES["logistic"]), rng.standard_normal((8, 10)), Tolerances(1e-8, 1e-10)
     )
     account = Account(Budget(steps=steps))
-    *_, end = simulate(engine, until_log_time(1e4), iter(()), Choice("auto"), account=account)
+    *_, end = flow_items(engine, until_log_time(1e4), iter(()), Choice("auto"), account=account)
     assert isinstance(end, Finish)
     return end
 
@@ -58,5 +58,5 @@ def test_a_run_that_came_to_its_end_says_nothing_of_it() -> None:
     rng = np.random.default_rng(0)
     problem = Problem.of(np.array([[1.0], [1e4]]), np.ones(2), Network(np.ones(1), 0.1), LOSSES["logistic"])
     engine = dual_engine(problem, np.abs(rng.standard_normal((1, 1))), Tolerances(1e-8, 1e-10))
-    *_, end = simulate(engine, until_log_time(5.0), iter(()), Choice("auto"))
+    *_, end = flow_items(engine, until_log_time(5.0), iter(()), Choice("auto"))
     assert isinstance(end, Finish) and end.outcome is Outcome.LOG_TIME and "normalise" not in end.sentence

@@ -15,8 +15,8 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
 from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, FlowProgress, FlowState, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, FlowProgress, FlowRow, FlowState
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -34,7 +34,7 @@ CASES = [("wide", 0.2, "logistic"), ("wide", 0.0, "exponential"), ("degenerate",
 
 def said(engine: Engine, until: Until, rows: int, method: str = "auto") -> list[Item]:
     """All that a run hands over."""
-    return list(simulate(engine, until, spaced("log", rows, until), Choice(method)))
+    return list(flow_items(engine, until, spaced("log", rows, until), Choice(method)))
 
 
 def run(kind: str, slope: float, loss: str, engine: str, rows: int = 40) -> tuple[Setting, Array, list[Item]]:
@@ -46,7 +46,7 @@ def run(kind: str, slope: float, loss: str, engine: str, rows: int = 40) -> tupl
 
 def measured_rows(items: list[Item]) -> list[tuple[Measure, FlowState]]:
     """Each row with the last measure before it."""
-    return [(measure_before(items, k), item.state) for k, item in enumerate(items) if isinstance(item, Row)]
+    return [(measure_before(items, k), item.state) for k, item in enumerate(items) if isinstance(item, FlowRow)]
 
 
 def measure_before(items: list[Item], place: int) -> Measure:

@@ -10,7 +10,7 @@ from gflow.field.branch import Tolerances
 from gflow.flow.dual import dual_engine
 from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
-from gflow.flow_time import log_time
+from gflow.flow_time import log_time_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -42,7 +42,7 @@ def sequence(result: Result) -> list[tuple[int, int, str]]:
 
 
 def times(result: Result) -> Array:
-    return np.array([log_time(event.v) for event in result.events], dtype=float)
+    return np.array([log_time_of(event.v) for event in result.events], dtype=float)
 
 
 @pytest.mark.parametrize(

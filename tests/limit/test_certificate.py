@@ -13,7 +13,7 @@ from gflow.field.mode import DualMode
 from gflow.flow.certified import foreseen
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Event, Finish, FlowState, Outcome
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import Finding
@@ -39,7 +39,7 @@ class Followed:
 def follow(problem: Problem, W: Array, until: Until, origin: FlowState | None = None) -> Followed:
     engine = dual_engine(problem, W, TOLERANCES)
     events: list[Event] = []
-    for said in simulate(engine, until, iter(()), Choice("auto"), origin):
+    for said in flow_items(engine, until, iter(()), Choice("auto"), origin):
         if isinstance(said, Event):
             events.append(said)
         elif isinstance(said, Finish):

@@ -14,8 +14,8 @@ from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
 from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Row
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event, FlowRow
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -34,7 +34,7 @@ METHODS = {"dual": "auto", "primal": "DOP853"}
 
 
 def said(engine: Engine, until: Until, method: str, rows: Sequence[float] = ()) -> list[Item]:
-    return list(simulate(engine, until, iter(rows), Choice(method)))
+    return list(flow_items(engine, until, iter(rows), Choice(method)))
 
 
 def taken(problem: Problem, items: Iterable[Item | Measure]) -> Extremes:
@@ -60,7 +60,7 @@ def test_dense_rows_find_the_same_extremes(engine: str, slope: float, loss: str)
     dense = np.unique(np.concatenate([np.linspace(0.0, np.log(9.0), 600), events - 1e-7, events + 1e-7]))
     inside = [float(v) for v in dense if 0.0 < v < np.log(9.0)]
     fine = said(ENGINES[engine](problem, W, Tolerances(1e-10, 1e-12)), until, METHODS[engine], inside)
-    states = [item.state for item in fine if isinstance(item, Row)]
+    states = [item.state for item in fine if isinstance(item, FlowRow)]
     full = [W + (state.U - W @ problem.span.B.T) @ problem.span.B for state in states]
     rows = [plain_measure(setting, weights, state) for weights, state in zip(full, states, strict=True)]
     values, finer = taken(problem, coarse).values(), taken(problem, fine).values()
@@ -194,14 +194,14 @@ def test_a_run_goes_on_from_a_row() -> None:
     rows = list(spaced("log", 12, until))[:-1]
     items = said(dual_engine(problem, W, Tolerances(1e-8, 1e-10)), until, "auto", rows)
     whole = taken(problem, items).values()
-    cuts = [k for k, item in enumerate(items) if isinstance(item, Row)]
+    cuts = [k for k, item in enumerate(items) if isinstance(item, FlowRow)]
     for cut in cuts:
         resumed = Extremes(problem)
         resumed.restore(taken(problem, items[:cut]).values())
         for item in items[cut:]:
             if isinstance(item, Measure):
                 resumed.update(item)
-            elif isinstance(item, Row):
+            elif isinstance(item, FlowRow):
                 resumed.at_row(item.state.p, item.state.log_loss)
         assert resumed.values() == whole
     assert whole["last_unfitted"] > min(rows)

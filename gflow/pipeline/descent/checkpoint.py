@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.comparison.ledger import Ledger
-from gflow.descent import Checkpoint
+from gflow.descent import DescentCheckpoint
 from gflow.errors import NoRoomError, TrajectoryError
 from gflow.trajectory.space import refusals
 
@@ -31,7 +31,7 @@ class Saved:
     """The ledger of the rows so far, and the point of descent that they lead to."""
 
     ledger: Ledger
-    origin: Checkpoint
+    origin: DescentCheckpoint
 
 
 def save(path: Path, identity: str, saved: Saved) -> None:
@@ -75,7 +75,7 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
         about = json.loads(str(arrays[ABOUT]))
         state = {name.removeprefix(STATE): array for name, array in arrays.items() if name != ABOUT}
         group, alive = tuple(about["group"]), tuple(about["alive"])
-        origin = Checkpoint(int(about["taken"]), group, alive, int(about["step"]), state)
+        origin = DescentCheckpoint(int(about["taken"]), group, alive, int(about["step"]), state)
         saved = Saved(Ledger.from_json(about["ledger"]), origin)
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be read ({error.strerror})") from error

@@ -13,8 +13,8 @@ from gflow.assembly import Setup
 from gflow.comparison.descent_runs import iterate_state
 from gflow.comparison.ledger import Ended, Ledger
 from gflow.comparison.sharpness import LARGEST_EXPONENT
-from gflow.descent import Checkpoint, DescentProgress, Finish, Iterate, Outcome
-from gflow.descent.loop import Item
+from gflow.descent import DescentCheckpoint, DescentFinish, DescentOutcome, DescentProgress, Iterate
+from gflow.descent.loop import DescentItem
 from gflow.pipeline.descent.checkpoint import Saved
 from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
@@ -60,7 +60,9 @@ class DescentFile:
         self._recorder = Recorder(setup.problem, setup.W_initial)
         # The only count of the rows: a second signal may come between any two statements, and split no pair of counts.
         self._block = Block(ledger.n_rows)
-        self._point: Callable[[], Checkpoint] | None = None  # where descent stands, while it can go on from there
+        self._point: Callable[[], DescentCheckpoint] | None = (
+            None  # where descent stands, while it can go on from there
+        )
         self._rows_due = self._point_due = -inf
 
     @property
@@ -68,7 +70,7 @@ class DescentFile:
         """Rows on disk."""
         return self._store.n_rows
 
-    def follow(self, items: Iterable[Item], alive: Callable[[], None]) -> None:
+    def follow(self, items: Iterable[DescentItem], alive: Callable[[], None]) -> None:
         """Descent to its end; alive is called wherever it could go on, and may end it there with an exception."""
         point = None
         for item in items:
@@ -79,13 +81,13 @@ class DescentFile:
         self._point = point  # it did not move after its last item
         self._finish()
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: DescentItem) -> None:
         match item:
             case Iterate():
                 self._take_row(item)
-            case Finish():
+            case DescentFinish():
                 lost = self.ledger.lost
-                diverged = item.outcome is Outcome.DIVERGED or item.run in lost
+                diverged = item.outcome is DescentOutcome.DIVERGED or item.run in lost
                 self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
             case DescentProgress():
                 self._point = item.checkpoint

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gflow.comparison.ledger import Ledger
 from gflow.comparison.plan import Plan
-from gflow.descent import Checkpoint, Iterate
+from gflow.descent import DescentCheckpoint, Iterate
 from gflow.errors import CheckpointError, TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load
 from gflow.pipeline.resumption import check_version
@@ -33,7 +33,7 @@ class Kept:
     reason: str = ""
 
     @property
-    def origin(self) -> Checkpoint | None:
+    def origin(self) -> DescentCheckpoint | None:
         """Where descent goes on; None: at its start."""
         return None if self.saved is None else self.saved.origin
 
@@ -60,7 +60,9 @@ class Kept:
         return f"going on after {self.origin.taken} steps of descent; {self.rows.path} has {self.rows.n_rows} rows"
 
 
-def kept_descent(path: Path, made: Header, plan: Plan, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
+def kept_descent(
+    path: Path, made: Header, plan: Plan, iterates: Callable[[DescentCheckpoint], Sequence[Iterate]]
+) -> Kept:
     """What there is of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.

@@ -18,7 +18,7 @@ from gflow.problem.span import row_norms
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class FeatureBasis:
     """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; k: rank to float64."""
 
     lift: Array
@@ -30,7 +30,7 @@ class Features:
         return int(self.lift.shape[0])
 
 
-def factored(mode: DualMode) -> Features:
+def factored(mode: DualMode) -> FeatureBasis:
     """Gaussian elimination of the features from each other, with complete pivoting in units of each coordinate.
 
     Where two samples almost cancel, their difference is formed once, in each coordinate of each neuron, by the same
@@ -54,4 +54,4 @@ def factored(mode: DualMode) -> Features:
     largest = float(lengths.max())
     vectors = largest * outer[:, None, None] * np.reshape(basis, (len(basis), m, r)).transpose(1, 2, 0)
     H = (outer[:, None] * directions).reshape(n, m * r) @ vectors.reshape(m * r, len(basis))
-    return Features(np.reshape(lift, (len(lift), n)) * (lengths / largest), vectors, H)
+    return FeatureBasis(np.reshape(lift, (len(lift), n)) * (lengths / largest), vectors, H)
