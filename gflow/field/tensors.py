@@ -153,7 +153,8 @@ class PrimalField:
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
         R = self._residuals(parts.A, hidden, parts.c).R
-        inner = ((parts.A.mT @ R).abs() * slopes.abs()) @ torch.linalg.vector_norm(self._coordinates, dim=-1)
+        push, lengths = (parts.A.mT @ R).abs() * slopes.abs(), torch.linalg.vector_norm(self._coordinates, dim=-1)
+        inner = push @ lengths if self._network.directions is None else (push * lengths).sum(-1)
         return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
 
     def _inner(self, coefficients: Tensor) -> Tensor:
