@@ -12,7 +12,6 @@ from gflow.analysis.course import Allowance, Course, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.field.branch import Tolerances
 from gflow.flow.certified import foreseen
-from gflow.flow.dual import dual_engine
 from gflow.flow.state import FlowState
 from gflow.limit.certificate import Finding
 from gflow.limit.point import LimitPoint
@@ -80,6 +79,6 @@ def prospect_of(problem: Problem, state: FlowState, tolerances: Tolerances, tell
 
 def _ahead(problem: Problem, state: FlowState, tolerances: Tolerances, tell: Tell) -> Course:
     """How the flow goes on from the state."""
-    engine = dual_engine(problem, state.U @ problem.span.B, tolerances)
     most = MOST_STEPS if state.p.min() > 0.0 else FEWER_STEPS
-    return followed(engine, Allowance(AHEAD, most, MOST_IDLE), state, tell)
+    allowed = Allowance(AHEAD, most, MOST_IDLE)
+    return followed(problem, state.U @ problem.span.B, tolerances, allowed, state, tell)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gflow.analysis.subject import Subject
 from gflow.arrays import Array
-from gflow.assembly import Setup, build_choice, build_engine
+from gflow.assembly import Setup, build_manner
 from gflow.comparison.clock import Timetable, first_tenth
 from gflow.comparison.course import Course, Sizes, largest
 from gflow.comparison.gaps import Frame
@@ -21,10 +21,11 @@ from gflow.comparison.sharpness import sharpness
 from gflow.comparison.verdict import order_text
 from gflow.descent import ModifiedFlow
 from gflow.flow.certified import foreseen
+from gflow.flow.engine import started
 from gflow.flow.items import Item
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome
 from gflow.flow.state import Row as FlowRow
+from gflow.flow.steps import steps
 from gflow.flow.stopping import Until
 from gflow.pipeline.composition import Followed, kernel
 from gflow.pipeline.descent.checkpoint import Ended
@@ -52,7 +53,6 @@ class Beside:
         """Raises ScenarioError; works out the limit of the flow, which may mean to follow it far ahead."""
         self._subject, self._scenario, self._setup = subject, scenario, setup
         self._problem, self._etas, self._end, self._table = setup.problem, etas, end, table
-        self._engine = build_engine(scenario, setup, "cpu")
         self._limit = _proved_limit(subject)
 
     def follow(
@@ -65,8 +65,8 @@ class Beside:
         """Integrate the flow past all times of the table, and compare at each of them."""
         rows = DescentRows(descent, self._problem, self._etas)
         recorder = Recorder(self._problem, self._setup.W_initial)
-        start = self._engine.start_parameters.U
-        frame = Frame(self._problem, start, float(np.linalg.norm(self._subject.outside)), self._limit)
+        start, _ = started(self._problem, self._setup.inner)
+        frame = Frame(self._problem, start.U, float(np.linalg.norm(self._subject.outside)), self._limit)
         courses = [Course(frame, eta) for eta in self._etas]
         at = self._visitors(rows)
         events, last = [], None
@@ -90,8 +90,8 @@ class Beside:
     def _flow(self) -> Iterator[Item]:
         """A little further than descent, so that what the flow is about to switch at the end is known."""
         v_end = log1p(expm1(float(self._table.v[-1])) + max(self._etas))
-        until = Until(v_end, Outcome.TIME, None)
-        return simulate(self._engine, until, iter(self._table.v[1:].tolist()), build_choice(self._scenario))
+        until, manner = Until(v_end, Outcome.TIME, None), build_manner(self._scenario)
+        return steps(self._problem, self._setup.inner, until, manner, self._table.v[1:].tolist())
 
     def _visitors(self, rows: DescentRows) -> dict[float, tuple[int, list[tuple[int, int]]]]:
         """For each time, its place in the table, and (run, row) of the runs that have it."""

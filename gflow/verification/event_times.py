@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gflow.verification.check import RUN, STEPS, Check, bounded, not_applicable
-from gflow.verification.ladder import Again
 from gflow.verification.material import Material
+from gflow.verification.reintegration import Again
 
 GROUP, NAME = "events", "times"
 

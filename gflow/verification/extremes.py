@@ -12,8 +12,8 @@ from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
 from gflow.verification.bends import bend
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
-from gflow.verification.ladder import Again, Reached
 from gflow.verification.material import Material
+from gflow.verification.reintegration import Again, Reached
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 

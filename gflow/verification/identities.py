@@ -25,13 +25,14 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.field.dual import margin_floor
+from gflow.flow.steps import engine_of
 from gflow.verification import kept
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.clock import at_rest, counted
-from gflow.verification.ladder import Again, Manner, Reached, engine_of
 from gflow.verification.masses import Masses, without_masses
 from gflow.verification.material import Material, Snapshot
 from gflow.verification.motion import state_of
+from gflow.verification.reintegration import Again, Reached
 from gflow.verification.rest import rounding
 from gflow.verification.velocity import Field, weights_at, weights_of_state
 
@@ -162,7 +163,8 @@ def _kernel(material: Material) -> Check:
     network = material.problem.network
     if network.trains_outer or network.outputs > 1:
         return not_applicable(GROUP, "kernel", "the kernel of the claims is for a fixed outer layer and one output")
-    field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
+    field, worst = Field(material.problem), Worst()
+    engine = engine_of(material.problem, material.inner_initial, material.manner)
     bound = STEPS * material.rtol
     gram = (material.problem.X @ material.problem.X.T) * np.outer(material.problem.y, material.problem.y)
     for at in material.snapshots():

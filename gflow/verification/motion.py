@@ -12,10 +12,10 @@ import numpy as np
 from gflow.arrays import EPS
 from gflow.field.branch import Branch
 from gflow.flow.state import FlowState, Parameters
+from gflow.flow.steps import engine_of
 from gflow.problem.span import row_norms
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.clock import log_passed, unresolved
-from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.material import Material, Snapshot
 from gflow.verification.rest import Velocity, velocity
 from gflow.verification.velocity import Field, weights_at
@@ -26,7 +26,8 @@ MOST_ROWS = 10
 
 def motion(material: Material) -> Check:
     """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
-    field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
+    field, worst = Field(material.problem), Worst()
+    engine = engine_of(material.problem, material.inner_initial, material.manner)
     last, resting, leap = material.trajectory.n_rows - 1, False, np.append(unresolved(material), 0.0)
     for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
         at = material.snapshot(row)

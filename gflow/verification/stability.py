@@ -9,8 +9,8 @@ import numpy as np
 
 from gflow.flow.certified import foreseen
 from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
-from gflow.verification.ladder import Again
 from gflow.verification.material import Material
+from gflow.verification.reintegration import Again
 
 GROUP, CONCLUSIONS = "again", "conclusions"
 

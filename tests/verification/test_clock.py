@@ -19,8 +19,9 @@ from gflow.trajectory import Trajectory
 from gflow.verification.clock import at_rest
 from gflow.verification.identities import INTEGRATED, identities
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Again, LadderProgress, again, rungs
+from gflow.verification.ladder import rungs
 from gflow.verification.material import Material
+from gflow.verification.reintegration import Again, LadderProgress, again
 from gflow.verification.rest import velocity
 from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
