@@ -145,10 +145,10 @@ def test_the_start_is_copied() -> None:
 @pytest.mark.parametrize(
     "wrong, words",
     [
-        ({"start": W.T}, r"start has shape \(8, 6\); it must be finite and \(6, 8\)"),
-        ({"start": np.full_like(W, np.nan)}, "it must be finite"),
+        ({"start": W.T}, r"start has shape \(8, 6\); it must be \(width, inputs\) = \(6, 8\)"),
+        ({"start": np.full_like(W, np.nan)}, r"start\[0, 0\] is nan"),
         ({"start": [[1.0], [1.0, 2.0]]}, "start is no array"),
-        ({"start": 1e200 * W}, "WORDS"),
+        ({"start": 1e200 * W}, r"start\[0, 0\] is .*e\+19.*; every entry must be finite"),
         ({"until": 20.0}, r"until is 20.0; use gflow.time\(t\)"),
         ({"until": gflow.time(-1.0)}, "flow.until.time = -1"),
         ({"rtol": 1e-17}, "flow.rtol = 1e-17: must be at least 1e-13"),

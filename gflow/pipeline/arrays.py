@@ -16,7 +16,7 @@ from gflow.pipeline.ends import WAYS, End, number
 from gflow.problem.activation import Huberized, SmoothLeaky
 from gflow.problem.data_files import float_array
 from gflow.problem.dataset import checked_dataset
-from gflow.problem.initialisation import scalar_start_of, start_of
+from gflow.problem.initialisation import checked_array, scalar_start_of, start_of
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from gflow.problem.sizes import check_products
@@ -101,10 +101,8 @@ def scenario_around(
 ) -> tuple[Scenario, Setup]:
     """The scenario of a problem that is there already, and both with a start.  Raises ScenarioError."""
     network, d = problem.network, problem.X.shape[1]
-    inner = np.array(float_array({"start": _real(asked, start, "start")}, "start", asked))
     shape = (network.width, d if network.directions is None else 1)
-    if inner.shape != shape or not np.isfinite(inner).all():
-        raise ScenarioError(f"{asked}: start has shape {inner.shape}; it must be finite and {shape}")
+    inner = checked_array({"start": np.array(_real(asked, start, "start"))}, "start", shape, asked)
     check_products(problem, inner)
     return scenario_for(asked, _model_of(network), problem.loss.name, flow, times), Setup(problem, inner)
 
