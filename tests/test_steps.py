@@ -23,7 +23,8 @@ PARTS = np.linspace(0.0, 1.0, 9)
 
 
 def posed(name: str) -> tuple[Problem, Array]:
-    return gflow.from_arrays(X, **({"y": Y, "W": W, "a": A} | NETWORKS[name][0]))
+    given: Told = {"y": Y, "W": W, "a": A} | NETWORKS[name][0]
+    return gflow.from_arrays(X, **given)
 
 
 def stream(name: str, **more: Any) -> list[Item]:  # Any: keywords of steps

@@ -32,6 +32,8 @@ from gflow.flow.engine import Segment
 from gflow.flow.state import Event, Finish, Parameters, Progress, Row
 from gflow.ode.step import DenseStep
 
+__all__ = ["Advance", "Event", "Finish", "Item", "Measure", "Parameters", "Progress", "Row"]
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:
