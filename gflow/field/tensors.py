@@ -156,7 +156,12 @@ class PrimalField:
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
         R = self._residuals(parts.A, hidden, parts.c).R
-        inner = ((parts.A.mT @ R).abs() * slopes.abs()) @ torch.linalg.vector_norm(self._coordinates, dim=-1)
+        sensitivities, lengths = (
+            (parts.A.mT @ R).abs() * slopes.abs(),
+            torch.linalg.vector_norm(self._coordinates, dim=-1),
+        )
+        own = self._network.directions is not None  # then samples have another length for each neuron, (m, n)
+        inner = (sensitivities * lengths).sum(-1) if own else sensitivities @ lengths
         return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
 
     def _inner(self, coefficients: Tensor) -> Tensor:

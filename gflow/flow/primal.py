@@ -10,7 +10,7 @@ from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
 from gflow.field.tensors import PrimalField
-from gflow.flow.engine import BranchStart, Engine
+from gflow.flow.engine import BranchStart, Engine, started
 from gflow.flow.state import FlowState
 from gflow.problem.activation import Huberized
 from gflow.problem.parameters import Parameters
@@ -81,11 +81,11 @@ class PrimalCoordinates:
         """The state taken apart."""
         network = self._problem.network
         m, K, r = network.width, network.outputs, self._problem.coordinates().shape[-1]
-        U, at, outer, bias = y[: m * r].reshape(m, r), m * r, network.outer, None
+        U, at, outer, bias = y[..., : m * r].reshape(*y.shape[:-1], m, r), m * r, network.outer, None
         if network.trains_outer:
-            outer, at = y[at : at + K * m].reshape(network.outer.shape), at + K * m
+            outer, at = y[..., at : at + K * m].reshape(*y.shape[:-1], *network.outer.shape), at + K * m
         if network.output_bias is not None:
-            bias = y[at : at + K]
+            bias = y[..., at : at + K]
         return Parameters(U, outer, bias)
 
 
@@ -101,11 +101,5 @@ def use_one_thread() -> None:
 
 def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu") -> Engine:
     """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
-    network = problem.network
-    if network.directions is None:
-        U = inner @ problem.span.B.T
-        outside = row_norms(problem.span.outside(inner))
-    else:
-        U, outside = inner, np.zeros(network.width)
-    start = Parameters(U, network.outer, network.output_bias)
-    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, U, device))
+    start, outside = started(problem, inner)
+    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, start.U, device))

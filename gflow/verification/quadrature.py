@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
-from gflow.field.branch import Branch
 from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
-from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
 from gflow.verification.integrals import Integrals
 from gflow.verification.velocity import Field, Motion, Weights, weights_at
@@ -61,15 +59,14 @@ class Quadrature:
             self._segment = at.segment
             self._field.take(at.segment.branch.mode.side)
         if at.high > at.low:
-            self.sums = self.sums + self._integral(at.segment.branch, at.step, at.low, at.high)
+            self.sums = self.sums + self._integral(at)
 
-    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Integrals:
-        """Both rules over a step from low to high."""
+    def _integral(self, over: Advance) -> Integrals:
+        """Both rules over a part of a step."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
-        at = low + (high - low) * 0.5 * (1.0 + np.concatenate([x, x_less]))
-        states = step.at((at - step.start) / (step.end - step.start))
-        motion = self._field.at(weights_of(branch, states), branch.live)
-        scale = 0.5 * (high - low) * branch.unit
+        branch, states = over.segment.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
+        motion = self._field.at(weights_of(over.segment, states), branch.live)
+        scale = 0.5 * (over.high - over.low) * branch.unit
         best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
         return replace(best, doubts=best.apart(less))
@@ -96,13 +93,8 @@ class Quadrature:
         return np.asarray(found)
 
 
-def weights_of(branch: Branch, states: Array) -> Weights:
-    """What states (k, p) of the integrator mean: the primal ones hold U, then A and the output bias if trained."""
-    network = branch.problem.network
-    U, m, K = branch.weights(states), network.width, network.outputs
-    A, bias, at = np.atleast_2d(network.outer), None, U[0].size
-    if network.trains_outer:
-        A, at = states[:, at : at + K * m].reshape(-1, K, m), at + K * m
-    if network.output_bias is not None:
-        bias = states[:, at : at + K]
-    return Weights(U, A, bias, states[:, -1])
+def weights_of(segment: Segment, states: Array) -> Weights:
+    """What states (k, p) of the integrator mean."""
+    network, parameters = segment.branch.problem.network, segment.parameters(states)
+    A = parameters.outer.reshape(-1, network.outputs, network.width)
+    return Weights(parameters.U, A if network.trains_outer else A[0], parameters.output_bias, states[:, -1])
