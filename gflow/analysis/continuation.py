@@ -12,7 +12,6 @@ from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
 from gflow.field.branch import Tolerances
 from gflow.flow.certified import foreseen
-from gflow.flow.dual import dual_engine
 from gflow.flow.state import FlowState
 from gflow.limit.certificate import Finding
 from gflow.limit.limit_point import LimitPoint
@@ -81,6 +80,6 @@ def continuation_of(problem: Problem, state: FlowState, tolerances: Tolerances, 
 
 def _ahead(problem: Problem, state: FlowState, tolerances: Tolerances, tell: Tell) -> FollowedFlow:
     """How the flow goes on from the state."""
-    engine = dual_engine(problem, state.U @ problem.span.B, tolerances)
     most = MOST_STEPS if state.p.min() > 0.0 else FEWER_STEPS
-    return followed(engine, Allowance(AHEAD, most, MOST_IDLE), state, tell)
+    allowed = Allowance(AHEAD, most, MOST_IDLE)
+    return followed(problem, state.U @ problem.span.B, tolerances, allowed, state, tell)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.analysis.progress import AnalysisProgress, Tell, untold
-from gflow.flow.choice import Choice
-from gflow.flow.engine import Engine
-from gflow.flow.simulate import flow_items
+from gflow.arrays import Array
+from gflow.field.branch import Tolerances
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow, FlowState, Notes, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.flow_time import time_text
+from gflow.problem.problem import Problem
 
 # The flow is followed up to this log(1 + t), and ten times as far as it has come.
 FARTHEST = 1e9
@@ -45,34 +46,41 @@ class Allowance:
     idle: int | None = None
 
 
-def followed(engine: Engine, allowed: Allowance, origin: FlowState | None = None, tell: Tell = untold) -> FollowedFlow:
-    """Integrate from the start of the engine, or from a state, until a mode is proved to stay or the allowance ends."""
+def followed(
+    problem: Problem,
+    W: Array,
+    tolerances: Tolerances,
+    allowed: Allowance,
+    origin: FlowState | None = None,
+    tell: Tell = untold,
+) -> FollowedFlow:
+    """Integrate from W (m, d), or from a state of its flow, until a mode is proved to stay or the allowance ends."""
     start = 0.0 if origin is None else origin.v
     v_end = max(FARTHEST, 10.0 * start)
     until = Until(v_end, Outcome.LOG_TIME, None, certified=True)
     rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
-    events, steps, gained, gained_at = list[Event](), 0, start, 0
+    events, count, gained, gained_at = list[Event](), 0, start, 0
     row: FlowRow | None = None
-    for said in flow_items(engine, until, rows, Choice("auto"), origin=origin):
+    for said in steps(problem, W, until, Manner("dual", tolerances=tolerances), rows, origin):
         if isinstance(said, Event):
             events.append(said)
-            gained, gained_at = said.v, steps
+            gained, gained_at = said.v, count
         elif isinstance(said, FlowRow):
             row = said
         elif isinstance(said, FlowProgress):
-            steps += 1
-            tell(AnalysisProgress(allowed.doing, said.v, steps, allowed.steps))
+            count += 1
+            tell(AnalysisProgress(allowed.doing, said.v, count, allowed.steps))
             if said.v >= 2.0 * gained:
-                gained, gained_at = said.v, steps
-            if left := _left(allowed, steps, steps - gained_at):
+                gained, gained_at = said.v, count
+            if left := _left(allowed, count, count - gained_at):
                 assert row is not None, "a flow begins with a row"
-                stopped = f"{allowed.doing} was left at {time_text(said.v)} after {steps} steps{left}"
-                return FollowedFlow(tuple(events), row.state, row.checkpoint.notes, steps, False, stopped)
+                stopped = f"{allowed.doing} was left at {time_text(said.v)} after {count} steps{left}"
+                return FollowedFlow(tuple(events), row.state, row.checkpoint.notes, count, False, stopped)
         elif isinstance(said, Finish):
             notes = Notes() if row is None else row.checkpoint.notes
             short = said.outcome not in (Outcome.LOG_TIME, Outcome.CERTIFIED)
             stopped = f"{allowed.doing} ends early: {said.sentence}" if short else ""
-            return FollowedFlow(tuple(events), said.state, notes, steps, said.outcome is Outcome.CERTIFIED, stopped)
+            return FollowedFlow(tuple(events), said.state, notes, count, said.outcome is Outcome.CERTIFIED, stopped)
     raise AssertionError("the flow ended without saying how")
 
 

@@ -31,7 +31,6 @@ from gflow.analysis.progress import Tell, untold
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
-from gflow.flow.dual import dual_engine
 from gflow.flow.state import Event, Notes
 from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
@@ -132,7 +131,7 @@ def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]
     """What parts the flow, followed again, from the way that was taken: the first thing found."""
     for name, W, tolerances, strictly in _again(problem, taken):
         allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
-        course = followed(dual_engine(problem, W, tolerances), allowed, tell=tell)
+        course = followed(problem, W, tolerances, allowed, tell=tell)
         if said := _departure(problem, taken, course, strictly):
             yield f"{name}, {said}"
             return

@@ -10,7 +10,7 @@ import numpy as np
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import point_of
 from gflow.arrays import Array
-from gflow.assembly import Setup, build_choice, build_engine
+from gflow.assembly import Setup, build_manner
 from gflow.comparison.composition import Followed
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
@@ -20,9 +20,10 @@ from gflow.comparison.patterns import Events
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
 from gflow.flow.certified import foreseen
+from gflow.flow.engine import started
 from gflow.flow.items import Item
-from gflow.flow.simulate import flow_items
 from gflow.flow.state import Event, Finish, FlowRow, FlowState, Outcome
+from gflow.flow.steps import steps
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
@@ -39,7 +40,6 @@ class FlowAndDescent:
         """Raises ScenarioError; works out the limit of the flow, which may mean to follow it far ahead."""
         self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
         self._problem, self._etas, self._table = setup.problem, plan.etas, plan.table
-        self._engine = build_engine(scenario, setup, "cpu")
         self._limit = _proved_limit(analyzed)
 
     def follow(
@@ -52,8 +52,8 @@ class FlowAndDescent:
         """Integrate the flow past all times of the table, and compare at each of them."""
         rows = DescentRows(descent, self._problem, self._etas)
         recorder = Recorder(self._problem, self._setup.W_initial)
-        start = self._engine.start_parameters.U
-        frame = Frame(self._problem, start, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
+        start, _ = started(self._problem, self._setup.inner)
+        frame = Frame(self._problem, start.U, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
         runs = [PairedRun(frame, eta) for eta in self._etas]
         at = self._visitors(rows)
         events, last = [], None
@@ -77,8 +77,8 @@ class FlowAndDescent:
     def _flow(self) -> Iterator[Item]:
         """A little further than descent, so that what the flow is about to switch at the end is known."""
         v_end = log1p(expm1(float(self._table.v[-1])) + max(self._etas))
-        until = Until(v_end, Outcome.TIME, None)
-        return flow_items(self._engine, until, iter(self._table.v[1:].tolist()), build_choice(self._scenario))
+        until, manner = Until(v_end, Outcome.TIME, None), build_manner(self._scenario)
+        return steps(self._problem, self._setup.inner, until, manner, self._table.v[1:].tolist())
 
     def _visitors(self, rows: DescentRows) -> dict[float, tuple[int, list[tuple[int, int]]]]:
         """For each time, its place in the table, and (run, row) of the runs that have it."""

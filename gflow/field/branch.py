@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
@@ -45,6 +45,8 @@ class Branch(Protocol):
 
     On every branch dw_j/dtau = P_j sum_i phi'_ji push_ji c_i, with a push that is smooth along the flow.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # every branch is a frozen dataclass; Any: as dataclasses say
 
     @property
     def problem(self) -> Problem: ...

@@ -10,8 +10,9 @@ from gflow.field.dual import DualBranch, error_floor, weight_floor
 from gflow.field.feature_basis import factored
 from gflow.field.feature_branch import FeatureBranch, feature_floor
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import BranchStart, Engine
+from gflow.flow.engine import BranchStart, Engine, started
 from gflow.flow.state import FlowState
+from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -73,7 +74,12 @@ def _in_features(dual: DualBranch, start: BranchStart) -> FeatureBranch:
     )
 
 
+def has_dual(network: Network) -> bool:
+    """Has the flow of this network dual coordinates: is its outer layer fixed, and its activation piecewise linear?"""
+    plain = network.smoothing is None and network.directions is None
+    return plain and network.outputs == 1 and not network.trains_outer
+
+
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
-    """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
-    outside = row_norms(problem.span.outside(W_initial))
-    return Engine(problem, Parameters.of(problem, W_initial), outside, tolerances, DualCoordinates())
+    """The engine for W (m, d) at the start, where the network has dual coordinates."""
+    return Engine(problem, *started(problem, W_initial), tolerances, DualCoordinates())

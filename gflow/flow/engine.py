@@ -49,7 +49,7 @@ class FlowCoordinates(Protocol):
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """The parameters at a state of the integrator."""
+        """The parameters at one or several states of the integrator, (..., p); those that are fixed once for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,22 @@ class Segment:
     state: FlowState
     branch: Branch
     guards: Guards
+    coordinates: FlowCoordinates
 
     def clock(self, y: Array) -> float:
         """v = log(1 + t) at a state of the integrator."""
         return float(y[-1])
+
+    def parameters(self, y: Array) -> Parameters:
+        """As `FlowCoordinates.parameters`."""
+        return self.coordinates.parameters(self.branch, y)
+
+    def restored(self) -> Segment:
+        """The stretch on the mode that it had: the engine turns its one mode at the events that end a stretch."""
+        branch, side = self.branch, self.state.side
+        if np.array_equal(branch.mode.side, side):
+            return self
+        return replace(self, branch=replace(branch, mode=self.coordinates.mode(branch.problem, side)))
 
 
 class Engine:
@@ -164,13 +176,12 @@ class Engine:
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
-        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol))
+        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
         """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
         unit = segment.branch.unit
-        parameters = self._coordinates.parameters(segment.branch, y)
-        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
+        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), segment.parameters(y), unit * h)
 
     @property
     def inexact(self) -> Bools:
@@ -192,7 +203,7 @@ class Engine:
     ) -> tuple[FlowState, list[Event], Notes]:
         """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
         turns = turns_at(segment.guards, y, near)
-        parameters = self._coordinates.parameters(segment.branch, y)
+        parameters = segment.parameters(y)
         U = parameters.U.copy()
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
@@ -210,6 +221,14 @@ class Engine:
         if np.linalg.matrix_rank(normals) == u.size:
             return np.zeros_like(u)
         return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+
+
+def started(problem: Problem, inner: Array) -> tuple[Parameters, Array]:
+    """The parameters at the start, and |w_j| (m,) outside the span of the samples; inner: W (m, d), or b (m, 1) of the
+    scalar network."""
+    network, scalar = problem.network, problem.network.directions is not None
+    outside = np.zeros(network.width) if scalar else row_norms(problem.span.outside(inner))
+    return Parameters.of(problem, inner), outside
 
 
 def _or_largest(sizes: Array) -> Array:

@@ -6,12 +6,15 @@
 2. for each stretch of flow on one mode: its `Measure` at the start; then, step by step, an `Advance` up to each record
    time, followed by the `Measure` and the `FlowRow` there; an `Advance` to the end of the step, its `Measure` and a
    `FlowProgress`; where the stretch ends inside a step, the `Advance` up to there and its `Measure`, the `Event`s of
-   that instant, by neuron, then surface, and a `FlowProgress`.  What an `Advance` shows of its mode holds until the
-   next item is asked for: events change it;
+   that instant, by neuron, then surface, and a `FlowProgress`;
 3. at the end the last `FlowRow`, after the events of its instant, and a `Finish`.
 
-The `Advance`s of a stretch join without gaps, so whoever integrates something along the flow needs nothing else.  A
-leap of the clock before the first step shows in the checkpoint of row 0; rows that it passes over, and rows at rest,
+The `Advance`s of a stretch join without gaps, so whoever integrates something along the flow needs nothing else.  Items
+may be kept: what each tells of itself stays what it was, though the engine goes on with the one mode that its
+`segment.branch` points to (`Segment.restored`).  Readers need arrays only, a polynomial for each step and the sides of
+its stretch: an engine that works in batches answers with the items of a batch, one after the other.
+
+A leap of the clock before the first step shows in the checkpoint of row 0; rows that it passes over, and rows at rest,
 have no `Advance`, since nothing but the clock moves.  No item shows an earlier v than one before it.
 """
 
@@ -19,18 +22,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gflow.arrays import Array, Index
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gflow.arrays import Array, Index, Sides
+from gflow.errors import GflowError
 from gflow.field.branch import Measure
 from gflow.flow.engine import Segment
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.ode.step import DenseStep
+from gflow.problem.parameters import Parameters
+
+__all__ = ["Advance", "Event", "Finish", "FlowProgress", "FlowRow", "Item", "Measure", "Parameters"]
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
     """The flow over a part of one accepted step: from `low` to `high` in units of the branch, since the stretch began.
 
-    y: the state of the integrator at `high`; near: neurons among which a guard is zero there, None where none is.
+    y (p,): the state of the integrator at `high`; near: neurons among which a guard is zero there, None where none is.
+    The methods read the dense output of the step, whose error the tolerances bound, at parts `at` of the way from `low`
+    (0) to `high` (1): (k,), or a number, which counts as (1,).  They raise GflowError for others.
     """
 
     segment: Segment
@@ -39,6 +51,38 @@ class Advance:
     high: float
     y: Array
     near: Index | None = None
+
+    @property
+    def side(self) -> Sides:
+        """The mode: sides (m, H) of neurons and surfaces, +1 or -1, 0 where a neuron slides."""
+        return self.segment.state.side
+
+    def states(self, at: ArrayLike) -> Array:
+        """States (k, p) of the integrator."""
+        parts, step = np.atleast_1d(np.asarray(at, dtype=float)), self.step
+        if not ((parts >= 0.0) & (parts <= 1.0)).all():
+            raise GflowError(f"Advance: at = {at!r}; parts of the way lie from 0 to 1")
+        return step.at((self.low + (self.high - self.low) * parts - step.start) / (step.end - step.start))
+
+    def log1p_time(self, at: ArrayLike) -> Array:
+        """v = log(1 + t), (k,)."""
+        return self.states(at)[:, -1]
+
+    def tau(self, at: ArrayLike) -> Array:
+        """Rescaled time since the start of the flow, (k,)."""
+        stretch, parts = self.segment, np.atleast_1d(np.asarray(at, dtype=float))
+        elapsed = self.low + (self.high - self.low) * parts
+        return np.asarray(stretch.state.tau + stretch.branch.unit * elapsed)
+
+    def parameters(self, at: ArrayLike) -> Parameters:
+        """U (k, m, r) in span coordinates (`Problem.weights` makes W of it), and outer (k, m) or (k, K, m) and output
+        bias (k, K), which have no axis of `at` where they are fixed."""
+        return self.segment.restored().parameters(self.states(at))
+
+    def margins(self, at: ArrayLike) -> Array:
+        """p (k, n)."""
+        branch = self.segment.restored().branch
+        return np.stack([branch.measure(y).p for y in self.states(at)])
 
 
 Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish

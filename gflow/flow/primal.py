@@ -10,7 +10,7 @@ from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
 from gflow.field.tensors import PrimalField
-from gflow.flow.engine import BranchStart, Engine
+from gflow.flow.engine import BranchStart, Engine, started
 from gflow.flow.state import FlowState
 from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
@@ -89,10 +89,5 @@ def use_one_thread() -> None:
 
 def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu") -> Engine:
     """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
-    network = problem.network
-    if network.directions is None:
-        outside = row_norms(problem.span.outside(inner))
-    else:
-        outside = np.zeros(network.width)
-    start = Parameters.of(problem, inner)
+    start, outside = started(problem, inner)
     return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, start.U, device))

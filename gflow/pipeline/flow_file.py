@@ -32,7 +32,7 @@ class FlowFile:
     def __init__(
         self, scenario: Scenario, setup: Setup, until: Until, path: Path, progress: ProgressCallback | None
     ) -> None:
-        self._scenario, self._setup, self._until, self._path, self._progress = scenario, setup, until, path, progress
+        self._scenario, self._setup, self.until, self._path, self._progress = scenario, setup, until, path, progress
         times = scenario.record.times
         self._spacing = times.spacing if isinstance(times, SpacedTimes) else "log"
         self._recording = Recording(setup)
@@ -127,8 +127,8 @@ class FlowFile:
         log_t = log_time_of(at.v)
         return RunProgress(
             log_time=log_t,
-            target=_target(self._until, log_t, at.log_loss),
-            share=self._until.share(at.v, at.log_loss, self._first_log_loss, self._spacing),
+            target=_target(self.until, log_t, at.log_loss),
+            share=self.until.share(at.v, at.log_loss, self._first_log_loss, self._spacing),
             log_loss=at.log_loss,
             events=self._recording.events,
             sliding=at.sliding,

@@ -7,19 +7,9 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from gflow.assembly import (
-    build_account,
-    build_choice,
-    build_engine,
-    build_rows,
-    build_setup,
-    build_until,
-    check_disk,
-    existing_parent,
-)
+from gflow.assembly import build_flow, build_setup, build_until, check_disk, existing_parent
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.items import Item
-from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, FlowRow, Outcome
 from gflow.flow.stopping import Until
 from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
@@ -70,17 +60,11 @@ def _silent(_: str) -> None:
 
 
 def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:
-    setup = build_setup(scenario)
-    until = build_until(scenario)
-    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
-    engine = build_engine(scenario, setup, device)
-    account = build_account(scenario, path)
-    flow = flow_items(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
-    run = FlowFile(scenario, setup, until, path, progress)
+    run, flow = _prepared(scenario, path, progress, device, overwrite)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
     assert isinstance(first, FlowRow), "a flow begins with its row 0"
-    _check_loss(until, first)
+    _check_loss(run.until, first)
     with sole_writer(path.parent):
         if overwrite:
             _remove(path)
@@ -89,21 +73,32 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
 
 def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, device: str, say: Say) -> None:
     """Go on with the run at `path`; nothing is changed before everything is known to fit."""
-    kept, until = stored_run(path), build_until(scenario)
+    kept = stored_run(path)
     check_scenario(scenario, kept)
-    if nothing_left(scenario, until, kept):
+    if nothing_left(scenario, build_until(scenario), kept):
         say(f"{path} is complete, nothing is left to do: {kept.outcome_sentence}")
         return
-    rows = build_rows(scenario, until, after=float(kept.read("log1p_time", -1)))
-    setup = build_setup(scenario)
-    check_data(setup, kept)
-    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, replaced=False)
-    engine = build_engine(scenario, setup, device)
-    checkpoint = last_checkpoint(kept, setup.problem)
-    run = FlowFile(scenario, setup, until, path, progress)
+    run, flow = _prepared(scenario, path, progress, device, kept=kept)
     say(f"going on after row {kept.n_rows - 1} of {path}")
-    flow = flow_items(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
     _write(run, lambda: run.reopen(kept), flow)
+
+
+def _prepared(
+    scenario: Scenario,
+    path: Path,
+    progress: ProgressCallback | None,
+    device: str,
+    overwrite: bool = False,
+    kept: Trajectory | None = None,
+) -> tuple[FlowFile, Iterator[Item]]:
+    """A run, from its start or after the last row of a file, and its flow; nothing is integrated or written yet."""
+    until, setup = build_until(scenario), build_setup(scenario)
+    if kept is not None:
+        check_data(setup, kept)
+    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
+    after = None if kept is None else (float(kept.read("log1p_time", -1)), last_checkpoint(kept, setup.problem))
+    flow = build_flow(scenario, setup, until, device, path, after)
+    return FlowFile(scenario, setup, until, path, progress), flow
 
 
 def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:

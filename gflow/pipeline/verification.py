@@ -22,10 +22,11 @@ from gflow.verification.event_times import event_times
 from gflow.verification.extremes import extremes
 from gflow.verification.identities import identities
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
+from gflow.verification.ladder import rungs
 from gflow.verification.motion import motion
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
+from gflow.verification.reintegration import Callback, LadderProgress, all_again
 from gflow.verification.stability import agreement, told
 
 VERIFY_FILE_NAME = "verify.json"

@@ -101,10 +101,10 @@ def start_of(
         _refuse_biases(arrays, "c", "one output has no bias of its own; use it with outputs >= 3", source)
     shape_of_a = (width,) if outputs == 1 else (outputs, width)
     return Start(
-        _checked(arrays, "W", (width, d), source),
-        _checked(arrays, "a", shape_of_a, source) if "a" in arrays else None,
-        _checked(arrays, "b", (width,), source) if bias else None,
-        _checked(arrays, "c", (outputs,), source) if outputs > 1 and "c" in arrays else None,
+        checked_array(arrays, "W", (width, d), source),
+        checked_array(arrays, "a", shape_of_a, source) if "a" in arrays else None,
+        checked_array(arrays, "b", (width,), source) if bias else None,
+        checked_array(arrays, "c", (outputs,), source) if outputs > 1 and "c" in arrays else None,
     )
 
 
@@ -119,8 +119,8 @@ def scalar_start_of(arrays: Mapping[str, np.ndarray], width: int, d: int, source
 
     Raises ScenarioError.
     """
-    v = _checked(arrays, "v", (width, d), source)
-    a, b = (_checked(arrays, name, (width,), source) for name in ("a", "b"))
+    v = checked_array(arrays, "v", (width, d), source)
+    a, b = (checked_array(arrays, name, (width,), source) for name in ("a", "b"))
     norms = np.linalg.norm(v, axis=1)
     for j in np.flatnonzero(np.abs(norms - 1.0) > UNIT_NORM_ERROR)[:1]:
         remedy = "directions have norm 1, give v / |v| in float64"
@@ -147,10 +147,16 @@ def _refuse_biases(arrays: Mapping[str, np.ndarray], name: str, reason: str, sou
         raise ScenarioError(f"{source}: {name} holds biases, and {reason} or remove {name}")
 
 
-LAYOUTS = {("W", 2): "(width, d)", ("v", 2): "(width, d)", ("a", 2): "(outputs, width)", ("c", 1): "(outputs,)"}
+LAYOUTS = {
+    ("W", 2): "(width, d)",
+    ("v", 2): "(width, d)",
+    ("start", 2): "(width, inputs)",
+    ("a", 2): "(outputs, width)",
+    ("c", 1): "(outputs,)",
+}
 
 
-def _checked(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], source: str) -> Array:
+def checked_array(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], source: str) -> Array:
     """The array, C-contiguous.  Raises ScenarioError for another shape and for unusable entries."""
     array = float_array(arrays, name, source)
     if array.shape != shape:

@@ -57,6 +57,16 @@ class Problem:
             return np.asarray(np.abs(U) @ coordinates.T)
         return np.asarray(np.abs(U) * coordinates[..., 0])
 
+    def weights(self, U: Array, inner_initial: Array) -> Array:
+        """W (..., m, d) at inner parameters U (..., m, r) of a flow that began at W (m, d): W + (U - W B^T) B.
+
+        inner_initial: that W, or b (m, 1) of the scalar network, where W is U v.
+        """
+        directions, B = self.network.directions, self.span.B
+        if directions is not None:
+            return np.asarray(U * directions)
+        return np.asarray(inner_initial + (U - inner_initial @ B.T) @ B)
+
     def margins(self, U: Array, pattern: Sides, outer: Array | None = None, output_bias: Array | None = None) -> Array:
         """p_i (n,) at inner parameters U (m, r), on the branches of `pattern` (m, n), 0 at kinks.
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
+from gflow.field.branch import Tolerances
 from gflow.flow.state import FlowState
+from gflow.flow.steps import Manner
 from gflow.problem.activation import smoothing_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -117,6 +119,19 @@ class RecordedRun:
     def primal(self) -> bool:
         """Was the run integrated in primal coordinates, whose margins the weights determine?"""
         return str(self.trajectory.facts["engine"]) == "primal"
+
+    @cached_property
+    def manner(self) -> Manner:
+        """How the run was integrated, as the file says."""
+        facts = self.trajectory.facts
+        tolerances = Tolerances(float(facts["rtol"]), float(facts["atol"]))
+        return Manner(str(facts["engine"]), str(facts["method"]), tolerances)
+
+    @property
+    def inner_initial(self) -> Array:
+        """W (m, d) at the start, or b (m, 1) of a scalar network."""
+        scalar = self.problem.network.directions is not None
+        return self.trajectory.read("inner", 0) if scalar else self.trajectory.W_initial
 
     @cached_property
     def outside(self) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, bounded, not_applicable
-from gflow.verification.ladder import Again
+from gflow.verification.reintegration import Again
 
 GROUP, NAME = "events", "times"
 

@@ -12,8 +12,8 @@ from gflow.trajectory.extremes import smoothing_doubt
 from gflow.trajectory.layout import EXTREMES
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
-from gflow.verification.ladder import Again, Reached
 from gflow.verification.overshoot import overshoot
+from gflow.verification.reintegration import Again, Reached
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 

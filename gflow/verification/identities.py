@@ -25,13 +25,14 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
+from gflow.flow.steps import engine_of
 from gflow.reference.dual import live_samples
 from gflow.reference.kernel import tangent_kernel
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification import error_scales
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.dual_masses import Masses, without_masses
-from gflow.verification.ladder import Again, Manner, Reached, engine_of
+from gflow.verification.reintegration import Again, Reached
 from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
 from gflow.verification.weight_velocity import rounding
@@ -163,7 +164,8 @@ def _kernel(recorded: RecordedRun) -> Check:
     network = recorded.problem.network
     if network.trains_outer or network.outputs > 1:
         return not_applicable(GROUP, "kernel", "the kernel of the claims is for a fixed outer layer and one output")
-    field, engine, worst = Field(recorded.problem), engine_of(recorded, Manner.of(recorded)), Worst()
+    field, worst = Field(recorded.problem), Worst()
+    engine = engine_of(recorded.problem, recorded.inner_initial, recorded.manner)
     bound = STEPS * recorded.rtol
     gram = (recorded.problem.X @ recorded.problem.X.T) * np.outer(recorded.problem.y, recorded.problem.y)
     for at in recorded.each_row():

@@ -12,10 +12,10 @@ import numpy as np
 
 from gflow.arrays import EPS
 from gflow.field.branch import Branch
+from gflow.flow.steps import engine_of
 from gflow.problem.span import row_norms
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
-from gflow.verification.ladder import Manner, engine_of
 from gflow.verification.rescaled_time import log_passed, unresolved
 from gflow.verification.velocity import Field, weights_at
 from gflow.verification.weight_velocity import Velocity, velocity
@@ -26,7 +26,8 @@ MOST_ROWS = 10
 
 def motion(recorded: RecordedRun) -> Check:
     """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
-    field, engine, worst = Field(recorded.problem), engine_of(recorded, Manner.of(recorded)), Worst()
+    field, worst = Field(recorded.problem), Worst()
+    engine = engine_of(recorded.problem, recorded.inner_initial, recorded.manner)
     last, resting, leap = recorded.trajectory.n_rows - 1, False, np.append(unresolved(recorded), 0.0)
     for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
         at = recorded.row(row)

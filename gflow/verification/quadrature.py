@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
-from gflow.field.branch import Branch
 from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
-from gflow.ode.step import DenseStep
-from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.verification.integrals import Integrals
 from gflow.verification.velocity import Field, Motion, Weights, weights_at
@@ -62,15 +59,14 @@ class Quadrature:
             self._segment = at.segment
             self._field.take(at.segment.branch.mode.side)
         if at.high > at.low:
-            self.sums = self.sums + self._integral(at.segment.branch, at.step, at.low, at.high)
+            self.sums = self.sums + self._integral(at)
 
-    def _integral(self, branch: Branch, step: DenseStep, low: float, high: float) -> Integrals:
-        """Both rules over a step from low to high."""
+    def _integral(self, over: Advance) -> Integrals:
+        """Both rules over a part of a step."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
-        at = low + (high - low) * 0.5 * (1.0 + np.concatenate([x, x_less]))
-        states = step.at((at - step.start) / (step.end - step.start))
-        motion = self._field.at(weights_of(branch, states), branch.live)
-        scale = 0.5 * (high - low) * branch.unit
+        branch, states = over.segment.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
+        motion = self._field.at(weights_of(over.segment, states), branch.live)
+        scale = 0.5 * (over.high - over.low) * branch.unit
         best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
         return replace(best, doubts=best.apart(less))
@@ -97,9 +93,6 @@ class Quadrature:
         return np.asarray(found)
 
 
-def weights_of(branch: Branch, states: Array) -> Weights:
-    """What states (k, p) of the integrator mean: the primal ones hold what `Layout` says; all end with the clock."""
-    network, layout = branch.problem.network, Layout.of(branch.problem)
-    if layout.outer is None and layout.bias is None:
-        return Weights(Parameters(branch.weights(states), network.outer), states[:, -1])
-    return Weights(layout.parameters(states, network.outer), states[:, -1])
+def weights_of(segment: Segment, states: Array) -> Weights:
+    """What states (k, p) of the integrator mean; all end with the clock."""
+    return Weights(segment.parameters(states), states[:, -1])

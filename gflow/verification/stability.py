@@ -10,7 +10,7 @@ import numpy as np
 from gflow.flow.certified import foreseen
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
-from gflow.verification.ladder import Again
+from gflow.verification.reintegration import Again
 
 GROUP, CONCLUSIONS = "again", "conclusions"
 

@@ -16,7 +16,6 @@ from gflow.analysis.path_stability import PathTaken, changed_by, path_stability_
 from gflow.analysis.progress import AnalysisProgress
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
-from gflow.flow.dual import dual_engine
 from gflow.flow.state import Event, Notes
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -166,9 +165,9 @@ def test_a_file_that_keeps_no_notes_is_judged_by_the_flow_followed_again(
 def test_a_course_is_left_where_it_hardly_comes_forward() -> None:
     """One neuron, one sample: no event ever, and v doubles every few steps; ten idle steps are never met."""
     problem = Problem.of(np.array([[1.0]]), np.array([1.0]), Network(np.array([1.0]), 0.0), LOSSES["exponential"])
-    engine = dual_engine(problem, np.array([[1.0]]), Tolerances(1e-8, 1e-10))
-    assert followed(engine, Allowance("it", 10_000, 100)).proved
-    left = followed(dual_engine(problem, np.array([[1.0]]), Tolerances(1e-8, 1e-10)), Allowance("it", 10_000, 1))
+    W, tolerances = np.array([[1.0]]), Tolerances(1e-8, 1e-10)
+    assert followed(problem, W, tolerances, Allowance("it", 10_000, 100)).proved
+    left = followed(problem, W, tolerances, Allowance("it", 10_000, 1))
     assert not left.proved and "in the last 1 of which nothing switched and log t did not double" in left.stopped
 
 

@@ -13,10 +13,8 @@ from scipy.integrate import solve_ivp
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.branch import Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -101,8 +99,8 @@ def test_a_start_bisected_to_the_last_bit_is_not_proved(tmp_path: Path) -> None:
     def active(shift: float) -> bool:
         moved = W.copy()
         moved[0] += shift * normal
-        engine = dual_engine(problem, moved, Tolerances(1e-12, 1e-10))
-        end = [said for said in flow_items(engine, until, iter(()), Choice("auto")) if isinstance(said, Finish)][-1]
+        *_, end = steps(problem, moved, until, Manner("dual", tolerances=Tolerances(1e-12, 1e-10)))
+        assert isinstance(end, Finish)
         return bool(end.state.side[0, problem.surfaces.of_sample[3]] > 0)
 
     for _ in range(33):

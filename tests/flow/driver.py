@@ -52,8 +52,7 @@ class Result:
 
     def weights(self, W_initial: Array, row: int = -1) -> Array:
         """The full weights (m, d) at a row: what the flow cannot move, plus U B."""
-        span = self.engine.problem.span
-        return np.asarray(W_initial + (self.rows[row].state.U - W_initial @ span.B.T) @ span.B)
+        return self.engine.problem.weights(self.rows[row].state.U, W_initial)
 
 
 def flow(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,21 +11,18 @@ from numpy.typing import NDArray
 from gflow.field.branch import Measure, Tolerances
 from gflow.flow import stretch
 from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine
 from gflow.flow.forward_clock import ForwardClock
 from gflow.flow.items import Advance, Item
-from gflow.flow.primal import primal_engine
 from gflow.flow.simulate import flow_items
 from gflow.flow.state import Event, FlowProgress, FlowRow, Outcome
+from gflow.flow.steps import Manner, engine_of
 from gflow.flow.stopping import Until, spaced
 from gflow.ode.step import DenseStep, Method, Stepper, System
-from gflow.problem.problem import Problem
 from tests.flow.driver import problem_of, until_log_time, until_time
 from tests.reference.setting import drawn
 
 Array = NDArray[np.float64]
-ENGINES: dict[str, Callable[[Problem, Array, Tolerances], Engine]] = {"dual": dual_engine, "primal": primal_engine}
+ENGINES = ["dual", "primal"]
 ULP = float(np.finfo(float).eps)
 
 
@@ -85,7 +81,7 @@ def shown(items: list[Item]) -> list[float]:
 
 def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = "auto") -> list[Item]:
     setting, W = drawn("wide", 0.0, "logistic", seed=3)
-    made = ENGINES[engine](problem_of(setting), scale * W, Tolerances(1e-10, 1e-12))
+    made = engine_of(problem_of(setting), scale * W, Manner(engine, tolerances=Tolerances(1e-10, 1e-12)))
     return list(flow_items(made, until, spaced("log", 12, until), ShakenChoice(method, size)))
 
 

@@ -7,9 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
-from gflow.flow.dual import dual_engine
-from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
+from gflow.flow.steps import Manner, engine_of
 from gflow.flow_time import log_time_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -33,8 +32,7 @@ def drawn(seed: int, slope: float, loss: str, largest: float = 1.0) -> tuple[Pro
 def run(problem: Problem, W: Array, log_t: float, size: float = 1.0, engine: str = "dual") -> Result:
     """To log t; size: of the weights, in which atol is counted."""
     tolerances = Tolerances(RTOL, 1e-2 * RTOL * size)
-    made = (dual_engine if engine == "dual" else primal_engine)(problem, W, tolerances)
-    return followed(made, until_log_time(log_t), "auto", 2)
+    return followed(engine_of(problem, W, Manner(engine, tolerances=tolerances)), until_log_time(log_t), "auto", 2)
 
 
 def sequence(result: Result) -> list[tuple[int, int, str]]:

@@ -8,10 +8,8 @@ import pytest
 from gflow.field.branch import Tolerances
 from gflow.flow import certified
 from gflow.flow.certified import LOOKS_PER_DOUBLING, Watch
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, FlowProgress, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import ModeLimit
 from gflow.problem.loss import LOSSES
@@ -32,7 +30,7 @@ def problem() -> Problem:
 def ended(rtol: float, rows: list[float]) -> tuple[Finish, int]:
     """How a run ends, and its steps."""
     W = np.random.default_rng(6).standard_normal((4, 8))
-    said = list(flow_items(dual_engine(problem(), W, Tolerances(rtol, rtol)), CERTIFIED, iter(rows), Choice("DOP853")))
+    said = list(steps(problem(), W, CERTIFIED, Manner("dual", "DOP853", Tolerances(rtol, rtol)), rows))
     assert isinstance(said[-1], Finish)
     return said[-1], sum(isinstance(each, FlowProgress) for each in said)
 

@@ -11,9 +11,10 @@ import pytest
 from gflow.flow.budget import Budget
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
-from gflow.verification import ladder
+from gflow.verification import reintegration
 from gflow.verification.check import Verification
-from gflow.verification.ladder import MOST_EVENTS, STEP_FACTOR, STEPS_TO_START, Again, LadderProgress, again, rungs
+from gflow.verification.ladder import MOST_EVENTS, STEP_FACTOR, STEPS_TO_START, rungs
+from gflow.verification.reintegration import Again, LadderProgress, again
 from gflow.verification.stability import agreement
 from tests.verification.runs import changed, failing, named
 
@@ -100,7 +101,7 @@ def test_the_other_engine_goes_on_while_that_is_cheap(clean: Trajectory, monkeyp
     assert all(not rung.further for rung in rungs(at)[0] if rung is not other)
     asked = replace(other, rows=(2,), further=(clean.n_rows // 2, clean.n_rows - 1))
     for most, reached in ((1000, 3), (0, 1)):
-        monkeypatch.setattr(ladder, "FURTHER_STEPS", most)
+        monkeypatch.setattr(reintegration, "FURTHER_STEPS", most)
         found = again(at, asked, silent)
         assert len(found.reached) == reached and found.stopped is None
         checks = named(agreement(at, [found], []))

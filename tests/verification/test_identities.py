@@ -16,12 +16,14 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import point_of
 from gflow.field import dual as dual_field
 from gflow.field.clock import clock_rate, dual_variables
+from gflow.flow.steps import engine_of
 from gflow.problem.loss import Loss
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN
 from gflow.verification.identities import INTEGRATED, _gaps, identities
-from gflow.verification.ladder import Again, LadderProgress, Manner, again, engine_of, rungs
+from gflow.verification.ladder import rungs
+from gflow.verification.reintegration import Again, LadderProgress, again
 from gflow.verification.velocity import Field, weights_at
 from tests.verification.runs import Change, changed, failing, named, run
 from tests.verification.test_rescaled_time import given
@@ -94,7 +96,7 @@ def test_they_hold_where_the_method_works_on_axes_of_its_own(tmp_path: Path) -> 
     y, a = np.ones(3), np.array([1.0, -1.0])
     trajectory = given(tmp_path, X, y, 0.1 * rng.normal(size=(2, 3)), a, "{kind: relu}", "{log_time: 2}")
     at = recorded(trajectory)
-    engine = engine_of(at, Manner.of(at))
+    engine = engine_of(at.problem, at.inner_initial, at.manner)
     assert engine.segment(engine.start()[0]).branch.axes is not None
     checks = named(identities(at, [taped(at)]))
     assert all(checks[f"identities: {name}"].verdict == "pass" for name in INTEGRATED), checks

@@ -18,7 +18,8 @@ from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.identities import INTEGRATED, identities
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Again, LadderProgress, again, rungs
+from gflow.verification.ladder import rungs
+from gflow.verification.reintegration import Again, LadderProgress, again
 from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
 from gflow.verification.weight_velocity import velocity

@@ -18,9 +18,10 @@ from gflow.verification.event_log import event_log
 from gflow.verification.event_times import event_times
 from gflow.verification.extremes import extremes
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Again, again, rungs
+from gflow.verification.ladder import rungs
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
+from gflow.verification.reintegration import Again, again
 from tests.verification.runs import Change, changed, failing, named, run
 
 File = Any  # an open h5py.File

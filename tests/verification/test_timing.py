@@ -13,7 +13,8 @@ from gflow.field.transition import EventKind
 from gflow.flow.state import Event
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
-from gflow.verification.ladder import Again, rungs
+from gflow.verification.ladder import rungs
+from gflow.verification.reintegration import Again
 from gflow.verification.stability import _last_event
 from gflow.verification.timing import BACK, _leverages
 

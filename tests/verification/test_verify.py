@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from click.testing import CliRunner
 import gflow
 from gflow.cli import main
 from gflow.errors import GflowError
+from gflow.field.branch import Tolerances
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.identities import INTEGRATED
-from gflow.verification.ladder import SHORT_EVENTS, LadderProgress, Manner, Rung, again, rungs
+from gflow.verification.ladder import SHORT_EVENTS, Rung, rungs, tighter
+from gflow.verification.reintegration import LadderProgress, again
 from gflow.verification.stability import NOT_UNIQUE, agreement
 from tests.verification.runs import changed, failing, named, run
 
@@ -113,11 +116,10 @@ def test_a_whole_row_from_elsewhere_is_found_by_integrating_again(clean: Traject
 def test_loose_steps_are_told_from_the_flow(clean: Trajectory) -> None:
     """The gap that is measured is that of the integration: at rtol 1e-3 it exceeds that at rtol 1e-9 by far."""
     at = recorded(clean)
-    own = Manner.of(at)
-    loose = Manner(own.engine, own.method, type(own.tolerances)(1e-3, 1e-5))
+    loose = replace(at.manner, tolerances=Tolerances(1e-3, 1e-5))
     gaps = [
         max(each.margin_gap for each in again(at, Rung("", manner, (5, 20), True), silent).reached)
-        for manner in (loose, own.tighter(10.0) or own)
+        for manner in (loose, tighter(at.manner, 10.0) or at.manner)
     ]
     assert gaps[0] > 100.0 * gaps[1]
 
