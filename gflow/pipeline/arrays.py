@@ -111,8 +111,8 @@ def scenario_around(
 
 def _model_of(network: Network) -> Content:
     """A network as a scenario says it."""
-    kinked = {0.0: {"kind": "relu"}, 1.0: {"kind": "linear"}}
-    phi = kinked.get(network.slope, {"kind": "leaky_relu", "slope": network.slope})
+    kinked: dict[float, Content] = {0.0: {"kind": "relu"}, 1.0: {"kind": "linear"}}
+    phi: Content = kinked.get(network.slope, {"kind": "leaky_relu", "slope": network.slope})
     if network.directions is not None:
         return {"kind": "scalar", "width": network.width, "activation": phi}
     if network.smoothing is not None:
