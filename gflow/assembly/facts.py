@@ -12,7 +12,7 @@ from typing import Any
 from gflow.assembly.engine_name import engine_name
 from gflow.assembly.setup import Setup
 from gflow.console import printable
-from gflow.problem.activation import Huberized
+from gflow.problem.activation import numbers_of
 from gflow.scenario import Scenario
 from gflow.scenario.schema import TwoLayerModel
 
@@ -20,7 +20,6 @@ from gflow.scenario.schema import TwoLayerModel
 def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
     """What the root attributes say of the run."""
     network, model = setup.problem.network, scenario.model
-    smoothing = network.smoothing
     known: dict[str, str | float | int] = {
         "name": scenario.name,
         "model": model.kind,
@@ -36,7 +35,7 @@ def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
         "rtol": scenario.flow.rtol,
         "atol": scenario.flow.atol,
     }
-    return known | ({"bandwidth": smoothing.h} if isinstance(smoothing, Huberized) else {})
+    return known | numbers_of(network.smoothing)
 
 
 def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value

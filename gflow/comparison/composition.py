@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Point
-from gflow.arrays import Array
+from gflow.analysis.gradient import point_of
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
 from gflow.comparison.ledger import Ended
@@ -20,11 +19,10 @@ from gflow.comparison.paired_run import PairedRun
 from gflow.comparison.patterns import Disagreement, Events
 from gflow.comparison.plan import Plan
 from gflow.comparison.result import Comparison, Pair, RunComparison, Series
-from gflow.comparison.sharpness import stability_threshold, tangent_kernel
+from gflow.comparison.sharpness import stability_threshold
 from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
 from gflow.flow.state import Finish, FlowState
-from gflow.problem.problem import Problem
 from gflow.trajectory.rows import installed_version
 
 
@@ -53,7 +51,7 @@ def composed(seen: Followed, analyzed: AnalyzedRun, plan: Plan, rtol: float, lab
     """All of it, as it goes to the file; rtol: of the flow, below which a gap says nothing of the order."""
     threshold = None
     if analyzed.linear_modes and analyzed.problem.loss.name == "logistic":
-        threshold = stability_threshold(kernel(analyzed.problem, seen.last))
+        threshold = stability_threshold(point_of(analyzed.problem, seen.last).kernel)
     runs = tuple(_run(seen, run, plan, threshold) for run in range(len(plan.etas)))
     order = fitted_order(plan.etas, [_fitted(run) for run in runs], rtol)
     follow = [follows(run.outcome == "diverged", run.max_relative_gap) for run in runs]
@@ -73,12 +71,6 @@ def composed(seen: Followed, analyzed: AnalyzedRun, plan: Plan, rtol: float, lab
         summary=summary(plan.etas, follow, order, stopped),
         command=labels.command,
     )
-
-
-def kernel(problem: Problem, state: FlowState) -> Array:
-    """The tangent kernel (n, n) at a state."""
-    point = Point.of(problem, state)
-    return tangent_kernel(problem, point.factors * point.slopes, point.pull, point.hidden)
 
 
 def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunComparison:

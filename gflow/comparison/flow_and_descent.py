@@ -8,9 +8,10 @@ from math import expm1, log1p
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import point_of
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_manner
-from gflow.comparison.composition import Followed, kernel
+from gflow.comparison.composition import Followed
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
 from gflow.comparison.ledger import Ended
@@ -90,7 +91,7 @@ class FlowAndDescent:
         return at
 
     def _sharpness(self, state: FlowState) -> float:
-        return sharpness(kernel(self._problem, state), self._problem.loss, state.p)
+        return sharpness(point_of(self._problem, state).kernel, self._problem.loss, state.p)
 
 
 def _proved_limit(analyzed: AnalyzedRun) -> Array | None:

@@ -13,26 +13,8 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.problem.loss import Loss
-from gflow.problem.problem import Problem
 
 LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
-
-
-def tangent_kernel(problem: Problem, forces: Array, pull: Array, hidden: Array) -> Array:
-    """K_ik = <grad p_i, grad p_k> (n, n).
-
-    forces (m, n): dp_i / dz_ji; pull (K, n): dp_i / df_ki; hidden (m, n): phi(z).
-    """
-    network, coordinates = problem.network, problem.coordinates()
-    if network.directions is None:
-        K = (coordinates @ coordinates.T) * (forces.T @ forces)
-    else:
-        moved = forces * coordinates[..., 0]
-        K = moved.T @ moved
-    pulls = pull.T @ pull
-    if network.trains_outer:
-        K = K + pulls * (hidden.T @ hidden)
-    return np.asarray(K if network.output_bias is None else K + pulls)
 
 
 def sharpness(K: Array, loss: Loss, p: Array) -> float:

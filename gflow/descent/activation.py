@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gflow.descent.plan import AtKink
-from gflow.problem.activation import Huberized
+from gflow.problem import activation
 from gflow.problem.network import Network
 
 # torch's softplus is the identity beyond its threshold; here that costs less than float64 resolves.
@@ -26,6 +26,9 @@ class Activation(Protocol):
     def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         """gradient *= phi'(z); what scratch held is lost."""
 
+    def differentiable(self, z: Tensor) -> Tensor:
+        """phi(z), not in place, for autograd."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaky:
@@ -39,16 +42,15 @@ class Leaky:
     def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         torch.ops.aten.leaky_relu_backward.grad_input(gradient, z, self.slope, False, grad_input=gradient)
 
+    def differentiable(self, z: Tensor) -> Tensor:
+        return torch.nn.functional.leaky_relu(z, self.slope)
+
 
 @dataclass(frozen=True, slots=True)
-class LeakyAtKink:
+class LeakyAtKink(Leaky):
     """max(z, slope z), with another phi'(0)."""
 
-    slope: float
     at_kink: float
-
-    def value(self, z: Tensor, out: Tensor) -> None:
-        torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
 
     def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         torch.sign(z, out=scratch)
@@ -71,6 +73,10 @@ class SmoothLeaky:
         torch.sigmoid(z, out=scratch)
         gradient.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
 
+    def differentiable(self, z: Tensor) -> Tensor:
+        soft = torch.nn.functional.softplus(z, threshold=SOFTPLUS_THRESHOLD) - log(2.0)
+        return self.slope * z + (1.0 - self.slope) * soft
+
 
 @dataclass(frozen=True, slots=True)
 class HuberizedReLU:
@@ -85,14 +91,19 @@ class HuberizedReLU:
     def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
         gradient.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
 
+    def differentiable(self, z: Tensor) -> Tensor:
+        bent = torch.clamp(z, 0.0, self.h)
+        return bent * (z - 0.5 * bent) / self.h
+
 
 def activation_of(network: Network, at_kink: AtKink) -> Activation:
     """The activation of a network; at_kink is without meaning for smooth ones."""
-    smoothing = network.smoothing
-    if isinstance(smoothing, Huberized):
-        return HuberizedReLU(smoothing.h)
-    if smoothing is not None:
-        return SmoothLeaky(smoothing.slope)
-    if at_kink is AtKink.MINUS:
-        return Leaky(network.slope)
-    return LeakyAtKink(network.slope, at_kink.slope(network.slope))
+    match network.smoothing:
+        case activation.Huberized(h):
+            return HuberizedReLU(h)
+        case activation.SmoothLeaky(slope):
+            return SmoothLeaky(slope)
+        case None if at_kink is AtKink.MINUS:
+            return Leaky(network.slope)
+        case None:
+            return LeakyAtKink(network.slope, at_kink.slope(network.slope))

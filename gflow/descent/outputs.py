@@ -62,6 +62,10 @@ class Outputs:
         """g = -l'(p): e^-p, or 1 / (1 + e^p), which no margin overflows."""
         return torch.sigmoid(-p) if self._logistic else torch.exp(-p)
 
+    def losses(self, p: Tensor) -> Tensor:
+        """l(p), elementwise, differentiable twice; not log-stable."""
+        return torch.nn.functional.softplus(-p, threshold=LARGE_MARGIN) if self._logistic else torch.exp(-p)
+
     def log_loss(self, p: Tensor) -> Tensor:
         """log L (B,) in float64, the mean over all n samples of l(p), p (B, 1, n)."""
         p = p.double().squeeze(-2)

@@ -43,12 +43,14 @@ class PrimalBranch:
     @property
     def groups(self) -> Index:
         """Which neuron each component belongs to, (p,); m for the output bias, m + 1 for the clock."""
-        network, r = self.problem.network, self.y0.size
-        m, K = network.width, network.outputs
-        outer = np.tile(np.arange(m), K) if network.trains_outer else np.empty(0, dtype=np.intp)
-        bias = np.full(0 if network.output_bias is None else K, m)
-        r = (self.y0.size - 1 - outer.size - bias.size) // m
-        return np.concatenate([np.repeat(np.arange(m), r), outer, bias, [m + 1]]).astype(np.intp)
+        layout, (m, r) = self.tensor_field.layout, self.tensor_field.layout.inner_shape
+        groups = np.full(self.y0.size, m + 1, dtype=np.intp)
+        groups[layout.inner] = np.repeat(np.arange(m), r)
+        if layout.outer is not None:
+            groups[layout.outer] = np.tile(np.arange(m), layout.outer_shape[0])
+        if layout.bias is not None:
+            groups[layout.bias] = m
+        return groups
 
     @property
     def live(self) -> Bools:
@@ -91,14 +93,14 @@ class PrimalBranch:
         """How far each component (p,) may be off for log L to be off by `LOSS` rtol of itself: where a sample is long,
         or its margin a small sum of large terms, that is far less than rtol of a neuron's size.  Neurons add up as
         their root mean square; rounding is allowed."""
-        network, W, allowed = self.problem.network, self.weights(y), np.full(y.size, np.inf)
-        levers = self._evaluated(self.tensor_field.levers, y) * sqrt(network.width)
+        layout, W, allowed = self.tensor_field.layout, self.weights(y), np.full(y.size, np.inf)
+        levers = self._evaluated(self.tensor_field.levers, y) * sqrt(self.problem.network.width)
         with np.errstate(divide="ignore"):
             inner, outer = LOSS * self.tolerances.rtol * max(1.0, abs(self.log_loss(y))) / levers
-        allowed[: W.size] = np.repeat(np.maximum(inner, LEAST * row_norms(W)), W.shape[1])
-        if network.trains_outer:
-            own = slice(W.size, W.size + network.outputs * network.width)
-            allowed[own] = np.maximum(np.tile(outer, network.outputs), LEAST * np.abs(y[own]))
+        allowed[layout.inner] = np.repeat(np.maximum(inner, LEAST * row_norms(W)), W.shape[1])
+        if layout.outer is not None:
+            least = LEAST * np.abs(y[layout.outer])
+            allowed[layout.outer] = np.maximum(np.tile(outer, layout.outer_shape[0]), least)
         return allowed
 
     @property
@@ -108,8 +110,7 @@ class PrimalBranch:
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
         """U at one or several states, (..., p) -> (..., k, r)."""
-        m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
-        U = y[..., : m * r].reshape(*y.shape[:-1], m, r)
+        U = self.tensor_field.layout.parameters(y, self.problem.network.outer).U
         return U if neurons is None else U[..., neurons, :]
 
     def push(self, y: Array, neurons: Index) -> Array:

@@ -1,7 +1,7 @@
 """The network and its gradient in torch, on one mode: the same lines run on the CPU and on a GPU, alone or batched.
 
-State theta, flat (..., p): inner parameters U (m, r), then the outer layer A (K, m) if it is trained, then the output
-bias c (K,) if there is one, then v = log(1 + t).  K = 1 for labels -1, +1.
+State theta, flat (..., p): what is trained of U (m, r), A (K, m), c (K,), as `problem.parameters.Layout` has it, then
+v = log(1 + t).  K = 1 for labels -1, +1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch import Tensor
 from gflow.arrays import Array
 from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
 from gflow.field.mode import Mode
-from gflow.problem.activation import Huberized, Smoothing
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.parameters import Layout
 from gflow.problem.problem import Problem
 
 # Beyond this log(1 + e^z) is z to float64; torch's own default of 20 leaves an error of 2e-9.
@@ -59,7 +60,7 @@ class PrimalField:
 
         network = problem.network
         self.device, self._network, self._log_unit, self._unit = device, network, log(unit), unit
-        self._log_samples = log(problem.samples)
+        self._log_samples, self.layout = log(problem.samples), Layout.of(problem)
         self._coordinates = tensor(problem.coordinates())
         self._outer = tensor(network.outer).reshape(network.outputs, network.width)
         self._logistic = problem.loss.name == "logistic"
@@ -76,14 +77,10 @@ class PrimalField:
 
     def parts(self, theta: Tensor) -> StateParts:
         """Take a state (..., p) apart."""
-        m, r, K = self._network.width, int(self._coordinates.shape[-1]), self._network.outputs
-        lead, at = theta.shape[:-1], m * r
-        U, A, c = theta[..., :at].reshape(*lead, m, r), self._outer, None
-        if self._network.trains_outer:
-            A, at = theta[..., at : at + K * m].reshape(*lead, K, m), at + K * m
-        if self._network.output_bias is not None:
-            c = theta[..., at : at + K].unsqueeze(-1)
-        return StateParts(U, A, c, theta[..., -1])
+        layout, lead = self.layout, theta.shape[:-1]
+        U = theta[..., layout.inner].reshape(*lead, *layout.inner_shape)
+        A = self._outer if layout.outer is None else theta[..., layout.outer].reshape(*lead, *layout.outer_shape)
+        return StateParts(U, A, None if layout.bias is None else theta[..., layout.bias].unsqueeze(-1), theta[..., -1])
 
     def _preactivations(self, U: Tensor) -> Tensor:
         """z (..., m, n)."""
@@ -217,9 +214,11 @@ class PrimalField:
 
 
 def _smooth(smoothing: Smoothing, z: Tensor) -> tuple[Tensor, Tensor]:
-    if isinstance(smoothing, Huberized):
-        bent = torch.clamp(z, 0.0, smoothing.h)
-        return bent * bent / (2.0 * smoothing.h) + torch.clamp(z - smoothing.h, min=0.0), bent / smoothing.h
-    slope = smoothing.slope
-    soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
-    return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)
+    """phi(z) and phi'(z)."""
+    match smoothing:
+        case Huberized(h):
+            bent = torch.clamp(z, 0.0, h)
+            return bent * bent / (2.0 * h) + torch.clamp(z - h, min=0.0), bent / h
+        case SmoothLeaky(slope):
+            soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
+            return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)

@@ -20,7 +20,7 @@ have no `Advance`, since nothing but the clock moves.  No item shows an earlier 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -77,7 +77,10 @@ class Advance:
     def parameters(self, at: ArrayLike) -> Parameters:
         """U (k, m, r) in span coordinates (`Problem.weights` makes W of it), and outer (k, m) or (k, K, m) and output
         bias (k, K), which have no axis of `at` where they are fixed."""
-        return self.segment.restored().parameters(self.states(at))
+        network, found = self.segment.branch.problem.network, self.segment.restored().parameters(self.states(at))
+        if not network.trains_outer:
+            return found
+        return replace(found, outer=found.outer.reshape(-1, *network.outer.shape))
 
     def margins(self, at: ArrayLike) -> Array:
         """p (k, n)."""

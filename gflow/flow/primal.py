@@ -12,17 +12,16 @@ from gflow.field.primal import PrimalBranch
 from gflow.field.tensors import PrimalField
 from gflow.flow.engine import BranchStart, Engine, started
 from gflow.flow.state import FlowState
-from gflow.problem.activation import Huberized
-from gflow.problem.parameters import Parameters
+from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# phi'' of the Huberized ReLU jumps at 0 and h.  These jumps are not located, and a step may miss one: no error estimate
+# phi'' of the Huberized ReLU jumps at 0 and h.  Such jumps are not located, and a step may miss one: no error estimate
 # sees a jump between its stages.  So less is asked for; yet what is delivered is measured, not bounded.  Against the
 # flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol 1e-8, DOP853) the error is 0.02 to 2.5
 # rtol on 15 and 191 rtol on one, where a step leaps over a jump (which one it is depends on the processor's rounding);
 # at rtol 1e-10 up to 5 rtol; by RK45 up to 3 rtol.  Asked for rtol itself it is 2 to 73 rtol.
-HUBERIZED_CAUTION = 1e-2
+CAUTION = 1e-2
 
 
 class PrimalCoordinates:
@@ -30,7 +29,7 @@ class PrimalCoordinates:
 
     def __init__(self, problem: Problem, U_initial: Array, device: str) -> None:
         network = problem.network
-        self._problem, self._device = problem, torch.device(device)
+        self._problem, self._device, self._layout = problem, torch.device(device), Layout.of(problem)
         self._slopes: Array | None = None  # where they follow from the start and never change
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
@@ -46,12 +45,7 @@ class PrimalCoordinates:
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
         """The integrator's state, in the order of `tensors`."""
-        network, parts = self._problem.network, [parameters.U.ravel()]
-        if network.trains_outer:
-            parts.append(parameters.outer.ravel())
-        if parameters.output_bias is not None:
-            parts.append(parameters.output_bias)
-        return np.concatenate([*parts, [v]])
+        return np.append(self._layout.flat(parameters), v)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """n times the largest |grad p_i|^2, which bounds the largest row sum of the tangent kernel."""
@@ -73,20 +67,14 @@ class PrimalCoordinates:
 
     def _asked(self, tolerances: Tolerances) -> Tolerances:
         """The tolerances at which the steps deliver those given."""
-        if not isinstance(self._problem.network.smoothing, Huberized):
+        smoothing = self._problem.network.smoothing
+        if smoothing is None or not smoothing.bends:
             return tolerances
-        return Tolerances(max(HUBERIZED_CAUTION * tolerances.rtol, 1e-14), HUBERIZED_CAUTION * tolerances.atol)
+        return Tolerances(max(CAUTION * tolerances.rtol, 1e-14), CAUTION * tolerances.atol)
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
         """The state taken apart."""
-        network = self._problem.network
-        m, K, r = network.width, network.outputs, self._problem.coordinates().shape[-1]
-        U, at, outer, bias = y[..., : m * r].reshape(*y.shape[:-1], m, r), m * r, network.outer, None
-        if network.trains_outer:
-            outer, at = y[..., at : at + K * m].reshape(*y.shape[:-1], *network.outer.shape), at + K * m
-        if network.output_bias is not None:
-            bias = y[..., at : at + K]
-        return Parameters(U, outer, bias)
+        return self._layout.parameters(y, self._problem.network.outer)
 
 
 def has_device(device: str) -> bool:

@@ -114,7 +114,7 @@ def _model_of(network: Network) -> Content:
     if network.directions is not None:
         return {"kind": "scalar", "width": network.width, "activation": phi}
     match network.smoothing:
-        case Huberized(h=h):
+        case Huberized(bandwidth=h):
             phi = {"kind": "huberized_relu", "h": h}
         case SmoothLeaky(slope=slope):
             phi = {"kind": "smooth_leaky_relu", "slope": slope}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +16,8 @@ class SmoothLeaky:
     """phi(z) = slope z + (1 - slope) log((1 + e^z) / 2); phi' in (slope, 1), phi'' <= (1 - slope) / 4 (Frei et al.)."""
 
     slope: float
+    bends: ClassVar[bool] = False
+    """does phi'' jump?"""
 
     def value(self, z: Array) -> Array:
         """phi(z), elementwise."""
@@ -26,18 +30,36 @@ class SmoothLeaky:
 
 @dataclass(frozen=True, slots=True)
 class Huberized:
-    """phi(z) = 0 for z < 0, z^2 / (2h) on [0, h], z - h/2 beyond (Chatterji et al.); phi' is continuous."""
+    """phi(z) = 0 for z < 0, z^2 / (2h) on [0, h], z - h/2 beyond, h the bandwidth (Chatterji et al.)."""
 
-    h: float
+    bandwidth: float
+    slope: ClassVar[float] = 0.0
+    """phi'(-infinity)"""
+    bends: ClassVar[bool] = True
 
     def value(self, z: Array) -> Array:
         """phi(z), elementwise."""
-        bent = np.clip(z, 0.0, self.h)
-        return np.asarray(bent * bent / (2.0 * self.h) + np.maximum(z - self.h, 0.0))
+        bent = np.clip(z, 0.0, self.bandwidth)
+        return np.asarray(bent * bent / (2.0 * self.bandwidth) + np.maximum(z - self.bandwidth, 0.0))
 
     def derivative(self, z: Array) -> Array:
         """phi'(z), elementwise."""
-        return np.asarray(np.clip(z / self.h, 0.0, 1.0))
+        return np.asarray(np.clip(z / self.bandwidth, 0.0, 1.0))
 
 
 Smoothing = SmoothLeaky | Huberized
+SMOOTHINGS: dict[str, type[Smoothing]] = {"smooth_leaky_relu": SmoothLeaky, "huberized_relu": Huberized}
+"""By their names in scenarios and files."""
+NUMBERS = tuple(dict.fromkeys(field.name for kind in SMOOTHINGS.values() for field in fields(kind)))
+"""The names of all numbers that activations have."""
+
+
+def smoothing_of(name: str, numbers: Mapping[str, str | float | int]) -> Smoothing | None:
+    """The smooth activation of a name, from numbers that hold its fields; None for a kinked or linear one."""
+    kind = SMOOTHINGS.get(name)
+    return None if kind is None else kind(**{field.name: float(numbers[field.name]) for field in fields(kind)})
+
+
+def numbers_of(smoothing: Smoothing | None) -> dict[str, float]:
+    """What a file keeps of a smooth activation, by name."""
+    return {} if smoothing is None else asdict(smoothing)

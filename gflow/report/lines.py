@@ -8,6 +8,7 @@ import numpy as np
 
 from gflow.console import printable
 from gflow.flow_time import time_text
+from gflow.problem.activation import SMOOTHINGS
 from gflow.trajectory import DESCENT, Trajectory
 
 LABEL_WIDTH = 12
@@ -26,7 +27,7 @@ def outcome_text(trajectory: Trajectory) -> str:
 
 
 # Activations without a kink: their signs may change, but no event marks it.
-SMOOTH = {"linear", "smooth_leaky_relu", "huberized_relu"}
+SMOOTH = {"linear", *SMOOTHINGS}
 
 
 def pattern_text(trajectory: Trajectory) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gflow.console import printable
 from gflow.flow_time import log_time_of, time_text
+from gflow.problem.activation import NUMBERS
 from gflow.report.lines import (
     balance_text,
     labelled,
@@ -56,7 +57,7 @@ def signs_text(trajectory: Trajectory) -> str:
 def activation_text(facts: Facts) -> str | None:
     if "activation" not in facts:
         return None
-    values = [float(facts.get(name, 0.0)) for name in ("slope", "bandwidth")]
+    values = [float(facts.get(name, 0.0)) for name in NUMBERS]
     shown = ", ".join(f"{value:g}" for value in values if value)
     return f"{facts['activation']}({shown})" if shown else str(facts["activation"])
 

@@ -14,7 +14,7 @@ from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.flow.state import FlowState
 from gflow.flow.steps import Manner
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.activation import smoothing_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
@@ -190,7 +190,7 @@ def problem_of(record: Record) -> Problem:
         record.outer_at(0),
         float(facts["slope"]),
         record.trains_outer,
-        _smoothing(facts),
+        smoothing_of(str(facts["activation"]), facts),
         directions,
         None if bias is None else bias[0],
     )
@@ -199,9 +199,3 @@ def problem_of(record: Record) -> Problem:
         return Problem.of(X, y, network, loss)
     span = Span(C=X @ basis.T, B=basis)
     return Problem(X, y, network, loss, span, group_surfaces(span.C))
-
-
-def _smoothing(facts: Mapping[str, str | float | int]) -> Smoothing | None:
-    if facts["activation"] == "smooth_leaky_relu":
-        return SmoothLeaky(float(facts["slope"]))
-    return Huberized(float(facts["bandwidth"])) if "bandwidth" in facts else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
+from gflow.reference.margins import hidden, slopes
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 
 
@@ -44,11 +45,9 @@ def _determined(recorded: RecordedRun, at: RecordedRow) -> Array:
     problem, network = recorded.problem, recorded.problem.network
     sizes = _blocks(recorded, at) + _floor(recorded)
     z, A = problem.preactivations(at.U), np.abs(np.atleast_2d(at.outer))[:, :, None]
-    slopes = np.where(at.pattern < 0, network.slope, 1.0)
-    if network.smoothing is not None:
-        slopes = np.abs(network.smoothing.derivative(z))
-    moved = A * slopes * np.linalg.norm(problem.coordinates(), axis=-1)
+    steepest = np.abs(slopes(network, z, at.pattern, at_kink=1.0))
+    moved = A * steepest * np.linalg.norm(problem.coordinates(), axis=-1)
     if network.trains_outer:
-        moved = np.hypot(moved, network.hidden(z, at.pattern))
+        moved = np.hypot(moved, hidden(network, z, at.pattern))
     outputs = np.einsum("kmn,m->kn", moved, sizes[: network.width]) + (0.0 if at.bias is None else sizes[-1])
     return np.asarray(outputs[0] if network.outputs == 1 else 2.0 * outputs.max(axis=0))

@@ -26,12 +26,14 @@ from gflow.arrays import Array
 from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
 from gflow.flow.steps import engine_of
+from gflow.reference.dual import live_samples
+from gflow.reference.kernel import tangent_kernel
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification import error_scales
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded, not_applicable, not_decided
 from gflow.verification.dual_masses import Masses, without_masses
 from gflow.verification.reintegration import Again, Reached
-from gflow.verification.rescaled_time import at_rest, counted
+from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
 from gflow.verification.weight_velocity import rounding
 
@@ -129,7 +131,7 @@ def _tau_gap(recorded: RecordedRun, before: Reached | None, reached: Reached) ->
         first, passed = before.row, passed - before.sums.passed
     always, ever = reached.sums.always, reached.sums.ever
     for row in range(first, reached.row + 1):
-        there = counted(recorded.problem, recorded.trajectory.read("pattern", row))
+        there = live_samples(recorded.problem, recorded.trajectory.read("pattern", row))
         always, ever = always & there, ever | there
     tau = float(recorded.tau[reached.row] - recorded.tau[first])
     return max(float(passed[always].sum()) - tau, tau - float(passed[ever].sum()), 0.0)
@@ -184,11 +186,11 @@ def _kernel_gap(field: Field, gram: Array, W: Array, at: RecordedRow, engine: Me
     field.take(at.side(field.problem))
     weights, a = weights_at(at), field.problem.network.outer
     motion = field.at(weights, field.live)
-    shares, q = field.shares(motion), motion.q[0]
+    shares, q = field.shares(motion), motion.at.q[0]
     slopes, reach = shares.slopes, np.abs(shares.slopes) + shares.doubt
-    K = gram * (slopes.T @ (a[:, None] ** 2 * slopes))
+    K = tangent_kernel(gram, a[:, None] * slopes)
     pushed, rates = K @ q, engine.margin_rates
-    most = np.abs(gram) * (reach.T @ (a[:, None] ** 2 * reach))
+    most = tangent_kernel(np.abs(gram), a[:, None] * reach)
     open_ = 2.0 * rounding(field.problem, weights, W, slopes) / bound * (np.abs(K) @ q)
     open_ = open_ + np.maximum(most - np.abs(K), 0.0) @ q / bound
     fastest = max(float(np.abs(pushed).max()), float(np.abs(rates).max()))

@@ -76,14 +76,14 @@ class Quadrature:
         if self.wants_masses:
             masses = self._masses(motion, part, w)
         fall, growth, clock = (float(w @ rate[part]) for rate in (motion.fall, motion.growth, motion.clock))
-        rates, passed = w @ motion.rates[part], w @ motion.q[part]
+        rates, passed = w @ motion.at.rates[part], w @ motion.at.q[part]
         return Integrals(fall, growth, clock, rates, masses, passed, np.zeros(4), live, live)
 
     def _masses(self, motion: Motion, part: slice, w: Array) -> Array:
         """phi'_ji q_i integrated; where a neuron slides, phi' is what its force makes it (samples are surfaces)."""
-        weights, held, forces = w[:, None] * motion.q[part], self._field.held, motion.forces
-        found = np.einsum("kn,kmn->mn", weights, forces.slopes[part])
-        force = np.einsum("k,khs->hs", w, forces.held[part])
+        weights, held, at = w[:, None] * motion.at.q[part], self._field.held, motion.at
+        found = np.einsum("kn,kmn->mn", weights, at.branch_slopes[part])
+        force = np.einsum("k,khs->hs", w, at.force[part])
         rows, slots = np.nonzero(held.surfaces >= 0)
         neurons, samples = held.neurons[rows], self.problem.surfaces.first_sample[held.surfaces[rows, slots]]
         a, alpha = self.problem.network.outer[neurons], self.problem.surfaces.alpha[samples]
@@ -95,6 +95,4 @@ class Quadrature:
 
 def weights_of(segment: Segment, states: Array) -> Weights:
     """What states (k, p) of the integrator mean."""
-    network, parameters = segment.branch.problem.network, segment.parameters(states)
-    A = parameters.outer.reshape(-1, network.outputs, network.width)
-    return Weights(parameters.U, A if network.trains_outer else A[0], parameters.output_bias, states[:, -1])
+    return Weights(segment.parameters(states), states[:, -1])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gflow.arrays import Array
 from gflow.flow.state import Outcome
 from gflow.problem.loss import log_mean
-from gflow.problem.network import class_margins
 from gflow.problem.span import row_norms
+from gflow.reference.margins import hidden, margins, outputs
 from gflow.trajectory.layout import EXTREMES, UNTIL
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import Check, Worst, bounded
@@ -97,22 +97,11 @@ class _Again:
         return bool(m <= d) and self._network.directions is None
 
     def _margins(self, at: RecordedRow, W: Array) -> float:
-        z = W @ self._problem.X.T
-        hidden = self._hidden(z)
-        f = at.outer @ hidden
-        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(hidden) + self._pieces[:, None] * self._X_norms)
-        if self._network.outputs == 1:
-            p = self._problem.y * f
-        else:
-            p = class_margins(f if at.bias is None else f + at.bias[:, None], self._problem.y)
+        phi = hidden(self._network, W @ self._problem.X.T)  # whatever side the run saw
+        p = margins(self._problem.y, outputs(at.outer, phi, at.bias))
+        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(phi) + self._pieces[:, None] * self._X_norms)
         scale = sizes.max(axis=0) + (0.0 if at.bias is None else np.abs(at.bias).max())
         return float(np.divide(np.abs(p - at.p), scale, out=np.abs(p - at.p), where=scale > 0.0).max())
-
-    def _hidden(self, z: Array) -> Array:
-        """phi(z), whatever side the run saw."""
-        if self._network.smoothing is not None:
-            return self._network.smoothing.value(z)
-        return np.asarray(np.maximum(z, self._network.slope * z))
 
     def _pattern(self, at: RecordedRow, W: Array) -> float:
         sizes = self._pieces[:, None] * self._X_norms

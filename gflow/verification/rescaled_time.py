@@ -19,34 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import EPS, Array
-from gflow.problem.problem import Problem
+from gflow.reference.dual import all_live, moving_pairs
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.event_log import AFTER, impossible
 from gflow.verification.velocity import Field, Weights, weights_at
 from gflow.verification.weight_velocity import velocity
-
-Samples = NDArray[np.bool_]
-
-
-def active(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """(m, n): is the neuron one that moves, and the sample one that moves it?"""
-    network = problem.network
-    moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
-    seen = (pattern > 0) | ((pattern < 0) & (network.slope > 0.0))
-    return np.asarray(seen & np.broadcast_to(moving, network.width)[:, None])
-
-
-def counts_all(problem: Problem) -> bool:
-    """Is every sample counted, whatever the pattern?"""
-    return problem.network.output_bias is not None or not problem.network.kinked
-
-
-def counted(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
-    """(n,): samples that tau counts."""
-    if counts_all(problem):
-        return np.ones(problem.samples, dtype=bool)
-    return np.asarray(active(problem, pattern).any(axis=0))
 
 
 def at_rest(recorded: RecordedRun, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
@@ -63,8 +41,8 @@ def at_rest(recorded: RecordedRun, field: Field, side: NDArray[np.int8], weights
         return True
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
         return False
-    seen = velocity(field, weights, recorded.weights(weights.U[0]))
-    fastest = float(np.abs(seen.motion.rates).max())
+    seen = velocity(field, weights, recorded.weights(weights.parameters.U[0]))
+    fastest = float(np.abs(seen.motion.at.rates).max())
     return seen.excess <= 1.0 or float(np.vdot(seen.W, seen.W)) <= STEPS * recorded.rtol * fastest
 
 
@@ -121,9 +99,9 @@ def _counted_throughout(recorded: RecordedRun, row: int) -> bool:
     one; and where the events are known, so does each pair without any (a kink of slope > 0: without one onto it).
     """
     problem, counts = recorded.problem, recorded.event_counts
-    if counts_all(problem):
+    if all_live(problem):
         return True
-    pairs = active(problem, recorded.trajectory.read("pattern", row - 1))
+    pairs = moving_pairs(problem, recorded.trajectory.read("pattern", row - 1))
     if counts[row] - counts[row - 1] < pairs.sum(axis=0).min():
         return True
     if not recorded.trajectory.records_events or impossible(recorded, recorded.trajectory.events):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
+from gflow.reference.dual import active_pairs
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.event_log import impossible
 
@@ -38,16 +39,10 @@ class RoundingScales:
 
     def _added(self, before: RecordedRow, now: RecordedRow) -> Array:
         """At most, between two rows; every sample counts for a neuron that may have switched in between."""
-        pushed = self._active(before.pattern) | self._switched(before, now)[:, None]
+        pushed = active_pairs(self._recorded.problem.network, before.pattern) | self._switched(before, now)[:, None]
         outer = np.maximum(*(np.atleast_2d(np.abs(at.outer)).sum(axis=0) for at in (before, now)))
         passed = float(self._recorded.tau[now.row] - self._recorded.tau[before.row])
         return np.asarray(outer * passed * np.max(pushed * self._norms, axis=1))
-
-    def _active(self, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
-        network = self._recorded.problem.network
-        if network.smoothing is not None:
-            return np.ones(pattern.shape, dtype=bool)
-        return np.asarray((pattern > 0) | ((pattern < 0) & (network.slope > 0.0)))
 
     def _switched(self, before: RecordedRow, now: RecordedRow) -> NDArray[np.bool_]:
         """(m,): neurons with an event between the rows; all of them where that is not known."""

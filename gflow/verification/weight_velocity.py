@@ -57,8 +57,8 @@ class Velocity:
 def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
     """Of the one state that `weights` and W (m, d) both are, on the mode that the field is on."""
     problem, motion = field.problem, field.at(weights, field.live)
-    slopes, x = motion.forces.slopes[0], row_norms(problem.X)
-    forces = slopes * motion.forces.push[0]
+    slopes, x = motion.at.branch_slopes[0], row_norms(problem.X)
+    forces = slopes * motion.at.push[0]
     terms = np.abs(forces) @ x
     V, condition = _projected(field, _summed(forces, problem.X, terms))
     reach = x * ((_sizes(weights) * terms) @ slopes)
@@ -68,13 +68,15 @@ def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
 def rounding(problem: Problem, weights: Weights, W: Array, slopes: Array) -> float:
     """(64 + n) eps (1 + max_i s_i), the share of its terms that stays open of a sum of forces; slopes (m, n)."""
     sizes = _sizes(weights) @ (slopes * (np.abs(W) @ np.abs(problem.X).T))
-    largest = float(sizes.max()) + (0.0 if weights.bias is None else float(np.abs(weights.bias).max()))
+    bias = weights.parameters.output_bias
+    largest = float(sizes.max()) + (0.0 if bias is None else float(np.abs(bias).max()))
     return (64.0 + problem.samples) * EPS * (1.0 + largest)
 
 
 def _sizes(weights: Weights) -> Array:
     """sum_k |A_kj| (m,)."""
-    return np.asarray(np.abs(weights.A[0] if weights.A.ndim == 3 else weights.A).sum(axis=0))
+    outer = weights.parameters.outer
+    return np.asarray(np.abs(outer).reshape(-1, outer.shape[-1]).sum(axis=0))
 
 
 def _summed(forces: Array, X: Array, terms: Array) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Along, Point, along
+from gflow.analysis.gradient import Along, along, point_of
 from gflow.claims.chatterji import CLAIMS, applies, pointwise
 from gflow.claims.chatterji.descent import hessian_product, hessian_ratio
 from gflow.claims.chatterji.setting import setting
@@ -186,7 +186,7 @@ def test_the_worst_row_is_the_one_that_is_named(xor: AnalyzedRun) -> None:
 
 
 def test_second_derivatives_are_symmetric(xor: AnalyzedRun) -> None:
-    point = Point.of(xor.problem, xor.state(10))
+    point = point_of(xor.problem, xor.state(10))
     product = hessian_product(point, float(xor.trajectory.log_loss[10]))
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 16, 3))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Point
+from gflow.analysis.gradient import point_of
 from gflow.field import dual as dual_field
 from gflow.field.clock import clock_rate, dual_variables
 from gflow.flow.steps import engine_of
@@ -80,13 +80,13 @@ def test_the_field_is_that_of_the_analyses(tmp_path: Path, kind: str) -> None:
     at, analyzed = recorded(trajectory), AnalyzedRun.of(trajectory)
     field, first = Field(at.problem), at.problem.surfaces.first_sample
     for row in (1, trajectory.n_rows // 2, trajectory.n_rows - 1):
-        stored, point = at.row(row), Point.of(analyzed.problem, analyzed.state(row))
+        stored, point = at.row(row), point_of(analyzed.problem, analyzed.state(row))
         field.take(np.sign(stored.pattern[:, first]))
         motion = field.at(weights_at(stored), np.ones(at.problem.samples, dtype=bool))
         log_mean_g = np.logaddexp.reduce(point.log_g) - np.log(at.problem.samples)
-        expected = np.exp(2.0 * np.log(point.gradient_ratio) + log_mean_g - stored.log_loss)
+        expected = np.exp(2.0 * np.log(point.velocity.norm) + log_mean_g - stored.log_loss)
         assert motion.fall[0] == pytest.approx(expected, rel=1e-12)
-        assert motion.growth[0] == pytest.approx(point.dual @ point.euler, rel=1e-12, abs=1e-14)
+        assert motion.growth[0] == pytest.approx(point.q @ point.euler, rel=1e-12, abs=1e-14)
 
 
 def test_they_hold_where_the_method_works_on_axes_of_its_own(tmp_path: Path) -> None:

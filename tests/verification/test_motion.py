@@ -109,13 +109,13 @@ def test_the_velocity_is_that_of_rational_arithmetic(tmp_path: Path) -> None:
     side = np.sign(row.pattern[:, at.problem.surfaces.first_sample])
     field.take(side)
     seen = velocity(field, weights_at(row), at.weights(row.U))
-    forces = seen.motion.forces.slopes[0] * seen.motion.forces.push[0]
+    forces = seen.motion.at.branch_slopes[0] * seen.motion.at.push[0]
     for j in range(2):
         for c in range(2):
             exact = sum(Fraction(float(forces[j, i])) * Fraction(float(at.problem.X[i, c])) for i in range(2))
             assert seen.W[j, c] == pytest.approx(float(exact), rel=1e-15, abs=0.0)
     assert seen.excess > 1e3 and not at_rest(at, field, side, weights_at(row))
-    moved = field.at(weights_at(row), field.live).rates[0]  # what K shows of it is below rounding
+    moved = field.at(weights_at(row), field.live).at.rates[0]  # what K shows of it is below rounding
     assert np.abs(moved).max() < 64.0 * np.finfo(float).eps * seen.reach.max()
 
 

@@ -10,8 +10,10 @@ from gflow.analysis.rank import row_spread
 from gflow.arrays import Array
 from gflow.limit.hard_margin import hard_margin
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
+from gflow.reference.margins import margins_at
 
 # At a limit, stationarity and complementarity up to this count as zero: far above rounding, far below a wrong slope.
 ZERO = 1e-6
@@ -62,7 +64,7 @@ def convex_program(problem: Problem, limit: LimitPoint) -> ConvexProgram | None:
         return None
     s = np.where(a[:, None] * y > 0.0, 1.0, slope)
     W = a[:, None] * ((s * (y * solved.multipliers)) @ C)
-    least = float(problem.margins(W, np.where(W @ C.T > 0.0, 1, -1).astype(np.int8)).min())
+    least = float(margins_at(problem, Parameters(W, a)).min())
     ratio = None if least <= 0.0 else float(np.linalg.norm(limit.U) * least / np.linalg.norm(W))
     return ConvexProgram(ratio, _angle(limit.U, W), least, _near_orthogonality(problem))
 

@@ -23,6 +23,9 @@ from gflow.arrays import Array, Index
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
+from gflow.reference.kernel import tangent_kernel
+from gflow.reference.margins import hidden, slopes
+from gflow.reference.point import gradient_factors
 
 Mask = NDArray[np.bool_]
 
@@ -60,17 +63,12 @@ class Gradients:
         self.sample, self.other, self._pull = _margins(network, problem.y)
         z = problem.preactivations(parameters.U)
         on_kink = (pattern == 0)[:, self.sample] if network.kinked else np.zeros((outer.shape[1], 1), dtype=bool)
-        hidden = network.hidden(z, pattern)
         self._outer_trained = network.trains_outer
-        self._hidden = hidden[:, self.sample]
+        self._hidden = hidden(network, z, pattern)[:, self.sample]
         self.p: Array = np.sum(self._pull * (outer @ self._hidden), axis=0)
         push = outer.T @ self._pull
-        active = pattern > 0 if network.kinked else z > 0.0
-        base = push * np.where(active, 1.0, network.slope)[:, self.sample]
-        if network.directions is None:
-            self._C = problem.coordinates()[self.sample]
-        else:  # scalar weights b_j: their one coordinate differs from neuron to neuron
-            base, self._C = base * problem.coordinates()[:, self.sample, 0], np.ones((self.sample.size, 1))
+        factors, inputs = gradient_factors(problem, slopes(network, z, pattern, at_kink=network.slope))
+        base, self._C = push * factors[:, self.sample], inputs[self.sample]
         self.neuron, self.margin = np.nonzero(on_kink)
         added = (1.0 - network.slope) * push[self.neuron, self.margin]
         self.size = self._sizes(base, added)
@@ -93,9 +91,7 @@ class Gradients:
     def _assemble(self) -> None:
         """The quadratic form: kernel (N, N), blocks (k, s, s) of neurons with kinks, mixed (k, s, N)."""
         gram = self._C @ self._C.T
-        self.kernel = gram * (self._base.T @ self._base)
-        if self._outer_trained:
-            self.kernel = self.kernel + (self._pull.T @ self._pull) * (self._hidden.T @ self._hidden)
+        self.kernel = tangent_kernel(gram, self._base, self._pull if self._outer_trained else None, self._hidden)
         neurons, self.row, counts = np.unique(self.neuron, return_inverse=True, return_counts=True)
         self.slot = np.arange(self.neuron.size) - np.repeat(np.cumsum(counts) - counts, counts)
         k, s = neurons.size, int(counts.max(initial=0))

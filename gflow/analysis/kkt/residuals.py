@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.arrays import Array
@@ -66,7 +67,7 @@ def residuals(
 ) -> Residuals:
     """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
     gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
-    weights, binding = (None, None) if known is None else (_weights(gradients, slope, known), known.binding)
+    weights, binding = (None, None) if known is None else (_weights(gradients, problem, known), known.binding)
     fit = least_distance(gradients, slope, weights, binding)
     size, distance, least = (
         float(np.hypot(part, outside)) for part in (gradients.length, fit.distance, fit.at_least or 0.0)
@@ -92,12 +93,13 @@ def residuals(
     return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
 
 
-def _weights(gradients: Gradients, slope: float, known: LimitPoint) -> Multipliers:
+def _weights(gradients: Gradients, problem: Problem, known: LimitPoint) -> Multipliers:
     """The multipliers and slopes of a limit (one output), within their bounds."""
     lam = known.multipliers * gradients.units
     if not gradients.margin.size:
         return Multipliers(lam, np.zeros(0))
-    share = (known.slopes[gradients.neuron, gradients.margin] - slope) / (1.0 - slope)
+    slope, used = problem.network.slope, limit_slopes(problem, known)[gradients.neuron, gradients.margin]
+    share = (used - slope) / (1.0 - slope)
     return Multipliers(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
 
 

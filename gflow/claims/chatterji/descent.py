@@ -8,11 +8,12 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Along, Point, along
+from gflow.analysis.gradient import Along, along, point_of
 from gflow.arrays import Array
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Checked, Claim, Judge, above, below, condition, worst_row
 from gflow.problem.activation import Huberized
+from gflow.reference.point import Point
 
 HESSIAN_ROWS = 5
 CLEAR_DROP = 1e4  # times rtol: a drop of log L between two rows that errors of the margins change by 1e-4
@@ -67,7 +68,7 @@ def lemma6(run: AnalyzedRun) -> Claim:
 
 def hessian_ratio(run: AnalyzedRun, row: int) -> float:
     """|hess L|_op / L in the parameters of the run at one row."""
-    point = Point.of(run.problem, run.state(row))
+    point = point_of(run.problem, run.state(row))
     product = hessian_product(point, float(run.trajectory.read("log_loss", row)))
     shape = point.parameters.U.shape
     size = shape[0] * shape[1]
@@ -88,8 +89,8 @@ def hessian_product(point: Point, log_loss: float) -> Callable[[Array], Array]:
     C = problem.span.C
     weights = np.exp(point.log_g - log_loss) / problem.samples
     bend = -weights * problem.loss.log_slope_rate(point.p)  # l''(p_i) / (n L)
-    inner = point.factors * point.slopes
-    curvature = weights * point.factors * ((point.z >= 0.0) & (point.z <= smoothing.h)) / smoothing.h
+    inner = point.by_preactivation
+    curvature = weights * point.by_hidden * ((point.z >= 0.0) & (point.z <= smoothing.bandwidth)) / smoothing.bandwidth
 
     def product(D: Array) -> Array:
         dz = D @ C.T

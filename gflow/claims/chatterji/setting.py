@@ -66,7 +66,7 @@ def setting(run: AnalyzedRun) -> ChatterjiSetting:
     factor = float(np.sqrt(0.5)) if run.trajectory.facts.get("bias") else 1.0
     logistic = run.problem.loss.name == "logistic"
     return ChatterjiSetting(
-        max(positive, negative), smoothing.h, factor, logistic, signs, factor * row_norms(run.problem.X)
+        max(positive, negative), smoothing.bandwidth, factor, logistic, signs, factor * row_norms(run.problem.X)
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.claims.claim import Checked, Claim, Conclusion, Hypothesis, Judge, below
 from gflow.claims.frei.limit import LIMIT_ERROR
 from gflow.claims.frei.setting import setting_of
 from gflow.claims.known_limit import limit_known
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
+from gflow.reference.margins import margins_at, slopes
 
 
 def _fitted(run: AnalyzedRun) -> tuple[Hypothesis, int | None]:
@@ -34,17 +37,17 @@ def kkt_error(run: AnalyzedRun, point: LimitPoint) -> float:
 
     Stationarity |W - sum lambda_i h_i| / |W|; slopes of the kinks; feasibility; complementarity; lambda >= 0.
     """
-    setting, a = setting_of(run), run.problem.network.outer
-    size = float(np.linalg.norm(point.U))
-    z = point.U @ setting.C.T
-    margins = setting.y * (a @ np.where(z > 0.0, z, setting.slope * z))
-    features = a[:, None] * ((setting.y * point.multipliers * point.slopes) @ setting.C)
-    due = np.where(z > 0.0, 1.0, setting.slope)
+    setting, problem = setting_of(run), run.problem
+    size, a = float(np.linalg.norm(point.U)), problem.network.outer
+    z, used = problem.preactivations(point.U), limit_slopes(problem, point)
+    margins = margins_at(problem, Parameters(point.U, a))
+    features = a[:, None] * ((setting.y * point.multipliers * used) @ setting.C)
+    due = slopes(problem.network, z, at_kink=setting.slope)
     cosines = np.abs(z) / (size * np.linalg.norm(setting.C, axis=1))
     violations = (
         np.linalg.norm(point.U - features) / size,
-        (np.abs(point.slopes - due) * cosines).max(),
-        np.maximum(setting.slope - point.slopes, point.slopes - 1.0).max(),
+        (np.abs(used - due) * cosines).max(),
+        np.maximum(setting.slope - used, used - 1.0).max(),
         (1.0 - margins).max(),
         np.abs(point.multipliers * (margins - 1.0)).max() / np.abs(point.multipliers).sum(),
         -point.multipliers.min() / np.abs(point.multipliers).max(),

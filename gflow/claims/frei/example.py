@@ -48,7 +48,7 @@ def _claim(
         limit_known(run),
         *more,
     )
-    conclusion = judge(e, setting, Limit.of(setting, point)) if point is not None else None
+    conclusion = judge(e, setting, Limit.of(setting, run.problem, point)) if point is not None else None
     return Claim(id, statement, "limit", hypotheses, conclusion)
 
 

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import point_of
 from gflow.arrays import Array
 from gflow.claims.claim import GRAIN, Claim, Conclusion, Hypothesis, Judge, at_most, below, condition
 from gflow.claims.frei.checks import ROUNDING, logistic, no_more_log
 from gflow.claims.frei.rows import rows_of
 from gflow.claims.frei.setting import FreiSetting, setting_of
 from gflow.problem.activation import SmoothLeaky
+from gflow.problem.loss import log_mean
+from gflow.reference.kernel import tangent_kernel
+from gflow.reference.margins import slopes
 
 MOST_STATES = 33  # a kernel takes O(m n^2)
 
@@ -48,18 +52,16 @@ def lemma_e11a(run: AnalyzedRun) -> Claim:
 
 def _slopes(run: AnalyzedRun) -> Iterator[tuple[float, Array]]:
     """(v, phi') with phi' (m, n) in some rows; at kinks it is the lower slope, which is one of the Clarke set."""
-    setting, smoothing = setting_of(run), run.problem.network.smoothing
+    problem = run.problem
     for row in np.unique(np.linspace(0, run.trajectory.n_rows - 1, MOST_STATES).astype(int)):
-        if smoothing is None:
-            slopes = np.where(run.trajectory.read("pattern", int(row)) > 0, 1.0, setting.slope)
-        else:
-            slopes = smoothing.derivative(run.trajectory.read("inner", int(row)) @ setting.C.T)
-        yield float(run.log1p_time[row]), slopes
+        U, pattern = (run.trajectory.read(name, int(row)) for name in ("inner", "pattern"))
+        z = problem.preactivations(U)
+        yield float(run.log1p_time[row]), slopes(problem.network, z, pattern, problem.network.slope)
 
 
 def _worst(run: AnalyzedRun, measure: Callable[[Array], float], bound: float) -> Conclusion:
     """The largest measure of the slopes of a row, against its bound."""
-    value, v = max((measure(slopes), v) for v, slopes in _slopes(run))
+    value, v = max((measure(each), v) for v, each in _slopes(run))
     return below(value, bound, v, ROUNDING)
 
 
@@ -78,8 +80,8 @@ def fact_e7_orthogonality(run: AnalyzedRun) -> Claim:
     """Gradients are nearly orthogonal when the inputs are."""
     setting = setting_of(run)
 
-    def measure(slopes: Array) -> float:
-        N = setting.sizes.gram * (slopes.T @ slopes) / setting.m  # <grad f_i, grad f_k>
+    def measure(each: Array) -> float:
+        N = tangent_kernel(setting.sizes.gram, each) / setting.m  # <grad f_i, grad f_k>
         others = np.abs(N)
         np.fill_diagonal(others, 0.0)
         return float((setting.n * others.max(axis=1) / np.diag(N)).max())
@@ -154,15 +156,14 @@ def lemma_e2(run: AnalyzedRun) -> Claim:
     return _on_pairs(run, "frei.lemE2", statement, _linearisation)
 
 
-def _gradient(setting: FreiSetting, phi: SmoothLeaky, run: AnalyzedRun, row: int, W: Array) -> Array:
+def _gradient(run: AnalyzedRun, row: int) -> Array:
     """grad L (m, r); below float64's range it is 0, which satisfies every bound here."""
-    g = np.exp(run.problem.loss.log_slope(run.trajectory.read("margins", row)))
-    push = (setting.sign / np.sqrt(setting.m))[:, None] * (setting.y * g / setting.n)
-    return np.asarray(-(phi.derivative(W @ setting.C.T) * push) @ setting.C)
+    point = point_of(run.problem, run.state(row))
+    return np.asarray(-np.exp(log_mean(point.log_g)) * point.velocity.inner)
 
 
 def _lipschitz(setting: FreiSetting, phi: SmoothLeaky, run: AnalyzedRun, row: int, V: Array, W: Array) -> float:
-    before, after = (_gradient(setting, phi, run, k, at) for k, at in ((row - 1, V), (row, W)))
+    before, after = _gradient(run, row - 1), _gradient(run, row)
     rounding = GRAIN * float(np.linalg.norm(before) + np.linalg.norm(after))
     bound = setting.sizes.Rmax**2 * (1.0 + curvature(phi) / np.sqrt(setting.m)) * _spectral(W - V)
     left = max(float(np.linalg.norm(after - before)) - rounding, 0.0)

@@ -14,8 +14,10 @@ import numpy as np
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.claims.frei.setting import FreiSetting, setting_of
-from gflow.field.mode import Mode
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
+from gflow.reference.mode import ReferenceMode
+from gflow.reference.point import Point
 from gflow.trajectory import Record
 
 
@@ -96,15 +98,14 @@ def _rows(run: AnalyzedRun, setting: FreiSetting) -> Rows:
 
 
 class _Probe:
-    """Measures one state after the other; the projectors of a sliding neuron are kept while its mode stays."""
+    """Measures one state after the other; what holds a sliding neuron is kept while its mode stays."""
 
     def __init__(self, run: AnalyzedRun, setting: FreiSetting) -> None:
         self.problem, self.setting = run.problem, setting
         self.outside = setting.scale * run.outside_norms
-        self.a = setting.sign / np.sqrt(setting.m)
         self.sample_norms = np.linalg.norm(setting.C, axis=1)
         self.start = self._norms(setting.scale * run.trajectory.read("inner", 0))
-        self.mode: Mode | None = None
+        self.mode: ReferenceMode | None = None
 
     def _norms(self, W: Array) -> Array:
         return np.asarray(np.hypot(self.outside, np.linalg.norm(W, axis=1)))
@@ -116,7 +117,7 @@ class _Probe:
         log_g = self.problem.loss.log_slope(p)
         log_ghat = log_mean(log_g)
         q = np.exp(log_g - log_ghat)
-        velocity, speed = self._velocity(inner, pattern, q / setting.n)
+        velocity, speed = self._motion(inner, pattern, p)
         lengths, norms = np.linalg.norm(velocity, axis=1), self._norms(W)
         size = float(np.linalg.norm(norms))
         low, high = (network.slope * setting.sizes.Rmin) ** 2, setting.sizes.Rmax**2
@@ -137,26 +138,9 @@ class _Probe:
         )
         return tuple(float(value) for value in values)
 
-    def _velocity(self, inner: Array, pattern: Array, q: Array) -> tuple[Array, Array]:
+    def _motion(self, inner: Array, pattern: Array, p: Array) -> tuple[Array, Array]:
         """dW/dtau (m, r), of least norm at kinks, and dM/dtau (n,)."""
-        setting, smoothing = self.setting, self.problem.network.smoothing
-        push = self.a[:, None] * (setting.y * q)
-        if smoothing is not None:
-            slopes = smoothing.derivative(inner @ setting.C.T)
-        else:
-            slopes = np.where(pattern > 0, 1.0, setting.slope)
-        if smoothing is not None or pattern.all():
-            velocity = (slopes * push) @ setting.C
-        else:
-            slopes, velocity = self._held(pattern, push)
-        return velocity, setting.y * (self.a @ (slopes * (velocity @ setting.C.T)))
-
-    def _held(self, pattern: Array, push: Array) -> tuple[Array, Array]:
-        """With sliding pairs: slopes (0 where a pair slides, for its pre-activation stays 0) and the velocity."""
         side = pattern[:, self.problem.surfaces.first_sample].astype(np.int8)
-        if self.mode is None:
-            self.mode = Mode(self.problem, side)
-        for j in np.flatnonzero((side != self.mode.side).any(axis=1)):
-            self.mode.turn(int(j), side[j])
-        everyone = np.arange(side.shape[0])
-        return self.mode.slopes, self.mode.project(self.mode.drift(push, everyone), everyone)
+        self.mode = ReferenceMode.of(self.problem, side, self.mode)
+        at = Point(self.problem, Parameters(inner, self.problem.network.outer), self.mode, p)
+        return at.velocity.inner / self.setting.scale, at.rates / self.setting.scale**2

@@ -28,6 +28,7 @@ from gflow.claims.kou.setting import (
     theorem,
     worst_of,
 )
+from gflow.reference.margins import hidden
 from gflow.trajectory import Record
 
 _identities: WeakKeyDictionary[Record, RhoResult] = WeakKeyDictionary()
@@ -158,9 +159,7 @@ def _triangle(run: AnalyzedRun, setting: KouSetting) -> Conclusion | None:
     near = setting.sizes.coherence / setting.sizes.Rmin**2
     found: Conclusion | None = None
     for row, rho, U in coefficients(run, decomposition):
-        z = problem.preactivations(U)
-        hidden = np.maximum(z, setting.slope * z)
-        output = (hidden * setting.own).sum(axis=0) * setting.c / setting.m
+        output = (hidden(problem.network, problem.preactivations(U)) * setting.own).sum(axis=0) * setting.c / setting.m
         size = setting.c / setting.m * np.abs(rho)
         own = (size * setting.own).sum(axis=0)
         by_sign = np.array([size[setting.sign == j].sum() for j in (1.0, -1.0)])

@@ -8,6 +8,7 @@ from math import log
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.rho import Decomposition
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, below, condition
@@ -28,7 +29,9 @@ from gflow.claims.kou.setting import (
 )
 from gflow.flow_time import log_times
 from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.span import row_norms
+from gflow.reference.margins import margins_at, slopes
 
 SIGNS = (1.0, -1.0)
 
@@ -188,17 +191,15 @@ def kkt(run: AnalyzedRun) -> Claim:
     problem, limit = run.problem, run.limit
     conclusion = None
     if limit is not None:
-        a, lam = problem.network.outer, limit.multipliers
-        rebuilt = a[:, None] * ((limit.slopes * lam * problem.y) @ problem.span.C)
+        a, lam, used = problem.network.outer, limit.multipliers, limit_slopes(problem, limit)
+        rebuilt = a[:, None] * ((used * lam * problem.y) @ problem.span.C)
         size = max(float(np.linalg.norm(limit.U)), 1e-300)
         z = problem.preactivations(limit.U)
-        margins = problem.y * (a @ np.where(z > 0.0, z, problem.network.slope * z))
+        margins = margins_at(problem, Parameters(limit.U, a))
         floor = ROUNDING * size * row_norms(problem.span.C)
-        branch = np.where(z > 0.0, 1.0, problem.network.slope)
-        off_branch = float(
-            np.abs(np.where(np.abs(z) > floor, limit.slopes - branch, 0.0))[:, lam > 0.0].max(initial=0.0)
-        )
-        outside = max(float(limit.slopes.max()) - 1.0, problem.network.slope - float(limit.slopes.min()), 0.0)
+        off = np.where(np.abs(z) > floor, used - slopes(problem.network, z), 0.0)
+        off_branch = float(np.abs(off)[:, lam > 0.0].max(initial=0.0))
+        outside = max(float(used.max()) - 1.0, problem.network.slope - float(used.min()), 0.0)
         parts = (
             float(np.linalg.norm(limit.U - rebuilt)) / size,
             float((1.0 - margins).max()),

@@ -9,7 +9,7 @@ import numpy as np
 
 from gflow.analysis.alignment import turning
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Point
+from gflow.analysis.gradient import point_of
 from gflow.analysis.neurons import neuron_norms
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, Judge, below, condition, worst_row
@@ -30,12 +30,12 @@ class NodeRates:
 def node_rates(run: AnalyzedRun, row: int) -> NodeRates:
     """Rates of |w_j|^2 = a_j^2 + |v_j|^2 and of |a_j v_j|; the latter 0 for neurons with a_j = 0 or v_j = 0."""
     state = run.state(row)
-    point, a = Point.of(run.problem, state), state.parameters.outer
+    point, a = point_of(run.problem, state), state.parameters.outer
     velocity = point.velocity
     assert velocity.outer is not None, "applies() was not asked"
     outward, inward = a * velocity.outer[0], np.sum(state.U * velocity.inner, axis=1)
     norms = np.hypot(row_norms(state.U), run.outside_norms)
-    carried = point.hidden @ (point.dual * run.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
+    carried = point.hidden @ (point.q * run.problem.y)  # sum_i q_i y_i relu(<v_j, x_i>)
     whole = (a != 0.0) & (norms > 0.0)
     safe_a, safe = np.where(whole, np.abs(a), 1.0), np.where(whole, norms, 1.0)
     product = (outward * safe**2 + safe_a**2 * inward) / (safe_a * safe)

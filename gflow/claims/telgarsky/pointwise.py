@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Point, along
+from gflow.analysis.gradient import along, point_of
 from gflow.arrays import EPS
 from gflow.claims.claim import Claim, Conclusion, Judge, at_most, below, condition, worst_row
 from gflow.claims.telgarsky.setting import ROUNDING, chosen_rows, exponential, unit_inputs
+from gflow.problem.parameters import Parameters
 from gflow.problem.span import row_norms
+from gflow.reference.margins import margins_at
 
 
 def sandwich(run: AnalyzedRun) -> Claim:
@@ -64,8 +66,8 @@ def _derivative_gap(run: AnalyzedRun, row: int) -> float:
     """What steps of h leave of the derivative grows like (h G)^2 of its terms, G = max |grad M_i|, and like h^2 G |x|
     as the network bends; margins are known to the rounding of what they are made of."""
     problem, state = run.problem, run.state(row)
-    point = Point.of(problem, state)
-    towards, speed = point.velocity, point.gradient_ratio
+    point = point_of(problem, state)
+    towards, speed = point.velocity, point.velocity.norm
     if speed == 0.0 or towards.outer is None:
         return 0.0
     inner, outer = towards.inner / speed, towards.outer[0] / speed
@@ -74,8 +76,8 @@ def _derivative_gap(run: AnalyzedRun, row: int) -> float:
     h = 1e-4 / max(largest, float(np.sqrt(longest)))
 
     def smoothed(step: float) -> float:
-        p = problem.margins(now.U + step * inner, pattern, now.outer + step * outer)
-        return problem.loss.smoothed_margin(p)
+        there = Parameters(now.U + step * inner, now.outer + step * outer)
+        return problem.loss.smoothed_margin(margins_at(problem, there, pattern))
 
     log_sum = float(np.logaddexp.reduce(point.log_g))
     log_Q = float(problem.loss.log_slope(np.array([problem.loss.smoothed_margin(state.p)]))[0])

@@ -32,6 +32,7 @@ from gflow.claims.telgarsky.setting import (
     unit_inputs,
     wide,
 )
+from gflow.reference.margins import hidden
 
 
 def _scalar_network(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
@@ -119,7 +120,7 @@ def reduction(run: AnalyzedRun) -> Claim:
         return Claim("tel.thm3.3.reduction", "n numbers move all neurons.", "rows", (scalar(run),), None)
     problem, start = run.problem, run.state(0).parameters
     z = np.sign(start.U) * problem.coordinates()[..., 0]
-    F = problem.y * np.sign(start.outer)[:, None] * np.where(z > 0.0, z, problem.network.slope * z)
+    F = problem.y * np.sign(start.outer)[:, None] * hidden(problem.network, z)
     grown = np.log(np.abs(run.trajectory.outer) / np.abs(start.outer))
     masses = np.linalg.lstsq(F, grown.T, rcond=None)[0]
     scale = np.maximum(np.abs(grown).max(axis=1), 1e-6)

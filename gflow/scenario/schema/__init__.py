@@ -13,14 +13,13 @@ from gflow.scenario.schema.data import (
 )
 from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
 from gflow.scenario.schema.network import (
-    HuberizedRelu,
     LeakyRelu,
     Linear,
     Model,
     Outer,
     Relu,
     ScalarModel,
-    SmoothLeakyRelu,
+    SmoothActivation,
     TwoLayerModel,
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
@@ -46,7 +45,6 @@ __all__ = [
     "GaussianMixtureData",
     "GivenTimes",
     "GramData",
-    "HuberizedRelu",
     "Init",
     "LeakyRelu",
     "Linear",
@@ -61,7 +59,7 @@ __all__ = [
     "Relu",
     "ScalarModel",
     "Scenario",
-    "SmoothLeakyRelu",
+    "SmoothActivation",
     "SpacedTimes",
     "TwoLayerModel",
     "Until",

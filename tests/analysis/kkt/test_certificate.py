@@ -120,8 +120,7 @@ def test_a_limit_that_is_known_to_its_error_is_not_told_from_a_kkt_point_within(
         noise, error = np.random.default_rng(seed).standard_normal(U.shape), 0.01 * float(np.linalg.norm(U))
         moved = U + error / np.linalg.norm(noise) * noise
         side, on = pattern[:, problem.surfaces.first_sample], np.ones(problem.samples, dtype=bool)
-        ones = np.ones(pattern.shape)
-        point = LimitPoint(side, moved, multipliers, multipliers, ones[0], 0.5 * ones, on, True, on, error)
+        point = LimitPoint(side, moved, multipliers, multipliers, np.ones(on.size), on, True, on, error)
         at = Parameters(moved, problem.network.outer)
         exact = residuals(problem, at, side, known=point)
         alone = residuals(problem, at, side, known=replace(point, error=0.0))

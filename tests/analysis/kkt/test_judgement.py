@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt import kkt
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients
@@ -38,7 +39,7 @@ def test_interior_slopes_at_the_limit_are_found(sliding: AnalyzedRun) -> None:
     problem = sliding.problem
     gradients = Gradients(problem, Parameters(limit.U, problem.network.outer), problem.sample_sides(limit.side))
     fit = least_distance(gradients, problem.network.slope)
-    np.testing.assert_allclose(fit.slopes, limit.slopes[gradients.neuron, gradients.margin], atol=1e-10)
+    np.testing.assert_allclose(fit.slopes, limit_slopes(problem, limit)[gradients.neuron, gradients.margin], atol=1e-10)
 
 
 def test_the_last_row_is_judged_too(sliding: AnalyzedRun) -> None:
@@ -81,7 +82,7 @@ def test_wrong_slopes_are_violated(sliding: AnalyzedRun) -> None:
     continuation = sliding.continuation
     assert continuation is not None and continuation.limit is not None
     limit, problem = continuation.limit, sliding.problem
-    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit.slopes)
+    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit_slopes(problem, limit))
     wrong = (problem.network.outer[:, None] * slopes * (problem.y * limit.multipliers)) @ problem.span.C
     run = AnalyzedRun(sliding.trajectory, sliding.problem)
     vars(run)["continuation"] = replace(continuation, limit=replace(limit, U=wrong))

@@ -44,7 +44,7 @@ def closed_form(run: AnalyzedRun) -> LimitPoint:
     U = a[:, None] * ((slopes * y * multipliers) @ C)
     side = np.sign(np.outer(a, y)).astype(np.int8)[:, run.problem.surfaces.first_sample]
     on = multipliers > 0.0
-    return LimitPoint(side, U, multipliers, multipliers / multipliers.sum(), K @ multipliers, slopes, on, True, on, 0.0)
+    return LimitPoint(side, U, multipliers, multipliers / multipliers.sum(), K @ multipliers, on, True, on, 0.0)
 
 
 def ending_at(run: AnalyzedRun, point: LimitPoint | None) -> AnalyzedRun:
