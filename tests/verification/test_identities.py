@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import point_of
-from gflow.field import dual as dual_field
+from gflow.field import affine
 from gflow.field.clock import clock_rate, dual_variables
 from gflow.flow.steps import engine_of
 from gflow.problem.loss import Loss
@@ -161,7 +161,7 @@ def test_an_engine_that_is_wrong_agrees_with_itself_and_breaks_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., Any], broken: set[str]
 ) -> None:
     """The run, and the same flow again with tighter tolerances, by a dual engine with an error in it."""
-    monkeypatch.setattr(dual_field, name, wrong)
+    monkeypatch.setattr(affine, name, wrong)
     found = gflow.verify(run(tmp_path, "model.width=6", log_time=1.0))
     assert named(found)["again: rtol / 10"].verdict == named(found)["again: rtol / 100"].verdict == "pass"
     assert {f"identities: {each}" for each in broken} <= failing(found)
