@@ -65,6 +65,10 @@ class AffineBranch(ABC):
     def _weight_floor(self, size: Array) -> Array:
         """What coordinates made of u by columns of `size` (k, k) may be off for the weights, (k,)."""
 
+    @abstractmethod
+    def margin_rounding(self, y: Array) -> float:
+        """What float64 leaves open of what moved the margins since the start of the stretch."""
+
     @property
     def y0(self) -> Array:
         return np.append(np.zeros(self.floor.size - 1), self.v)
@@ -169,6 +173,7 @@ class AffineBranch(ABC):
             speed=speed,
             margin_rates=rates,
             log_clock=log_total - log(p.size),
+            rounding=self.problem.margin_rounding(self.U, self.problem.network.outer) + self.margin_rounding(y),
         )
 
 

@@ -28,7 +28,8 @@ class Measure:
     """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode it is measured on.
 
     v = log(1 + t); margins p (n,); log L; norm |theta| of all that is trained; speed |d theta / d tau|, which is
-    n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt).
+    n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt); rounding: what
+    float64 leaves open of the p, which may be small sums of large terms.
     """
 
     v: float
@@ -38,6 +39,7 @@ class Measure:
     speed: float
     margin_rates: Array
     log_clock: float
+    rounding: float = 0.0
 
 
 class Branch(Protocol):

@@ -147,6 +147,7 @@ class PrimalBranch:
         """One evaluation of the field, and what the margins gain along it."""
         n, told = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
         p, rates, (speed, log_total) = told[:n], told[n : 2 * n], told[2 * n :]
+        parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
         return Measure(
             v=float(y[-1]),
             p=p,
@@ -155,6 +156,7 @@ class PrimalBranch:
             speed=float(speed),
             margin_rates=rates,
             log_clock=float(log_total) - log(n),
+            rounding=self.problem.margin_rounding(parameters.U, parameters.outer),
         )
 
     def margin_rounding(self, y: Array) -> float:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.arrays import Array, Sides
+from gflow.arrays import EPS, Array, Sides
 from gflow.problem.loss import Loss
 from gflow.problem.network import Network, class_margins
-from gflow.problem.span import Span, factor_span
+from gflow.problem.span import Span, factor_span, row_norms
 from gflow.problem.surfaces import Surfaces, group_surfaces
 
 
@@ -56,6 +56,11 @@ class Problem:
         if self.network.directions is None:
             return np.asarray(np.abs(U) @ coordinates.T)
         return np.asarray(np.abs(U) * coordinates[..., 0])
+
+    def margin_rounding(self, U: Array, outer: Array) -> float:
+        """What float64 leaves open of margins at U (m, r), outer (m,) or (K, m): sums of up to |A_j| |u_j| |c_i|."""
+        sizes = np.linalg.norm(np.atleast_2d(outer), axis=0) * row_norms(U)
+        return float(EPS * np.linalg.norm(self.coordinates(), axis=-1).max() * sizes.sum())
 
     def weights(self, U: Array, inner_initial: Array) -> Array:
         """W (..., m, d) at inner parameters U (..., m, r) of a flow that began at W (m, d): W + (U - W B^T) B.

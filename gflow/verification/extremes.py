@@ -49,7 +49,10 @@ def _shown(recorded: RecordedRun) -> dict[str, Array]:
     margins = list(recorded.values("margins"))
     log_g = [loss.log_slope(p) for p in margins]
     scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** recorded.problem.network.homogeneity
-    doubts = np.array([smoothing_doubt(p) for p in margins])
+    # Twice the largest until then: steps between rows know no less of their margins.
+    of_rows = [2.0 * recorded.problem.margin_rounding(row.U, row.outer) for row in recorded.each_row()]
+    rounding = np.maximum.accumulate(of_rows)
+    doubts = np.array([smoothing_doubt(p, each) for p, each in zip(margins, rounding, strict=True)])
     doubts = np.divide(doubts, scale, out=np.zeros_like(scale), where=scale > 0.0)
     return {
         "sup_margin_gap": np.array([p.max() - p.min() for p in margins]),

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 from gflow.field.affine import margin_floor
 from gflow.field.branch import Measure
 from gflow.flow.steps import engine_of
@@ -95,11 +95,24 @@ def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[s
     known = max(1.0, float(np.abs(at.p).max()), began)
     margins = np.maximum(error_scales.of_margins(recorded, at, recorded.primal), known) / known
     now, before = _half_square(recorded, at), _half_square(recorded, start)
+    growth = abs(now - before - sums.growth)
     return {
         "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / float(margins.max()), known),
-        "norm growth": _Gap(abs(now - before - sums.growth), max(now, before) or 1.0),
+        "norm growth": _Gap(max(growth - _rounded(recorded, at), 0.0), max(now, before) or 1.0),
         "margins": _Gap(float((np.abs(at.p - start.p - sums.rates) / margins).max()), known),
     }
+
+
+def _rounded(recorded: RecordedRun, at: RecordedRow) -> float:
+    """What rounding leaves of the growth of |theta|^2 / 2, the integral of hom sum_i q_i p_i, where margins cancel.
+
+    Each p is known to the rounding of what it is a sum of: of the terms of f at the row, or of what was added to them
+    since the start, at most tau sum_j |A_j|^2 max |x_i|^2.
+    """
+    problem, passed = recorded.problem, float(recorded.tau[at.row] - recorded.tau[0])
+    longest = float((problem.X**2).sum(axis=1).max())
+    added = EPS * passed * float((np.atleast_2d(at.outer) ** 2).sum()) * longest
+    return problem.network.homogeneity * passed * max(problem.margin_rounding(at.U, at.outer), added)
 
 
 def _clock(recorded: RecordedRun, field: Field, before: Reached | None, reached: Reached) -> _Gap:
@@ -114,7 +127,8 @@ def _clock(recorded: RecordedRun, field: Field, before: Reached | None, reached:
     resting = reached.resting and at_rest(recorded, field, state.side, weights_at(state))
     if resting or state.tau <= sums.leap:
         v, late = reached.clock, max(v - reached.clock, 0.0) if not resting else 0.0
-    margins = max(1.0, float(np.abs(state.p).max()))
+    at = recorded.row(reached.row)
+    margins = float(error_scales.of_margins(recorded, at, recorded.primal).max())
     moved = _tau_gap(recorded, before, reached) * float(np.abs(reached.measure.margin_rates).max()) / margins
     return _Gap(max(abs(v - sums.clock), late, moved * unit), unit)
 
