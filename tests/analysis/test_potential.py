@@ -72,7 +72,7 @@ def test_the_potential_of_cones_by_hand() -> None:
     parameters = Parameters(W @ problem.span.B.T, np.array([1.0, -1.0, -1.0]))
     state = FlowState(0.0, 0.0, parameters, np.ones((3, 1), dtype=np.int8), np.ones(2), 0.0, 0.0)
     run = AnalyzedRun(cast(Trajectory, None), problem)
-    vars(run)["outside"] = np.zeros(3)
+    vars(run)["outside"] = np.zeros((3, 2))
     shares = cone_shares(run, state, found)
     order = np.argsort(found.features.alpha)  # the cone of label -1 first
     assert shares[order] == pytest.approx(np.array([[0.0, 0.25, 0.0], [1.0, 0.0, 0.0]]))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis import analyzed_run
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition, coefficients, rho
 from gflow.scenario import parse_scenario
+from gflow.trajectory import recorded_run
 
 SMALL = """
 gflow: 1
@@ -108,7 +108,7 @@ def test_a_trained_outer_layer_has_no_such_decomposition(tmp_path: Path) -> None
 def test_small_blocks_give_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analyzed = run(tmp_path)
     whole = rho(analyzed)
-    monkeypatch.setattr(analyzed_run, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(recorded_run, "BLOCK_BYTES", 1)
     assert rho(analyzed) == whole
 
 
