@@ -21,11 +21,13 @@ class Span:
         return int(self.B.shape[0])
 
     def outside(self, W: Array) -> Array:
-        """The part of the rows of W (m, d) outside the span.
+        """The part of the rows of W (m, d) outside the span; exactly 0 where the samples span all of R^d.
 
         Projected twice: what one projection leaves in the span is the rounding of W, which may be far larger than
         weights that have come to rest near 0 (Parlett, The Symmetric Eigenvalue Problem, 6.9: twice is enough).
         """
+        if self.rank == self.B.shape[1]:
+            return np.zeros_like(W)
         once = W - (W @ self.B.T) @ self.B
         return np.asarray(once - (once @ self.B.T) @ self.B)
 

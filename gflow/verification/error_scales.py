@@ -21,6 +21,13 @@ def of_weights(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
     return float(np.linalg.norm(blocks + _floor(recorded) if primal else blocks))
 
 
+def of_growth(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
+    """By how much more than rtol theta may be off relative to itself, at least 1: a start that is small beside atol
+    grows from whatever atol leaves of it, which shifts all that follows in time."""
+    size = of_weights(recorded, at, False)
+    return of_weights(recorded, at, primal) / size if size > 0.0 else 1.0
+
+
 def of_margins(recorded: RecordedRun, at: RecordedRow, primal: bool) -> Array:
     """Of the margins, (n,): max(1, |p|), or what the weights determine if that is more."""
     known = np.full(at.p.size, max(1.0, float(np.abs(at.p).max())))

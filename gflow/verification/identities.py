@@ -127,8 +127,9 @@ def _clock(recorded: RecordedRun, field: Field, before: Reached | None, reached:
     resting = reached.resting and at_rest(recorded, field, state.side, weights_at(state))
     if resting or state.tau <= sums.leap:
         v, late = reached.clock, max(v - reached.clock, 0.0) if not resting else 0.0
-    at = recorded.row(reached.row)
+    at, since = recorded.row(reached.row), recorded.row(0 if before is None else before.row)
     margins = float(error_scales.of_margins(recorded, at, recorded.primal).max())
+    margins *= error_scales.of_growth(recorded, since, recorded.primal)
     moved = _tau_gap(recorded, before, reached) * float(np.abs(reached.measure.margin_rates).max()) / margins
     return _Gap(max(abs(v - sums.clock), late, moved * unit), unit)
 
