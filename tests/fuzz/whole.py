@@ -24,7 +24,7 @@ from tests.reference.frozen_mode import FrozenMode
 
 ENDS = ("{certified: true}", "{certified: true}", "{log_time: 100}", "{log_time: 1e4}", "{time: 20}")
 SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
-PATIENCE = 300  # seconds of this process for one problem; most take ten, verify may follow a run of 1,000 steps twenty times as far
+PATIENCE = 300  # seconds of this process for one problem: most take ten; verify may go twenty times as far as the run
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
 
