@@ -95,11 +95,12 @@ def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[s
     known = max(1.0, float(np.abs(at.p).max()), began)
     margins = np.maximum(error_scales.of_margins(recorded, at, recorded.primal), known) / known
     now, before = _half_square(recorded, at), _half_square(recorded, start)
-    growth = abs(now - before - sums.growth)
+    growth, kept = abs(now - before - sums.growth), error_scales.of_growth(recorded, start, recorded.primal)
+    rates = np.abs(at.p - start.p - sums.rates) / margins
     return {
-        "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / float(margins.max()), known),
-        "norm growth": _Gap(max(growth - _rounded(recorded, at), 0.0), max(now, before) or 1.0),
-        "margins": _Gap(float((np.abs(at.p - start.p - sums.rates) / margins).max()), known),
+        "energy": _Gap(abs(start.log_loss - at.log_loss - sums.fall) / (kept * float(margins.max())), known),
+        "norm growth": _Gap(max(growth - _rounded(recorded, at), 0.0) / kept, max(now, before) or 1.0),
+        "margins": _Gap(float(rates.max()) / kept, known),
     }
 
 
