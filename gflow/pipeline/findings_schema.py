@@ -31,9 +31,17 @@ ABOUT: Json = {
 }
 
 
+class Kinds(Json):
+    """The schemas of dataclasses by name, and which class has a name."""
+
+    def __init__(self, **known: Json) -> None:
+        super().__init__(known)
+        self.classes: dict[str, type] = {}
+
+
 def json_schema() -> Json:
     """The JSON Schema (draft 2020-12): one property an analyzer, each absent where it was not run."""
-    kinds: Json = {"Array": ARRAY}
+    kinds = Kinds(Array=ARRAY)
     found = {name: get_type_hints(analyzer)["return"] for name, analyzer in ANALYZERS.items()}
     results = {name: _schema(result | Failed, kinds) for name, result in found.items()}
     return {
@@ -42,11 +50,11 @@ def json_schema() -> Json:
         "type": "object",
         "properties": {"gflow": {"type": "string"}, "trajectory": ABOUT, **results},
         "required": ["gflow", "trajectory"],
-        "$defs": kinds,
+        "$defs": dict(kinds),
     }
 
 
-def _schema(kind: Any, kinds: Json) -> Json:  # Any: a type as `get_type_hints` gives it
+def _schema(kind: Any, kinds: Kinds) -> Json:  # Any: a type as `get_type_hints` gives it
     """The schema of one type; those of dataclasses go to `kinds`, and are referred to."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind in PLAIN:
@@ -69,8 +77,14 @@ def _schema(kind: Any, kinds: Json) -> Json:  # Any: a type as `get_type_hints` 
     raise TypeError(f"no JSON Schema is known for {kind}")
 
 
-def _reference(kind: type, kinds: Json) -> Json:
-    """A dataclass: all its fields are there, and nothing else; a claim has its verdict, too."""
+def _reference(kind: type, kinds: Kinds) -> Json:
+    """A dataclass: all its fields are there, and nothing else; a claim has its verdict, too.
+
+    Raises TypeError where another class has its name already.
+    """
+    named = kinds.classes.setdefault(kind.__name__, kind)
+    if named is not kind:
+        raise TypeError(f"two results are called {kind.__name__}, {named} and {kind}: rename one")
     if kind.__name__ not in kinds:
         kinds[kind.__name__] = {}  # known from now on, should it hold itself
         hints = get_type_hints(kind)

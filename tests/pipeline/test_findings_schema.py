@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from click.testing import CliRunner
@@ -103,3 +104,17 @@ def test_verdicts_are_listed() -> None:
 def test_the_command_prints_it() -> None:
     shown = CliRunner().invoke(main, ["schema", "--analysis"])
     assert shown.exit_code == 0 and json.loads(shown.output) == json_schema()
+
+
+def test_two_results_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their schemas would be one, and one of them wrong."""
+    result = get_type_hints(ANALYZERS["rank"])["return"]
+    other = dataclasses.make_dataclass(result.__name__, [("value", float)])
+
+    def analyzer(run: object) -> Any:
+        return run
+
+    analyzer.__annotations__["return"] = other
+    monkeypatch.setitem(ANALYZERS, "again", analyzer)
+    with pytest.raises(TypeError, match=f"two results are called {result.__name__}"):
+        json_schema()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from gflow.field import tensors
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.activation import SMOOTHINGS, Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -27,6 +27,10 @@ KINDS: dict[str, tuple[Smoothing, Activation]] = {
     "smooth leaky": (SmoothLeaky(0.2), soft_leaky(0.2)),
     "huberized": (Huberized(BANDWIDTH), huber(BANDWIDTH)),
 }
+
+
+def test_every_smooth_activation_is_among_the_kinds() -> None:
+    assert {type(smoothing) for smoothing, _ in KINDS.values()} == set(SMOOTHINGS.values())
 
 
 def drawn(kind: str, trains_outer: bool, seed: int = 4) -> tuple[Problem, Array, PlainNetwork]:

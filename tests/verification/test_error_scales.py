@@ -87,7 +87,9 @@ def test_a_primal_run_of_neurons_that_cancel_is_kept_as_its_weights_are(tmp_path
 
 def test_what_a_start_below_atol_grows_into_is_off_by_what_atol_leaves_of_it(tmp_path: Path) -> None:
     """|theta| = s at the start: atol is s times atol / s, beside rtol s; the dual engine has no such floor."""
-    at = recorded(run(tmp_path, "flow.engine=primal", "model.width=1", "init={kind: gaussian, std: 1.0e-9}", log_time=0.1))
+    at = recorded(
+        run(tmp_path, "flow.engine=primal", "model.width=1", "init={kind: gaussian, std: 1.0e-9}", log_time=0.1)
+    )
     row, atol = at.row(0), float(at.trajectory.facts["atol"])
     size = float(np.linalg.norm(at.weights(row.U)))
     assert error_scales.of_growth(at, row, primal=True) == pytest.approx(1.0 + atol / (at.rtol * size), rel=1e-9)

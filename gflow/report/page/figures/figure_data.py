@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from gflow.arrays import Array
+from gflow.report.lines import SMOOTH
 from gflow.report.page.figures.drawing import INK, power_text
 from gflow.trajectory import Trajectory
 
@@ -113,4 +114,4 @@ class FigureData:
 
     @cached_property
     def kinked(self) -> bool:
-        return self.trajectory.facts.get("activation") in ("relu", "leaky_relu")
+        return self.trajectory.facts.get("activation") not in SMOOTH
