@@ -93,4 +93,4 @@ class Advance:
 
 
 Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish
-"""What a flow hands over."""
+"""Any of the items that a flow hands over."""

@@ -19,11 +19,11 @@ from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
 # phi'' of the Huberized ReLU jumps at 0 and h.  Such jumps are not located, and a step may miss one, since no error
-# estimate sees a jump between its stages.  So the integrator gets this part of rtol.  The error that results is measured,
-# not bounded.  Compared with the flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol 1e-8,
-# DOP853) it is 0.02 to 2.5 rtol on 15 networks, and 191 rtol on one, where a step leaps over a jump (on which network
-# depends on the processor's rounding); at rtol 1e-10 it is up to 5 rtol; with RK45 up to 3 rtol.  With rtol itself it
-# would be 2 to 73 rtol.
+# estimate sees a jump between its stages.  So the integrator gets this part of rtol.  The error that results is
+# measured, not bounded.  Compared with the flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol
+# 1e-8, DOP853) it is 0.02 to 2.5 rtol on 15 networks, and 191 rtol on one, where a step leaps over a jump (on which
+# network depends on the processor's rounding); at rtol 1e-10 it is up to 5 rtol; with RK45 up to 3 rtol.  With rtol
+# itself it would be 2 to 73 rtol.
 CAUTION = 1e-2
 
 

@@ -150,7 +150,7 @@ def rounding_of(p: Array, p_error: float) -> float:
 
 
 def _moved(hard: HardMargin, log_pi: Array) -> float:
-    """What the divergence can differ by between the multipliers and the exact ones."""
+    """A bound of the difference between the divergences of the multipliers and of the exact ones."""
     S = hard.support
     gaps = np.abs(np.log(hard.dual[S]) - log_pi[S])
     return float(hard.shift[S] @ gaps + 2.0 * (hard.shift[S] ** 2 / hard.dual[S]).sum())

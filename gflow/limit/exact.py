@@ -100,7 +100,7 @@ class ExactKernel:
 
 
 def _parallel(mode: Mode, surfaces: Sequence[int]) -> bool:
-    """Are all samples on these surfaces exactly parallel to the first ones?"""
+    """Whether all samples on these surfaces are exactly parallel to the first ones."""
     X, at = mode.problem.X, mode.problem.surfaces
     for h in surfaces:
         u = [Fraction(float(each)) for each in X[at.first_sample[h]]]

@@ -239,12 +239,12 @@ def _reach(unit: Array, needed: Array, off: Array, w: Array, multipliers: Array)
 
 
 def _unsure(off: Array) -> float:
-    """What singular values of unit features that are off by these (n,) differ by at most."""
+    """A bound of the error of singular values of unit features that are off by at most off (n,)."""
     return float(np.linalg.norm(off)) + 8.0 * EPS * off.size
 
 
 def _independent(unit: Array, off: Array) -> bool:
-    """Are the rows proved to be independent?"""
+    """Whether the rows are proved to be independent."""
     if unit.shape[0] > unit.shape[1]:
         return False
     return bool(np.linalg.svd(unit, compute_uv=False)[-1] > 2.0 * _unsure(off))

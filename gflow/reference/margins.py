@@ -66,7 +66,7 @@ def by_output(y: Array, f: Array) -> Array:
 
 
 def _classes(y: Array, f: Array) -> tuple[NDArray[np.bool_], Array]:
-    """Which output is that of the own class (K, n), and log sum of exp of the others (..., n)."""
+    """Masks (K, n) of the output of each sample's own class, and log sum of exp of the others (..., n)."""
     own = y.astype(np.intp) == np.arange(f.shape[-2])[:, None]
     return own, np.logaddexp.reduce(np.where(own, -np.inf, f), axis=-2)
 
