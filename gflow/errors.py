@@ -1,13 +1,12 @@
-"""Errors that gflow raises by name.  Each message tells the place, the value, the bound and the remedy, in that
-order.
-"""
+"""Errors that gflow raises by name.  A message tells the place, the value, the bound and the remedy, in this order."""
 
 from __future__ import annotations
 
 
 class GflowError(Exception):
-    """A request that gflow refuses for a known reason.  The command line prints the message alone and exits with
-    `exit_code`.
+    """A request that gflow refuses for a known reason.
+
+    The command line prints the message alone and exits with `exit_code`.
     """
 
     exit_code = 2

@@ -1,8 +1,8 @@
-"""The inner layers of B runs: how they are stored, their pre-activations, and how a step moves them, at a cost free of
-d.
+"""The inner layers of B runs: how they are stored, their pre-activations, and how a step moves them.
 
-A step on k samples has coefficients (B, m, k): w_j += sum_i coefficients_ji c_i.  `indices` (B, k) are the samples of a
-mini-batch (repetitions add up); None stands for all n.  `runs` (R,) are positions of runs among the B.
+The cost of a step does not depend on d.  A step on k samples has coefficients (B, m, k): w_j += sum_i coefficients_ji
+c_i.  `indices` (B, k) are the samples of a mini-batch (repetitions add up); None stands for all n.  `runs` (R,) are
+positions of runs among the B.
 """
 
 from __future__ import annotations

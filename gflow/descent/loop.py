@@ -1,6 +1,4 @@
-"""The loop of descent, a generator of rows at the requested steps, of progress between them, and of the end of each
-run.
-"""
+"""The loop of descent: a generator of rows at the requested steps, of progress, and of the end of each run."""
 
 from __future__ import annotations
 

@@ -27,8 +27,7 @@ class Tolerances:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode on which it is
-    measured.
+    """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode of the branch.
 
     v = log(1 + t); margins p (n,); log_loss = log L; norm |theta| of all trained parameters; speed |d theta / d tau|,
     which is n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt); rounding:
@@ -86,8 +85,8 @@ class Branch(Protocol):
         """
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
-        """At one state y (p,), (k, n) each: the push, its derivative along the flow, and the sum of sizes of terms in
-        that.
+        """The push at one state y (p,), its derivative along the flow, and the sum of sizes of terms in that, each (k,
+        n).
         """
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array] | None:
@@ -119,8 +118,7 @@ class Branch(Protocol):
         """
 
     def reach(self, h: float) -> Array:
-        """The sum of sizes of the terms that are added to the weights of each neuron (m,) in a time h of tau at the
-        present q.
+        """The sum of sizes of the terms added to the weights of each neuron (m,) in a time h of tau at the present q.
 
         Terms that cancel count, since their rounding remains.
         """

@@ -1,7 +1,6 @@
-"""The decision of one neuron on the surfaces it lies on: to cross, slide or leave (Filippov's motion by Clarke's
-element).
+"""The decision of one neuron on the surfaces it lies on: to cross, slide or leave (Filippov, Clarke).
 
-It is decided by the rates of the switching functions at this instant and, where these are zero to rounding, by their
+It is made by the rates of the switching functions at this instant and, where these are zero to rounding, by their
 derivatives along the flow.  No decision uses a tolerance on a share, so an event cannot repeat at one instant.  On a
 kink that neither pushes nor pulls to second order the neuron is held.
 """

@@ -26,8 +26,7 @@ class EventKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A change of the sides (H,) of `neuron` from `before` to `after`; zero (k,): the surfaces it lies on at this
-    instant.
+    """A change of the sides of `neuron` at one instant, at which it lies on the surfaces `zero` (k,).
 
     before (H,), after (H,): sides, 0 for sliding.  exact: false where the neuron was held because dependent kinks had
     too many cells, or no face on which the field is consistent.  unsettled: the number of surfaces on which solutions

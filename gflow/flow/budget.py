@@ -1,6 +1,4 @@
-"""Limits of what a run may take of wall time, events, steps, memory and disk, so that every run ends whatever its
-data.
-"""
+"""Limits of the wall time, events, steps, memory and disk that a run may take, so that every run ends."""
 
 from __future__ import annotations
 

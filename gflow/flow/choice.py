@@ -36,8 +36,9 @@ class Choice:
         return method_named(IMPLICIT if stiff else EXPLICIT)
 
     def system(self, branch: Branch, stiff: bool) -> System:
-        """The system that the method integrates: that of the branch, with a longest step where `auto` chose an explicit
-        method.
+        """The system that the method integrates: that of the branch.
+
+        It has a longest step where `auto` chose the explicit method.
         """
         if self.name != "auto" or stiff:
             return branch.system

@@ -1,6 +1,4 @@
-"""The end of a stretch: the first guard or end of the run inside a step, at a state of the method, not its
-interpolant.
-"""
+"""The end of a stretch: the first guard or end of the run in a step, at a state of the method, not its interpolant."""
 
 from __future__ import annotations
 
@@ -76,9 +74,7 @@ def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequenc
 
 
 def halfway(stepper: Stepper, step: DenseStep, cut: Cut, reason: Reason) -> Cut:
-    """A cut halfway between the start of the step and the cut at its guard, apart from both, so that the guard is not
-    met.
-    """
+    """A cut halfway between the start of the step and the cut at its guard; the guard is not met there."""
     elapsed = 0.5 * (step.start + cut.elapsed)
     return replace(cut, reason=reason, elapsed=elapsed, y=stepper.state_at(elapsed))
 

@@ -1,6 +1,4 @@
-"""The engine of a flow: it holds the one mode of a run, changes it at events, and gets the field from its
-coordinates.
-"""
+"""The engine of a flow: it holds the one mode of a run, and gets the field on it from its coordinates."""
 
 from __future__ import annotations
 
@@ -213,8 +211,9 @@ class Engine:
         return not self._mode.live.any()
 
     def refresh(self) -> None:
-        """Recompute what is kept of the mode from the sides alone, so that a state, with `inexact`, determines all that
-        follows.
+        """Recompute from the sides alone what is kept of the mode.
+
+        A state, with `inexact`, then determines all that follows.
         """
         self._mode.refresh()
 

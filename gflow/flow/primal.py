@@ -1,4 +1,4 @@
-"""The primal engine, whose state is the parameters, for trained outer layers, smooth activations and several
+"""The primal engine, with the parameters as its state: for trained outer layers, smooth activations, several
 outputs.
 """
 

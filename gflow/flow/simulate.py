@@ -1,6 +1,4 @@
-"""The loop of a flow: it integrates one mode until there is a reason to end the stretch, decides what follows, and
-repeats.
-"""
+"""The loop of a flow: integrate one mode until there is a reason to end the stretch, decide what follows, repeat."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ class FlowRun:
 def stretch_items(
     run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[RunEnd]
 ) -> Generator[Advance | Measure | FlowProgress | FlowRow, None, Cut]:
-    """The items of one stretch, step by step from the point of the loop, until there is a reason to end it: returns the
-    cut.
-    """
+    """The items of one stretch, step by step, until there is a reason to end it; returns the cut."""
     branch, choice, steps = segment.branch, run.choice, at.steps
     stepper = ForwardClock(choice.stepper(branch, segment.state.h / branch.unit, at.stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())

@@ -1,6 +1,4 @@
-"""The integrator's contract: one accepted step with its dense output, and the protocols of systems, steppers and
-methods.
-"""
+"""One accepted step with its dense output, and the protocols of systems, steppers and methods."""
 
 from __future__ import annotations
 
@@ -53,8 +51,8 @@ class System:
     longest: Callable[[Array], float] | None = None
 
     def group_scale(self, y: Array) -> Array:
-        """The scale (p,) at y (p,), reduced so that an RMS of 1 over all components bounds the RMS of every group
-        by 1.
+        """The scale (p,) at y (p,), reduced so that an RMS of 1 over all components means one of at most 1 in every
+        group.
         """
         if self.groups is None:
             return self.scale(y)

@@ -1,3 +1,1 @@
-"""The learning problem: data, network, initialisation and loss.  It knows no time, and reads no files but those of
-data.
-"""
+"""The learning problem: data, network, initialisation and loss.  It knows no time, and reads only files of data."""

@@ -1,6 +1,4 @@
-"""Weights at the start of a flow: Gaussian ones in the units of two libraries, frozen directions, or those of a
-file.
-"""
+"""Weights at the start of a flow: Gaussian ones in the units of two libraries, frozen directions, or from a file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Logistic and exponential loss through their logarithms, so that nothing overflows, underflows or divides by a
-loss.
+"""Logistic and exponential loss by their logarithms, so that nothing overflows or is divided by a loss that
+underflows.
 """
 
 from __future__ import annotations

@@ -71,11 +71,10 @@ class Layout:
         return np.concatenate(parts)
 
     def parameters(self, theta: Array, fixed: Array) -> Parameters:
-        """The parameters in theta (..., p), as views of it; fixed (m,) or (K, m): the outer layer, used where it is not
-        trained.
+        """The parameters in theta (..., p), as views of it.
 
-        Returns U (..., m, r); the outer layer in the shape of `fixed` for one vector, else (..., K, m); output bias
-        (..., K).
+        fixed (m,) or (K, m): the outer layer, used where it is not trained.  Returns U (..., m, r); the outer layer in
+        the shape of `fixed` for one vector, else (..., K, m); output bias (..., K).
         """
         lead = theta.shape[:-1]
         outer = fixed

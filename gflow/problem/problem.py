@@ -57,9 +57,7 @@ class Problem:
         return np.asarray(U * coordinates[..., 0])
 
     def terms(self, U: Array) -> Array:
-        """The sum of the sizes of the terms, over coordinates, that add up to z, (m, n), at U (m, r); it sets the
-        rounding of z.
-        """
+        """The sum of sizes of the terms that add up to z, (m, n), at U (m, r), which sets the rounding of z."""
         coordinates = np.abs(self.coordinates())
         if self.network.directions is None:
             return np.asarray(np.abs(U) @ coordinates.T)

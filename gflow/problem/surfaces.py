@@ -1,6 +1,4 @@
-"""Switching surfaces of the data; parallel samples (repeated, scaled or opposite) share one, as they switch
-together.
-"""
+"""Switching surfaces of the data; parallel samples (repeated, scaled, opposite) share one, as they switch together."""
 
 from __future__ import annotations
 
