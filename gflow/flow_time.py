@@ -1,4 +1,4 @@
-"""The time of a flow: t, log t and v = log(1 + t), each from the others without a t that overflows; and in words."""
+"""Conversions between the clocks of a flow, t, log t and v = log(1 + t), that do not overflow; and times as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gflow.arrays import Array
 
 
 def log1p_of_time(t: float) -> float:
-    """v = log(1 + t)."""
+    """v = log(1 + t) for t >= 0."""
     return float(np.log1p(t))
 
 
@@ -23,17 +23,17 @@ def log_expm1(v: float) -> float:
 
 
 def log_time_of(v: float) -> float | None:
-    """log t from v = log(1 + t); None at t = 0, where there is none."""
+    """log t from v = log(1 + t) >= 0; None at t = 0, which has no logarithm."""
     return log_expm1(v) if v > 0.0 else None
 
 
 def log_times(v: Array) -> Array:
-    """log t of all v = log(1 + t), of any shape; -inf at 0."""
+    """log t of v = log(1 + t) >= 0, of any shape, elementwise; -inf at 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.where(v < 1.0, np.log(np.expm1(np.minimum(v, 1.0))), v + np.log(-np.expm1(-v))))
 
 
 def time_text(v: float, digits: int = 4) -> str:
-    """`log t = 4191` from v = log(1 + t), to so many digits; `t = 0` at the start."""
+    """The time v = log(1 + t) as text with `digits` significant digits: `log t = 4191`, or `t = 0` at the start."""
     value = log_time_of(v)
     return "t = 0" if value is None else f"log t = {value:.{digits}g}"

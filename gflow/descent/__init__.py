@@ -1,6 +1,6 @@
-"""Gradient descent beside the flow: GD and SGD of every network, many runs as one program, on a CPU or on CUDA.
+"""Gradient descent beside the flow: GD and SGD of every network, many runs in one program, on a CPU or on CUDA.
 
-On a CPU let torch run on one thread: on a busy machine its pool made these small tensors 10 times slower.
+On a CPU torch should run on one thread: on a busy machine its thread pool makes these small tensors 10 times slower.
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches

@@ -1,8 +1,8 @@
-"""The flow that descent follows to second order: that of the modified loss L + (eta / 4) |grad L|^2.
+"""The gradient flow of the modified loss L + (eta / 4) |grad L|^2, which descent follows to second order.
 
 One step of size eta is the time-eta map of this flow up to O(eta^3) (backward error analysis of Euler's method; Hairer,
-Lubich and Wanner, chapter IX; Barrett and Dherin 2021), so that on a fixed time the gap is O(eta^2), not O(eta).
-Smooth activations only: across a kink |grad L|^2 jumps.
+Lubich and Wanner, chapter IX; Barrett and Dherin 2021), so that over a fixed time the gap is O(eta^2), not O(eta).  It
+needs a smooth activation, as |grad L|^2 jumps across a kink.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from gflow.problem.problem import Problem
 
 
 class ModifiedFlow:
-    """theta (p,) is what `problem.parameters.Layout` says.
+    """The field of the modified flow at theta (p,), which is laid out as in `problem.parameters.Layout`.
 
-    With eta = 0 this is the gradient flow itself.  The clock is t, and L is not log-stable: for losses above 1e-300.
+    With eta = 0 it is the gradient flow.  The clock is t.  L is computed directly, not by its logarithm, so that losses
+    must stay above 1e-300.
     """
 
     def __init__(self, problem: Problem, eta: float) -> None:
@@ -38,11 +39,11 @@ class ModifiedFlow:
         self._activation, self._outputs = activation_of(problem.network, AtKink.MINUS), Outputs(problem, self._outer)
 
     def pack(self, weights: Parameters) -> Array:
-        """Parameters -> theta."""
+        """theta (p,) of these parameters."""
         return self._layout.flat(weights)
 
     def unpack(self, theta: Array) -> Parameters:
-        """theta -> parameters, views of it."""
+        """The parameters in theta (p,), as views of it."""
         return self._layout.parameters(theta, self._problem.network.outer)
 
     def loss(self, theta: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class ModifiedFlow:
         return self._outputs.losses(p).mean()
 
     def modified_loss(self, theta: Array) -> float:
-        """L + (eta / 4) |grad L|^2."""
+        """L + (eta / 4) |grad L|^2 at theta (p,)."""
         return float(self._modified(torch.from_numpy(theta.copy()).requires_grad_()).detach())
 
     def _modified(self, theta: Tensor) -> Tensor:

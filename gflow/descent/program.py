@@ -1,11 +1,11 @@
-"""B runs as one tensor program: a step changes all of them in place, and stores nothing.
+"""B runs as one tensor program: a step changes all of them in place and stores nothing.
 
-The step of one run on a batch of k samples, with eta the step size and w_i the weight of sample i:
+The step of one run on a batch of k samples, with step size eta and weight w_i of sample i, is
 
     z = W x_i,  f = A phi(z) + c,  R_ki = eta w_i g_i dp_i/df_k
     A += R phi(z)^T (if trained),  c += sum_i R_ki (if there is one),  w_j += sum_i (A^T R)_ji phi'(z_ji) x_i
 
-with the old values on the right everywhere.
+with the old values in all terms on the right.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IterateArrays:
-    """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
+    """One run at one step, in float64.
+
+    U (m, r); outer (m,) or (K, m), as in the network; output_bias (K,); margins p (n,); pattern (m, n): signs of
+    pre-activations.
+    """
 
     summed_steps: float
     U: Array
@@ -46,7 +50,7 @@ class IterateArrays:
 
 
 class Program:
-    """Runs with one kind of schedule and of batches (see `check_runs`), at step 0 at first."""
+    """Runs with one kind of schedule and of batches (see `check_runs`), first at step 0."""
 
     @torch.inference_mode()
     def __init__(self, problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
@@ -83,12 +87,12 @@ class Program:
 
     @property
     def batch_entries(self) -> int:
-        """Numbers that the batches of one step of all runs take, 0 for full batches."""
+        """How many numbers the batches of one step of all runs take; 0 for full batches."""
         return sum(self._seen for _ in self._streams)
 
     @torch.inference_mode()
     def advance(self, steps: int) -> None:
-        """So many steps of all runs."""
+        """Take this number of steps of all runs."""
         self._replay.run(self._feed(steps), steps)
 
     def _feed(self, steps: int) -> Feed:
@@ -135,7 +139,7 @@ class Program:
 
     @torch.inference_mode()
     def finite(self) -> list[bool]:
-        """Which runs still consist of finite numbers, one for each run."""
+        """Whether all numbers of a run are finite, one answer for each run."""
         finite = self._inner.finite() & self._A.isfinite().all(-1).all(-1)
         if self._c is not None:
             finite = finite & self._c.isfinite().all(-1).all(-1)
@@ -143,7 +147,7 @@ class Program:
 
     @torch.inference_mode()
     def snapshot(self, run: int) -> IterateArrays:
-        """One run as it is now; p may overflow where the weights do not."""
+        """The present iterate of one run; p may overflow where the weights do not."""
         z = self._inner.all_preactivations(run)[None]
         hidden = torch.empty_like(z)
         self._activation.value(z, hidden)
@@ -160,16 +164,18 @@ class Program:
         )
 
     def report(self, run: int, log_loss: float | None) -> LossReport | None:
-        """What was counted for a run that ends now (see `Tally.report`)."""
+        """The counts of a run that ends now (see `Tally.report`)."""
         return None if self._tally is None else self._tally.report(run, log_loss)
 
     def state(self) -> State:
-        """All that the steps change, copied: what a program of the same runs goes on with (`restore`)."""
+        """A copy of all that steps change, from which a program of the same runs can continue (`restore`)."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
 
     @torch.inference_mode()
     def restore(self, state: State, step: int) -> None:
-        """From step 0 to a `state` of the same runs at `step`, bit for bit; CheckpointError if it does not fit."""
+        """Go from step 0 to a `state` of the same runs at `step`, bit for bit.  Raises CheckpointError where it does
+        not fit.
+        """
         tensors = self._tensors()
         wanted = {
             name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()
@@ -191,7 +197,7 @@ class Program:
 
     @torch.inference_mode()
     def keep(self, runs: Sequence[int]) -> None:
-        """Drop all runs but these."""
+        """Keep these runs and drop the others."""
         kept = torch.tensor(runs, dtype=torch.int64, device=self._A.device)
         self._inner.keep(kept)
         self._A, self._summed, self._parameters = self._A[kept], self._summed[kept], self._parameters[:, kept]

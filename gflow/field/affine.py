@@ -1,7 +1,7 @@
-"""Branches of fixed outer layers: margins are affine in the state, p = p_0 + R u, and u' = L q (MATHEMATICS 5).
+"""Branches for fixed outer layers: margins are affine in the state, p = p_0 + R u, and u' = L q (MATHEMATICS 5).
 
-The state of the integrator is y = (u_1, ..., u_k, v): coordinates of what moved since the start of the stretch, and
-log(1 + t).  Which coordinates, with R and L, is for `DualBranch` and `FeatureBranch` to say.
+The state of the integrator is y = (u_1, ..., u_k, v): coordinates of the motion since the start of the stretch, and v =
+log(1 + t).  `DualBranch` and `FeatureBranch` choose the coordinates, and with them R and L.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from gflow.problem.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class AffineBranch(ABC):
-    """The smooth field on one mode from span coordinates U (m, r) with margins p (n,) at its start.
+    """The smooth field on one mode from span coordinates U (m, r) with margins p (n,) and clock v at its start.
 
     tau and u are counted in `unit`, a power of two near 1 / max K, so that inputs of any size give numbers near 1.
+    live (n,): as in `Mode`; floor (k + 1,): the error scale of y; rtol: as in `Tolerances`; y0 (k + 1,): the state at
+    the start.
     """
 
     problem: Problem
@@ -43,11 +45,11 @@ class AffineBranch(ABC):
     @property
     @abstractmethod
     def response(self) -> Array:
-        """R^T (k, n): what each coordinate moves the margins by."""
+        """R^T (k, n): how far each coordinate moves the margins."""
 
     @abstractmethod
     def _lifted(self, q: Array) -> Array:
-        """u' = L q (k,), of the q of live samples (n,)."""
+        """u' = L q (k,) for q (n,), which is 0 for samples that are not live."""
 
     @abstractmethod
     def _derivative(self, q: Array, weighted: Array) -> tuple[Array, Array]:
@@ -55,7 +57,7 @@ class AffineBranch(ABC):
 
     @abstractmethod
     def _rates(self, q: Array) -> tuple[Array, Array]:
-        """dp / dtau (n,) per unit, and the size of its terms."""
+        """dp / dtau (n,) per unit, and the sum of the sizes of its terms (n,)."""
 
     @abstractmethod
     def _sizes(self, y: Array, p: Array, q: Array) -> tuple[float, float, Array]:
@@ -63,11 +65,13 @@ class AffineBranch(ABC):
 
     @abstractmethod
     def _weight_floor(self, size: Array) -> Array:
-        """What coordinates made of u by columns of `size` (k, k) may be off for the weights, (k,)."""
+        """The error (k,) that the weights allow in coordinates that combine those of u with sizes of coefficients
+        `size` (k, k).
+        """
 
     @abstractmethod
     def margin_rounding(self, y: Array) -> float:
-        """What float64 leaves open of what moved the margins since the start of the stretch."""
+        """The rounding of the change of the margins since the start of the stretch, at y (k + 1,)."""
 
     @property
     def y0(self) -> Array:
@@ -78,11 +82,11 @@ class AffineBranch(ABC):
         return System(self.field, self.jacobian, self.scale)
 
     def margins(self, y: Array) -> Array:
-        """p at one or several states, (..., k + 1) -> (..., n)."""
+        """p at one or several states y, (..., k + 1) -> (..., n)."""
         return np.asarray(self.p + (self.unit * y[..., :-1]) @ self.response)
 
     def field(self, _: float, y: Array) -> Array:
-        """(L q, dv/dtau); autonomous."""
+        """The autonomous field (L q, dv/dtau) per unit, (k + 1,) -> (k + 1,)."""
         q, log_total = self._live_dual(self.margins(y))
         out = np.empty_like(y)
         out[:-1], out[-1] = self._lifted(q), self._clock_rate(log_total, y)
@@ -97,7 +101,7 @@ class AffineBranch(ABC):
         return clock_rate(log_clock_rate(log_total, self.p.size, y[-1]) + float(np.log(self.unit)))
 
     def jacobian(self, _: float, y: Array) -> Array:
-        """d field / dy, (k + 1, k + 1)."""
+        """The derivative of the field with respect to y, (k + 1, k + 1), at y (k + 1,)."""
         p = self.margins(y)
         q, log_total = self._live_dual(p)
         inner, drift = self._derivative(q, q * self.problem.loss.log_slope_rate(p))
@@ -107,9 +111,10 @@ class AffineBranch(ABC):
         return out
 
     def scale(self, y: Array) -> Array:
-        """Error scale of y for the integrator, (k + 1,).  v below 1 counts relatively, above absolutely: as t does.
+        """The error scale (k + 1,) of y (k + 1,) for the integrator.
 
-        Nothing is asked for that the rounding of y does not allow (masses grow like t where the loss has a floor).
+        The scale of v is relative where v is below 1 and absolute above, as that of t is.  No scale is below the
+        rounding of y, since masses grow like t where the loss has a floor.
         """
         scale = np.maximum(self.floor, 1e2 * EPS * np.abs(y))
         v = abs(float(y[-1]))
@@ -118,7 +123,7 @@ class AffineBranch(ABC):
 
     @property
     def axes(self) -> Axes | None:
-        """Where samples differ greatly in size, those of `margin_axes`."""
+        """The axes of `margin_axes` where samples differ greatly in size, else None."""
         if not unlike(self.problem):
             return None
         margins = resolved_margins(self.problem, self.U, margin_floor(self.p, self.rtol))
@@ -126,22 +131,22 @@ class AffineBranch(ABC):
         return margin_axes(moved, self._weight_floor, margins, lambda y: float(self.scale(y)[-1]))
 
     def dual(self, y: Array) -> Array:
-        """q at one or several states, (..., k + 1) -> (..., n)."""
+        """q at one or several states y, (..., k + 1) -> (..., n)."""
         return dual_variables(self.problem.loss, self.margins(y), self.live)[0]
 
     def push(self, y: Array, neurons: Index) -> Array:
-        """a_j y_i q_i, (..., k + 1) -> (..., j, n)."""
+        """a_j y_i q_i for these neurons (j,), (..., k + 1) -> (..., j, n)."""
         return pushes(self.problem, self.dual(y), neurons)
 
     def bare_push(self, y: Array, neurons: Index) -> Array:
-        """y_i q_i, the same for every neuron, (..., k + 1) -> (..., j, n)."""
+        """y_i q_i, the same for each of these neurons (j,), (..., k + 1) -> (..., j, n)."""
         bare = (self.problem.y * self.dual(y))[..., None, :]
         return np.broadcast_to(bare, (*bare.shape[:-2], neurons.size, bare.shape[-1]))
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
-        """push (j, n), d push / dtau at a state, and the size of its terms.
+        """push, d push / dtau, and the sum of the sizes of its terms, each (j, n), at a state y (k + 1,).
 
-        Samples that are not live count too: their q changes as the total of the others does.
+        Samples that are not live have a rate too, since their q changes with the total of the live ones.
         """
         p = self.margins(y)
         q, steepness = dual_variables(self.problem.loss, p, self.live)[0], self.problem.loss.log_slope_rate(p)
@@ -153,15 +158,15 @@ class AffineBranch(ABC):
         return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons), size
 
     def fastest_rate(self, y: Array) -> float:
-        """Largest |eigenvalue| of the field to a few per cent."""
+        """The largest |eigenvalue| of the field at y (k + 1,), to a few per cent."""
         return largest_rate(self.jacobian(0.0, y))
 
     def log_loss(self, y: Array) -> float:
-        """log L at a state."""
+        """log L at a state y (k + 1,)."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
 
     def measure(self, y: Array) -> Measure:
-        """All of it from margins and q."""
+        """The measure at a state y (k + 1,), from margins and q."""
         p = self.margins(y)
         q, log_total = self._live_dual(p)
         norm, speed, rates = self._sizes(y, p, q)
@@ -178,15 +183,15 @@ class AffineBranch(ABC):
 
 
 def pushes(problem: Problem, q: Array, neurons: Index) -> Array:
-    """a_j y_i q_i of fixed outer layers, (..., n) -> (..., k, n)."""
+    """a_j y_i q_i with a fixed outer layer for k neurons, (..., n) -> (..., k, n)."""
     return np.asarray(problem.network.outer[neurons, None] * problem.y) * q[..., None, :]
 
 
 def largest_rate(jacobian: Array) -> float:
-    """Largest |eigenvalue| to a few per cent, jacobian (k + 1, k + 1) with the clock last.
+    """The largest |eigenvalue| of a jacobian (k + 1, k + 1), whose last row is the clock, to a few per cent.
 
-    Power iteration on the rest, whose spectrum is real and one-signed; the clock alone is left where that does not
-    move, as for one sample.
+    Power iteration on the part without the clock, whose eigenvalues are real and of one sign.  Where that part does not
+    move, as with one sample, the rate of the clock alone remains.
     """
     J, clock = jacobian[:-1, :-1], -float(jacobian[-1, -1])
     x = np.cos(np.arange(J.shape[0]) + 1.0)
@@ -201,19 +206,19 @@ def largest_rate(jacobian: Array) -> float:
 
 
 def margin_floor(p: Array, rtol: float) -> float:
-    """What margins p (n,) may be off."""
+    """The error that is allowed in margins p (n,): rtol, or more where rounding does not let them be so exact."""
     return max(rtol, 1e3 * margin_rounding(p))
 
 
 def margin_rounding(p: Array) -> float:
-    """What float64 cannot resolve of the margins p (n,)."""
+    """The rounding of margins p (n,) in float64."""
     return float(EPS * np.abs(p).max())
 
 
 def floor_of(masses: Array, log_rate: float, unit: float, rtol: float) -> Array:
-    """Error scale of (u, v) in the units of a branch, (k + 1,), from that of u (k,).
+    """The error scale (k + 1,) of (u, v) in the units of a branch, from that of u, `masses` (k,).
 
-    Of v: rtol times the v that passes while margins move by about 1 (at most 1), so that flows that happen at tiny t
+    The scale of v is rtol times the v that passes while margins move by about 1 (at most 1), so that flows at tiny t
     are resolved too; dv / dtau = e^log_rate.
     """
     passing = float(np.exp(np.clip(log_rate + np.log(unit), -500.0, 0.0)))

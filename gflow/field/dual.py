@@ -1,6 +1,6 @@
-"""The dual branch: inside one mode the whole network is dc/dtau = q(p_0 + K c), n-dimensional (MATHEMATICS 5).
+"""The dual branch: on one mode the whole network follows dc/dtau = q(p_0 + K c), in n dimensions (MATHEMATICS 5).
 
-The state of the integrator is y = (c_1, ..., c_n, v): dual masses since the start of the stretch, and log(1 + t).
+The state of the integrator is y = (c_1, ..., c_n, v): dual masses since the start of the stretch, and v = log(1 + t).
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from gflow.ode.step import DenseStep
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Part of its terms below which a sum has lost too many digits: what is left is known to 1e-8.
+# A sum below this part of the sum of sizes of its terms has lost half of its digits: it is known to 1e-8 only.
 CANCELLED = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class DualBranch(AffineBranch):
-    """The smooth field in dual masses c = u, with R = K and u' = q; floor (n + 1,) as in `error_floor`."""
+    """The smooth field in dual masses c = u, with R = K and u' = q.
+
+    floor (n + 1,): from `error_floor`; response (n, n): K; norm: |W|_F with all inputs at the start; weight_floor: from
+    the function of that name.
+    """
 
     norm: float  # |W|_F with all inputs, at the start
     weight_floor: float  # see `weight_floor`
@@ -49,7 +53,10 @@ class DualBranch(AffineBranch):
         return np.asarray(self.weight_floor / (self.unit * (row_norms(self.problem.span.C) @ size)))
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array]:
-        """|dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, and with sum_i |c_i| dc_i where P_j is not the identity."""
+        """Bounds as in `Branch`, (m, H) and (m,), for states (k, n + 1) of a step.
+
+        |dzeta_jh| <= |a_j| sum_i |<u_h, c_i>| dc_i, with |c_i| in place of |<u_h, c_i>| where P_j is not the identity.
+        """
         reach = np.abs(self.problem.network.outer)
         masses = self.unit * np.ptp(step.coefficients[:, :-1], axis=0)
         projected = (self.mode.side == 0).any(axis=1)[:, None]
@@ -59,13 +66,17 @@ class DualBranch(AffineBranch):
         return reach[:, None] * np.where(projected, far, near), np.full(reach.size, turned)
 
     def margin_rounding(self, y: Array) -> float:
-        """Of K c, whose terms cancel where masses of contradicting samples grow like t and margins do not."""
+        """The rounding of K c at y (n + 1,); terms cancel where masses of contradicting samples grow like t, and
+        margins do not.
+        """
         terms = np.abs(self.mode.K) @ np.abs(self.unit * y[:-1])
         return float(EPS * terms.max())
 
     def cancels(self, y: Array, h: float) -> bool:
-        """Will K c, after a step h from y, have lost to rounding more than the margins it leads to may be off?"""
-        # |K| c in units of its largest row sum, near 1 / unit, first: the answer for all but late and thin margins.
+        """Whether the rounding of K c, after a step h from y (n + 1,), exceeds the error allowed in the margins
+        there.
+        """
+        # A cheap bound first: the largest row sum of |K| is near 1 / unit.  It decides but for late or tiny margins.
         if 2.0 * EPS * (h + float(np.abs(y[:-1]).sum())) <= margin_floor(self.p, self.rtol):
             return False
         masses = self.unit * (y[:-1] + h * self.live * self.dual(y))
@@ -73,16 +84,18 @@ class DualBranch(AffineBranch):
         return lost > margin_floor(self.p + self.mode.K @ masses, self.rtol)
 
     def at_rest(self, y: Array) -> bool:
-        """|K q| against what was added up in it; where that says nothing, what the features say decides."""
+        """Whether K q is rounding at y (n + 1,), and the velocity computed from the features confirms that nothing
+        moves.
+        """
         q, free = self.live * self.dual(y), self.mode.free
         cancelled = bool((np.abs(self.mode.K @ q) <= ROUNDING * float(free @ q) * free).all())
         return cancelled and self._settled(y, q)
 
     def _settled(self, y: Array, q: Array) -> bool:
-        """Is the velocity V = sum_i q_i h_i rounding, or what is left of a motion that ends within the tolerance?
+        """Whether the velocity V = sum_i q_i h_i is rounding, or belongs to a motion that ends within the tolerance.
 
-        Along a direction in which margins move by s |V| the flow loses V at the rate s^2, so that |V| / s is left for
-        them: |V|^2 over the largest rate of a margin.
+        Along a direction in which margins move by s |V| the flow loses V at the rate s^2, so that they move by |V| / s
+        more: |V|^2 over the largest rate of a margin.
         """
         V = self._velocity(q)
         squared, known = float(np.vdot(V, V)), ROUNDING + margin_rounding(self.margins(y))
@@ -92,23 +105,26 @@ class DualBranch(AffineBranch):
         return squared <= self.rtol * float(np.abs(rates).max())
 
     def _velocity(self, q: Array) -> Array:
-        """dU / dtau (m, r) from the features themselves."""
+        """dU / dtau (m, r), computed from the features, not from K."""
         own = np.arange(self.problem.network.width)
         return self.mode.project(self.mode.drift(pushes(self.problem, q, own), own), own)
 
     def reach(self, h: float) -> Array:
-        """By its own slopes and masses: a bound by the largest of them is far too wide for a neuron with a tiny slope,
-        whose steps are long, and what is within rounding of that bound is no rounding of the weights."""
+        """The reach (m,) of `Branch`, from the slopes and masses of each neuron.
+
+        A bound by the largest slope would be far too wide for a neuron with a tiny slope, whose steps are long: it
+        would take for rounding what is a motion of its weights.
+        """
         push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
         return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
     def _sizes(self, y: Array, p: Array, q: Array) -> tuple[float, float, Array]:
-        """O(n^2) from masses and K; from the weights where those cancel."""
+        """Computed from masses and K in O(n^2), or from the weights where masses cancel."""
         rates = self.mode.K @ q
         return self._norm(y, p), self._speed(q, rates), rates
 
     def _norm(self, y: Array, p: Array) -> float:
-        """|W|, whose square grows by (p_0 + p) . c, the integral of 2 q . p where p is affine."""
+        """|W|; its square grows by (p_0 + p) . c, which is the integral of 2 q . p since p is affine."""
         terms = self.unit * (self.p + p) * y[:-1]
         squared = self.norm**2 + self.unit * float((self.p + p) @ y[:-1])
         if CANCELLED * float(np.abs(terms).sum()) <= squared:
@@ -118,14 +134,14 @@ class DualBranch(AffineBranch):
         return sqrt(max(outside, 0.0) + float(np.vdot(moved, moved)))
 
     def _speed(self, q: Array, rates: Array) -> float:
-        """|dW / dtau|, whose square is q . K q."""
+        """|dW / dtau|, the square root of q . K q."""
         squared = float(q @ rates)
         if squared > CANCELLED * float(q @ self.mode.free) ** 2:
             return sqrt(squared)
         return float(np.linalg.norm(self._velocity(q)))
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
-        """U at one or several states, (..., n + 1) -> (..., k, r)."""
+        """U of k neurons at one or several states, (..., n + 1) -> (..., k, r)."""
         own = np.arange(self.problem.network.width) if neurons is None else neurons
         masses = pushes(self.problem, self.unit * y[..., :-1], own)
         return np.asarray(self.U[own] + self.mode.project(self.mode.drift(masses, own), own))
@@ -140,12 +156,12 @@ def error_floor(
     unit: float,
     tolerances: Tolerances,
 ) -> Array:
-    """Error scale of (masses, v) in the units of the branch, (n + 1,).
+    """The error scale (n + 1,) of (masses, v) in the units of the branch; weight_norms (m,), p (n,).
 
-    Masses: what moves a neuron by its tolerance, or a margin by rtol, whichever is smaller.  A local error e of the
-    masses moves w_j by at most |a_j| sum_i |c_i| e_i and margin k by (K e)_k; the worst neuron counts, so that none can
-    hide behind the others, and margins count absolutely, because q depends on them so.
-    log_rate: of v, as in `floor_of`.
+    The scale of the masses is what moves a neuron by its tolerance, or a margin by rtol, whichever is smaller.  A local
+    error e of the masses moves w_j by at most |a_j| sum_i |c_i| e_i and margin k by (K e)_k.  The worst neuron counts,
+    so that its error is not averaged away by the others; margins count absolutely, because q depends on them so.
+    log_rate: the logarithm of dv / dtau, as in `floor_of`.
     """
     weight = weight_floor(problem, weight_norms, tolerances)
     margin = margin_floor(p, tolerances.rtol)
@@ -157,7 +173,10 @@ def error_floor(
 
 
 def weight_floor(problem: Problem, weight_norms: Array, tolerances: Tolerances) -> float:
-    """What sum_i |c_i| c_i of masses may be off for the weights: the worst neuron counts."""
+    """The error that weights of norms weight_norms (m,) allow in sum_i |c_i| e_i, where e_i are errors of the masses.
+
+    The worst neuron counts; inf where none moves.
+    """
     a = np.abs(problem.network.outer)
     allowed = tolerances.atol + tolerances.rtol * weight_norms
     moving = a > 0.0

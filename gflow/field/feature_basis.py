@@ -1,8 +1,8 @@
-"""The features of the margins on one mode in a basis of what they span: what K holds, without its cancellation.
+"""The features of the margins on one mode in a basis of their span, which keeps digits that cancel in K.
 
-Margin i is affine in the weights on a mode, with the gradient h_ji = y_i a_j phi'_ji P_j c_i.  An entry of K carries
-a rounding of |h_i| |h_k|, so that K q is lost where the features cancel (almost antipodal or parallel samples); what
-is made of the features themselves carries a rounding of |h_i| only.
+On a mode, margin i is affine in the weights, with the gradient h_ji = y_i a_j phi'_ji P_j c_i, its feature.  An entry
+of K carries a rounding of |h_i| |h_k|, so that K q is lost where the features cancel (almost antipodal or parallel
+samples).  Quantities computed from the features themselves carry a rounding of |h_i| only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from gflow.problem.span import row_norms
 
 @dataclass(frozen=True, slots=True)
 class FeatureBasis:
-    """h_i = sum_k lift_ki basis_k, lift (k, n), basis (m, r, k); H (n, k) = <h_i, basis_k>; k: rank to float64."""
+    """h_i = sum_k lift_ki basis_k: lift (k, n), basis (m, r, k) and H (n, k) = <h_i, basis_k>.
+
+    k is the rank of the features to float64.
+    """
 
     lift: Array
     basis: Array
@@ -27,21 +30,22 @@ class FeatureBasis:
 
     @property
     def rank(self) -> int:
+        """The number k of basis vectors."""
         return int(self.lift.shape[0])
 
 
 def factored(mode: DualMode) -> FeatureBasis:
-    """Gaussian elimination of the features from each other, with complete pivoting in units of each coordinate.
+    """The basis of the features by Gaussian elimination, with complete pivoting in units of each coordinate.
 
     Where two samples almost cancel, their difference is formed once, in each coordinate of each neuron, by the same
-    operations for all neurons that see them alike: its rounding is one of the samples, and small coordinates keep
-    their digits.  An orthogonal basis would be rounded for each neuron on its own, and move them apart.
+    operations for all neurons that see them alike: its rounding is that of one sample, and small coordinates keep their
+    digits.  An orthogonal basis would be rounded differently for each neuron, and would move equal neurons apart.
     """
     directions, lengths = mode.directions(), row_norms(mode.problem.span.C)
     n, m, r = directions.shape
     outer = mode.problem.network.outer
     left = (directions * (outer != 0.0)[:, None]).reshape(n, m * r).T / lengths
-    # What projections leave of a sample at rounding of it is nothing; so it is where elimination does.
+    # A remainder of the size of rounding, after projection or elimination, counts as 0.
     units = np.maximum(np.abs(left).max(axis=1, initial=0.0), ROUNDING)[:, None]
     basis, lift = [], []
     for _ in range(min(left.shape)):

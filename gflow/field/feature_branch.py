@@ -1,7 +1,7 @@
-"""The smooth field on one mode in a basis of its features: u' = L q(p_0 + H u), k-dimensional, with H L = K.
+"""The smooth field on one mode in a basis of its features: u' = L q(p_0 + H u), in k dimensions, with H L = K.
 
-The same flow as that of the dual branch, for where masses cancel: the weights move by far less than what every sample
-contributes, so that masses, and K, lose the digits in which the flow lives.  The state of the integrator is (u, v).
+The flow is that of the dual branch.  It is used where masses cancel: the weights move by far less than the sum of what
+each sample contributes, and masses and K lose just those digits.  The state of the integrator is (u, v).
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ from gflow.ode.step import DenseStep
 
 @dataclass(frozen=True, slots=True)
 class FeatureBranch(AffineBranch):
-    """The smooth field in coordinates u of the basis, with R = H; floor (k + 1,) as in `feature_floor`."""
+    """The smooth field in coordinates u (k,) of the basis, with R = H.
 
-    outside: float  # |W| outside the span of the samples
+    floor (k + 1,): from `feature_floor`; response (k, n): H^T; outside: |W| outside the span of the samples; allowed
+    (m,): the error that each neuron is allowed.
+    """
+
+    outside: float
     features: FeatureBasis
-    allowed: Array  # (m,) what each neuron may be off
+    allowed: Array
 
     @property
     def response(self) -> Array:
@@ -48,38 +52,38 @@ class FeatureBranch(AffineBranch):
             return np.asarray((self.allowed[:, None] / reach).min(axis=0, initial=np.inf))
 
     def moved_at_most(self, step: DenseStep, states: Array) -> None:
-        """Looking at the weights is as cheap as any bound."""
+        """None: to look at the weights at states (k, p) is as cheap as any bound."""
         return None
 
     def margin_rounding(self, y: Array) -> float:
-        """Of H u, coordinate by coordinate."""
+        """The rounding of H u at y (k + 1,), coordinate by coordinate."""
         terms = np.abs(self.features.H) @ np.abs(self.unit * y[:-1])
         return EPS * float(terms.max())
 
     def at_rest(self, y: Array) -> bool:
-        """L q against what was added up in it, and what margins leave open of q."""
+        """Whether L q at y (k + 1,) is smaller than its rounding and the effect on q of the rounding of margins."""
         p = self.margins(y)
         q, _ = self._live_dual(p)
         known = ROUNDING + self.margin_rounding(y) + margin_rounding(p)
         return bool((np.abs(self.features.lift @ q) <= known * (np.abs(self.features.lift) @ q)).all())
 
     def cancels(self, y: Array, h: float) -> bool:
-        """These coordinates are what is left where the masses cancel."""
+        """False for every y (k + 1,): this branch is used where masses cancel, as its coordinates do not."""
         return False
 
     def reach(self, h: float) -> Array:
-        """What moves along each feature; nothing else is added up."""
+        """The reach (m,) of `Branch`: the motion along each feature, as nothing else is added up."""
         moving = self.features.lift @ self._live_dual(self.p)[0]
         return np.asarray(h * np.linalg.norm(self.features.basis * moving, axis=(1, 2)))
 
     def _sizes(self, y: Array, p: Array, q: Array) -> tuple[float, float, Array]:
-        """All from the weights and the features: no squares of theirs are subtracted."""
+        """Computed from the weights and the features, without differences of squares."""
         velocity = self.features.lift @ q
         norm = float(np.hypot(self.outside, np.linalg.norm(self.weights(y))))
         return norm, float(np.linalg.norm(self.features.basis @ velocity)), self.features.H @ velocity
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
-        """U at one or several states, (..., k + 1) -> (..., j, r)."""
+        """U of j neurons at one or several states, (..., k + 1) -> (..., j, r)."""
         own = slice(None) if neurons is None else neurons
         moved = self.features.basis[own] @ y[..., None, :-1, None]
         return np.asarray(self.U[own] + self.unit * moved[..., 0])
@@ -88,7 +92,10 @@ class FeatureBranch(AffineBranch):
 def feature_floor(
     features: FeatureBasis, weight_norms: Array, p: Array, log_rate: float, unit: float, tolerances: Tolerances
 ) -> Array:
-    """Error scale of (u, v) in the units of the branch, (k + 1,): as `error_floor`, coordinate by coordinate."""
+    """The error scale (k + 1,) of (u, v) in the units of the branch, coordinate by coordinate as in `error_floor`.
+
+    weight_norms (m,), p (n,).
+    """
     allowed = tolerances.atol + tolerances.rtol * weight_norms
     reach = unit * np.linalg.norm(features.basis, axis=1)  # (m, k)
     coupling = unit * np.abs(features.H).sum(axis=0)

@@ -1,7 +1,7 @@
-"""The network and its gradient in torch, on one mode: the same lines run on the CPU and on a GPU, alone or batched.
+"""The network and its gradient in torch, on one mode; the same code runs on a CPU or a GPU, for one state or a batch.
 
-State theta, flat (..., p): what is trained of U (m, r), A (K, m), c (K,), as `problem.parameters.Layout` has it, then
-v = log(1 + t).  K = 1 for labels -1, +1.
+The state theta (..., p) is flat: the trained part of U (m, r), A (K, m), c (K,), as in `problem.parameters.Layout`,
+then v = log(1 + t).  K = 1 for labels -1, +1.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.parameters import Layout
 from gflow.problem.problem import Problem
 
-# Beyond this log(1 + e^z) is z to float64; torch's own default of 20 leaves an error of 2e-9.
+# Beyond this log(1 + e^z) is z in float64; torch's own default of 20 would leave an error of 2e-9.
 LINEAR_BEYOND = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class StateParts:
-    """A state taken apart: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
+    """The parts of a state: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
 
     U: Tensor
     A: Tensor
@@ -36,7 +36,9 @@ class StateParts:
 
 @dataclass(frozen=True, slots=True)
 class OutputResiduals:
-    """What the outputs imply: signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
+    """Derived from the outputs: signs (..., K, n) = dp_i / df_ki, q (..., n), log_total (...) = log sum g, margins p
+    (..., n).
+    """
 
     signs: Tensor
     q: Tensor
@@ -45,15 +47,17 @@ class OutputResiduals:
 
     @property
     def R(self) -> Tensor:  # noqa: N802 (a matrix)
-        """q_i dp_i / df_ki (..., K, n)."""
+        """The output residuals q_i dp_i / df_ki (..., K, n)."""
         return self.signs * self.q.unsqueeze(-2)
 
 
 class PrimalField:
-    """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
+    """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`; (..., p) -> (...,
+    p).
+    """
 
     def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
-        """slopes: phi' (m, n) of the branches, 0 where a neuron slides; None for smooth activations."""
+        """slopes (m, n): phi' on the branches, 0 where a neuron slides; None for smooth activations."""
 
         def tensor(values: Array) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float64, device=device)
@@ -76,7 +80,7 @@ class PrimalField:
             self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)
 
     def parts(self, theta: Tensor) -> StateParts:
-        """Take a state (..., p) apart."""
+        """The parts of a state (..., p)."""
         layout, lead = self.layout, theta.shape[:-1]
         U = theta[..., layout.inner].reshape(*lead, *layout.inner_shape)
         A = self._outer if layout.outer is None else theta[..., layout.outer].reshape(*lead, *layout.outer_shape)
@@ -89,7 +93,7 @@ class PrimalField:
         return U * self._coordinates[..., 0]
 
     def _residuals(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> OutputResiduals:
-        """Of the outputs f = A hidden + c."""
+        """The residuals of the outputs f = A hidden + c."""
         f = A @ hidden
         if self._network.outputs == 1:
             signs = self._labels.unsqueeze(0)
@@ -107,7 +111,7 @@ class PrimalField:
         return OutputResiduals(signs, q, (largest + torch.log(total)).squeeze(-1), p)
 
     def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """phi(z) and phi'(z) on the branches."""
+        """phi(z) and phi'(z) on the branches, (..., m, n) each."""
         if self._slopes is not None:
             return self._slopes * z, self._slopes
         assert self._network.smoothing is not None
@@ -134,7 +138,9 @@ class PrimalField:
         return torch.cat(moved, -1)
 
     def measure(self, theta: Tensor) -> Tensor:
-        """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state, one after the other, (2n + 2,)."""
+        """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state (p,), joined in this order, (2n +
+        2,).
+        """
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
         seen = self._residuals(parts.A, hidden, parts.c)
@@ -149,7 +155,7 @@ class PrimalField:
         return torch.cat([seen.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), seen.log_total.unsqueeze(0)])
 
     def levers(self, theta: Tensor) -> Tensor:
-        """At most so much does sum_i q_i dp_i move where w_j, or one a_kj, moves by 1, (2, m) for one state."""
+        """Bounds (2, m) at one state (p,): how far sum_i q_i dp_i moves where w_j, or one a_kj, moves by 1."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
         R = self._residuals(parts.A, hidden, parts.c).R
@@ -164,11 +170,11 @@ class PrimalField:
         return (coefficients * self._coordinates[..., 0]).sum(-1, keepdim=True)
 
     def _project(self, V: Tensor) -> Tensor:
-        """P_j v_j (MATHEMATICS 2), (..., m, r).
+        """P_j v_j (MATHEMATICS 2), (..., m, r), by two projections.
 
-        Twice: once leaves rounding of V across the kink, which is not small beside what P_j v_j is where V all but
-        cancels along it, and adds up over a long slide: weights leave their kink, and a_j^2 - |w_j|^2 drifts by V times
-        as much.
+        After one, a rounding of V remains across the kink, which is not small compared with P_j v_j where V nearly
+        cancels along the kink.  Over a long slide it adds up: weights leave their kink, and a_j^2 - |w_j|^2 drifts in
+        proportion to V.
         """
         if not self._held:
             return V
@@ -178,13 +184,13 @@ class PrimalField:
         return V
 
     def push(self, theta: Tensor) -> Tensor:
-        """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
+        """push_ji = q_i dp_i/df a_j, (..., p) -> (..., m, n), so that dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
         return parts.A.mT @ self._residuals(parts.A, hidden, parts.c).R
 
     def bare_push(self, theta: Tensor) -> Tensor:
-        """push (..., m, n), without its factor a_j where there is one output."""
+        """The push without its factor a_j where there is one output, (..., p) -> (..., m, n)."""
         if self._network.outputs > 1:
             return self.push(theta)
         parts = self.parts(theta)
@@ -193,13 +199,13 @@ class PrimalField:
         return R.expand(*R.shape[:-2], self._network.width, R.shape[-1])
 
     def margins(self, theta: Tensor) -> Tensor:
-        """p (..., n)."""
+        """p, (..., p) -> (..., n)."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
         return self._residuals(parts.A, hidden, parts.c).p
 
     def fastest(self, theta: Tensor) -> float:
-        """Largest |grad p_i|^2 at a state: how fast margins can move per unit of tau."""
+        """The largest |grad p_i|^2 at a state (p,), which tells how fast margins can move per unit of tau."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
         R = self._residuals(parts.A, hidden, parts.c).R

@@ -1,4 +1,4 @@
-"""Where a stretch of flow ends: the first guard or end of the run in a step, at a state the method itself delivers."""
+"""The end of a stretch: the first guard or end of the run in a step, at a state of the method, not its interpolant."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ GUARD_RESOLUTION = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """An end of the run, as a function of the state that is positive until it is reached."""
+    """An end of the run; left: a function of the state (p,) that is positive until the end is reached.
+
+    v: log(1 + t) of an end on the clock, else None; resolution: values of `left` up to this size are rounding.
+    """
 
     left: Callable[[Array], float]
     outcome: Outcome
-    v: float | None = None  # log(1 + t) of an end on the clock
+    v: float | None = None
     resolution: float = 0.0
 
 
 def ends_of(segment: Segment, until: Until) -> list[RunEnd]:
-    """The ends of the run, as functions of the segment's states."""
+    """The ends of the run, as functions of the states of the segment."""
     ends = []
     if until.v_end is not None:
         v_end = until.v_end
@@ -44,17 +47,20 @@ def ends_of(segment: Segment, until: Until) -> list[RunEnd]:
 
 
 def resolution_of(value: float) -> float:
-    """To which float64 knows a difference of numbers of this size."""
+    """The rounding of a difference of numbers of this size."""
     return 4.0 * EPS * abs(value)
 
 
 def end_time(ends: Sequence[RunEnd]) -> float:
-    """v of the end on the clock; infinite where there is none."""
+    """v of the end on the clock; infinite where there is no such end."""
     return min((end.v for end in ends if end.v is not None), default=np.inf)
 
 
 def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequence[RunEnd], steps: int) -> Cut | None:
-    """The first guard or end of the run in the step, at a state the method itself delivers.  steps: with this one."""
+    """The cut at the first guard or end of the run in the step; None where there is neither.
+
+    steps: those accepted in the run, with this one.  Raises StepError where no root can be located.
+    """
     elapsed, y, near = step.end, step.coefficients[-1], None
     bracket = segment.guards.brackets(step)
     if bracket is not None:
@@ -68,20 +74,20 @@ def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequenc
 
 
 def halfway(stepper: Stepper, step: DenseStep, cut: Cut, reason: Reason) -> Cut:
-    """A cut in the middle between the start of the step and its guard, apart from both; the guard is not met."""
+    """A cut halfway between the start of the step and the cut at its guard; the guard is not met there."""
     elapsed = 0.5 * (step.start + cut.elapsed)
     return replace(cut, reason=reason, elapsed=elapsed, y=stepper.state_at(elapsed))
 
 
 def _first_end(stepper: Stepper, step: DenseStep, reached: Sequence[RunEnd], elapsed: float, steps: int) -> Cut:
-    """The first of the ends that are reached by `elapsed`."""
+    """The cut at the first of the ends that are reached by `elapsed`."""
     theta = (elapsed - step.start) / (step.end - step.start)
-    # An end reached at the end of [0, theta] is reached somewhere in it, so that no root can be missing.
+    # An end that is reached at theta has a root in [0, theta], so that no root can be missing.
     hits = [(root(stepper, step, each.left, 0.0, theta, each.resolution), each) for each in reached]
     found = [(hit, end) for hit, end in hits if hit is not None]
     first, y = min((hit for hit, _ in found), key=lambda hit: hit[0])
     met = [end for hit, end in found if hit[0] <= first]
-    # The root is at rounding distance from an end on the clock: what is reached is the end itself.
+    # The root differs from an end on the clock by rounding, so the clock is set to that end.
     y = y if (earliest := end_time(met)) == np.inf else no_earlier(y, earliest)
     return Cut(EndReached(met[0].outcome), first, y, stepper.proposed, steps)
 
@@ -89,7 +95,7 @@ def _first_end(stepper: Stepper, step: DenseStep, reached: Sequence[RunEnd], ela
 def _first_guard(
     segment: Segment, stepper: Stepper, step: DenseStep, near: Index, low: float, high: float
 ) -> tuple[float, Array] | None:
-    """The first instant at which some guard of the neurons `near` is zero."""
+    """The first instant at which a guard of the neurons `near` is zero, and the state (p,) there."""
     guards = segment.guards
 
     def lowest(y: Array) -> float:

@@ -1,4 +1,4 @@
-"""The dual engine: fixed outer layers, every mode an n-dimensional flow (MATHEMATICS 5)."""
+"""The dual engine, for fixed outer layers, where the flow on every mode has n dimensions (MATHEMATICS 5)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from gflow.problem.span import row_norms
 
 
 class DualCoordinates:
-    """Cumulative dual masses since the start of the start."""
+    """Dual masses accumulated since the start of the stretch."""
 
     def mode(self, problem: Problem, side: Sides) -> DualMode:
-        """The mode with its kernel K."""
+        """The mode with sides (m, H) and its kernel K."""
         return DualMode(problem, side)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
-        """Largest row sum of |K|: dp/dtau = K q."""
+        """The largest row sum of |K|, as dp/dtau = K q."""
         assert isinstance(mode, DualMode)
         return float(np.abs(mode.K).sum(axis=0).max())
 
     def branch(self, problem: Problem, start: BranchStart) -> DualBranch | FeatureBranch:
-        """dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would cancel."""
+        """The branch dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would
+        cancel.
+        """
         state, mode, tolerances = start.state, start.mode, start.tolerances
         assert isinstance(mode, DualMode)
         floor = error_floor(problem, mode, start.norms, state.p, start.log_rate, start.unit, tolerances)
@@ -51,7 +53,7 @@ class DualCoordinates:
         return _in_features(dual, start) if dual.cancels(dual.y0, state.h / start.unit) else dual
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """U at the masses y; the outer layer is fixed."""
+        """U (..., m, r) at states y (..., n + 1), or y (..., k + 1) of features; the outer layer is fixed."""
         return Parameters(branch.weights(y), branch.problem.network.outer)
 
 
@@ -75,11 +77,11 @@ def _in_features(dual: DualBranch, start: BranchStart) -> FeatureBranch:
 
 
 def has_dual(network: Network) -> bool:
-    """Has the flow of this network dual coordinates: is its outer layer fixed, and its activation piecewise linear?"""
+    """Whether the network has dual coordinates: its outer layer is fixed and its activation piecewise linear."""
     plain = network.smoothing is None and network.directions is None
     return plain and network.outputs == 1 and not network.trains_outer
 
 
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
-    """The engine for W (m, d) at the start, where the network has dual coordinates."""
+    """The engine that starts at W_initial (m, d), for a network with dual coordinates."""
     return Engine(problem, *started(problem, W_initial), tolerances, DualCoordinates())

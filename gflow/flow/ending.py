@@ -1,4 +1,4 @@
-"""How a run ends: its outcome, and the sentence that says so."""
+"""The end of a run: its outcome, and the sentence that explains it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
+# With a rounding of margins above this, the dual variables, and so the flow, are not determined.
 UNRESOLVED = 1e-3
-# Guards in a row that fire without progress of tau, or change no side, with no whole step in between, after which a run
-# ends with an explanation.
+# A run ends with an explanation after this many guards in a row that fire without progress of tau, or change no side,
+# with no whole step in between.
 MOST_STALLED = 1000
-# A sample that is so many times as long as the median one is named where a run is slow.
+# Where a run is slow, samples at least this many times as long as the median one are named.
 LONG = 100.0
 SLOW = (Outcome.BUDGET, Outcome.EVENTS_ACCUMULATE, Outcome.STEP_UNDERFLOW)
-# What a certificate found on the way says, and what it does not.
+# What a certificate found on the way proves, and what it does not.
 FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
 
 def outcome_of(reason: Reason, rounding: float, stalled: int) -> Outcome | None:
-    """How the run ends where a stretch does, None where it goes on.
+    """The outcome of the run where a stretch ends; None where the run continues.
 
-    rounding: of the margins; stalled: guards in a row without progress.
+    rounding: that of the margins; stalled: guards in a row without progress.
     """
     if rounding > UNRESOLVED:
         return Outcome.PRECISION
@@ -59,9 +59,9 @@ def outcome_of(reason: Reason, rounding: float, stalled: int) -> Outcome | None:
 def sentence(
     outcome: Outcome, reason: Reason, state: FlowState, rounding: float, last: Sequence[tuple[int, int]]
 ) -> str:
-    """How the run ended at this state, with the remedy where there is one.
+    """A sentence on how the run ended at this state, with the remedy where there is one.
 
-    rounding: of the margins; last: the pairs (neuron, surface) that changed there or, where none did, those with a
+    rounding: that of the margins; last: the pairs (neuron, surface) that changed there or, where none did, those with a
     guard at zero.
     """
     if outcome is Outcome.PRECISION:
@@ -85,7 +85,7 @@ def sentence(
 
 
 def opening(outcome: Outcome, v: float, log_loss: float) -> str:
-    """How the sentence begins, or all of it: what the outcome and the last state say, at log(1 + t) = v."""
+    """The beginning of the sentence, or all of it: what outcome and last state tell, at log(1 + t) = v."""
     match outcome:
         case Outcome.TIME if v < 700.0:
             return f"reached t = {np.expm1(v):.6g}"
@@ -102,10 +102,10 @@ def opening(outcome: Outcome, v: float, log_loss: float) -> str:
 
 
 def long_samples(problem: Problem) -> str:
-    """What to say of samples that are far longer than the others where a run stopped short; empty where none is.
+    """A remark on samples far longer than the others, where a run stopped short; empty where there are none.
 
-    The margin of one that is k times as long relaxes k^2 times as fast.  Every kink sets it going, and all that hangs
-    on its dual variable with it, so that the steps after a kink have to resolve it.
+    The margin of a sample that is k times as long relaxes k^2 times as fast.  Every kink disturbs it, and with it all
+    that depends on its dual variable, so that the steps after a kink must resolve that relaxation.
     """
     lengths = row_norms(problem.X)
     usual = float(np.median(lengths))
@@ -121,7 +121,7 @@ def long_samples(problem: Problem) -> str:
 
 
 def _last_at(pairs: Sequence[tuple[int, int]]) -> str:
-    """Where the first of these pairs are; empty where there is none."""
+    """The first of these pairs, in words; empty where there is none."""
     where = [f"neuron {neuron} surface {surface}" for neuron, surface in pairs[:3]]
     return f", the last at {', '.join(where)}" if where else ""
 

@@ -1,4 +1,4 @@
-"""From mode to mode: an engine holds the one mode of a run and asks its coordinates for the field on it."""
+"""The engine of a flow: it holds the one mode of a run, and gets the field on it from its coordinates."""
 
 from __future__ import annotations
 
@@ -20,27 +20,30 @@ from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# A clock that passes e^30 of (1 + t) while margins move by 1 is ahead of the weights.
+# Where 1 + t grows by a factor above e^30 while margins move by 1, the clock is ahead of the weights.
 LEAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class BranchStart:
-    """What a branch is made for: a state on a mode, tau in `unit`, and v' = e^log_rate there."""
+    """The start of a branch: a state on a mode, tau counted in `unit`, and dv/dtau = e^log_rate there.
+
+    norms (m,): |w_j| with all inputs.
+    """
 
     state: FlowState
     mode: Mode
     unit: float
     log_rate: float
-    norms: Array  # (m,) |w_j| with all inputs
+    norms: Array
     tolerances: Tolerances
 
 
 class FlowCoordinates(Protocol):
-    """In which variables the flow is integrated."""
+    """The variables in which a flow is integrated."""
 
     def mode(self, problem: Problem, side: Sides) -> Mode:
-        """The mode with whatever these coordinates keep per mode."""
+        """The mode with sides (m, H), with what these coordinates keep for a mode."""
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """How far a margin can move per unit of tau, roughly."""
@@ -49,12 +52,12 @@ class FlowCoordinates(Protocol):
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """The parameters at one or several states of the integrator, (..., p); those that are fixed once for all."""
+        """The parameters at states y (..., p) of the integrator; those that are fixed have no leading axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of flow on one mode, from `state`."""
+    """A stretch of the flow on one mode, which starts at `state`."""
 
     state: FlowState
     branch: Branch
@@ -62,15 +65,15 @@ class Segment:
     coordinates: FlowCoordinates
 
     def clock(self, y: Array) -> float:
-        """v = log(1 + t) at a state of the integrator."""
+        """v = log(1 + t) at a state y (p,) of the integrator."""
         return float(y[-1])
 
     def parameters(self, y: Array) -> Parameters:
-        """As `FlowCoordinates.parameters`."""
+        """The parameters at states y (..., p), as in `FlowCoordinates.parameters`."""
         return self.coordinates.parameters(self.branch, y)
 
     def restored(self) -> Segment:
-        """The stretch on the mode that it had: the engine turns its one mode at the events that end a stretch."""
+        """The stretch with its own mode, as the engine changes its one mode at the events that end a stretch."""
         branch, side = self.branch, self.state.side
         if np.array_equal(branch.mode.side, side):
             return self
@@ -78,7 +81,7 @@ class Segment:
 
 
 class Engine:
-    """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
+    """The parameters followed from mode to mode; the mode of the engine is a cache of `FlowState.side`."""
 
     def __init__(
         self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: FlowCoordinates
@@ -90,7 +93,7 @@ class Engine:
         self._mode: Mode
 
     def start(self) -> tuple[FlowState, Notes]:
-        """The state at t = 0 with the pairs that start on their kink decided, and what is to say of that."""
+        """The state at t = 0 with all pairs on a kink decided, and notes on these decisions."""
         on_kink, side = self._sides_at_start()
         self._mode = self._coordinates.mode(self.problem, side)
         parameters = self.start_parameters
@@ -106,7 +109,10 @@ class Engine:
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
     def resume(self, state: FlowState, inexact: Bools | None = None) -> FlowState:
-        """Go on from a state, its step guessed where it is not known (0); inexact (m,): as in `Checkpoint`."""
+        """The state from which to continue; a step of 0 is not known and is replaced by a guess.
+
+        inexact (m,): as in `Checkpoint`.
+        """
         self._mode = self._coordinates.mode(self.problem, state.side)
         for j in np.flatnonzero([] if inexact is None else inexact):
             self._mode.hold(int(j))
@@ -134,8 +140,11 @@ class Engine:
         return log_clock_rate(float(log_total), state.p.size, state.v)
 
     def _leapt(self, state: FlowState) -> FlowState:
-        """Where the clock runs ahead of the weights (large margins at the start): past the time in which, to float64,
-        nothing but the clock moves.  There q is constant, and v = log(1 + t) is known in closed form."""
+        """The state after the time in which, to float64, nothing but the clock moves; the same state elsewhere.
+
+        The clock runs ahead of the weights where margins at the start are large.  There q is constant, and v = log(1 +
+        t) is known in closed form.
+        """
         unit, log_rate = self._unit(state), self._log_rate(state)
         rest = 0.01 * np.finfo(float).eps * min(unit, self._turning(state))
         if log_rate + np.log(unit) < LEAP or rest == 0.0:
@@ -144,9 +153,11 @@ class Engine:
         return replace(state, tau=state.tau + rest, v=v, h=rest)
 
     def _turning(self, state: FlowState) -> float:
-        """The least tau in which a neuron may move by its own size, and cross kinks, whether or not margins see it:
-        |dw_j / dtau| <= |a_j| max |x_i|, |da_j / dtau| <= |w_j| max |x_i|.  One at 0 meets no kink on its way, and is
-        measured by the largest of them."""
+        """The least tau in which a neuron can move by its own size, and so cross kinks, whether or not margins see it.
+
+        |dw_j / dtau| <= |a_j| max |x_i| and |da_j / dtau| <= |w_j| max |x_i|.  A neuron at 0 meets no kink on its way,
+        and is measured by the largest one.
+        """
         inner, outer = self.weight_norms(state.U), np.abs(np.atleast_2d(state.parameters.outer)).sum(axis=0)
         longest = float(row_norms(self.problem.X).max())
         pairs = [(inner, outer), (outer, inner)] if self.problem.network.trains_outer else [(inner, outer)]
@@ -159,17 +170,17 @@ class Engine:
         return np.hypot(self._outside, row_norms(U))
 
     def margin_rounding(self, state: FlowState) -> float:
-        """What float64 cannot resolve of the margins, which may be small sums of large terms.
+        """The rounding of the margins, which may be small sums of large terms.
 
-        A pre-activation is such a sum itself: near a kink it is far smaller than |w_j| |x_i|, and known to the rounding
-        of that only.
+        A pre-activation is such a sum itself: near a kink it is far smaller than |w_j| |x_i|, and known only to the
+        rounding of that.
         """
         terms = np.abs(self.problem.network.hidden(self.problem.terms(state.U), self.problem.sample_sides(state.side)))
         sums = np.abs(state.parameters.outer) @ terms
         return float(np.finfo(float).eps * sums.max())
 
     def segment(self, state: FlowState) -> Segment:
-        """The smooth problem that starts at `state` (whose mode must be the current one)."""
+        """The smooth problem that starts at `state`, whose mode must be the present one."""
         norms = self.weight_norms(state.parameters.U)
         start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, start)
@@ -179,29 +190,41 @@ class Engine:
         return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
-        """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
+        """The state after `elapsed`, in units of the branch like h, on the segment's mode; y (p,): that of the
+        integrator there.
+        """
         unit = segment.branch.unit
         return self._state(segment.state.tau + unit * elapsed, segment.clock(y), segment.parameters(y), unit * h)
 
     @property
     def inexact(self) -> Bools:
-        """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
+        """The neurons (m,) held at kinks by decision; with the state they determine all that follows after a
+        `refresh`.
+        """
         return self._mode.inexact
 
     @property
     def dead(self) -> bool:
-        """Does no sample move anything?  Nothing moves then, exactly; elsewhere rest is known to float64 only."""
+        """Whether no sample moves anything.  Then nothing moves, exactly; in other cases rest is known to float64
+        only.
+        """
         return not self._mode.live.any()
 
     def refresh(self) -> None:
-        """Recompute what is kept of the mode from the sides alone, so that a state (with `inexact`)
-        determines all that follows it."""
+        """Recompute from the sides alone what is kept of the mode.
+
+        A state, with `inexact`, then determines all that follows.
+        """
         self._mode.refresh()
 
     def turned(
         self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
     ) -> tuple[FlowState, list[Event], Notes]:
-        """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
+        """The state on the new mode after the kinks at y (p,) are decided; the events; and notes on the decisions.
+
+        near (k,): the neurons with guards that may be zero.  The events have the same v and are ordered by neuron, then
+        surface.
+        """
         turns = turns_at(segment.guards, y, near)
         parameters = segment.parameters(y)
         U = parameters.U.copy()
@@ -213,9 +236,9 @@ class Engine:
         return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:
-        """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding).
+        """u (r,) with the switching functions of the surfaces on which it lies, zero to rounding, set to exactly zero.
 
-        Surfaces that leave no direction free meet at w_j = 0 alone: then it is 0, not the rounding of a projection.
+        Surfaces that leave no direction free meet at w_j = 0 only: there u is 0, not the rounding of a projection.
         """
         normals = self.problem.surfaces.normals[turn.zero]
         if np.linalg.matrix_rank(normals) == u.size:
@@ -224,8 +247,10 @@ class Engine:
 
 
 def started(problem: Problem, inner: Array) -> tuple[Parameters, Array]:
-    """The parameters at the start, and |w_j| (m,) outside the span of the samples; inner: W (m, d), or b (m, 1) of the
-    scalar network."""
+    """The parameters at the start, and |w_j| (m,) outside the span of the samples.
+
+    inner: W (m, d), or b (m, 1) of the scalar network.
+    """
     network, scalar = problem.network, problem.network.directions is not None
     outside = np.zeros(network.width) if scalar else row_norms(problem.span.outside(inner))
     return Parameters.of(problem, inner), outside

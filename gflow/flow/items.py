@@ -1,6 +1,6 @@
-"""What a flow hands over, and in which order.
+"""The items that a flow hands over, and their order.
 
-`flow.simulate.flow_items` yields, for a flow from the start:
+`flow.simulate.flow_items` yields for a flow from the start:
 
 1. the `Measure` of the start, then `FlowRow` 0;
 2. for each stretch of flow on one mode: its `Measure` at the start; then, step by step, an `Advance` up to each record
@@ -9,13 +9,13 @@
    that instant, by neuron, then surface, and a `FlowProgress`;
 3. at the end the last `FlowRow`, after the events of its instant, and a `Finish`.
 
-The `Advance`s of a stretch join without gaps, so whoever integrates something along the flow needs nothing else.  Items
-may be kept: what each tells of itself stays what it was, though the engine goes on with the one mode that its
-`segment.branch` points to (`Segment.restored`).  Readers need arrays only, a polynomial for each step and the sides of
-its stretch: an engine that works in batches answers with the items of a batch, one after the other.
+The `Advance`s of a stretch join without gaps, so that they suffice to integrate a quantity along the flow.  Items may
+be kept: the values of an item do not change, although the engine continues with the one mode to which its
+`segment.branch` points (`Segment.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
+stretch, so that an engine that works in batches can hand over the items of a batch one after the other.
 
-A leap of the clock before the first step shows in the checkpoint of row 0; rows that it passes over, and rows at rest,
-have no `Advance`, since nothing but the clock moves.  No item shows an earlier v than one before it.
+A leap of the clock before the first step is visible in the checkpoint of row 0.  Rows that it passes over, and rows at
+rest, have no `Advance`, since nothing but the clock moves.  No item has an earlier v than an item before it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ __all__ = ["Advance", "Event", "Finish", "FlowProgress", "FlowRow", "Item", "Mea
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The flow over a part of one accepted step: from `low` to `high` in units of the branch, since the stretch began.
+    """The flow over a part of one accepted step, from `low` to `high`, in units of the branch since the stretch began.
 
-    y (p,): the state of the integrator at `high`; near: neurons among which a guard is zero there, None where none is.
-    The methods read the dense output of the step, whose error the tolerances bound, at parts `at` of the way from `low`
-    (0) to `high` (1): (k,), or a number, which counts as (1,).  They raise GflowError for others.
+    y (p,): the state of the integrator at `high`; near (k,): neurons with a guard that is zero there, None where none
+    is.
+
+    The methods read the dense output of the step, whose error the tolerances bound.  `at` are parts of the way from
+    `low` (0) to `high` (1): (k,), or a number, which counts as (1,).  Values outside [0, 1] raise GflowError.
     """
 
     segment: Segment
@@ -54,7 +56,7 @@ class Advance:
 
     @property
     def side(self) -> Sides:
-        """The mode: sides (m, H) of neurons and surfaces, +1 or -1, 0 where a neuron slides."""
+        """The sides (m, H) of neurons and surfaces in the mode: +1, -1, or 0 where a neuron slides."""
         return self.segment.state.side
 
     def states(self, at: ArrayLike) -> Array:
@@ -75,8 +77,11 @@ class Advance:
         return np.asarray(stretch.state.tau + stretch.branch.unit * elapsed)
 
     def parameters(self, at: ArrayLike) -> Parameters:
-        """U (k, m, r) in span coordinates (`Problem.weights` makes W of it), and outer (k, m) or (k, K, m) and output
-        bias (k, K), which have no axis of `at` where they are fixed."""
+        """The parameters, k of each that moves; those that are fixed have no axis of `at`.
+
+        U (k, m, r) in span coordinates, from which `Problem.weights` makes W; outer (k, m) or (k, K, m); output bias
+        (k, K).
+        """
         found, network = self.segment.restored().parameters(self.states(at)), self.segment.branch.problem.network
         one_output = network.trains_outer and network.outputs == 1
         return replace(found, outer=found.outer[:, 0]) if one_output else found
@@ -88,4 +93,4 @@ class Advance:
 
 
 Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish
-"""What a flow hands over."""
+"""Any of the items that a flow hands over."""

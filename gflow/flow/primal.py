@@ -1,4 +1,6 @@
-"""The primal engine: the parameters are the state, for trained outer layers, smooth activations, several outputs."""
+"""The primal engine, with the parameters as its state: for trained outer layers, smooth activations, several
+outputs.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,12 @@ from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# phi'' of the Huberized ReLU jumps at 0 and h.  Such jumps are not located, and a step may miss one: no error estimate
-# sees a jump between its stages.  So less is asked for; yet what is delivered is measured, not bounded.  Against the
-# flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol 1e-8, DOP853) the error is 0.02 to 2.5
-# rtol on 15 and 191 rtol on one, where a step leaps over a jump (which one it is depends on the processor's rounding);
-# at rtol 1e-10 up to 5 rtol; by RK45 up to 3 rtol.  Asked for rtol itself it is 2 to 73 rtol.
+# phi'' of the Huberized ReLU jumps at 0 and h.  Such jumps are not located, and a step may miss one, since no error
+# estimate sees a jump between its stages.  So the integrator gets this part of rtol.  The error that results is
+# measured, not bounded.  Compared with the flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol
+# 1e-8, DOP853) it is 0.02 to 2.5 rtol on 15 networks, and 191 rtol on one, where a step leaps over a jump (on which
+# network depends on the processor's rounding); at rtol 1e-10 it is up to 5 rtol; with RK45 up to 3 rtol.  With rtol
+# itself it would be 2 to 73 rtol.
 CAUTION = 1e-2
 
 
@@ -35,7 +38,7 @@ class PrimalCoordinates:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
 
     def mode(self, problem: Problem, side: Sides) -> Mode:
-        """The plain mode: primal coordinates need no kernel."""
+        """The mode with sides (m, H); primal coordinates need no kernel."""
         return Mode(problem, side)
 
     def _tensor_field(self, mode: Mode, unit: float) -> PrimalField:
@@ -44,7 +47,7 @@ class PrimalCoordinates:
         return PrimalField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
-        """The integrator's state, in the order of `tensors`."""
+        """The state (p,) of the integrator, laid out as in `field.tensors`."""
         return np.append(self._layout.flat(parameters), v)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
@@ -66,28 +69,30 @@ class PrimalCoordinates:
         )
 
     def _asked(self, tolerances: Tolerances) -> Tolerances:
-        """The tolerances at which the steps deliver those given."""
+        """The tolerances for the integrator with which the flow has those given."""
         smoothing = self._problem.network.smoothing
         if smoothing is None or not smoothing.bends:
             return tolerances
         return Tolerances(max(CAUTION * tolerances.rtol, 1e-14), CAUTION * tolerances.atol)
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """The state taken apart."""
+        """The parameters in states y (..., p)."""
         return self._layout.parameters(y, self._problem.network.outer)
 
 
 def has_device(device: str) -> bool:
-    """Is there such a device (`cpu` or `cuda`) for torch?"""
+    """Whether torch has this device, `cpu` or `cuda`."""
     return device == "cpu" or torch.cuda.is_available()
 
 
 def use_one_thread() -> None:
-    """Let torch run on one thread: its tensors are small here, and threads that wait for each other cost 10 times."""
+    """Set torch to one thread: its tensors are small here, and threads that wait for each other take 10 times as
+    long.
+    """
     torch.set_num_threads(1)
 
 
 def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu") -> Engine:
-    """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
+    """The engine for any network, from the start `inner`: W (m, d), or b (m, 1) of the scalar network."""
     start, outside = started(problem, inner)
     return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, start.U, device))

@@ -1,8 +1,8 @@
-"""Why a stretch of flow ends: one small type for each reason, for every engine that finds where.
+"""The reasons why a stretch of flow ends, one small type for each, shared by all engines.
 
-A stretch ends because the mode may change there (`GuardReached`), because the run does (`EndReached`, `Proved`,
-`AtRest`, `BudgetSpent`, `StepFailed`), or because the same mode goes on from there by another branch or method
-(`Restart`, `TurnedStiff`).  What follows is decided by `match`, in `flow.simulate` and in `flow.ending`.
+A stretch ends because the mode may change there (`GuardReached`), because the run ends (`EndReached`, `Proved`,
+`AtRest`, `BudgetSpent`, `StepFailed`), or because the same mode continues with another branch or method (`Restart`,
+`TurnedStiff`).  `flow.simulate` and `flow.ending` decide by `match` what follows.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from gflow.flow.state import Outcome
 
 @dataclass(frozen=True, slots=True)
 class GuardReached:
-    """A guard of some of the neurons `near` is zero: a pair reaches its kink, or a share its bound."""
+    """A guard of a neuron in `near` (k,) is zero: a pair reaches its kink, or a share its bound."""
 
     near: Index
 
 
 @dataclass(frozen=True, slots=True)
 class EndReached:
-    """An end that was asked for, on the clock or of the loss."""
+    """A requested end of the run is reached, on the clock or of the loss."""
 
     outcome: Outcome
 
@@ -39,14 +39,14 @@ class AtRest:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSpent:
-    """Which budget is spent, and the remedy, in words."""
+    """A budget is spent; the sentence names it and the remedy."""
 
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """Why no step leads on from here, in words."""
+    """No step leads on from here; the sentence says why."""
 
     sentence: str
 
@@ -58,7 +58,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class TurnedStiff:
-    """Stability holds the explicit steps back: an implicit method goes on."""
+    """Stability limits the explicit steps, so an implicit method continues."""
 
 
 Reason = GuardReached | EndReached | Proved | AtRest | BudgetSpent | StepFailed | Restart | TurnedStiff
@@ -66,10 +66,10 @@ Reason = GuardReached | EndReached | Proved | AtRest | BudgetSpent | StepFailed 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The end of a stretch: why, and where.
+    """The end of a stretch, with its reason.
 
     elapsed: tau since the stretch began, in units of its branch; y (p,): the state of the integrator there; h: the step
-    that it would try next, in the same units; steps: accepted in the run by then.
+    that it would try next, in the same units; steps: those accepted in the run so far.
     """
 
     reason: Reason

@@ -1,7 +1,7 @@
-"""The rows that are due: read off the flow inside its steps, which they leave as they are.
+"""Record times of rows, whose states are computed inside the steps of the integrator without changing these.
 
-Steps, and with them all that hangs on their last bits, depend on the problem and the tolerances only: a step that a
-record time cut short would move every later one, and an event that float64 can only just decide with it.
+So the steps, down to their last bits, depend on the problem and the tolerances only.  If a record time cut a step
+short, it would shift all later ones, and could change an event that float64 can only just decide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from gflow.ode.step import DenseStep, Stepper
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A record time v = log(1 + t) in a step: `elapsed` in tau since the stretch began, and the state y there."""
+    """A record time v = log(1 + t) inside a step.
+
+    elapsed: tau since the stretch began, in units of its branch; y (p,): the state there.
+    """
 
     v: float
     elapsed: float
@@ -29,27 +32,27 @@ class Passed:
 
 
 class RecordTimes:
-    """Record times v = log(1 + t) still to come, increasing, those before the end at v_end (None: no such end)."""
+    """The record times v = log(1 + t) still to come, increasing, and before the end at v_end (None: no such end)."""
 
     def __init__(self, times: Iterator[float], v_end: float | None) -> None:
         self._times, self._end = times, np.inf if v_end is None else v_end
         self.v = next(times, np.inf)
 
     def before(self, v: float) -> Iterator[float]:
-        """The times up to v, which are no longer due then; none at or behind the end."""
+        """The times up to v, which are then no longer due; none at the end of the run or after it."""
         while self.v <= v and self.v < self._end:
             now, self.v = self.v, next(self._times, np.inf)
             yield now
 
     def rest(self) -> Iterator[float]:
-        """All that are left."""
+        """All times that are left."""
         return self.before(np.inf)
 
     def passed(self, stepper: Stepper, step: DenseStep, cut: Cut | None) -> list[Passed]:
-        """Those in an accepted step, up to its cut, each with the state that the method itself delivers there.
+        """The record times in an accepted step, up to its cut, each with the state of the method there.
 
-        Each is looked for in the whole step: a run that goes on after one of them finds the others to the same bits.
-        Raises StepError where such a state cannot be found.
+        Each is searched for in the whole step, so that a run that continues after one of them finds the others with the
+        same bits.  Raises StepError where such a state cannot be found.
         """
         elapsed, y = (step.end, step.coefficients[-1]) if cut is None else (cut.elapsed, cut.y)
         last, found = (elapsed - step.start) / (step.end - step.start), list[Passed]()

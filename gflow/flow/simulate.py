@@ -1,4 +1,4 @@
-"""The loop: integrate one mode until there is a reason to end the stretch, decide what is next, go on."""
+"""The loop of a flow: integrate one mode until there is a reason to end the stretch, decide what follows, repeat."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, F
 from gflow.flow.stopping import Until
 from gflow.flow.stretch import MARKED, FlowRun, stretch_items
 
-# A guard that fires no further in tau (relative) behind the one before made no progress.
+# A guard that fires within this part of tau after the guard before it has made no progress.
 STALLED = 1e-13
 
 
@@ -35,13 +35,14 @@ def flow_items(
     origin: FlowState | Checkpoint | None = None,
     account: Account | None = None,
 ) -> Iterator[Item]:
-    """The flow, item by item, in the order that `flow.items` tells.
+    """The flow, item by item, in the order of `flow.items`.
 
     It is measured before each row, at every accepted step, and on both modes where the mode changes.  What follows a
-    row depends on its checkpoint alone, and the steps and the events not on the rows.
-    rows: record times as v = log(1 + t), increasing, after the start.  origin: begin with a state instead of the start
-    at t = 0, or go on after the row of a checkpoint with the very items that came next.  account: of the budget that
-    ends the run, looked at after every step and before every event.
+    row depends on its checkpoint alone; steps and events do not depend on the rows.
+
+    rows: record times as v = log(1 + t), increasing, after the start.  origin: a state to begin with instead of the
+    start at t = 0, or the checkpoint of a row after which to continue, with exactly the items that came next.  account:
+    of the budget that ends the run; it is checked after every step and before every event.
     """
     account, shown = account or Account(Budget()), None
     if isinstance(origin, Checkpoint):
@@ -65,9 +66,12 @@ def flow_items(
 
 
 def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:
-    """Up to the first row, which was handed over before: nothing is said, spent or proved on the way."""
+    """The items up to the first row, which was handed over before the stop, passed over: nothing is spent or proved.
+
+    Only a `Finish` is handed over.
+    """
     for item in items:
-        if isinstance(item, Finish):  # not by this machine and these versions
+        if isinstance(item, Finish):  # on another machine or with other versions the run may end before that row
             yield item
         if isinstance(item, FlowRow):
             account.open(item.steps)
@@ -75,7 +79,7 @@ def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:
 
 
 def _moving(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
-    """The loop itself: stretch after stretch, each on one mode, until the run ends."""
+    """The loop over stretches, each on one mode, until the run ends."""
     engine, until, due, mark = run.engine, run.until, run.due, at
     while True:
         segment = engine.segment(at.state)
@@ -118,12 +122,12 @@ def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Flow
 
 
 def _shown_at_start(state: FlowState, origin: FlowState | Checkpoint | None) -> FlowState:
-    """A leap of the clock before the first step is not shown yet."""
+    """The state of row 0, without a leap of the clock before the first step."""
     return replace(state, v=0.0, tau=0.0) if origin is None else state
 
 
 def _leapt_over(segment: Segment, due: RecordTimes, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | FlowRow]:
-    """Rows that the clock leapt over at the start; nothing else has moved since."""
+    """The rows that the clock passed over in a leap at the start; nothing else has moved since."""
     state = segment.state
     for v in due.before(state.v):
         yield replace(segment.branch.measure(segment.branch.y0), v=v)
@@ -131,8 +135,8 @@ def _leapt_over(segment: Segment, due: RecordTimes, at: Checkpoint, mark: Checkp
 
 
 def _after(run: FlowRun, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
-    """Where the loop stands after a cut, and the events there."""
-    # Whole steps since the last cut are progress; the cut itself counts as one step.
+    """The point at which the loop continues after a cut, and the events there."""
+    # A whole step since the last cut is progress; the cut itself counts as one step.
     stalled = 0 if cut.steps > at.steps + 1 else at.stalled
     at = replace(at, steps=cut.steps, stalled=stalled)
     match cut.reason:
@@ -146,10 +150,10 @@ def _after(run: FlowRun, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Ch
 
 
 def _turned(run: FlowRun, segment: Segment, cut: Cut, near: Index, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
-    """The same where guards of some of the neurons `near` are zero."""
+    """As `_after`, where guards of some of the neurons `near` (k,) are zero."""
     stiff = at.stiff and run.choice.stays_stiff(segment.branch, cut.y, cut.h)
     state, events, notes = run.engine.turned(segment, cut.elapsed, cut.y, near, cut.h)
-    # A guard that fires and changes nothing is noise; one after the other, they would creep on without end.
+    # A guard that fires without changing a side is noise; a run with only such guards would never end.
     idle = not events or cut.elapsed * segment.branch.unit <= STALLED * state.tau
     stalled = at.stalled + 1 if idle else 0
     return replace(at, state=state, stiff=stiff, notes=at.notes + notes, stalled=stalled), events
@@ -163,13 +167,15 @@ def _last_pairs(segment: Segment, cut: Cut, events: list[Event]) -> list[tuple[i
 
 
 def _checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
-    """Make what follows depend on the checkpoint alone, which is returned."""
+    """The checkpoint from which the loop continues, made so that what follows depends on it alone."""
     engine.refresh()
     return replace(at, inexact=engine.inexact)
 
 
 def _measure_at_start(segment: Segment, end: float) -> Measure:
-    """The measure at the start of a segment, shown no later than the end of the run, which the clock may leap over."""
+    """The measure at the start of a segment, with a time no later than the end of the run, which the clock may leap
+    over.
+    """
     measure = segment.branch.measure(segment.branch.y0)
     return replace(measure, v=min(measure.v, end))
 

@@ -1,4 +1,4 @@
-"""The way into a flow: from a problem, a start and an end to the stream of what the loop hands over."""
+"""The entrance to a flow: from a problem, a start and an end to the stream of items that the loop hands over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Manner:
     """How a flow is integrated.
 
     engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: a name of
-    `ode.methods`, or `auto`; device: of torch, for the primal engine.
+    `ode.methods`, or `auto`; device: that of torch, for the primal engine.
     """
 
     engine: str = "auto"
@@ -44,16 +44,19 @@ def steps(
     origin: FlowState | Checkpoint | None = None,
     account: Account | None = None,
 ) -> Iterator[Item]:
-    """The flow of a problem, item by item, in the order that `flow.items` tells; the engine is made at once.
+    """The flow of a problem, item by item, in the order of `flow.items`; the engine is made at once, not at the first
+    item.
 
-    inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account: as for `flow_items`.
+    inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account: as in `flow_items`.
     """
     engine = engine_of(problem, inner, manner)
     return flow_items(engine, until, iter(rows), Choice(manner.method), origin, account)
 
 
 def engine_of(problem: Problem, inner: Array, manner: Manner = AS_USUAL) -> Engine:
-    """The engine of a manner, for those who ask for the field at states of their own; inner: as for `steps`."""
+    """The engine of a manner, for callers that need the field at states of their own; inner: W (m, d) or b (m, 1), as
+    in `steps`.
+    """
     if manner.engine == "dual" or (manner.engine == "auto" and has_dual(problem.network)):
         return dual_engine(problem, inner, manner.tolerances)
     from gflow.flow.primal import primal_engine, use_one_thread  # loads torch

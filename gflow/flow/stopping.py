@@ -1,4 +1,4 @@
-"""Ends of a run on the clock and on the loss, located like any other event, and its record times."""
+"""The ends of a run on the clock and on the loss, and its record times."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from gflow.flow.state import Outcome
 from gflow.flow_time import log_expm1
 
-# Where most flows of (leaky) ReLU networks have long been proved to stay in their mode.
+# log t by which most flows of (leaky) ReLU networks have long been proved to stay in their mode.
 DISTANT = 1e4
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Ends of a run; the first to come counts.  v_end = log(1 + t_end), or None; log_loss likewise.
+    """The ends of a run, of which the first to come counts.
 
-    certified: end as soon as the mode is proved to stay for ever.
+    v_end = log(1 + t_end), or None; log_loss: log L at the end, or None; certified: end as soon as the mode is proved
+    to stay for ever.
     """
 
     v_end: float | None
@@ -28,11 +29,11 @@ class Until:
     certified: bool = False
 
     def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float | None:
-        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts.  None if unknown:
-        nobody knows when a proof will be found.
+        """The part of the way that is done, in [0, 1], towards the nearest end; None where only a proof would end the
+        run.
 
-        spacing, as in `spaced`: the way is measured as the rows are spread, so that rows and share grow alike.  The
-        loss, of which log L falls like -v, is measured like v.
+        spacing: as in `spaced`; the way is measured as the rows are spread, so that rows and share grow alike.  The way
+        to an end of the loss is measured like v, since log L falls like -v.
         """
         if self.v_end is None and self.log_loss is None:
             return None
@@ -46,7 +47,7 @@ class Until:
 
 
 def _passed(done: float, whole: float, spacing: str) -> float:
-    """The share of the way `done` of `whole`, counted in itself (`log`), in log(1 + way) or, for `linear`, in t."""
+    """The part `done` of the way `whole`, measured in itself (`log`), in log(1 + way), or for `linear` in t."""
     if done <= 0.0 or whole <= 0.0:
         return float(whole <= 0.0)
     if spacing == "linear":
@@ -55,10 +56,10 @@ def _passed(done: float, whole: float, spacing: str) -> float:
 
 
 def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
-    """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless if need be.
+    """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless where needed.
 
-    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows go on until it is reached;
-    without any end but a proof they are spread as for `loglog` with an end at log t = `DISTANT`.
+    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows continue until it is
+    reached.  Where only a proof ends the run, they are spread as for `loglog` with an end at log t = `DISTANT`.
     """
     if until.v_end is None and until.log_loss is None:
         gap = float(np.log1p(DISTANT)) / (number - 1)

@@ -1,4 +1,4 @@
-"""One stretch of flow: step after step on one mode, until there is a reason to end it."""
+"""One stretch of a flow: steps on one mode until there is a reason to end it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gflow.flow.state import Checkpoint, FlowProgress, FlowRow, FlowState
 from gflow.flow.stopping import Until
 from gflow.ode.step import DenseStep, StepError, Stepper
 
-# Steps after which the loop makes a checkpoint.  What a row goes on from is that far behind it at most; and it costs a
-# mode from scratch, as much as tens of steps where there are many neurons.
+# Steps after which the loop makes a checkpoint, so that a row is at most this many steps after its checkpoint.  A
+# checkpoint computes the mode anew, which costs as much as tens of steps where there are many neurons.
 MARKED = 64
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """What does not change while the loop runs; watch: None where no proof is asked for."""
+    """What does not change while the loop runs; watch: None where no proof is requested."""
 
     engine: Engine
     until: Until
@@ -40,7 +40,7 @@ class FlowRun:
 def stretch_items(
     run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[RunEnd]
 ) -> Generator[Advance | Measure | FlowProgress | FlowRow, None, Cut]:
-    """Step through one mode, from where the loop stands, until there is a reason to end the stretch."""
+    """The items of one stretch, step by step, until there is a reason to end it; returns the cut."""
     branch, choice, steps = segment.branch, run.choice, at.steps
     stepper = ForwardClock(choice.stepper(branch, segment.state.h / branch.unit, at.stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
@@ -79,7 +79,10 @@ def stretch_items(
 def _cut_in(
     run: FlowRun, segment: Segment, stepper: Stepper, step: DenseStep, ends: list[RunEnd], steps: int
 ) -> Cut | None:
-    """Where the stretch ends inside a step; before a guard whose events no budget pays for.  steps: with this one."""
+    """The cut inside a step, None where the stretch does not end in it; steps: those of the run, with this one.
+
+    It lies before a guard whose events the budget does not allow.
+    """
     cut = first_cut(segment, stepper, step, ends, steps)
     if cut is None or not isinstance(cut.reason, GuardReached):
         return cut
@@ -90,7 +93,7 @@ def _cut_in(
 def _row_passed(
     engine: Engine, segment: Segment, step: DenseStep, low: float, row: Passed, h: float
 ) -> Generator[Advance | Measure, None, tuple[float, FlowState]]:
-    """The flow from `low` in a step to a row in it, where it is then, and its state there; h: the step tried next."""
+    """The flow from `low` to a row inside a step; returns where the row lies and its state.  h: the step tried next."""
     high = max(low, row.elapsed)
     yield Advance(segment, step, low, high, row.y)
     yield replace(segment.branch.measure(row.y), v=row.v)
@@ -98,7 +101,7 @@ def _row_passed(
 
 
 def _reason_after(run: FlowRun, segment: Segment, here: Cut, since: float) -> Reason | None:
-    """Why the stretch ends after an accepted step in which nothing happened; None where it does not.
+    """Why the stretch ends after an accepted step without a cut; None where it continues.
 
     since: where that step began.
     """

@@ -1,4 +1,4 @@
-"""Samples that coincide act as one, with a weight."""
+"""Classes of samples that coincide; each acts as one sample with a weight."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 from gflow.arrays import Array, Index
 from gflow.problem.problem import Problem
 
-# Lengths of parallel samples that differ by no more than this (relative) are equal: the rounding of one input.
+# Lengths of parallel samples that differ by at most this (relative) count as equal: it is the rounding of one input.
 EQUAL_LENGTHS = 8.0 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """first (k,): position of one sample of each class; of (n,): class of each sample; weight (k,): its samples."""
+    """first (k,): the position of one sample of each class; of (n,): the class of each sample; weight (k,): the class
+    sizes.
+    """
 
     first: Index
     of: Index

@@ -1,4 +1,4 @@
-"""Where a mode of a fixed-outer-layer network takes the flow: its hard-margin solution."""
+"""The limit of the flow on one mode of a network with fixed outer layer: its hard-margin solution."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from gflow.field.mode import Mode
 
 @dataclass(frozen=True, slots=True)
 class LimitPoint:
-    """The KKT point of one mode, W* = sum_i lambda_i h_i with least margin 1; W* lies in the span of the samples.
+    """The KKT point of one mode, W* = sum_i lambda_i h_i with least margin 1, in the span of the samples.
 
-    side (m, H): the mode; U (m, r): W* in span coordinates, error: a bound of |U - W*|; multipliers lambda (n,) >= 0;
-    dual (n,) = lambda / sum; margins (n,) of W*, 1 on the support; support (n,): lambda > 0; binding (n,): the margin
-    is 1 to its error; unique: it is proved that there are no other multipliers (else these are, to rounding, those that
-    the flow tends to, where that is known).
+    side (m, H): the mode; U (m, r): W* in span coordinates, with error a bound of |U - W*|; multipliers (n,): lambda >=
+    0; dual (n,) = lambda / sum; margins (n,) of W*, 1 on the support; support (n,): lambda > 0; binding (n,): the
+    margin is 1 to its error; unique: it is proved that there are no other multipliers (otherwise these are, to
+    rounding, those to which the flow tends, where they are known).
+
     Samples on which no neuron is active have margin 0.
     """
 
@@ -40,7 +41,7 @@ class LimitPoint:
 def limit_point(
     mode: Mode, U: Array, error: float, multipliers: Array, margins: Array, binding: Bools, unique: bool
 ) -> LimitPoint:
-    """The point U (m, r) of a mode, to its error, with its multipliers (n,) and margins (n,)."""
+    """The point U (m, r) of a mode, off by at most error, with multipliers, margins and binding (n,) each."""
     return LimitPoint(
         side=mode.side.copy(),
         U=U,

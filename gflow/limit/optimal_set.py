@@ -1,14 +1,14 @@
-"""Where multipliers are not unique: the set of dual variables they allow, and the one that the flow tends to.
+"""The dual variables that are possible limits where multipliers are not unique, and the one to which the flow tends.
 
 With unique W* and kappa = 1 / |W*|^2, the admissible limits of q are the polytope
     Q = {q >= 0 : H^T q = kappa W*, q_i = 0 where the margin of W* is above 1} ,
 whose elements sum to 1, as <W*, h_i> = 1 where q_i > 0.  Let S be the samples with q_i > 0 somewhere in Q.
 
-*Which one?*  Within a mode the margins change by H H^T c (c the masses), so that z.p is constant for every z on S with
-H^T z = 0, whatever the loss.  The divergence KL(q || pi), pi = softmax(-p), falls for every q in Q (`certificate`);
-for one in the relative interior it keeps log pi bounded on S, and pi can accumulate in Q only.  As z.1 = z.H W* = 0,
-z.log pi = -z.p is constant too.  So the limit is positive on S, lies in Q and in log pi + range(H_S): these are the
-conditions of the unique
+*The limit of a flow.*  Within a mode the margins change by H H^T c (c the masses), so that z.p is constant for every z
+on S with H^T z = 0, whatever the loss.  The divergence KL(q || pi), pi = softmax(-p), falls for every q in Q
+(`certificate`); for one in the relative interior it keeps log pi bounded on S, and pi can accumulate in Q only.  As
+z.1 = z.H W* = 0, z.log pi = -z.p is constant too.  So the limit is positive on S, lies in Q and in log pi + range(H_S):
+these are the conditions of the unique
     q* = argmin over Q of KL(q || softmax(-p_S)) ,
 the projection of Csiszar (1975) of any state on the way.  Samples with margin 1 outside S lose their mass, slowly.
 
@@ -38,7 +38,9 @@ MOST_NEWTON_STEPS, CONVERGED = 400, 1e-9
 
 @dataclass(frozen=True)
 class OptimalSet:
-    """member (n,): q of the relative interior of Q; H (n, k): the features; rank: of those on the support."""
+    """member (n,): some q of the relative interior of Q; H (n, k): the features; rank: that of the features on the
+    support.
+    """
 
     member: Array
     H: Array
@@ -46,7 +48,7 @@ class OptimalSet:
 
     @classmethod
     def of(cls, hard: HardMargin, H: Array) -> OptimalSet | None:
-        """The set around one solution; None where none was found."""
+        """The set around one solution, with features H (n, k); None where no interior point was found."""
         on = hard.binding
         size = row_norms(H)
         left, values, _ = np.linalg.svd(H[on] / size[on, None], full_matrices=False)
@@ -64,7 +66,7 @@ class OptimalSet:
 
     @property
     def support(self) -> Bools:
-        """(n,): S."""
+        """The samples (n,) in S."""
         return self.member > 0.0
 
     @cached_property
@@ -77,11 +79,11 @@ class OptimalSet:
 
     @property
     def single(self) -> bool:
-        """Is it a point?"""
+        """Whether the set is one point."""
         return self.rank == int(self.support.sum())
 
     def limit(self, p: Array) -> tuple[Array, Array] | None:
-        """q* (n,) for margins p (n,), and log e (n,) (-inf off the support); None where no projection was found."""
+        """q* (n,) for margins p (n,), and log e (n,), -inf off the support; None where no projection was found."""
         S = self.support
         aim, ell = self.member[S], -p[S] - np.logaddexp.reduce(-p[S])
         inside, across = self._turned
@@ -94,7 +96,7 @@ class OptimalSet:
         return whole, logs
 
     def least(self, f: Array) -> float:
-        """min f.q over Q, f (n,)."""
+        """The minimum of f.q over Q, f (n,)."""
         S = self.support
         if self.single:
             return float(f @ self.member)

@@ -1,4 +1,4 @@
-"""The parameters of a network, and where a flat vector keeps those that are trained."""
+"""The parameters of a network, and their places in the flat vector of those that are trained."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from gflow.problem.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """U (m, r) inner parameters in span coordinates, b (m, 1) of the scalar network; outer layer (m,) or (K, m), fixed
-    or not; output bias (K,)."""
+    """The parameters of one network, whether trained or fixed.
+
+    U (m, r): the inner layer in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias
+    (K,), None where there is none.
+    """
 
     U: Array
     outer: Array
@@ -21,7 +24,10 @@ class Parameters:
 
     @classmethod
     def of(cls, problem: Problem, inner: Array) -> Parameters:
-        """From W (m, d), or b (m, 1) of the scalar network, with the outer layer and bias of the problem's network."""
+        """The parameters with this inner layer; outer layer and output bias are those of the problem's network.
+
+        inner: W (m, d), or b (m, 1) of the scalar network.
+        """
         network = problem.network
         U = inner @ problem.span.B.T if network.directions is None else inner
         return cls(np.asarray(U), network.outer, network.output_bias)
@@ -29,9 +35,11 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The flat vector theta (p,) of what is trained: U, then the outer layer, then the output bias, row by row.
+    """Places in the flat vector theta (p,) of what is trained: U, then the outer layer, then the output bias, row by
+    row.
 
-    Slices of the last axis; None for what is not trained.  A caller may append more, as the engine does its clock.
+    The slices are of the last axis, and None for what is not trained.  Callers may append to the vector, as the engine
+    appends its clock.
     """
 
     inner: slice
@@ -44,7 +52,7 @@ class Layout:
 
     @classmethod
     def of(cls, problem: Problem) -> Layout:
-        """The layout for one network."""
+        """The layout for the network of a problem."""
         network = problem.network
         m, r, K = network.width, int(problem.coordinates().shape[-1]), network.outputs
         first = m * r
@@ -54,7 +62,7 @@ class Layout:
         return cls(slice(0, first), outer, bias, (m, r), (K, m))
 
     def flat(self, parameters: Parameters) -> Array:
-        """theta (p,) of parameters."""
+        """theta (p,) of these parameters."""
         parts = [parameters.U.ravel()]
         if self.outer is not None:
             parts.append(parameters.outer.ravel())
@@ -63,9 +71,10 @@ class Layout:
         return np.concatenate(parts)
 
     def parameters(self, theta: Array, fixed: Array) -> Parameters:
-        """The parts of theta (..., p), views of it; fixed: the outer layer where it is not trained.
+        """The parameters in theta (..., p), as views of it.
 
-        U (..., m, r); outer of the shape of `fixed` for one vector, else (..., K, m); output bias (..., K).
+        fixed (m,) or (K, m): the outer layer, used where it is not trained.  Returns U (..., m, r); the outer layer in
+        the shape of `fixed` for one vector, else (..., K, m); output bias (..., K).
         """
         lead = theta.shape[:-1]
         outer = fixed

@@ -1,4 +1,4 @@
-"""The tangent kernel of margins: products of their gradients."""
+"""The tangent kernel of margins: the inner products of their gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gflow.arrays import Array
 def tangent_kernel(
     gram: Array, weights: Array, by_output: Array | None = None, hidden: Array | None = None, bias: Array | None = None
 ) -> Array:
-    """<grad p_i, grad p_k> (n, n) of gradients weights_ji x_i in w_j, gram (n, n) the products of the x_i.
+    """<grad p_i, grad p_k> (n, n) for gradients weights_ji x_i in w_j, weights (m, n), with gram (n, n) = <x_i, x_k>.
 
-    Where the outer layer is trained, dp_i/df_ki by_output (K, n) with phi hidden (m, n) adds its part; bias (K, n): the
-    same derivatives, where there is an output bias.
+    Where the outer layer is trained, by_output (K, n) = dp_i/df_ki and hidden (m, n) = phi add its part.  bias (K, n):
+    by_output once more, where there is an output bias.
     """
     K = gram * (weights.T @ weights)
     if by_output is not None and hidden is not None:

@@ -4,7 +4,7 @@ With dp_i/df_ki (`by_output`), dp_i/dphi_ji = sum_k A_kj dp_i/df_ki (`by_hidden`
 
     dw_j/dtau = P_j sum_i phi'_ji push_ji x_i,   dA/dtau = sum_i q_i dp_i/df_i phi_i^T,   dc/dtau = sum_i q_i dp_i/df_i,
 
-what is not trained left out: the gradient of the loss over -(1/n) sum g (MATHEMATICS 1, 2).
+without the parts that are not trained.  This is the gradient of the loss over -(1/n) sum g (MATHEMATICS 1, 2).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gflow.reference.mode import ReferenceMode
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Vectors in the space of the trained parameters; what is not trained is None."""
+    """A vector in the space of the trained parameters, or several; None for what is not trained."""
 
     inner: Array
     """(..., m, r)"""
@@ -36,7 +36,7 @@ class Direction:
 
     @property
     def square(self) -> Array:
-        """Squared Euclidean norm (...)."""
+        """The squared Euclidean norm (...)."""
         total = np.sum(self.inner**2, axis=(-2, -1))
         if self.outer is not None:
             total = total + np.sum(self.outer**2, axis=(-2, -1))
@@ -44,17 +44,17 @@ class Direction:
 
     @property
     def norm(self) -> float:
-        """Euclidean norm of one vector."""
+        """The Euclidean norm of one vector, without leading axes."""
         parts = (np.linalg.norm(part) for part in (self.inner, self.outer, self.bias) if part is not None)
         return float(np.hypot.reduce(list(parts)))
 
 
 @dataclass(frozen=True)
 class Point:
-    """U (..., m, r), outer (m,) or (..., K, m) and output bias (..., K) on a mode.
+    """Parameters on a mode: U (..., m, r), outer (m,) or (..., K, m) and output bias (..., K).
 
-    known: margins (..., n) that are known better than from the weights.  live (n,): the samples whose g add up to 1 in
-    q; None: all of them.
+    known (..., n): margins that are known better than from the weights; None: they are computed.  live (n,): the
+    samples over which q is normalised; None: all of them.
     """
 
     problem: Problem
@@ -125,12 +125,12 @@ class Point:
 
     @cached_property
     def _moved(self) -> tuple[Array, Array]:
-        """dU/dtau (..., m, r), and what holds the neurons that slide."""
+        """dU/dtau (..., m, r), and the forces (..., h, s) on the neurons that slide."""
         return self.mode.projected(_times_inputs(self.problem, self.push * self.branch_slopes))
 
     @property
     def force(self) -> Array:
-        """What holds the sliding neurons, along their normals (..., h, s); see `mode.Held`."""
+        """The forces (..., h, s) that hold the sliding neurons, along their normals; see `mode.Held`."""
         return self._moved[1]
 
     @cached_property
@@ -155,19 +155,19 @@ class Point:
 
     @cached_property
     def slopes(self) -> Array:
-        """phi'_ji (..., m, n), where neuron j slides the Clarke slope in [slope, 1] that holds it on its kink."""
+        """phi'_ji (..., m, n); where neuron j slides, the Clarke slope in [slope, 1] that holds it on its kink."""
         if not self.mode.kinks:
             return self.branch_slopes
         return self.mode.slopes_with(np.clip(self.mode.balance(self.push, self.force).share, 0.0, 1.0))
 
     @property
     def by_preactivation(self) -> Array:
-        """dp_i / dz_ji (..., m, n) with the `slopes`: grad_{w_j} p_i is this times x_i."""
+        """dp_i / dz_ji (..., m, n) with `slopes`, so that grad_{w_j} p_i is this times x_i."""
         return np.asarray(self.by_hidden * self.slopes)
 
     @cached_property
     def euler(self) -> Array:
-        """<theta, grad p_i> (..., n), theta all that is trained: degree times p_i where f is homogeneous."""
+        """<theta, grad p_i> (..., n) in all trained parameters: degree times p_i where f is homogeneous (Euler)."""
         total = np.sum(self.by_hidden * self.branch_slopes * self.z, axis=-2)  # z is 0 where a neuron slides
         if self.problem.network.trains_outer:
             total = total + np.sum(self.by_hidden * self.hidden, axis=-2)
@@ -176,7 +176,7 @@ class Point:
 
     @cached_property
     def kernel(self) -> Array:
-        """<grad p_i, grad p_k> (n, n) at one set of weights, in all that is trained."""
+        """<grad p_i, grad p_k> (n, n) in all trained parameters, at one set of weights."""
         weights, inputs = gradient_factors(self.problem, self.by_preactivation)
         outer = self.by_output if self.problem.network.trains_outer else None
         bias = None if self.parameters.output_bias is None else self.by_output
@@ -184,7 +184,7 @@ class Point:
 
     @cached_property
     def sample_norms(self) -> Array:
-        """|grad p_i| (..., n), in all that is trained."""
+        """|grad p_i| (..., n) in all trained parameters."""
         weights, inputs = gradient_factors(self.problem, self.by_preactivation)
         squared = np.sum(weights**2, axis=-2) * np.sum(inputs**2, axis=-1)
         pulls = np.sum(self.by_output**2, axis=-2)
@@ -194,9 +194,10 @@ class Point:
 
 
 def gradient_factors(problem: Problem, by_preactivation: Array) -> tuple[Array, Array]:
-    """weights (..., m, n) and inputs (n, r) with dp_i/dU_j = weights_ji inputs_i, from dp_i/dz_ji.
+    """weights (..., m, n) and inputs (n, r) with dp_i/dU_j = weights_ji inputs_i, from dp_i/dz_ji (..., m, n).
 
-    A scalar network has one coordinate a neuron, <v_j, x_i>, which goes with the weights.
+    A scalar network has one coordinate for each neuron, <v_j, x_i>, which is part of the weights; its inputs are 1, (n,
+    1).
     """
     coordinates = problem.coordinates()
     if problem.network.directions is None:

@@ -1,4 +1,4 @@
-"""From the errors of the validation to one sentence a reader can act on: place, value, bound, remedy."""
+"""Sentences for the errors of validation, each with the place, the value, the bound and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a location in pydantic's terms to the keys of the file, and the keys that are valid there."""
+"""Locations in pydantic's terms translated to keys of the scenario file, with the keys that are valid there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of a scenario demand of each other; every refusal names the key to change."""
+"""Checks that the parts of a scenario agree with each other; every refusal names the key to change."""
 
 from __future__ import annotations
 
