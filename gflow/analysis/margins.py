@@ -1,4 +1,4 @@
-"""Margins over time: does the normalised margin grow, where to, and do the multipliers show in the loss?
+"""The analyzer of margins over time: growth and limit of the normalised margin, and how the loss shows the multipliers.
 
 Once L < l(0) / n the smoothed normalised margin l^-1(n L) / |theta|^L never falls (Lyu and Li 2020, homogeneous
 networks).  After the last event of a fixed-outer-layer network, with lambda > 0 and W* the limit at least margin 1,

@@ -1,7 +1,8 @@
-"""Stable rank of W, of its neurons of each sign, and how it falls: at the rows, at the last one, and in the limit.
+"""The analyzer of the stable rank of W and of its neurons of each sign: along the rows, at the last row, and in the
+limit.
 
-SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the second term is computed for itself, since late
-in a run it is far below the rounding of the first.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
+SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the sum is computed separately from the 1, since
+late in a run it is far below the rounding of 1.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
 Theorems 4.1 and 4.3 (SR of the neurons of one sign tends to 1 for leaky ReLU, stays bounded for ReLU).
 """
 
@@ -108,7 +109,8 @@ def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
 def excess(A: Array) -> float | None:
     """SR(A) - 1 = sum_{k >= 2} sigma_k^2 / sigma_1^2 of A (j, k), without cancellation; None for A = 0 or no rows.
 
-    What is left of A beside its first singular direction; an error of that direction enters with its square.
+    It is computed from the part of A orthogonal to its first singular direction; an error of that direction enters
+    with its square.
     """
     largest = float(np.abs(A).max(initial=0.0))
     if largest == 0.0:

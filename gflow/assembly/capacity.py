@@ -1,4 +1,4 @@
-"""What a run needs of memory and disk, told before it starts rather than by a kill hours later."""
+"""The memory and disk that a run needs, checked before it starts, so that it is not killed hours later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUMBER = 8  # bytes
 def check_memory(scenario: Scenario, n: int, d: int) -> None:
     """Raise ScenarioError if the arrays of n samples with d inputs exceed 80 % of the physical memory.
 
-    A low estimate: what it refuses cannot run, what it lets through may still be slow.
+    The estimate is low: a run that it refuses cannot work, a run that it lets through may still be slow.
     """
     memory = physical_memory()
     if memory is None:

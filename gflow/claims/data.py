@@ -1,4 +1,5 @@
-"""What hypotheses ask of a data set: its norms, its coherence, and how nearly orthogonal each paper wants it."""
+"""Properties of a data set that hypotheses ask for: norms, coherence, and near-orthogonality as each paper defines
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All claims that apply to a run's network and data."""
+"""All claims that apply to the network and the data of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what was seen of descent beside the flow to the comparison that says it.  Loads torch."""
+"""The composition of a comparison from what was seen of descent beside the flow.  Loads torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Event times side by side: when a pair takes its last side in the flow, and from which row on in descent."""
+"""Event times side by side: when a pair takes its last side in the flow, and from which row on it has that side in
+descent."""
 
 from __future__ import annotations
 

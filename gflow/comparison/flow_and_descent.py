@@ -1,4 +1,4 @@
-"""The flow, integrated anew to the times of descent, and both at each of them.  Loads torch."""
+"""The flow, integrated again to the times of descent, and the comparison of both at each of them.  Loads torch."""
 
 from __future__ import annotations
 

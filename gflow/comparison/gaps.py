@@ -1,4 +1,4 @@
-"""How far descent is from the flow at one time: in the weights, their direction, the margins and the pattern."""
+"""Gaps between descent and flow at one time: in the weights, their direction, the margins and the pattern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Descent beside the flow of L + (eta / 4) |grad L|^2, which its steps follow to one order more.  Loads torch.
+"""Descent beside the modified flow, that of L + (eta / 4) |grad L|^2, which its steps follow to one order more.  Loads
+torch.
 
 That flow is smooth, and integrated by scipy's DOP853 at tight tolerances.
 """

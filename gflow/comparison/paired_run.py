@@ -1,4 +1,4 @@
-"""One run of descent beside the flow, row by row: its series, and what is read off them at the end."""
+"""One run of descent beside the flow, row by row: its series, and the numbers read off them at the end."""
 
 from __future__ import annotations
 

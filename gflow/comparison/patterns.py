@@ -1,4 +1,5 @@
-"""Activation patterns of descent and flow: which pairs differ, where that is a difference, and what sliding becomes.
+"""Activation patterns of descent and flow: which pairs differ, which differences are genuine, and what descent does
+where the flow slides.
 
 Where the flow slides along a kink, descent jumps to and fro across it; such pairs are counted apart.  Of the others, a
 pair that the flow switches within one step size of the time looked at is not said to differ: the steps of descent

@@ -1,4 +1,4 @@
-"""What a comparison is to do: which runs of descent, how far, in which manner, and how all of it is asked for."""
+"""The plan of a comparison: which runs of descent, how far, in which manner, and the options that ask for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The curvature that bounds the step: the largest eigenvalue of the Hessian of L on a pattern, from the tangent kernel.
+"""The sharpness, which bounds the step size: the largest eigenvalue of the Hessian of L on a pattern, from the tangent
+kernel.
 
 With margins p and J their Jacobian in the trained parameters, the Hessian is (1/n) J^T diag(l''(p)) J plus terms with
 second derivatives of p, which vanish where these are piecewise linear (fixed outer layer, kinked activation); elsewhere

@@ -1,4 +1,4 @@
-"""Sentences: how long descent follows the flow, and what breaks first."""
+"""Verdicts as sentences: how long descent follows the flow, and what breaks first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trajectory becomes an analysis: in memory, and as `analysis.json` beside it."""
+"""The analysis of a trajectory, in memory and as `analysis.json` beside the trajectory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A problem and its start from arrays, checked as those of a scenario and its files are."""
+"""A problem and its start made from arrays, with the same checks as for a scenario and its files."""
 
 from __future__ import annotations
 

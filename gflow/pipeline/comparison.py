@@ -1,4 +1,4 @@
-"""`gflow compare`: gradient descent beside the flow, from what is asked to what is found."""
+"""The function behind `gflow compare`, which checks what is asked and sets gradient descent beside the flow."""
 
 from __future__ import annotations
 

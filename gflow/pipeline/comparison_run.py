@@ -1,4 +1,5 @@
-"""A comparison carried out: `descent.h5`, then the flow beside it, then `comparison.json`.  Loads torch."""
+"""A comparison being carried out: it writes `descent.h5`, integrates the flow beside it, and writes `comparison.json`.
+Loads torch."""
 
 from __future__ import annotations
 

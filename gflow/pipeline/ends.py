@@ -1,4 +1,4 @@
-"""Where a flow from arrays ends, as its caller says it: `gflow.time(20.0) | gflow.log_loss(-10.0)`."""
+"""Ends of a flow from arrays, as its caller writes them: `gflow.time(20.0) | gflow.log_loss(-10.0)`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All analyzers by name, and what they find, as plain JSON."""
+"""All analyzers by name, and their results as plain JSON."""
 
 from __future__ import annotations
 

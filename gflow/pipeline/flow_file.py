@@ -1,4 +1,4 @@
-"""Rows and events of one run on their way to its file."""
+"""The writer of one run, which takes rows and events to the file and keeps the progress line informed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a trajectory on disk to the point where its run goes on, or the reason why it cannot."""
+"""The resumption of a run: the point of its trajectory from which it goes on, or the reason why it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scenario becomes a trajectory on disk."""
+"""The simulation of a scenario, which writes the trajectory of its flow to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What analyzers found, for people: one line each, and the claims of the papers as a table."""
+"""The text of an analysis: a paragraph for every analyzer, and the claims of the papers as a table."""
 
 from __future__ import annotations
 

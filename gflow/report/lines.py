@@ -1,4 +1,4 @@
-"""Single pieces of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
+"""Building blocks of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run is: one line rewritten on a terminal, a plain line now and then in a log."""
+"""Progress lines: one line rewritten on a terminal, a plain line now and then in a log."""
 
 from __future__ import annotations
 

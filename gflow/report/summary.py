@@ -1,4 +1,4 @@
-"""What a run was and how it ended: a headline, a closing table, and all of it for `gflow inspect`."""
+"""The summary of a run: a headline, a closing table, and the whole content for `gflow inspect`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in an open file: its datasets, dimensions and attributes, copied and checked."""
+"""The content of an open file: its datasets, dimensions and attributes, created, copied and checked."""
 
 from __future__ import annotations
 

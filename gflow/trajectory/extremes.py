@@ -1,4 +1,4 @@
-"""Running extremes along a run: what a claim about all t asks for, over every accepted step and event.
+"""Running extremes along a run, over every accepted step and event, by which claims about all t are judged.
 
 The stable rank is not among them: it needs the weights at every step, which cost more than the step (see `spectrum`);
 rows have it.

@@ -1,4 +1,4 @@
-"""A flow in memory: rows and events as a file would keep them, without one."""
+"""A flow in memory: the rows and events that a file would keep, without a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One writer a run folder, for as long as the run goes on; a killed run leaves no lock behind."""
+"""The lock of a run folder, which admits one writer at a time; a killed run leaves no lock behind."""
 
 from __future__ import annotations
 

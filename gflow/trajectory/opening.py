@@ -1,4 +1,5 @@
-"""Open a trajectory for reading: past the lock of a run that writes, and with words for whatever is wrong with it."""
+"""The opening of a trajectory for reading, which waits for a run that is writing and explains what is wrong with a
+file."""
 
 from __future__ import annotations
 

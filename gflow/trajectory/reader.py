@@ -1,4 +1,4 @@
-"""Read `trajectory.h5`: the committed rows, lazily, without holding the file open between two accesses."""
+"""The reader of `trajectory.h5`: committed rows, read lazily; the file is not held open between two accesses."""
 
 from __future__ import annotations
 

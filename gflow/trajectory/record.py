@@ -1,4 +1,4 @@
-"""What is known of a flow at its rows, wherever they are kept: the names that a file and a flow in memory share."""
+"""The record of a flow: the names by which its rows are read, the same for a file and for a flow in memory."""
 
 from __future__ import annotations
 

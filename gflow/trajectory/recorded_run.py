@@ -1,4 +1,4 @@
-"""A recorded run: its rows as states of the flow, and the problem that it is the flow of, rebuilt from the record."""
+"""A recorded run: its rows as states of the flow, and the problem it belongs to, rebuilt from the record."""
 
 from __future__ import annotations
 

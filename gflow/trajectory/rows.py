@@ -1,4 +1,4 @@
-"""What a run hands over to be kept: a header at the start, then rows and events, all of them plain values."""
+"""The values that a run hands over to be kept: a header at the start, then rows and events."""
 
 from __future__ import annotations
 

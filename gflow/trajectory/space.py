@@ -1,4 +1,4 @@
-"""Disk space, asked for before HDF5 needs it, and writes that HDF5 lost.
+"""Disk space, reserved before HDF5 needs it, and the detection of writes that HDF5 lost.
 
 HDF5 does not survive a full disk: what it has written of its index by then may point to what it could not write.  So a
 block is reserved before the file is opened.  And a write that fails while h5py closes a dataset is told to nobody but

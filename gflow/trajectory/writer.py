@@ -1,4 +1,4 @@
-"""Write `trajectory.h5` so that a kill between any two instructions leaves every committed row readable.
+"""The writer of `trajectory.h5`, which leaves every committed row readable at whatever instruction a run is killed.
 
 A block is appended to the closed file: open, append, flush, `n_committed`, flush, close.  Whatever changes
 the structure of the file beyond that (its creation, larger chunks, the outcome at the end) is written to a

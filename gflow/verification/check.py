@@ -1,4 +1,4 @@
-"""One check of a run and what all of them come to; numbers are finite or None."""
+"""One check of a run, and the verdict of all checks together; numbers are finite or None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end that a run says it had against its last row and the ends that its scenario asked for."""
+"""The check of the end that a run reports, against its last row and the ends that its scenario asked for."""
 
 from __future__ import annotations
 

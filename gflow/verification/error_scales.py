@@ -1,4 +1,4 @@
-"""What tolerances keep of weights and margins at a row, each as the size that an error of rtol is relative to.
+"""Error scales: the sizes of weights and margins at a row to which an error of rtol is relative.
 
 Every block of parameters, a neuron's w_j with its outer weights where they are trained, or the output bias, is kept to
 atol + rtol times its norm.  The dual engine keeps margins to rtol as well; the primal one as well as the weights

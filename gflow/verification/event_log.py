@@ -1,4 +1,5 @@
-"""The events against the pattern: replayed from row 0 on, they must give the pattern of every row.
+"""The check of the event log against the pattern: replayed from row 0 on, the events must give the pattern of every
+row.
 
 And the pairs that slide: the share of the + branch that holds a neuron on its kink lies in [0, 1], else it would have
 left.  (That they lie on their kink is part of `recomputation`.)

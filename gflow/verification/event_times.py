@@ -1,4 +1,4 @@
-"""The time of every event against that of the same event in the flow integrated again, with the tightest tolerances."""
+"""The check of event times against the same events in the flow integrated again, with the tightest tolerances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running extremes against the rows, which they include, and against those of the flow integrated again."""
+"""The check of running extremes against the rows, and against those of the flow integrated again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Exact identities at every time, with their integrals: the field of `velocity` along the flow integrated again.
+"""Exact identities of the flow, checked at every time with their integrals: the field is that of `velocity`, the path
+that of the flow integrated again.
 
 From the start to a row of the run, along the integration with tolerances 10 times tighter (`quadrature`):
 

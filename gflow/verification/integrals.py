@@ -1,4 +1,4 @@
-"""What is integrated along the flow, and how far the integrals can be trusted."""
+"""The integrals along the flow that the identities need, with estimates of their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact relations of the flow between stored rows: what no error of the integrator beyond its tolerance may break.
+"""The check of exact relations between stored rows, which hold up to the tolerance of the integrator.
 
 Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
 (L_0 - L_1).  What t and L leave tau is in `rescaled_time`.

@@ -1,4 +1,5 @@
-"""Which integrations check a run: with tighter tolerances, another method and another engine, to rows of the run.
+"""The ladder of integrations that check a run: with tighter tolerances, another method and another engine, to rows of
+the run.
 
 Tighter tolerances follow the whole run.  The other method and the other engine, which may be explicit and have the
 parameters themselves for state, are cross-checks of kinks and fields and have to go a part of the way only: to the last

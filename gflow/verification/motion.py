@@ -1,5 +1,5 @@
-"""The motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and against the row
-before.
+"""The check of the motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and
+against the row before.
 
 The engine is asked twice at a row: for the velocity of the weights, and whether anything but the clock moves.  Where
 the velocity is more than rounding leaves open, the answer to the second is yes, and no later row may have the same

@@ -1,4 +1,4 @@
-"""The start of the file against its scenario: data and weights drawn anew from the seeds."""
+"""The check of the start: data and weights are drawn again from the seeds of the scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What accepted steps leave of an extreme: how far a quantity bends beyond its values at them."""
+"""The overshoot of an extreme: how far a quantity goes beyond its values at accepted steps."""
 
 from __future__ import annotations
 

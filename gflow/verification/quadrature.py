@@ -1,4 +1,4 @@
-"""An integration that is watched: exact identities of the flow, integrated along its dense output as it goes.
+"""The quadrature of exact identities of the flow, along its dense output while it is integrated.
 
 Each stretch of the flow on one mode is a sequence of accepted steps, each a polynomial in tau.  On it the rates of
 `velocity.Field` are integrated by Gauss's rule of `NODES` points (exact to degree 2 NODES - 1; the polynomials have

@@ -1,4 +1,5 @@
-"""The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
+"""The check of the rows against themselves: what follows from the stored weights is computed again, from the full W and
+X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
 ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of

@@ -1,4 +1,4 @@
-"""The flow integrated again along a rung of the ladder, and how far it is from the run at each row.
+"""The flow integrated again along a rung of the ladder, and its distance from the run at each row.
 
 What an integration wants to know it reads off the stream of the flow.  One that ends by its budget is judged as far as
 it came; one that has reached its rows goes on to further ones as long as it takes no more than `FURTHER_STEPS` steps

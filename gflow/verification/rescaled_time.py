@@ -1,4 +1,4 @@
-"""tau: which samples it counts, where it stops, and what the time and the loss between two rows leave it.
+"""Checks of tau: which samples it counts, where it stops, and the bounds that time and loss set on it between two rows.
 
 d tau = (1/n) sum of g_i dt over the samples that the clock counts: those that some neuron that moves (trained with its
 a_j, or a_j != 0) is active on, its slope not 0 and the pair not sliding; all of them where the network has an output

@@ -1,4 +1,4 @@
-"""What the weights of each neuron are made of, row by row: the scale that rounding of them is to be measured by.
+"""Rounding scales: the size, row by row, to which the rounding of each neuron's weights is relative.
 
 w_j is its start and all that was added since, and is known to the rounding of the largest of that: a neuron that came
 to rest at w_j = 0 holds the rounding of where it was, not of where it is.  As sum_i q_i = 1 over the samples that tau

@@ -1,4 +1,4 @@
-"""What the integrations say of the run: its rows, its events, and the conclusions that are drawn from it."""
+"""Checks of the run against the integrations of the ladder: its rows, its events, and the conclusions drawn from it."""
 
 from __future__ import annotations
 

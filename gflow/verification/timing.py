@@ -1,4 +1,4 @@
-"""How well the time of an event is determined: what a small change of the state does to it, found at each event.
+"""The conditioning of event times: how far a small change of the state moves the time of each event.
 
 A guard is zero at its event: the distance of a pair to its kink, or the room of a share.  A change of the state by a
 part eps changes a guard by eps of its size, and so moves its root by eps size / |rate|: little where a kink is crossed

@@ -1,4 +1,4 @@
-"""The field of the flow at many states of one mode at once, by the `reference` and no part of an engine.
+"""The field of the flow at many states of one mode at once, computed by the `reference` without any engine.
 
 q_i = g_i / (sum of g over the samples that the clock counts), for all samples: the clock does not count those on which
 every active neuron slides, but a share of their + branch is what holds these neurons, and belongs to K.

@@ -1,4 +1,4 @@
-"""The motion of a state in the space of the weights, from W and X themselves, beside what rounding leaves open of it.
+"""The velocity of a state in the space of the weights, from W and X themselves, with a bound of its rounding errors.
 
 dw_j/dtau = P_j sum_i f_ji x_i with forces f_ji = phi'_ji q_i sum_k A_kj dp_i/df_ki: of the elements of Clarke's set
 the one of least norm, as the shares of the sliding pairs lie in [0, 1] (`event_log`).  Where the terms of almost

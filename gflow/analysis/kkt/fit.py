@@ -1,4 +1,4 @@
-"""The solution of the convex problem behind the KKT conditions, with a choice among dependent gradients."""
+"""The solution of the convex problem behind the KKT conditions, with a rule that chooses among dependent gradients."""
 
 from __future__ import annotations
 

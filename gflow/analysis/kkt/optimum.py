@@ -1,4 +1,4 @@
-"""Is a KKT point the optimum?  Frei et al., Theorem 3.2, items 4 to 7."""
+"""The comparison of a KKT point with the global optimum: Frei et al., Theorem 3.2, items 4 to 7."""
 
 from __future__ import annotations
 

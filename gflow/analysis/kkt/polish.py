@@ -1,4 +1,5 @@
-"""From an interior point to the digits: least squares on the active sets, exchanged until they are right."""
+"""Refinement of an interior point to full accuracy: least squares on the active sets, which are exchanged until they
+are right."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ ON_BOUND = 1e-8
 
 
 def polished(gradients: Gradients, start: Multipliers, price: Array) -> Multipliers:
-    """Least squares on the active sets of the start, which are exchanged until they are right; the best point seen."""
+    """Least squares on the active sets of the start, which are exchanged until they are right; price (N,): as for
+    `interior_point`.  Returns the best point seen."""
     held = start.lam[gradients.margin]
     used = start.lam > ON_BOUND * start.lam.max(initial=0.0)
     low, high = start.nu < ON_BOUND * held, start.nu > (1.0 - ON_BOUND) * held

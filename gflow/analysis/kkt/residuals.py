@@ -1,4 +1,4 @@
-"""How far one point of parameter space is from KKT: stationarity, complementarity and multipliers."""
+"""KKT residuals of one point of parameter space: stationarity, complementarity and multipliers."""
 
 from __future__ import annotations
 

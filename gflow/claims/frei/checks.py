@@ -1,4 +1,4 @@
-"""Hypotheses and verdicts that the bounds of Frei et al., Section 4, share."""
+"""Hypotheses and verdicts shared by the bounds of Frei et al., Section 4."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def largest(run: AnalyzedRun, name: str, of_rows: Array) -> tuple[float, float, 
 
 
 def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[float, float, Checked]:
-    """As `largest`; unit: what the extreme is divided by to be in the units of the paper."""
+    """As `largest`, for the least value; of_rows (T,); unit: the extreme over it is in the units of the paper."""
     extreme = run.extreme(name)
     if extreme is not None:
         return extreme[0] / unit, extreme[1], "every step"
@@ -82,7 +82,10 @@ def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[flo
 
 
 def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | None = None) -> Conclusion | None:
-    """value <= bound in these rows (default: all), both positive; told of the row with the least slack."""
+    """value (T,) <= bound (T,) or () in these rows (T,) (default: all), both positive.
+
+    The conclusion is about the row with the least slack; None without a row.
+    """
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     if not chosen.size:
         return None
@@ -92,7 +95,10 @@ def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | N
 
 
 def no_less(run: AnalyzedRun, value: Array, bound: Array, rows: Mask | None = None) -> Conclusion | None:
-    """value >= bound in these rows, both nonnegative; told of the row with the least slack."""
+    """value (T,) >= bound (T,) in these rows (T,) (default: all), both nonnegative.
+
+    The conclusion is about the row with the least slack; None without a row.
+    """
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     chosen = chosen[bound[chosen] > 0.0]
     if not chosen.size:

@@ -1,4 +1,4 @@
-"""Frei et al., Section 4: what holds at any weights (or any two), whatever method led there."""
+"""Claims of Frei et al., Section 4, that hold at any weights (or any two), whatever method led to them."""
 
 from __future__ import annotations
 

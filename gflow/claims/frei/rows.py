@@ -1,4 +1,5 @@
-"""What the theorems of Frei et al. ask at every time, measured in the rows of a run, in the units of the paper.
+"""Quantities that the theorems of Frei et al. bound at all times, measured in the rows of a run, in the units of the
+paper.
 
 Rates are in tau, d tau = Ghat dt with Ghat = mean_i g_i, and so free of underflow: dW/dtau = -grad L / Ghat.  (The tau
 of the file counts live samples only, `field.clock`: with leaky slopes all, unless every neuron slides on one.)
@@ -50,7 +51,11 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """(T,) each: v = log(1 + t) and tau in the units of the paper, log L, |W|_F, the spectral norm, the stable rank."""
+    """The rows of a run, with times and weights in the units of the paper.
+
+    v = log(1 + t) (T,); tau (T,); log_loss (T,), log L; norm (T,), |W|_F; spectral (T,), the spectral norm;
+    stable_rank (T,).
+    """
 
     v: Array
     tau: Array
@@ -72,7 +77,7 @@ def rows_of(run: AnalyzedRun) -> Rows:
 
 
 def paper_time(v: Array | float, scale: float) -> Array:
-    """log(1 + scale^2 t) from v = log(1 + t), for any v."""
+    """log(1 + scale^2 t) (T,) from v = log(1 + t) (T,), without overflow for any v."""
     v = np.asarray(v, dtype=np.float64)
     if scale == 1.0:
         return v

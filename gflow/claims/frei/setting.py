@@ -1,4 +1,5 @@
-"""Frei et al.: which runs their theorems speak of, in their units, and the convex programs of their limit."""
+"""The setting of Frei et al.: the runs that their theorems are about, their units, and the convex programs of their
+limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frei et al., Section 4: what holds at a random start, with probability 1 - delta or up to an absolute constant."""
+"""Claims of Frei et al., Section 4, on a random start: with probability 1 - delta, or up to an absolute constant."""
 
 from __future__ import annotations
 

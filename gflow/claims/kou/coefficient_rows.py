@@ -1,4 +1,5 @@
-"""What the coefficients rho do along the rows of a run, in the units of Kou et al.: one pass, kept for all claims."""
+"""The coefficients rho along the rows of a run, in the units of Kou et al., computed in one pass and kept for all
+claims."""
 
 from __future__ import annotations
 
@@ -150,7 +151,7 @@ def log_lead(course: CoefficientRows) -> Array:
 
 
 def largest_constant(log_constants: Array, course: CoefficientRows) -> Conclusion:
-    """The largest constant c1 > 0 that works in every row; none does where it is 0."""
+    """The largest constant c1 > 0 that works in every row, from its logarithm (T',); none does where it is 0."""
     k = int(np.argmin(log_constants))
     least = float(np.exp(log_constants[k]))
     return Conclusion(least > 0.0, constant=least, log1p_time=float(course.clock.v[k]))

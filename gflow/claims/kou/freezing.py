@@ -29,7 +29,7 @@ from gflow.flow_time import log_times
 
 
 def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
-    """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs?"""
+    """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs of a pattern (m, n)?"""
     return bool((pattern == np.where(setting_of(run).own, 1, -1)).all())
 
 
@@ -48,9 +48,10 @@ def _freezing(run: AnalyzedRun) -> tuple[tuple[Hypothesis, ...], float | None]:
 
 
 def freezing(run: AnalyzedRun) -> Claim:
-    """From the events where every pair has its final sign at the last row; else inferred from the limit, and said so.
+    """Judged by the events where every pair has its final sign at the last row; else inferred from the limit, as the
+    claim then states.
 
-    That the signs stay for ever is ahead of any run: known where the limit is.
+    No run can show that the signs stay for ever: this is known where the limit is known.
     """
     setting = setting_of(run)
     fixed, open_ = theorem(run, leaky(setting))

@@ -1,4 +1,5 @@
-"""Where descent goes on after a stop: a file beside `descent.h5`, replaced in one step, gone when all is done."""
+"""The checkpoint from which descent goes on after a stop: a file beside `descent.h5`, replaced in one step, and removed
+when all runs are done."""
 
 from __future__ import annotations
 

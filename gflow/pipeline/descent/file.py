@@ -1,4 +1,5 @@
-"""Rows and checkpoints of descent on their way to disk, in this order: a checkpoint never counts a row that is not."""
+"""The writer of descent: rows go to disk first and checkpoints after them, so that no checkpoint counts a row that is
+missing."""
 
 from __future__ import annotations
 

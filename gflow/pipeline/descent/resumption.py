@@ -1,4 +1,5 @@
-"""From what an interrupted comparison left to the point where its descent goes on, or the reason why it cannot."""
+"""The resumption of an interrupted comparison: the point from which its descent goes on, or the reason why it
+cannot."""
 
 from __future__ import annotations
 

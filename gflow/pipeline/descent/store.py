@@ -1,4 +1,5 @@
-"""`descent.h5` while it is written: new rows are appended, rows that were there before must come out again."""
+"""The file `descent.h5` while it is written: new rows are appended, and rows already on disk must be reproduced
+exactly."""
 
 from __future__ import annotations
 

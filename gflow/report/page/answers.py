@@ -1,4 +1,4 @@
-"""The questions that a reader of a run has, and how it answers them: the table that opens a report."""
+"""The table that opens a report: the questions that a reader of a run has, and how the run answers them."""
 
 from __future__ import annotations
 

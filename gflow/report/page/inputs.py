@@ -1,4 +1,4 @@
-"""What was found earlier about a run, read from the files beside its trajectory."""
+"""Earlier results on a run, read from the JSON files beside its trajectory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page itself: what stands where is in template.html, how it looks in page.css."""
+"""The HTML page: template.html says what stands where, page.css how it looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
+"""Figures of gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the figures of a report look, the same for all: colours, sizes, fonts; and what becomes of them in a file.
+"""The style that all figures of a report share (colours, sizes, fonts), and how figures become files.
 
 A figure in the page is SVG inside the HTML: its text is text, and its colours are variables of the page's style
 sheet, so that it is as legible on dark ground as on light.

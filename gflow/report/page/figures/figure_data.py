@@ -1,4 +1,4 @@
-"""What figures are drawn from: a trajectory, what was found in it, and the axis of its time."""
+"""The data that figures are drawn from: a trajectory, the results on it, and the axis of its time."""
 
 from __future__ import annotations
 

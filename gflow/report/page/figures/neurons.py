@@ -1,4 +1,4 @@
-"""The neurons one by one: their ways in a plane, how far they turned, how large they became."""
+"""Figures of single neurons: their paths in a plane, how far they turned, and how large they became."""
 
 from __future__ import annotations
 

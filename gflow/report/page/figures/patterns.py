@@ -1,4 +1,4 @@
-"""The activation pattern: at the end, along the run, and its switches."""
+"""Figures of the activation pattern: at the end, along the run, and the events that change it."""
 
 from __future__ import annotations
 

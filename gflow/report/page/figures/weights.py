@@ -1,4 +1,5 @@
-"""W along a run without an (m, d) array a row: what lies outside the span of the samples never changes."""
+"""The weights W along a run, without an (m, d) array per row: the part outside the span of the samples never
+changes."""
 
 from __future__ import annotations
 
