@@ -27,9 +27,9 @@ class LimitResult:
     multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be others, these are, to
     rounding, the ones that the dual variables of the flow are known to tend to.  (Where margins are tied to rounding
     only, the flow tends to other multipliers after times like tau = 1e15.)  support: samples with a multiplier > 0;
-    on_margin: samples with margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None:
-    no such neurons); active, inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the
-    limit that the mode of the last row would have, if it stayed.
+    on_margin: samples with margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W-
+    (None: no such neurons); active, inactive, sliding: pairs (neuron, sample) of its pattern;
+    present_normalized_margin: of the limit that the mode of the last row would have, if it stayed.
     """
 
     verdict: Standing

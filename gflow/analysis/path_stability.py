@@ -53,7 +53,8 @@ class PathTaken:
     """The path that a run took, and its path ahead.
 
     W (m, d): the first layer at its start; notes: decisions at kinks; events: None where they are not kept; side (m, H)
-    and p (n,): sides and margins at the state of its proof; steps: taken until there."""
+    and p (n,): sides and margins at the state of its proof; steps: taken until there.
+    """
 
     W: Array
     tolerances: Tolerances
@@ -71,7 +72,8 @@ class PathStability:
     reasons: why the path is not known to be stable, in words; empty where it is.  held: the number of pairs that are
     held, at its end, on a kink that pushes: a proof there is about the solution that the policy takes, not about all
     solutions.  seen: what shows that the path is stable, in words; empty where it is not, or where no event could make
-    two flows differ."""
+    two flows differ.
+    """
 
     reasons: tuple[str, ...] = ()
     held: int = 0

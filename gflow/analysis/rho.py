@@ -59,7 +59,8 @@ class Decomposition:
     def rounding(self, U: Array) -> Array:
         """The largest error in any rho_ji, (n,), by rounding of the weights U (m, r) and those outside the span.
 
-        Motions below it change the clock tau but not the stored weights."""
+        Motions below it change the clock tau but not the stored weights.
+        """
         size = max(float(np.hypot(row_norms(each), self.outside).max()) for each in (U, self.start))
         return np.asarray(ROUNDING * size * np.linalg.norm(self.lift, axis=0))
 

@@ -42,12 +42,12 @@ class DescentRows:
         return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
 
     def sizes(self, run: int, k: int) -> RankAndMargin:
-        """Of row k of a run."""
+        """Stable rank and normalised margin of row k of a run."""
         row = self._row(run, k)
         return RankAndMargin(*(float(row[name]) for name in SIZES))
 
     def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
-        """One dataset, the rows of a run from `first` on."""
+        """One dataset (T, ...), the T rows of a run from its row `first` on."""
         return self._descent.read(name, self._places[run][first:])
 
     def _row(self, run: int, k: int) -> Block:

@@ -1,7 +1,7 @@
 """Descent beside the modified flow, that of L + (eta / 4) |grad L|^2, which its steps follow to one order more.  Loads
 torch.
 
-That flow is smooth, and integrated by scipy's DOP853 at tight tolerances.
+The modified flow is smooth; scipy's DOP853 integrates it at tight tolerances.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ def sharpness(K: Array, loss: Loss, p: Array) -> float:
 
 
 def stability_threshold(K: Array) -> float | None:
-    """8 n / lambda_max(K): below it descent on the logistic loss never rises on this pattern, since l'' <= 1/4."""
+    """8 n / lambda_max(K) of a kernel K (n, n): for smaller step sizes the logistic loss never rises on this pattern,
+    since l'' <= 1/4.  None for K = 0."""
     largest = largest_eigenvalue(K)
     return 8.0 * K.shape[0] / largest if largest > 0.0 else None
 

@@ -16,7 +16,7 @@ from gflow.errors import GflowError
 ROWS = 200
 # Steps a run can have: at the 0.1 ms that a step costs at least, three hours.
 MOST_STEPS = 10**8
-# Where nobody says how far, descent ends with the flow, or after so many of its largest steps.
+# Where no end is asked for, descent ends with the flow, or after this number of its largest steps.
 DEFAULT_STEPS = 10**5
 MOST_RUNS = 64
 # Record times of two runs that differ by less, relatively, are one time: eta k rounds differently for different eta.
@@ -57,7 +57,7 @@ def horizon(asked: float | None, flow_end: float, etas: Sequence[float]) -> floa
 
 
 def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
-    """What to know where `horizon` ends before the flow because nobody said how far; else None."""
+    """A warning where `horizon` ends before the flow because no end was asked for; else None."""
     if end != DEFAULT_STEPS * max(etas) or end >= flow_end:
         return None
     return (
@@ -85,7 +85,7 @@ def _steps(times: Array, eta: float, last: int) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """v (T,) = log(1 + t), increasing from 0: the times of all runs; places[k]: where those of run k stand in it."""
+    """The times of all runs: v (T,) = log(1 + t), increasing from 0; places[k] (T_k,): indices of those of run k."""
 
     v: Array
     places: tuple[NDArray[np.intp], ...]

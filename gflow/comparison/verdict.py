@@ -15,7 +15,7 @@ EDGE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of one run, what its verdict rests on; times are t.
+    """What the verdict on one run rests on; times are t.
 
     times, gaps, losses, edges (T,): t, relative gap, log L and eta times sharpness at the rows; first: where the
     horizon's first tenth ends.  diverged: the step at which an iterate was not finite, at the latest.

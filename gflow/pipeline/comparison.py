@@ -96,4 +96,4 @@ def _known_end(scenario: Scenario) -> float:
 
 
 def _silent(_: object) -> None:
-    """For a caller that does not want to be told."""
+    """The callback of a caller that does not want to see progress: it does nothing."""

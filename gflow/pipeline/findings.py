@@ -90,7 +90,7 @@ def _found(name: str, run: AnalyzedRun) -> Result:
 
 
 def plain(value: Any) -> Any:  # Any: mirrors whatever JSON can hold
-    """Frozen results, arrays and tuples in JSON's own types; ValueError for a number that JSON has not."""
+    """Frozen results, arrays and tuples in JSON's own types; ValueError for a number that JSON cannot hold."""
     if isinstance(value, Claim):
         return _fields(value) | {"verdict": value.verdict}
     if is_dataclass(value) and not isinstance(value, type):

@@ -157,7 +157,7 @@ def _write_scenario(scenario: Scenario, folder: Path) -> None:
 
 
 def _changes(scenario: Scenario) -> Changes:
-    """What a file says of its scenario, for another one."""
+    """The changes that put another scenario into a file."""
     texts = {"scenario": given_text(scenario).decode(), "scenario_resolved": resolved_yaml(scenario)}
     return Changes({"scenario_sha256": sha256(scenario)}, texts)
 

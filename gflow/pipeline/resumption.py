@@ -52,7 +52,7 @@ def check_version(kept: Trajectory, anew: str) -> None:
 
 
 def check_scenario(scenario: Scenario, kept: Trajectory) -> None:
-    """ScenarioError where the scenario is not that of the run, but for a later end with its rows."""
+    """ScenarioError where the scenario differs from that of the run in more than a later end and its rows."""
     changed = differences(_stored(kept), scenario)
     extended = any(key.startswith(END) for key in changed)
     free = (CADENCE, BUDGET, END, TIMES) if extended else (CADENCE, BUDGET)
@@ -175,7 +175,8 @@ def _undecided(problem: Problem) -> NDArray[np.int8]:
 
 
 def kept_of(checkpoint: Checkpoint, problem: Problem) -> dict[str, float | NDArray[Any]]:  # Any: of several types
-    """What a row keeps of its checkpoint: the fields of `Form.resume`."""
+    """What a row keeps of its checkpoint: the fields of `Form.resume`, numbers and arrays with the shapes of
+    `layout.RESUME`, such as (m, r) or (n,)."""
     state, notes = checkpoint.state, checkpoint.notes
     trained: dict[str, float | NDArray[Any]] = {"outer": state.parameters.outer} if problem.network.trains_outer else {}
     if state.parameters.output_bias is not None:

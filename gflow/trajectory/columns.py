@@ -106,6 +106,7 @@ def stacked(values: Sequence[Any], variable: Variable, sizes: Mapping[str, int],
 
 
 def check_numbers(name: str, block: NDArray[Any], first: int) -> None:
+    """TrajectoryError if a block (T, ...) of rows from number `first` on holds a NaN."""
     if np.isnan(block).any():
         number = first + int(np.argwhere(np.isnan(block))[0, 0])
         raise TrajectoryError(f"row {number}: {name} is NaN: leave out a series not defined in every row")

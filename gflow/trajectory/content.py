@@ -87,7 +87,7 @@ def write_text(file: HdfFile, name: str, text: str) -> None:
 
 
 def append(dataset: HdfDataset, first: int, block: NDArray[Any]) -> None:
-    """Write a block at `first`, over whatever an abandoned block left there."""
+    """Write a block (k, ...) at entry `first`, over what an interrupted block may have left there."""
     dataset.resize(first + len(block), axis=0)
     dataset[first:] = block
 

@@ -19,7 +19,7 @@ except ModuleNotFoundError:  # not a POSIX system: a second writer is then notic
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make the folder and hold it.  TrajectoryError where another run holds it, or it cannot be made.
 
-    The lock is on the folder itself, not a file in it: the system drops it with the process, however that ends.
+    The lock is on the folder itself, not on a file in it; the system releases it with the process, however that ends.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

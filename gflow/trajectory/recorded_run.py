@@ -170,12 +170,12 @@ class RecordedRun:
         return self.row(row).state(self.problem)
 
     def values(self, name: str) -> Iterator[NDArray[Any]]:
-        """One dataset row by row, read in blocks; Any: dtypes differ."""
+        """One dataset (T, ...) row by row, read in blocks; Any: dtypes differ."""
         for block in self.blocks(name):
             yield from block
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
-        """One dataset in blocks of rows of bounded memory; Any: dtypes differ."""
+        """One dataset (T, ...) in blocks of rows (k, ...) of bounded memory; Any: dtypes differ."""
         one = max(int(np.asarray(self.trajectory.read(name, 0)).nbytes), 1)
         length = max(BLOCK_BYTES // one, 1)
         for first in range(0, self.trajectory.n_rows, length):

@@ -1,8 +1,9 @@
 """Disk space, reserved before HDF5 needs it, and the detection of writes that HDF5 lost.
 
-HDF5 does not survive a full disk: what it has written of its index by then may point to what it could not write.  So a
-block is reserved before the file is opened.  And a write that fails while h5py closes a dataset is told to nobody but
-Python's hook for errors that cannot be raised: unheard, a row would count as saved that is not on disk.
+A full disk damages an HDF5 file: the part of its index that was written may point to data that were not.  So the space
+of a block is reserved before the file is opened.  And where a write fails while h5py closes a dataset, no exception
+reaches the caller; only Python's hook for errors that cannot be raised (`sys.unraisablehook`) is called.  That hook is
+watched here, since otherwise a row would count as saved that is not on disk.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def reserve(path: Path, size: int) -> None:
 
 
 class Losses:
-    """Errors that were told to nobody, of one stretch of writing."""
+    """The errors of one `noticing_losses` block that h5py could not raise."""
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []

@@ -266,7 +266,7 @@ def publish(part: Path, path: Path) -> None:
 
 
 def open_for_append(path: Path) -> HdfFile:
-    """Without the lock if a viewer holds it: whoever looks at a running simulation must not end it."""
+    """The file opened for appending, without HDF5's lock if a viewer holds it: viewing a run must not end the run."""
     try:
         return h5py.File(path, "r+", **layout.PAGES)
     except BlockingIOError:

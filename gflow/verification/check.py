@@ -18,7 +18,7 @@ STEPS, RUN = 10.0, 100.0
 class Check:
     """A measured value beside its bound: `pass` where value <= bound, None where there is nothing to measure.
 
-    `not decided`: it was begun, and its budget ended before it could say; the sentence tells what was reached.
+    `not decided`: the check began, but its budget ended before a verdict; the sentence tells how far it came.
     """
 
     group: str
@@ -93,5 +93,5 @@ def not_applicable(group: str, name: str, why: str, value: float | None = None, 
 
 
 def not_decided(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
-    """A check whose budget ended before it could say, and what was reached until then."""
+    """A check whose budget ended before a verdict, and how far it came."""
     return Check(group, name, "not decided", value, bound, f"not decided: {why}")

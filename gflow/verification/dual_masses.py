@@ -24,7 +24,7 @@ UNITS = 10.0
 
 
 def dual_masses(recorded: RecordedRun) -> list[Check]:
-    """The cone, the sum and the ratio of the masses, where the samples are independent and the outer layer is fixed."""
+    """Checks of cone, sum and ratio of the masses, where the samples are independent and the outer layer is fixed."""
     why = without_masses(recorded.problem)
     if why:
         return [not_applicable(GROUP, name, why) for name in ("cone", "masses", "ratio")]

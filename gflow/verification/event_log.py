@@ -1,8 +1,8 @@
 """The check of the event log against the pattern: replayed from row 0 on, the events must give the pattern of every
 row.
 
-And the pairs that slide: the share of the + branch that holds a neuron on its kink lies in [0, 1], else it would have
-left.  (That they lie on their kink is part of `recomputation`.)
+Sliding pairs are checked, too: the share of the + branch that holds a neuron on its kink must lie in [0, 1], since the
+neuron leaves the kink otherwise.  (`recomputation` checks that these pairs lie on their kink.)
 """
 
 from __future__ import annotations

@@ -48,8 +48,10 @@ def _judged(recorded: RecordedRun, run: Again) -> Check:
 
 
 def _bound(recorded: RecordedRun, run: Again) -> float:
-    """The relative change of the state that is no disagreement: what steps leave of it at an event; where the rows of
-    both show it to be known less well, so many times their gap, as far as rows may be apart at all.
+    """The relative change of the state at an event that does not count as a disagreement.
+
+    It is the error that steps of the run leave.  Where the rows of both integrations differ by more, it is a multiple
+    of that gap, up to the largest gap that rows may have.
 
     Runs measured at rtol 1e-8 stayed below 0.1 rtol.
     """

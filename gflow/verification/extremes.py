@@ -17,9 +17,9 @@ from gflow.verification.reintegration import Again, Reached
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
-# Extremes are taken at accepted steps, which two integrations choose apart: between the steps of one a quantity bends
-# beyond its value at them.  Many extremes lie at events or ends, where both look; where they differ by more than this,
-# the bend of the quantity there counts.
+# Extremes are taken at accepted steps, which differ between two integrations; between steps a quantity may go beyond
+# its values there.  Many extremes lie at events or ends, where both integrations look.  Where the extremes differ by
+# more than this, the curvature of the quantity there is taken into account.
 BETWEEN_STEPS = 0.01
 # Falls and rises that should not be are what steps leave; they need not agree, and count where they are so much more.
 LEAST = 100.0

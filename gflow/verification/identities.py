@@ -12,8 +12,8 @@ From the start to a row of the run, along the integration with tolerances 10 tim
 * kernel: dp / dt = K g / n and n^2 |grad L|^2 = g^T K g, with K_ik = y_i y_k <x_i, x_k> sum_j a_j^2 phi'_ji phi'_jk
   of a stored row on one side, and what the engine of the run makes of that row on the other.
 
-Of the engine only the path goes into the integrals.  One whose field is wrong agrees with itself as often as it is
-asked, and breaks these.
+The integrals use nothing of the engine but its path.  An engine with a wrong field agrees with itself however often it
+is asked, but it breaks these identities.
 """
 
 from __future__ import annotations

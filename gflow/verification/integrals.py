@@ -21,7 +21,8 @@ class Integrals:
     every sample, live or not, which is (1 / n) int g_i dt whatever tau counts.  doubts (4,): how far fall, growth, the
     worst of the rates and clock may be off, absolute, by the rule of fewer nodes.  always, ever (n,): samples that were
     live all the time, and at some time, since the last reading (`Quadrature.read`).  leap: the tau that the clock was
-    ahead."""
+    ahead.
+    """
 
     fall: float
     growth: float

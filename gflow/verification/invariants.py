@@ -1,7 +1,7 @@
 """The check of exact relations between stored rows, which hold up to the tolerance of the integrator.
 
 Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
-(L_0 - L_1).  What t and L leave tau is in `rescaled_time`.
+(L_0 - L_1).  The bounds that t and L set on tau are in `rescaled_time`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ON_KINK = 64.0 * float(np.finfo(float).eps)
 
 @dataclass(frozen=True, slots=True)
 class WeightSeries:
-    """Along the rows: |theta|, |theta - theta in the row before| (0 in the first), both (T,); and how far
-    sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, worst neuron (T,)."""
+    """Series along the rows: size (T,), |theta|; step (T,), |theta - theta in the row before|, 0 in the first; and
+    drift (T,), how far sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, for the worst neuron."""
 
     size: Array
     step: Array
@@ -74,7 +74,7 @@ def _loss(recorded: RecordedRun) -> Check:
 
 
 def _energy(recorded: RecordedRun, series: WeightSeries) -> Check:
-    """|d theta|^2 <= dt dL, as a logarithm; what rounding and the tolerance do to both sides is granted."""
+    """|d theta|^2 <= dt dL, as a logarithm, up to the errors of both sides by rounding and the tolerance."""
     fall = -np.diff(recorded.log_loss)
     margins = np.abs(recorded.log_loss[:-1]) + 1.0
     granted = np.maximum(fall, 0.0) + recorded.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins

@@ -1,13 +1,13 @@
 """The ladder of integrations that check a run: with tighter tolerances, another method and another engine, to rows of
 the run.
 
-Tighter tolerances follow the whole run.  The other method and the other engine, which may be explicit and have the
-parameters themselves for state, are cross-checks of kinks and fields and have to go a part of the way only: to the last
-row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has more of them already).
-The other engine then goes on, to the last row where that is cheap (`reintegration`).
+Integrations with tighter tolerances follow the whole run.  Those with another method and another engine are
+cross-checks of kinks and fields.  They may be explicit, with the parameters themselves as state, and slow; so they have
+to go only to the last row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has
+more already).  The other engine then goes on, as far as the last row if that is cheap (`reintegration`).
 
-Every integration has a budget in steps, those of the run to the same row times `STEP_FACTOR`, and the short ones one
-in events: work, not seconds, so that what comes out does not depend on the machine.
+Every integration has a budget in steps: the steps of the run to the same row times `STEP_FACTOR`.  The short ones also
+have a budget in events.  Work is counted, not seconds, so that the result does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Rung:
 
 
 def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
-    """The integrations to be done, and (name, why) of those that say nothing about this run."""
+    """The integrations to be done, and (name, why) of those that do not apply to this run."""
     own, whole = recorded.manner, _spread(_last_row(recorded))
     found, left = list[Rung](), list[tuple[str, str]]()
     if not whole:
@@ -85,7 +85,7 @@ def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
 
 
 def tighter(manner: Manner, factor: float) -> Manner | None:
-    """Tolerances so much smaller, not below `TIGHTEST`; None where they would stay as they are."""
+    """The manner with tolerances smaller by this factor, not below `TIGHTEST`; None where that changes nothing."""
     own = manner.tolerances
     rtol, atol = (min(max(value / factor, TIGHTEST), value) for value in (own.rtol, own.atol))
     return None if rtol == own.rtol else replace(manner, tolerances=Tolerances(rtol, atol))
@@ -110,7 +110,7 @@ def _other_engine(recorded: RecordedRun, own: Manner) -> Manner | None:
 
 
 def _last_row(recorded: RecordedRun) -> int:
-    """The last row, or the one before it if a limit ended the run there: that instant is not the flow's alone."""
+    """The last row, or the one before it if a limit ended the run: the limit, not the flow, determines that instant."""
     outcome = recorded.trajectory.outcome
     limited = outcome in {each.value for each in Outcome if each.is_limit}
     return recorded.trajectory.n_rows - (2 if limited else 1)

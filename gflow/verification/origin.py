@@ -13,7 +13,7 @@ from gflow.verification.check import Check, bounded, not_applicable
 
 GROUP, NAME = "rows", "scenario"
 
-# Generators give the same bits everywhere; matrix products of other libraries may round otherwise.
+# Random generators give the same bits on every machine, but matrix products of other libraries may round differently.
 ROUNDING = 1e-12
 
 

@@ -26,7 +26,7 @@ class SampledExtremes(Extremes):
         self._met.setdefault(name, array("d")).extend((v, value))
 
     def at_a_row(self) -> None:
-        """What was met last is the flow at a row, inside a step: no end of one."""
+        """Drop what was met last: it is the flow at a row, which lies inside a step and is not the end of one."""
         for met in self._met.values():
             del met[-2:]
 

@@ -1,8 +1,8 @@
 """The flow integrated again along a rung of the ladder, and its distance from the run at each row.
 
-What an integration wants to know it reads off the stream of the flow.  One that ends by its budget is judged as far as
-it came; one that has reached its rows goes on to further ones as long as it takes no more than `FURTHER_STEPS` steps
-more, or fewer for large networks (`FURTHER_WORK`), and its budget of events lasts.
+Everything that an integration needs is read from the stream of items of the flow.  An integration that is ended by its
+budget is judged as far as it came.  One that has reached its rows goes on to further rows, for at most `FURTHER_STEPS`
+more steps (fewer for large networks, `FURTHER_WORK`), while its budget of events lasts.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ FURTHER_STEPS, FURTHER_WORK = 1000, 1e9
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
-    over what an error of rtol is relative to (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
+    """The flow at one of the rows, the events and accepted steps so far, and the distances of theta and p from those of
+    the run, in units of their error scales (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
 
-    measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
-    v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
+    measure: the engine's measure of its motion there; sums: the integrals of the identities, where they were taken.
+    clock: the v at which the flow had this tau; it differs from that of the row at rest, and in the leap at the start.
     extremes: the running ones, by the names of `layout.EXTREMES`.
     """
 

@@ -1,10 +1,10 @@
 """Rounding scales: the size, row by row, to which the rounding of each neuron's weights is relative.
 
-w_j is its start and all that was added since, and is known to the rounding of the largest of that: a neuron that came
-to rest at w_j = 0 holds the rounding of where it was, not of where it is.  As sum_i q_i = 1 over the samples that tau
-counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the largest |x_i| of
-the samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that is active on no sample at a row and does
-not switch before the next one keeps its weights, and what they are made of.
+w_j is the sum of its start and of all that was added since; its rounding error is relative to the largest of these.  So
+a neuron that came to rest at w_j = 0 has the rounding error of its earlier, larger weights.  As sum_i q_i = 1 over the
+samples that tau counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the
+largest |x_i| of the samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that is active on no sample at
+a row and does not switch before the next one keeps its weights and their rounding scale.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple
 
 
 def told(recorded: RecordedRun, check: Check) -> Check:
-    """A disagreement where the solution is not unique is no error of either."""
+    """The check; where the solution is not unique, a disagreement does not count as an error."""
     if check.verdict != "fail" or NOT_UNIQUE not in (recorded.trajectory.outcome_sentence or ""):
         return check
     why = "they differ, but the run met kinks where solutions are not unique and a policy decides (see its outcome)"

@@ -20,8 +20,8 @@ from gflow.flow.items import Advance
 from gflow.flow.state import Event
 from gflow.problem.span import row_norms
 
-# Back along the flow to see how fast guards fall, in tau in which margins move by about 1: far beyond rounding, and so
-# near that nothing bends.
+# How far back along the flow the rate of guards is measured, in units of the tau in which margins move by about 1: far
+# enough to be well above rounding, near enough for the guards to be linear.
 BACK = 1e-5
 
 

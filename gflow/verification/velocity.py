@@ -1,7 +1,7 @@
 """The field of the flow at many states of one mode at once, computed by the `reference` without any engine.
 
-q_i = g_i / (sum of g over the samples that the clock counts), for all samples: the clock does not count those on which
-every active neuron slides, but a share of their + branch is what holds these neurons, and belongs to K.
+q_i = g_i / (sum of g over the samples that the clock counts), for all samples.  The clock does not count the samples on
+which every active neuron slides; but a share of their + branch holds these neurons, so they belong to K.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Shares:
 
 
 class Field:
-    """The field on one mode after the other; what changes from one to the next is all that is worked out again."""
+    """The field on one mode after the other; from one mode to the next only what changes is computed again."""
 
     def __init__(self, problem: Problem) -> None:
         """Without a kink to cross there is one mode, and `take` need not be called."""

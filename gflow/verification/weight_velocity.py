@@ -5,8 +5,8 @@ the one of least norm, as the shares of the sliding pairs lie in [0, 1] (`event_
 parallel or antipodal samples cancel, K = C C^T loses twice the digits that they do: of sum_i f_i x_i it shows products
 with the x_k.  Here the terms themselves are added up, in extended precision where they cancel.
 
-What stays open: q_i is known to the rounding of its margin, a sum of the terms A_j W_jc X_ic, whose sizes sum to s_i;
-a product or a sum, to its own; and neither engine tells from zero what is 64 units of rounding of the terms.  So
+Rounding errors: q_i has that of its margin, a sum of the terms A_j W_jc X_ic, whose sizes sum to s_i; every product and
+every sum has its own; and neither engine distinguishes 64 units of rounding of the terms from zero.  So
     doubt_j = (64 + n) eps (1 + max_i s_i) sum_i |f_ji| |x_i|,
 times the condition of the normals that P_j is made of.  Nothing moves where |dw_j/dtau| <= doubt_j for all neurons.
 """

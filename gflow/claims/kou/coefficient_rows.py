@@ -58,7 +58,7 @@ class CoefficientRows:
         return np.asarray(self.largest.max(axis=1))
 
     def totals_of(self, y: Array, own: bool) -> Array:
-        """(T', n): the totals on sample i of the neurons of the sign of y_i (own), or of the other."""
+        """(T', n): the totals on sample i of the neurons of the sign of y_i (own), or of the other sign; y (n,)."""
         first = (y > 0.0) == own
         return np.asarray(np.where(first, self.totals[:, 0], self.totals[:, 1]))
 
@@ -136,6 +136,7 @@ def grown(run: AnalyzedRun) -> CoefficientRows | None:
 
 
 def safe_log(x: Array) -> Array:
+    """log x of x >= 0, of any shape (k, ...), without a warning at 0, where it is -inf."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(x))
 

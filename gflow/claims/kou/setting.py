@@ -47,7 +47,7 @@ class KouSetting:
 
     A run with |a_j| = A and M neurons is the network of the paper with m = M/2 after W_K = c W, t_K = c^2 t, c = A m
     (f_c(W) = c f_1(W): if W solves the flow of c f_1, then c W(t_K / c^2) solves that of f_1), so that
-    kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max_ji |z_ji(0)|.
+    log_rate (n,): kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max |z_ji(0)|.
     At M neurons of weight 1/m itself, c = 1.  sign (m,) of a_j; own (m, n): j has the sign of y_i; start (m, n): j is
     in S_i(0), and the flow takes its active side there.  The paper counts z_ji = 0 as active because its phi'(0) is 1;
     the flow takes the least-norm subgradient, so a neuron that starts on the kink counts only if it leaves upwards.

@@ -24,7 +24,8 @@ class NodeRates:
     (m,) that of |a_j v_j|.
 
     Without suffix: from the velocity of the flow; `_expected` (m,): by the formulas of the paper; `_rounding` (m,): the
-    rounding error of either, since both may be small sums of large terms."""
+    rounding error of either, since both may be small sums of large terms.
+    """
 
     squared: Array
     squared_expected: Array

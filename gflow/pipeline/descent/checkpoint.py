@@ -36,8 +36,10 @@ class Saved:
 
 
 def save(path: Path, identity: str, saved: Saved) -> None:
-    """Put it in the place of the one before, on disk also if the power fails.  TrajectoryError if the disk refuses: the
-    one before stays."""
+    """Replace the previous checkpoint by this one, which is then on disk also if the power fails.
+
+    TrajectoryError if the disk refuses; the previous checkpoint stays.
+    """
     origin = saved.origin
     about = {
         "identity": identity,
@@ -94,13 +96,13 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
 
 
 def remove(path: Path) -> None:
-    """It is not needed any more, nor one that was not made to its end; what stays does no harm."""
+    """Remove the checkpoint, and any unfinished one, when they are not needed any more; one that stays does no harm."""
     with suppress(OSError):
         clear(path)
 
 
 def clear(path: Path) -> None:
-    """Neither a checkpoint nor a part of one is left.  OSError where that cannot be."""
+    """Remove the checkpoint and any unfinished one.  OSError where that fails."""
     for each in (path, _part_of(path)):
         each.unlink(missing_ok=True)
 

@@ -75,7 +75,7 @@ class DescentStore:
 
 
 def _clear(path: Path) -> None:
-    """An older comparison goes before the new file comes, the file last: its other parts would not fit the new one."""
+    """Remove an older comparison before the new file is made, its `descent.h5` last: its other files would not fit."""
     try:
         path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
         clear(path.with_name(CHECKPOINT_FILE_NAME))

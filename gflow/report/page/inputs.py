@@ -17,9 +17,9 @@ COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare", VERIFICATION
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The objects of the three files, None where there is no file or it is of another state of the run.
+    """The objects of the three files; None where there is no file, or it describes another state of the run.
 
-    notes: a sentence for each file that was left aside.
+    notes: a sentence for each file that is ignored.
     """
 
     analysis: Mapping[str, Any] | None

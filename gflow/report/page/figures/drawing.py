@@ -1,7 +1,7 @@
 """The style that all figures of a report share (colours, sizes, fonts), and how figures become files.
 
-A figure in the page is SVG inside the HTML: its text is text, and its colours are variables of the page's style
-sheet, so that it is as legible on dark ground as on light.
+In the page a figure is SVG inside the HTML: its text stays text, and its colours are variables of the page's style
+sheet, so that it is as legible on a dark background as on a light one.
 """
 
 from __future__ import annotations
@@ -171,6 +171,6 @@ def inline_svg(drawing: Drawing) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path at a hundredth of a point: what is finer, nobody sees."""
+    """A path rounded to a hundredth of a point, which is finer than what can be seen."""
     points = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path[1])
     return f' d="{" ".join(points.split())}"'

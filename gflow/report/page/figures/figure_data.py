@@ -32,11 +32,11 @@ class TimeAxis:
         return self.last > STRETCHED_FROM
 
     def place(self, v: Array) -> Array:
-        """Positions on the axis; increasing, 0 at t = 0."""
+        """Positions (k,) on the axis of times v (k,); increasing, 0 at t = 0."""
         return np.log1p(v) if self.stretched else np.asarray(v, dtype=np.float64)
 
     def time(self, place: Array) -> Array:
-        """v = log(1 + t) at positions on the axis."""
+        """v = log(1 + t) (k,) at positions (k,) on the axis."""
         return np.expm1(place) if self.stretched else np.asarray(place, dtype=np.float64)
 
     def dress(self, ax: Axes) -> None:
@@ -86,7 +86,7 @@ class FigureData:
         ax.plot(marked, np.zeros(len(marked)), "|", color=INK, markersize=7.0, transform=ax.get_xaxis_transform())
 
     def rows(self, most: int) -> NDArray[np.int64]:
-        """At most so many rows, evenly along the axis of time, with the first and the last."""
+        """The numbers (k,) of at most `most` rows, evenly along the axis of time, with the first and the last."""
         places = np.linspace(self.x[0], self.x[-1], most)
         return np.unique(np.searchsorted(self.x, places).clip(0, len(self.x) - 1))
 
