@@ -122,7 +122,7 @@ class AnalyzedRun(RecordedRun):
         )
 
     def _events(self, ahead: Sequence[Event]) -> list[Event] | None:
-        """Those of the run and ahead of it; None where the run does not keep them."""
+        """The events of the run and those ahead of it; None where the run does not keep its events."""
         if not self.trajectory.records_events:
             return None
         kept, surface_of = self.trajectory.events, self.problem.surfaces.of_sample

@@ -110,7 +110,7 @@ def _last(run: AnalyzedRun, name: str) -> float | None:
 
 
 def _growth(run: AnalyzedRun) -> Growth | None:
-    """None where fewer than two rows have L < l(0) / n, or the series are not kept."""
+    """The growth of the margin; None where fewer than two rows have L < l(0) / n, or the series are not kept."""
     series = run.trajectory.series
     if not {"normalized_smoothed_margin", "normalized_margin"} <= set(series):
         return None
@@ -140,7 +140,7 @@ def _sup_ratio(run: AnalyzedRun) -> float:
 
 
 def _asymptotics(run: AnalyzedRun, limit: LimitPoint) -> Asymptotics | None:
-    """None at t <= 1, where log t is no size."""
+    """The quotients at the last row; None at t <= 1, where log t <= 0 is no unit."""
     state, loss = run.last, run.problem.loss
     if state.v <= np.log(2.0):
         return None

@@ -157,8 +157,10 @@ def _again(problem: Problem, taken: PathTaken) -> Iterator[tuple[str, Array, Tol
 
 
 def changed_by(problem: Problem, W: Array, part: float) -> Array:
-    """A change of W (m, d) of size part |w_j|, the same at every call; neurons on a kink stay on it, since there the
-    sides of the change would differ by more than it does."""
+    """A change (m, d) of W (m, d) of size part |w_j|, the same at every call.
+
+    Neurons on a kink stay on it: to move one off its kink changes its side, and so the flow by more than this size.
+    """
     U, sizes = W @ problem.span.B.T, row_norms(W)
     noise = np.random.default_rng(SEED).standard_normal(U.shape)
     change = part * sizes[:, None] * noise / row_norms(noise)[:, None]
@@ -199,7 +201,7 @@ def _by_pair(events: Sequence[Event]) -> dict[Pair, list[Event]]:
 
 
 def _first_odd(events: Sequence[Event], others: Sequence[Event]) -> list[Event]:
-    """Where two courses of one pair part: at most one event."""
+    """The first event at which two courses of one pair differ, as a list of at most one event."""
     for event, other in zip(events, others, strict=False):
         if event.kind != other.kind:
             return [event]

@@ -97,7 +97,7 @@ def rank(run: AnalyzedRun) -> RankResult:
 
 
 def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
-    """Of W given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
+    """The ranks of W, given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
     signed = outer.ndim == 1
     plus, minus = (A[outer > 0.0], A[outer < 0.0]) if signed else (A[:0], A[:0])
     spreads = [row_spread(A, outer, sign) if signed and fixed else None for sign in (1, -1)]
@@ -124,7 +124,7 @@ def excess(A: Array) -> float | None:
 
 
 def row_spread(A: Array, outer: Array, sign: int) -> float | None:
-    """max_j |w_j / |a_j| - mean| / |mean| over rows (m, k) with this sign of a_j; None for none, or mean 0."""
+    """max_j |w_j / |a_j| - mean| / |mean| of rows A (m, k) with this sign of a_j, outer (m,); None for none or mean 0."""
     chosen = outer * sign > 0.0
     if not chosen.any():
         return None

@@ -42,7 +42,7 @@ class Decomposition:
 
     @classmethod
     def of(cls, run: AnalyzedRun) -> Decomposition:
-        """From the first row and the samples; pseudo-inverse of the normalised samples, so scales do not matter."""
+        """The map of a run, by the pseudo-inverse of the normalised samples, so that scales do not matter."""
         C = run.problem.span.C
         norms = row_norms(C)
         lift = np.linalg.pinv(C / norms[:, None]) * norms
@@ -53,7 +53,7 @@ class Decomposition:
         return np.asarray((U - self.start) @ self.lift)
 
     def moved_alone(self, U: Array) -> Array:
-        """rho (m, n) of U itself, without a start: for limit points, W*."""
+        """rho (m, n) of U (m, r) itself, without subtracting a start: for limit points W*."""
         return np.asarray(U @ self.lift)
 
     def rounding(self, U: Array) -> Array:
@@ -130,7 +130,7 @@ def matching(run: AnalyzedRun, row: int) -> Mask:
 
 
 def masses(run: AnalyzedRun, decomposition: Decomposition, rho: Array) -> Array:
-    """b_ji = rho_ji / (a_j y_i |x_i|^2) of the neurons with a_j != 0, (k, n): the integral of phi'_ji g_i / n."""
+    """b (k, n) = rho_ji / (a_j y_i |x_i|^2) of the k neurons with a_j != 0, from rho (m, n): int phi'_ji g_i dt / n."""
     a = run.problem.network.outer
     moving = a != 0.0
     return np.asarray(rho[moving] / (a[moving, None] * run.problem.y * decomposition.norms**2))

@@ -124,7 +124,7 @@ def at_most(name: str, value: float, bound: float, room: float | None = None) ->
 
 
 def _judged(name: str, value: float, bound: float, spare: float, slack: float | None, room: float | None) -> Hypothesis:
-    """From spare, which is >= 0 where the hypothesis holds: firm where rounding cannot change that."""
+    """The hypothesis, from spare, which is >= 0 where it holds; it is firm where rounding cannot change the sign."""
     allowed = GRAIN * max(abs(value), abs(bound)) if room is None else room
     return Hypothesis(name, spare >= -allowed, value, bound, slack, allowed, firm=spare >= allowed)
 

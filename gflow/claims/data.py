@@ -41,7 +41,7 @@ def inner_products(X: Array) -> tuple[Array, float]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of n inputs: gram (n, n); Rmin and Rmax, the least and largest norm; coherence, max_{i != k} |<x_i, x_k>|.
+    """Sizes of n inputs: gram (n, n); Rmin and Rmax, the least and largest norm; coherence, max_{i != k} |<x_i, x_k>|.
 
     nearest (n,): max_{k != i} |<x_i, x_k>|; crowd (n,): sum_{k != i} |<x_i, x_k>|; error: of any product by rounding.
     """
@@ -56,7 +56,7 @@ class Sizes:
 
     @classmethod
     def of(cls, X: Array) -> Sizes:
-        """From the samples as they were given, X (n, d); one Gram matrix."""
+        """The sizes of the samples X (n, d) as they were given, from one Gram matrix."""
         gram, relative = inner_products(X)
         norms = np.linalg.norm(X, axis=1)
         others = np.abs(gram)

@@ -19,7 +19,7 @@ class Family(Protocol):
 
     @property
     def CLAIMS(self) -> tuple[Judge, ...]:  # noqa: N802 (a constant of the module)
-        """In the order of the paper."""
+        """The claims of the family, in the order of the paper."""
 
     def applies(self, run: AnalyzedRun, /) -> bool:
         """Do the claims speak of this network and these data?"""

@@ -67,7 +67,7 @@ def modified_gaps(setup: Setup, flow: ModifiedFlow, times: Array, inner: Array, 
 
 
 def states_at(field: Callable[[float, Array], Array], start: Array, times: Array) -> Array:
-    """theta (T, p) of d theta / dt = field(t, theta) at times (T,) from 0 on.  Raises GflowError if it gets stuck."""
+    """theta (T, p) at times (T,) from 0 on, by d theta / dt = field(t, theta) from start (p,).  GflowError if stuck."""
     if times.size == 1:
         return start[None, :]
     found = solve_ivp(field, (0.0, times[-1]), start, "DOP853", t_eval=times, rtol=RTOL, atol=ATOL)

@@ -23,7 +23,7 @@ class Order:
 
 
 def fitted_order(etas: Sequence[float], gaps: Sequence[float | None], rtol: float) -> Order:
-    """From the largest gap of every run (None: it has none); rtol: the tolerance of the flow."""
+    """The order fitted to the largest gap of every run (None: it has none); rtol: the tolerance of the flow."""
     used = [
         (eta, gap)
         for eta, gap in zip(etas, gaps, strict=True)

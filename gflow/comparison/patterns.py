@@ -72,7 +72,7 @@ class Disagreement:
 
 
 def genuine(pairs: Index, v: float, eta: float, events: Events, surfaces: int) -> Index:
-    """Those of the pairs (k, 3) of `opposed` that the flow does not switch in [t - eta, t + eta]."""
+    """The pairs (j, 3) among pairs (k, 3) of `opposed` that the flow does not switch in [t - eta, t + eta]."""
     t = np.expm1(v)
     low = np.searchsorted(events.v, np.log1p(max(t - eta, 0.0)), side="left")
     high = np.searchsorted(events.v, np.log1p(t + eta), side="right")

@@ -19,7 +19,7 @@ LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
 
 
 def sharpness(K: Array, loss: Loss, p: Array) -> float:
-    """lambda_max((1/n) D K D) with D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
+    """lambda_max((1/n) D K D), K (n, n), D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
     log_g = loss.log_slope(p)
     largest = float(log_g.max())
     D = np.sqrt(np.exp(log_g - largest) * -loss.log_slope_rate(p))
@@ -35,5 +35,5 @@ def stability_threshold(K: Array) -> float | None:
 
 
 def largest_eigenvalue(K: Array) -> float:
-    """Of a symmetric positive semidefinite matrix (n, n), >= 0."""
+    """The largest eigenvalue, >= 0, of a symmetric positive semidefinite matrix K (n, n)."""
     return max(float(np.linalg.eigvalsh(K)[-1]), 0.0)

@@ -67,7 +67,7 @@ def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
 
 
 def record_steps(etas: Sequence[float], end: float) -> list[Integers]:
-    """The steps of each run that become rows: 0, about `ROWS` at times that the runs share, and its last, round(T/eta).
+    """The steps (T_k,) of each run k that become rows: 0, about `ROWS` at shared times, and the last, round(T / eta).
 
     The times are multiples of the largest step where it fits in often enough, so that halved steps meet them exactly.
     """
@@ -92,7 +92,7 @@ class Timetable:
 
 
 def timetable(etas: Sequence[float], steps: Sequence[Integers]) -> Timetable:
-    """The times of all runs; those that agree to rounding are one."""
+    """The times of all runs, from steps (T_k,) of each; times that agree to rounding are one."""
     times = [np.log1p(eta * each) for eta, each in zip(etas, steps, strict=True)]
     everything = np.sort(np.concatenate(times))
     new = np.append(True, np.diff(everything) > SAME_TIME * everything[1:])

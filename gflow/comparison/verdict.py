@@ -109,7 +109,7 @@ def follows(diverged: bool, max_gap: float | None) -> bool:
 
 
 def summary(etas: Sequence[float], follow: Sequence[bool], order: Order, stopped: str) -> str:
-    """Of all runs; follow: which of them do; stopped: why the flow ended early, or empty."""
+    """The sentence on all runs; follow: which of them follow the flow; stopped: why the flow ended early, or empty."""
     good = [eta for eta, one in zip(etas, follow, strict=True) if one]
     where = "every step size" if len(good) == len(etas) else f"{len(good)} of {len(etas)} step sizes"
     where = where if good else "no step size"

@@ -153,12 +153,12 @@ def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
 
 
 def given(**values: Any) -> Content:  # Any: values of a scenario
-    """Those that are not None."""
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _real(asked: str, values: ArrayLike, name: str) -> Raw:
-    """As an array that holds numbers; which, is checked where it is used."""
+    """The values as an array of numbers; their range is checked where they are used."""
     try:
         return np.asarray(values)
     except ValueError as error:

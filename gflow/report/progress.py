@@ -53,7 +53,7 @@ class LinePrinter:
         self._write(line)
 
     def close(self) -> None:
-        """On a terminal, show the last state and end its line; in a log nothing is left open."""
+        """Show the last state and end its line, on a terminal; in a log every line is ended already."""
         if not self._is_terminal:
             return
         if self._unseen is not None:

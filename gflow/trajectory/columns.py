@@ -49,7 +49,7 @@ def check_header(header: Header, form: Form) -> None:
 
 
 def row_columns(rows: Sequence[Row], form: Form, sizes: Mapping[str, int], first: int) -> Columns:
-    """One block a dataset for rows `first`, `first + 1`, ...; TrajectoryError: a wrong key, shape or NaN."""
+    """One block (T, ...) per dataset for rows `first`, `first + 1`, ...; TrajectoryError: a wrong key, shape or NaN."""
     for number, row in enumerate(rows, first):
         check_keys(row, form, number)
     columns = {ROW: np.array([row.log1p_time for row in rows], dtype="f8")}
@@ -113,7 +113,7 @@ def check_numbers(name: str, block: NDArray[Any], first: int) -> None:
 
 
 def event_columns(events: Sequence[EventEntry], first: int) -> Columns:
-    """One block a dataset for the entries `first`, `first + 1`, ...; TrajectoryError: an unknown kind."""
+    """One block (E,) per dataset for entries `first`, `first + 1`, ...; TrajectoryError: an unknown kind."""
     unknown = {event.kind for event in events} - layout.EVENT_KINDS.keys()
     if unknown:
         raise TrajectoryError(f"event kind {unknown} is not one of {layout.EVENT_KINDS}")

@@ -313,7 +313,7 @@ class Form:
         return self._shaped(replace(OUTER, dims=(ROW, *OUTER.dims)) if self.trains_outer else OUTER)
 
     def _shaped(self, outer: Variable) -> Variable:
-        """With the axis of the outputs before that of the neurons, where there are several."""
+        """The outer layer's dataset, with an axis of outputs before that of neurons where there are several outputs."""
         outputs = (OUTPUT.name,) if self.has_outputs else ()
         return replace(outer, dims=(*outer.dims[:-1], *outputs, outer.dims[-1]))
 

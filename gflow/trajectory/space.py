@@ -34,7 +34,7 @@ MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where
 def bytes_needed(
     form: Form, before: Mapping[str, int], after: Mapping[str, int], capacity: Mapping[str, int], texts: int = 0
 ) -> int:
-    """At most so many bytes a file grows by when its dimensions grow from `before` to `after`; texts: bytes beside."""
+    """Upper bound of the bytes that a file grows by when its dimensions grow from `before` to `after`, plus `texts`."""
     pages = PAGES_A_FILE + math.ceil(texts / PAGE)
     for variable in form.variables:
         entry = np.dtype(variable.dtype).itemsize * math.prod(after[name] for name in variable.dims[1:])

@@ -78,7 +78,7 @@ def _proved(recorded: RecordedRun) -> bool:
 
 
 def _sentence(recorded: RecordedRun, outcome: Outcome) -> Check:
-    """Does it begin as gflow begins it for this outcome at the last row?"""
+    """Does the stored sentence begin as gflow begins it for this outcome at the last row?"""
     expected = opening(outcome, float(recorded.log1p_time[-1]), float(recorded.log_loss[-1]))
     stored = recorded.trajectory.outcome_sentence or ""
     fits = stored.startswith(expected) and stored[len(expected) :][:1] in ("", ";", ":")

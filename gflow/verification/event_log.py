@@ -107,7 +107,7 @@ def _replay(recorded: RecordedRun, events: Events, surface: Index) -> Check:
 
 
 def _shares(recorded: RecordedRun) -> Check:
-    """Of every row; where normals are dependent the shares are not unique, and nothing is said."""
+    """The check of the shares of every row; where normals are dependent, shares are not unique and not checked."""
     problem, field = recorded.problem, Field(recorded.problem)
     worst, pairs, left = Worst(), 0, 0
     for at in recorded.each_row():

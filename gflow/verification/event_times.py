@@ -60,7 +60,7 @@ def _bound(recorded: RecordedRun, run: Again) -> float:
 
 
 def _places(entries: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int, int, int], int]:
-    """Where each entry (neuron, sample, kind) stands, known by how many equal ones came before, too."""
+    """The place of each entry, by (neuron, sample, kind) and the number of equal ones before it."""
     found: dict[tuple[int, int, int, int], int] = {}
     seen: Counter[tuple[int, int, int]] = Counter()
     for place, entry in enumerate(entries):

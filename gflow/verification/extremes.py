@@ -64,7 +64,7 @@ def _shown(recorded: RecordedRun) -> dict[str, Array]:
 
 
 def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
-    """At the rows that the integration with tighter tolerances reached, each over its size along the run."""
+    """The check at rows reached with tighter tolerances; every gap is relative to the extreme's size along the run."""
     run = next((run for run in runs if run.rung.taped and run.reached), None)
     if run is None:
         return not_applicable(GROUP, AGAIN, "no integration with tighter tolerances reached a row")

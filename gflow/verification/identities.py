@@ -89,7 +89,7 @@ class _Gap(NamedTuple):
 
 
 def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[str, _Gap]:
-    """Of each identity but the clock's, between row 0 and a row; in the order of `Integrals.doubts`."""
+    """The gap of each identity except the clock's, from row 0 to a row; in the order of `Integrals.doubts`."""
     at, sums = recorded.row(reached.row), reached.sums
     assert sums is not None
     began = margin_floor(start.p, recorded.rtol) / recorded.rtol  # margins were known to no more at the start
@@ -117,7 +117,7 @@ def _rounded(recorded: RecordedRun, at: RecordedRow) -> float:
 
 
 def _clock(recorded: RecordedRun, field: Field, before: Reached | None, reached: Reached) -> _Gap:
-    """Of v to the integral of dv / dtau, and of tau since the row before to what passed, whichever is worse.
+    """The worse of two gaps: v against the integral of dv / dtau, and tau since the row before against its integrals.
 
     Where nothing but the clock moves, at rest and in the leap at the start, rows of any v share one tau: there the
     integral is that to the v at which the flow had this tau.  (A row in the leap is no later than that.)

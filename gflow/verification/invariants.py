@@ -137,8 +137,11 @@ def _span(recorded: RecordedRun) -> Check:
 
 
 def moved_onto_kinks(units: Array, W: Array) -> Array:
-    """How many times its rounding a neuron that starts on kinks is moved to lie on all of them, (m,): 1 over the least
-    singular value of their normals, which is little where they are almost parallel."""
+    """The factor (m,) by which rounding grows where a neuron that starts on kinks is moved to lie on all of them.
+
+    It is 1 over the least singular value of their normals, which is small where normals are almost parallel.
+    units (H, d): the unit normals; W (m, d).
+    """
     on_kink = np.abs(W @ units.T) <= ON_KINK * row_norms(W)[:, None]
     factors = np.ones(len(W))
     for j in np.flatnonzero(on_kink.sum(axis=1) > 1):

@@ -92,7 +92,7 @@ def tighter(manner: Manner, factor: float) -> Manner | None:
 
 
 def _budget(recorded: RecordedRun, rows: Sequence[int], events: int | None = None) -> Budget:
-    """In steps and events, for an integration to these rows."""
+    """The budget in steps and events of an integration to these rows."""
     steps = int(recorded.trajectory.series["steps"][rows[-1]])
     return Budget(steps=STEPS_TO_START + STEP_FACTOR * steps, events=events)
 

@@ -25,7 +25,7 @@ MOST_ROWS = 10
 
 
 def motion(recorded: RecordedRun) -> Check:
-    """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
+    """The check at the last row and at rows spread over the run: the largest gap, in units of the allowed one."""
     field, worst = Field(recorded.problem), Worst()
     engine = engine_of(recorded.problem, recorded.inner_initial, recorded.manner)
     last, resting, leap = recorded.trajectory.n_rows - 1, False, np.append(unresolved(recorded), 0.0)

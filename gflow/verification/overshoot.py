@@ -36,8 +36,8 @@ class SampledExtremes(Extremes):
 
 
 def overshoot(met: Array, v: float) -> float:
-    """How far a quantity that was met as in `SampledExtremes.met` goes beyond its values at steps as long as those near
-    v.
+    """How far a quantity may go beyond its values met (k, 2), as `SampledExtremes.met` gives them, in steps as long as
+    those near v.
 
     Between the ends of a step h it is at most |f''| h^2 / 8 beyond the larger of its values there.  f'' is that of the
     parabola through three neighbours in one stretch (where stretches meet, the same time is met twice); the largest of

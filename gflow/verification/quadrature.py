@@ -62,7 +62,7 @@ class Quadrature:
             self.sums = self.sums + self._integral(at)
 
     def _integral(self, over: Advance) -> Integrals:
-        """Both rules over a part of a step."""
+        """The integrals over a part of a step, by both rules."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
         branch, states = over.segment.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
         motion = self._field.at(weights_of(over.segment, states), branch.live)

@@ -173,7 +173,7 @@ def _cheap(recorded: RecordedRun) -> int:
 
 
 def _gaps(recorded: RecordedRun, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
-    """Of weights and of margins, as in `Reached`; primal: is that engine one of the two?"""
+    """The gaps of weights and of margins, as in `Reached`; primal: is the primal engine one of the two?"""
     at = recorded.row(row)
     parts = [(at.U, state.parameters.U)]
     if recorded.problem.network.trains_outer:

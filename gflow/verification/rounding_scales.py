@@ -30,7 +30,7 @@ class RoundingScales:
         self._largest = row_norms(recorded.trajectory.W_initial)
 
     def at(self, now: RecordedRow, W: Array) -> Array:
-        """(m,): the largest |w_j| of the rows until now, and what was added between them."""
+        """(m,): a bound of |w_j| until now, W (m, d): the last bound plus what was added since, at least |w_j|."""
         if self._before is not None:
             self._largest = self._largest + self._added(self._before, now)
         self._largest = np.maximum(self._largest, row_norms(W))
@@ -38,7 +38,7 @@ class RoundingScales:
         return self._largest
 
     def _added(self, before: RecordedRow, now: RecordedRow) -> Array:
-        """At most, between two rows; every sample counts for a neuron that may have switched in between."""
+        """Upper bound of what was added between two rows; all samples count for a neuron that may have switched."""
         pushed = active_pairs(self._recorded.problem.network, before.pattern) | self._switched(before, now)[:, None]
         outer = np.maximum(*(np.atleast_2d(np.abs(at.outer)).sum(axis=0) for at in (before, now)))
         passed = float(self._recorded.tau[now.row] - self._recorded.tau[before.row])

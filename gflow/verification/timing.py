@@ -26,7 +26,7 @@ BACK = 1e-5
 
 
 class Timing:
-    """Notes, for each event, by how much log(1 + t) moves per relative change of the state."""
+    """Computes for each event its leverage: the change of its log(1 + t) per relative change of the state."""
 
     def __init__(self, outside: Array) -> None:
         """outside (m,): |w_j| outside the span of the samples."""
@@ -55,7 +55,7 @@ class Timing:
 
 
 def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float, grown: Array) -> list[float]:
-    """Of each event: the lowest guard of its neuron fired.  Infinite where nothing falls (neurons judged by a hull).
+    """The leverage of each event, whose guard is the lowest of its neuron; inf where no guard falls (judged by a hull).
 
     clock: d log(1 + t) / dtau, times what a relative error of the state is in the duals that pull: an error of margins;
     grown (k,): how far pairs off their kink have outgrown their unit.

@@ -51,12 +51,12 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Of the + branch, of each surface that a neuron slides on (h, s), padded as in `Held`.
+    """The shares of the + branch for each surface that a neuron slides on (h, s), padded as in `Held`.
 
-    slopes (m, n): phi' of all samples with them; doubt (m, n): what rounding leaves open of these, as a share is the
-    rest of its terms and of a force, which normals that are almost parallel stretch; excess (h, s): how far the force
-    is from what shares in [0, 1] give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,):
-    are the normals independent, so that no others do?
+    slopes (m, n): phi' of all samples with these shares; doubt (m, n): the rounding error of slopes, which cancellation
+    in the terms and almost parallel normals enlarge; excess (h, s): how far the force is from what shares in [0, 1]
+    give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,): are the normals independent,
+    so that the shares are unique?
     """
 
     slopes: Array

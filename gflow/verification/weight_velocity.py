@@ -28,7 +28,7 @@ CANCELLED = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """W (m, d): dw_j/dtau; doubt (m,): what rounding leaves open of it; terms (m,): sum_i |f_ji| |x_i|; reach (n,):
+    """W (m, d): dw_j/dtau; doubt (m,): its rounding error; terms (m,): sum_i |f_ji| |x_i|; reach (n,): the sum of the
     terms of dp_i/dtau, |x_i| sum_jk |A_kj| phi'_ji terms_j; motion: the same state by `velocity`."""
 
     W: Array
@@ -55,7 +55,7 @@ class Velocity:
 
 
 def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
-    """Of the one state that `weights` and W (m, d) both are, on the mode that the field is on."""
+    """The velocity of one state, given as `weights` and as W (m, d), on the present mode of the field."""
     problem, motion = field.problem, field.at(weights, field.live)
     slopes, x = motion.at.branch_slopes[0], row_norms(problem.X)
     forces = slopes * motion.at.push[0]
@@ -66,7 +66,7 @@ def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
 
 
 def rounding(problem: Problem, weights: Weights, W: Array, slopes: Array) -> float:
-    """(64 + n) eps (1 + max_i s_i), the share of its terms that stays open of a sum of forces; slopes (m, n)."""
+    """(64 + n) eps (1 + max_i s_i), the rounding error of a sum of forces over its terms; W (m, d), slopes (m, n)."""
     sizes = _sizes(weights) @ (slopes * (np.abs(W) @ np.abs(problem.X).T))
     bias = weights.parameters.output_bias
     largest = float(sizes.max()) + (0.0 if bias is None else float(np.abs(bias).max()))

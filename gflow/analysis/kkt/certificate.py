@@ -45,7 +45,7 @@ def proved_distance(gradients: Gradients, at: Multipliers) -> float:
 
 
 def bound_along(gradients: Gradients, direction: Parts) -> float:
-    """The bound that any direction proves, be it the residual of a fit that succeeded or failed, or of no fit.
+    """The bound that a direction, (m, r) and (K, m), proves, be it the residual of a good fit, a failed one or none.
 
     The multiple mu of theta to subtract is an estimate, so <u, h_c> <= 0 is then checked on u itself, for every margin
     and slope.  (A margin with <r, h_c> < 0 may have <u, h_c> > 0: <h_c, theta> > 0 does not hold for all h_c where
@@ -69,7 +69,7 @@ def bound_along(gradients: Gradients, direction: Parts) -> float:
 
 
 def _rounding(gradients: Gradients) -> float:
-    """Of an inner product of u and a gradient, both of length 1: sums over coordinates, neurons, and kinks."""
+    """The rounding error of an inner product of u and a gradient, both of length 1."""
     (m, r), (K, _) = (part.shape for part in gradients.residual(_nothing(gradients)))
     return ROUNDING + EPS * float(m + r + K)
 

@@ -90,7 +90,8 @@ def _least_squares(
 
 
 def reduced(gradients: Gradients, free: Mask, high: Mask) -> tuple[Array, Array, Array]:
-    """Kernel (N, N) with kinks `high` at slope 1 and `free` ones eliminated, their mixed terms, inverse blocks."""
+    """Kernel (N, N) with the kinks high (E,) at slope 1 and the free ones (E,) eliminated; the mixed terms (k, s, N)
+    and the inverse blocks (k, s, s) of the free ones."""
     row, slot, n = gradients.row, gradients.slot, gradients.size.size
     kernel, mixed = folded(gradients, high)
     keep = np.zeros(gradients.blocks.shape[:2])

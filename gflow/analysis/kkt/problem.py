@@ -115,7 +115,7 @@ class Gradients:
         return part
 
     def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
-        """Multipliers of `only(mask)` as those of all margins, 0 for the others."""
+        """Multipliers of `only(mask)`, mask (N,), as multipliers of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
         return Multipliers(lam, nu)

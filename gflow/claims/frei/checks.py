@@ -119,7 +119,7 @@ def below_log(value: float, bound: float, log1p_time: float) -> Conclusion:
 
 
 def no_more_log(run: AnalyzedRun, value: Array, bound: Array) -> Conclusion | None:
-    """value <= bound in the last rows, both logs (k,); None without a row."""
+    """value (k,) <= bound (k,) in the last k rows, both as logs; None without a row."""
     if not value.size:
         return None
     worst = int(np.argmax(value - bound))

@@ -24,7 +24,7 @@ from gflow.trajectory import Record
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of the T rows of a run, (T,) each.
+    """Quantities of the T rows of a run, (T,) each.
 
     log_ghat: log Ghat; log_g_ratio: max log g_i - min log g_i; margin_gap: max M_i - min M_i; least_margin: min M_i;
     gradient: |grad L|_F / Ghat; neuron_gradient: max_j |grad_{w_j} L| / (|a_j| Ghat); margin_speed: min_i dM_i/dtau;

@@ -143,7 +143,7 @@ def spread_of_coefficients(run: AnalyzedRun) -> Claim:
 
 
 def stable_rank_bound(run: AnalyzedRun) -> Claim:
-    """Lemma D.4 with two constants of its proof put right.
+    """Lemma D.4 with two constants of its proof corrected.
 
     The cross term of |W_j u|^2 has a factor 2 that the paper drops, so K3 = 2.5 s + 3 k and K4 = 3.5 s k here, with
     s = sigma_0 sqrt(d) and k = C' sqrt(n) / Rmin; printed are 1.5 s + 3 k and 1.5 s^2 + 3 s k.

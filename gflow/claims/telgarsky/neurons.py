@@ -92,7 +92,7 @@ def _observed() -> Hypothesis:
 
 
 def rotation(run: AnalyzedRun) -> Claim:
-    """On parity, neurons that turn more carry more: rank correlation of 1 - cosine with |a_j v_j| above 0."""
+    """Neurons that turn more carry more, on parity: rank correlation of 1 - cosine with |a_j v_j| above 0."""
     turned = turning(run)
     correlation = turned.norm_correlation
     conclusion = None

@@ -40,12 +40,12 @@ class Kept:
 
     @property
     def ledger(self) -> Ledger:
-        """Of the rows up to there."""
+        """The ledger of the rows up to that point."""
         return Ledger() if self.saved is None else self.saved.ledger
 
     @property
     def complete(self) -> bool:
-        """Is nothing left of descent, and is known how its runs ended?"""
+        """Is descent finished, and is it recorded how all its runs ended?"""
         asked = json.loads(str(self.rows.facts["etas"]))
         return self.rows.outcome is not None and len(self.ledger.ended) == len(asked)
 

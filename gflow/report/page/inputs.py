@@ -52,7 +52,7 @@ def identity(trajectory: Trajectory) -> dict[str, str | int]:
 
 
 def fits(content: Mapping[str, Any], about: Mapping[str, str | int]) -> bool:
-    """Is it about this state of the run (see `identity`)?  One that does not say all of it is not."""
+    """Is the content about this state of the run (see `identity`)?  It must state every part of the identity."""
     of = content.get("trajectory")
     return isinstance(of, Mapping) and {name: of.get(name) for name in about} == about
 

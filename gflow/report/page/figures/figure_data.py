@@ -18,7 +18,7 @@ from gflow.trajectory import Trajectory
 Json = Mapping[str, Any]  # an object of analysis.json or comparison.json
 
 FAR_APART = 0.02  # of the axis
-STRETCHED_FROM = 30.0  # from this log(1 + t) on, the axis itself is logarithmic: else all that happens is at its edge
+STRETCHED_FROM = 30.0  # from this log(1 + t) on the axis is logarithmic in it; otherwise all events lie at its edge
 
 
 @dataclass(frozen=True, slots=True)
