@@ -124,7 +124,7 @@ def excess(A: Array) -> float | None:
 
 
 def row_spread(A: Array, outer: Array, sign: int) -> float | None:
-    """max_j |w_j / |a_j| - mean| / |mean| of rows A (m, k) with this sign of a_j, outer (m,); None for none or mean 0."""
+    """max_j |w_j / |a_j| - mean| / |mean| of rows A (m, k) with this sign of outer (m,); None for none, or mean 0."""
     chosen = outer * sign > 0.0
     if not chosen.any():
         return None

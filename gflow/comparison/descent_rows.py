@@ -23,7 +23,7 @@ Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
 
 class DescentRows:
-    """Runs in the order of `etas`, each with `counts[run]` rows; those of one run do not lie side by side."""
+    """The rows of all runs, `counts[run]` of each, runs in the order of `etas`; rows of a run are not adjacent on disk."""
 
     def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
         eta = descent.read("eta")

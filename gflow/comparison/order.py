@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-# A gap of half the way that the flow has gone says nothing on an order; one at the error of the flow itself neither.
+# The order is fitted to gaps between two bounds: a gap of half the distance that the flow has gone is no longer
+# asymptotic, and a gap as small as the error of the flow is not one of descent.
 LARGEST_GAP, ERRORS_OF_THE_FLOW = 0.5, 100.0
 CONFIDENCE = 0.95
 

@@ -58,7 +58,7 @@ def from_arrays(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a caller says of a network in words, and which function was asked, for messages."""
+    """The words and numbers by which a caller describes a network; asked: the function called, for messages."""
 
     asked: str
     activation: str

@@ -53,7 +53,7 @@ class ComparisonRun:
         self._made = _header(trajectory, scenario, self._setup, plan)
 
     def resume(self, command: str, say: Say) -> Comparison:
-        """Carry out what is left of the comparison.  TrajectoryError where it cannot go on; nothing is changed then."""
+        """Carry out the rest of the comparison.  TrajectoryError where it cannot go on; nothing is changed then."""
         kept = kept_descent(self._path, self._made, self._plan, self._iterates)
         found = None if kept.rows.outcome is None else self._stored(command)
         if found is not None:

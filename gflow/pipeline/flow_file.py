@@ -104,7 +104,7 @@ class FlowFile:
             self.commit()
 
     def commit(self) -> None:
-        """Make the rows so far safe."""
+        """Save the rows so far to disk."""
         if self._rows:
             self._writer.commit(self._rows, self._events)
             self._safe = self._writer.n_rows, self._rows[-1].log1p_time
@@ -113,7 +113,7 @@ class FlowFile:
         self._last_commit = time.monotonic()
 
     def kept(self) -> str:
-        """What an interrupted run leaves, for people."""
+        """A sentence for users on what an interrupted run leaves."""
         if self._safe is None:
             return "interrupted; nothing was written yet"
         rows, v = self._safe
@@ -163,7 +163,7 @@ def _changes(scenario: Scenario) -> Changes:
 
 
 def header(scenario: Scenario, setup: Setup) -> Header:
-    """What a file says of its run before it has rows."""
+    """The header of a file, written before it has rows."""
     problem, network = setup.problem, setup.problem.network
     scalar = network.directions is not None
     return Header(

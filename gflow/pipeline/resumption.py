@@ -144,7 +144,7 @@ def check_data(setup: Setup, kept: Trajectory) -> None:
 
 
 def last_checkpoint(kept: Trajectory, problem: Problem) -> Checkpoint:
-    """Where the run goes on after its last row."""
+    """The checkpoint from which the run goes on after its last row."""
     saved = kept.resume_at(-1)
     side = saved["pattern"][:, problem.surfaces.first_sample] if problem.network.kinked else _undecided(problem)
     outer = saved["outer"] if problem.network.trains_outer else kept.outer_at(-1)

@@ -23,7 +23,7 @@ Line = Callable[[bool], str]
 
 
 class LinePrinter:
-    """Shown each line, writes few of them; `close`, or the end of a `with`, finishes the last line.
+    """A printer that is shown every line and writes few of them; `close`, or leaving `with`, finishes the last line.
 
     `clock` counts seconds.  A carriage return is only ever written to a terminal.
     """

@@ -29,7 +29,7 @@ def located(path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[HdfFile]:
-    """The open file; whatever HDF5 finds wrong with it is told as a TrajectoryError."""
+    """The open file; every error that HDF5 raises about it becomes a TrajectoryError."""
     try:
         with unlocked(path) as file:
             yield file
@@ -54,7 +54,7 @@ def unlocked(path: Path) -> HdfFile:
 
 
 def explained(path: Path, error: Exception) -> str:
-    """What an error of h5py means for the file, and what to do."""
+    """The message on an error of h5py: what it means for the file, and what to do."""
     if not path.is_file():
         return f"{path}: no such file any more: it was moved or removed meanwhile"
     if isinstance(error, PermissionError):

@@ -114,7 +114,7 @@ class Record(ABC):
 
     @property
     def t(self) -> Floats:
-        """(T,) the time of the flow, infinite beyond float64 (log t > 709); `log1p_time` knows no such end."""
+        """(T,) the time of the flow, infinite beyond float64 (log t > 709), where `log1p_time` stays finite."""
         with np.errstate(over="ignore"):
             return np.asarray(np.expm1(self.log1p_time))
 
@@ -216,7 +216,7 @@ class Record(ABC):
 
     @property
     def facts(self) -> dict[str, Fact]:
-        """What the run says of itself: name, model, activation, loss, engine, method, ..."""
+        """The facts of the run: name, model, activation, loss, engine, method, ..."""
         return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
 
     def _attribute(self, name: str) -> str | None:

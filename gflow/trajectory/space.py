@@ -97,7 +97,7 @@ def noticing_losses() -> Iterator[Losses]:
 
 @contextmanager
 def refusals(what: str, remedy: str | None = None, full: type[TrajectoryError] = TrajectoryError) -> Iterator[None]:
-    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError; that of a full disk as `full`.
+    """Turns errors of the disk, the file system or HDF5 into a TrajectoryError, and that of a full disk into `full`.
 
     remedy: by default what helps against the error.
     """

@@ -140,7 +140,7 @@ class TrajectoryWriter:
 
     @property
     def _no_room(self) -> type[TrajectoryError]:
-        """What a full disk means: the end of a run that keeps rows, or of one that never began."""
+        """The error for a full disk: of a run that keeps its rows, or of one that never began."""
         return NoRoomError if self.n_rows else TrajectoryError
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:

@@ -88,7 +88,7 @@ def bounded(group: str, name: str, value: float, bound: float, sentence: str) ->
 
 
 def not_applicable(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
-    """A check that says nothing about this run, and why."""
+    """A check that does not apply to this run, and why."""
     return Check(group, name, "not applicable", value, bound, why)
 
 

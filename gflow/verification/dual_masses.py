@@ -32,7 +32,7 @@ def dual_masses(recorded: RecordedRun) -> list[Check]:
 
 
 def without_masses(problem: Problem) -> str:
-    """Why the weights of this network do not tell any masses; empty where they do."""
+    """Why the masses cannot be read off the weights of this network; empty where they can."""
     network = problem.network
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
         return "masses need a fixed outer layer, one output and an activation of two slopes"

@@ -19,7 +19,7 @@ ROUNDING = 1e-13
 
 
 def ending(recorded: RecordedRun, scenario: Scenario) -> list[Check]:
-    """Does the outcome fit the last row, and the sentence the outcome?  Nothing is said of a run that goes on."""
+    """Does the outcome fit the last row, and the sentence the outcome?  Not applicable to a run without an outcome."""
     said = recorded.trajectory.outcome
     if said is None:
         why = "the run has not ended"
@@ -63,7 +63,7 @@ def _asked(scenario: Scenario, until: Until, outcome: Outcome) -> bool:
 
 
 def _beyond(recorded: RecordedRun, until: Until) -> tuple[float, float]:
-    """How far the last row is behind the ends on the clock and on the loss, relative; -inf where there is none."""
+    """By how much, relatively, the last row exceeds the ends on the clock and on the loss; -inf where there is none."""
     v, log_loss = float(recorded.log1p_time[-1]), float(recorded.log_loss[-1])
     clock = float("-inf") if until.v_end is None else (v - until.v_end) / (1.0 + until.v_end)
     loss = float("-inf") if until.log_loss is None else (until.log_loss - log_loss) / (1.0 + abs(until.log_loss))

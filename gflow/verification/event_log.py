@@ -56,7 +56,7 @@ def _start(recorded: RecordedRun) -> NDArray[np.int8]:
 
 
 def impossible(recorded: RecordedRun, events: Events) -> int:
-    """Entries of a neuron, a sample or a kind that there is not; and entries that are missing."""
+    """The number of entries whose neuron, sample or kind does not exist, and of entries that are missing."""
     m, n = recorded.problem.network.width, recorded.problem.samples
     good = (events.neuron >= 0) & (events.neuron < m) & (events.sample >= 0) & (events.sample < n)
     good &= (events.kind >= 1) & (events.kind <= 5)
@@ -67,7 +67,7 @@ def impossible(recorded: RecordedRun, events: Events) -> int:
 
 
 def _order(recorded: RecordedRun, events: Events) -> int:
-    """Entries before their predecessor, or on the other side of a row than its count says."""
+    """The number of entries before their predecessor, or on the wrong side of a row by its event count."""
     v, counts = events.log1p_time, recorded.event_counts
     wrong = int((~(np.diff(v) >= 0.0)).sum())
     room = ROUNDING * (1.0 + recorded.log1p_time)

@@ -31,7 +31,7 @@ def extremes(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
 
 
 def _rows(recorded: RecordedRun) -> Check:
-    """Quantities of which a row knows all: their extremes lie no less far out, at any row."""
+    """The check of quantities that rows determine: at every row, the extreme is at least as extreme as the value."""
     series, worst = recorded.trajectory.series, Worst()
     shown = _shown(recorded)
     for name, values in shown.items():
@@ -96,6 +96,6 @@ def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) ->
 
 
 def _room(recorded: RecordedRun, row: int) -> float:
-    """What steps of rtol leave of the margins, and so, relative, of ratios of the g."""
+    """The error that steps of rtol leave in margins, which is the relative error of ratios of the g."""
     largest = max(1.0, float(np.abs(recorded.trajectory.read("margins", row)).max()))
     return STEPS * recorded.rtol * largest

@@ -43,7 +43,7 @@ INTEGRATED = ("energy", "norm growth", "margins", "clock")
 
 
 def identities(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
-    """One check for each, at the rows that the integration reached."""
+    """One check for each identity, at the rows that the integration reached."""
     taped = next((run for run in runs if run.rung.taped and run.reached), None)
     if taped is None:
         why = "no integration with tighter tolerances reached a row"
@@ -195,9 +195,9 @@ def _kernel(recorded: RecordedRun) -> Check:
 def _kernel_gap(field: Field, gram: Array, W: Array, at: RecordedRow, engine: Measure, bound: float) -> float:
     """The larger of the two relative gaps, to the largest rate and to the speed; 0 where nothing moves.
 
-    K g sums terms that cancel where samples are almost parallel or antipodal: what is left of them is known to the
-    rounding of the terms, on both sides, and a gap counts against that part of `bound`, too.  So does what the rounding
-    of the slopes at kinks is worth in K: they may be a rest of terms themselves.
+    K g sums terms that cancel where samples are almost parallel or antipodal.  Both sides have the rounding error of
+    these terms, which is added to the allowed gap as a part of `bound`.  So is the effect on K of rounding in the
+    slopes at kinks, which may be small differences of large terms themselves.
     """
     field.take(at.side(field.problem))
     weights, a = weights_at(at), field.problem.network.outer

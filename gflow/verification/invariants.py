@@ -96,7 +96,7 @@ def _worst(values: Array) -> Worst:
 
 
 def _fall(recorded: RecordedRun, name: str, series: str, what: str) -> Check:
-    """What may only rise once L < l(0) / n (Lyu and Li): its running fall."""
+    """The check of the running fall of a quantity that may only rise once L < l(0) / n (Lyu and Li)."""
     if series not in recorded.trajectory.series:
         return not_applicable(GROUP, name, "the network is not homogeneous in what is trained")
     value = float(np.max(recorded.trajectory.series[series]))

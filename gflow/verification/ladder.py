@@ -31,7 +31,7 @@ TIGHTER = (10.0, 100.0)
 TIGHTEST = 1e-13
 
 # Steps of a method of order p grow like the tolerance to the power -1 / p: 10 times for the lowest order there is, 2,
-# and a tolerance 100 times tighter.  Twice that is granted, and what a start costs whatever the run.
+# and a tolerance 100 times tighter.  Twice that is allowed, and in addition what a start costs in any run.
 STEP_FACTOR, STEPS_TO_START = 20, 200
 # A short integration should meet `SHORT_EVENTS` at most; one that sees other events may go on some way.
 MOST_EVENTS = 2 * SHORT_EVENTS

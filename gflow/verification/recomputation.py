@@ -40,12 +40,12 @@ SENTENCES = {
 
 
 def soundness(recorded: RecordedRun) -> list[Check]:
-    """Are all numbers finite, and the rows in order?  Nothing else can be judged otherwise."""
+    """Are all numbers finite, and the rows in order?  The other checks are only possible where they are."""
     return [_finite(recorded), _order(recorded)]
 
 
 def recomputation(recorded: RecordedRun) -> list[Check]:
-    """Every row again, one after the other."""
+    """The checks of every row, computed again one after the other."""
     again = _Again(recorded)
     worst = {name: Worst() for name in again.gaps}
     for at in recorded.each_row():
@@ -240,7 +240,7 @@ def _too_short(recorded: RecordedRun, row: int) -> bool:
 
 
 def _extremes(recorded: RecordedRun) -> Check:
-    """Running extremes only go their way, and hold what the rows show."""
+    """The check that running extremes are monotone, and no less extreme than the values in the rows."""
     series, worst = recorded.trajectory.series, Worst()
     for name in [name for name in (*EXTREMES, *UNTIL) if name in series]:
         values = series[name]

@@ -28,7 +28,7 @@ from gflow.verification.overshoot import SampledExtremes
 from gflow.verification.quadrature import Quadrature
 from gflow.verification.timing import Timing
 
-# A step costs some 50 products of m r n numbers: ten seconds, whatever the size.
+# A step costs about 50 products of m r n numbers; this allows ten seconds for networks of any size.
 FURTHER_STEPS, FURTHER_WORK = 1000, 1e9
 
 
@@ -132,7 +132,7 @@ class _Reader:
         )
 
     def take(self, said: Item) -> None:
-        """The next item of the flow; `enough` tells whether more of it is wanted."""
+        """Take the next item of the flow; afterwards `enough` says whether the flow may stop."""
         match said:
             case Advance():
                 for reader in (self._tape, self._timing):

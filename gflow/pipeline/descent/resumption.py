@@ -27,7 +27,7 @@ ARRAYS = ("X", "y", "W_initial", "basis", "directions")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows on disk, and a checkpoint (None: there is none that can be used, for this reason)."""
+    """The rows on disk, and the checkpoint; saved None: no checkpoint can be used, for the reason given."""
 
     rows: Trajectory
     saved: Saved | None
@@ -50,7 +50,7 @@ class Kept:
         return self.rows.outcome is not None and len(self.ledger.ended) == len(asked)
 
     def sentence(self) -> str:
-        """What a resume does, for people."""
+        """A sentence for users on what a resume does."""
         if self.complete:
             return f"{self.rows.path} is complete; what is left is the flow beside it"
         if self.origin is None:

@@ -43,7 +43,7 @@ class DescentStore:
             self._opened(new[0]).commit(new)
 
     def finish(self, outcome: str, sentence: str, n_rows: int) -> None:
-        """All runs have ended, with so many rows."""
+        """Store that all runs have ended, with `n_rows` rows."""
         if self.n_rows > n_rows:
             raise self._other(n_rows)
         self._opened(None).finish(outcome, sentence)
