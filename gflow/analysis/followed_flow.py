@@ -16,7 +16,7 @@ from gflow.flow.stopping import Until
 from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 
-# The flow is followed up to this log(1 + t), and ten times as far as it has come.
+# The flow is followed up to this log(1 + t), or to ten times the log(1 + t) where it starts, if that is later.
 FARTHEST = 1e9
 ROWS = 50
 

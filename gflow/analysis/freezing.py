@@ -136,7 +136,7 @@ def _summary(continuation: Continuation, changed: float | None, run: AnalyzedRun
 
 
 def _choices(run: AnalyzedRun) -> str:
-    """What is to say of decisions at kinks, where nothing else says it."""
+    """A note on the decisions at kinks, unless another sentence mentions them."""
     return "" if run.notes is None else run.notes.sentence()
 
 

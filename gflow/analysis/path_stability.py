@@ -38,7 +38,7 @@ from gflow.problem.span import row_norms
 
 Pair = tuple[int, int]
 
-# Tolerances are tightened by this factor, and not below the last.
+# Tolerances are tightened by this factor, but never below the last value.
 TIGHTER, TIGHTEST = 100.0, 1e-13
 # A start is changed by this part of |w_j|, in a direction of its own for every neuron, and by the tolerance if that is
 # larger; it is followed with tolerances far below the change.
@@ -110,7 +110,7 @@ def _seen(problem: Problem, taken: PathTaken) -> str:
 
 
 def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[str]:
-    """What the policy decided where other solutions exist.  pairs: that are held on a kink that pushes."""
+    """The decisions of the policy where other solutions exist.  pairs: those held on a kink that pushes."""
     if said := notes.sentence().removeprefix("; "):
         yield said
     if pairs:

@@ -22,7 +22,7 @@ from gflow.arrays import Array
 RELATIVE_RANK = 1e-9
 # Rows of the fitted decay: from this part of the last log(1 + t) on, at most so many, evenly spread.
 FITTED_FROM, FITTED_ROWS = 0.25, 12
-# A distance from the limit below this, or this part of it, is rounding: there is no decay to fit.
+# A distance from the limit below this, absolute or relative to the limit, is rounding: no decay is fitted to it.
 LEAST_EXCESS, ROUNDING = 1e-24, 1e-12
 
 

@@ -70,7 +70,7 @@ def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool
 
 
 def row_bytes(scenario: Scenario, n: int, rank: int) -> int:
-    """What a row takes on disk."""
+    """The bytes that one row takes on disk."""
     return NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
 
 

@@ -22,8 +22,8 @@ Verdict = Literal["holds", "violated", "not applicable", "failed"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
 
 
-# What a claim that holds with high probability over a random start may fail with, by chance alone, where the theorem
-# applies: small enough that a violation means something.
+# The probability with which a claim on a random start may fail by chance alone where its theorem applies: small enough
+# that a violation means something.
 CHANCE = 1e-3
 GRAIN = 64.0 * float(np.finfo(float).eps)  # relative error of numbers made of a few that are rounded once
 

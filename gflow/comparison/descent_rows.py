@@ -15,7 +15,7 @@ from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRow, names_of_state
 
-# What the blocks of all runs may take together.
+# The most memory that the blocks of all runs may take together.
 BLOCK_BYTES = 256 * 1024 * 1024
 SIZES = ("series/stable_rank", "series/normalized_margin")
 
@@ -23,7 +23,7 @@ Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
 
 class DescentRows:
-    """The rows of all runs, `counts[run]` of each, runs in the order of `etas`; rows of a run are not adjacent on disk."""
+    """The rows of all runs, `counts[run]` of each, in the order of `etas`; rows of a run are not adjacent on disk."""
 
     def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
         eta = descent.read("eta")

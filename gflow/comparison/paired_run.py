@@ -99,7 +99,7 @@ class PairedRun:
         return None
 
     def sliding(self) -> SlidingShares:
-        """What became of the pairs that slide in the flow."""
+        """The shares of the sides that descent has where pairs slide in the flow."""
         return self._sliding.shares()
 
     def series(self) -> Series:

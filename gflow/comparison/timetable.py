@@ -14,12 +14,12 @@ from gflow.errors import GflowError
 
 # Rows of a run: about half of them evenly spaced, which the gap is judged on, the others logarithmically.
 ROWS = 200
-# Steps a run can have: at the 0.1 ms that a step costs at least, three hours.
+# The most steps of a run: at 0.1 ms, the least that a step costs, they take three hours.
 MOST_STEPS = 10**8
 # Where no end is asked for, descent ends with the flow, or after this number of its largest steps.
 DEFAULT_STEPS = 10**5
 MOST_RUNS = 64
-# Record times of two runs that differ by less, relatively, are one time: eta k rounds differently for different eta.
+# Record times of two runs count as one if they differ relatively by less: eta k rounds differently for every eta.
 SAME_TIME = 1e-13
 
 

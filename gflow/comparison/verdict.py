@@ -83,7 +83,7 @@ def _diverges(evidence: Evidence) -> str:
 
 
 def _reasons(evidence: Evidence) -> list[str]:
-    """What breaks, in the order of time; what has no time comes last."""
+    """The reasons why descent departs, in the order of time; those without a time come last."""
     dated: list[tuple[float, str]] = []
     if evidence.differs is not None:
         t, neuron, sample = evidence.differs

@@ -57,7 +57,7 @@ class Findings(Mapping[str, Result]):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """What ended in an error of gflow's own: names of analyzers, and ids of claims."""
+        """The names of analyzers and ids of claims that ended in an error of gflow's own."""
         claims = self._results.get("claims")
         of_claims = () if claims is None or isinstance(claims, Failed) else claims
         names = [name for name, result in self.items() if isinstance(result, Failed)]
@@ -69,7 +69,7 @@ class Findings(Mapping[str, Result]):
 
 
 def findings(trajectory: Record, names: Sequence[str], tell: Tell = untold) -> Findings:
-    """What the analyzers of these names say of a trajectory; one that fails leaves the others standing.
+    """The results of the analyzers of these names on a trajectory; one that fails does not affect the others.
 
     tell: called while the flow is followed.
     """

@@ -22,7 +22,7 @@ from gflow.trajectory import Trajectory, open_trajectory
 from gflow.trajectory.layout import FORMAT_VERSION
 from gflow.trajectory.rows import installed_version
 
-# What may change when a run goes on: how often it is saved, what it may cost, where it ends and, with that, when it is
+# The keys that may change when a run goes on: how often it is saved, its budget, its end, and therefore when it is
 # recorded.
 CADENCE, BUDGET, END, TIMES = "record.commit", "flow.budget", "flow.until", "record.times"
 

@@ -11,7 +11,7 @@ from gflow.claims.claim import Claim, Conclusion
 from gflow.pipeline.findings import Findings
 
 VERDICTS = {"violated": "violated", "holds": "hold", "not applicable": "not applicable"}
-# Verdicts of claims that are shown whatever else was asked for.
+# Verdicts of claims that are always shown, also where other analyzers were asked for.
 ALARMING = ("failed", "violated")
 
 

@@ -23,7 +23,7 @@ HdfDataset = Any  # an h5py.Dataset
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a copy of a file has other than the original: attributes (None: none any more) and `layout.TEXTS`."""
+    """The changes of a copy of a file against the original: attributes (None: removed) and `layout.TEXTS`."""
 
     attributes: Mapping[str, Fact | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

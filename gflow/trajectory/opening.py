@@ -14,7 +14,7 @@ from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.content import HdfFile
 
-# What h5py raises for a damaged file: unreadable, or now an object of another type, shape or encoding.
+# The errors of h5py for a damaged file: unreadable, or with an object of another type, shape or encoding.
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 LOCK_PATIENCE = 2.0  # seconds; a writer holds the file for milliseconds a block
 

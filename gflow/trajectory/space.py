@@ -23,7 +23,7 @@ from gflow.trajectory import layout
 from gflow.trajectory.layout import Form
 
 PAGE = layout.PAGES["alignment_interval"]
-# Index nodes and headers of one dataset, and of the file beside its datasets.
+# Pages of index nodes and headers: of one dataset, and of the file without its datasets.
 PAGES_A_DATASET, PAGES_A_FILE = 2, 16
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR}

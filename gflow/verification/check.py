@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 Verdict = Literal["pass", "fail", "not decided", "not applicable"]
 
-# Bounds in units of rtol.  Steps: what they leave at one row, where both sides have the same margins, which are known
-# to rtol, and with them the relative sizes of the g.  A whole run of them: how far it may be from the flow.
+# Bounds in units of rtol.  STEPS: the error of single steps at one row, where both sides have the same margins, known
+# to rtol, and so the same relative sizes of the g.  RUN: the error of a whole run, its distance from the flow.
 STEPS, RUN = 10.0, 100.0
 
 

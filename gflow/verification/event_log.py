@@ -23,7 +23,7 @@ FROM = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
 AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
 """The side after an event, by its kind."""
 
-# Event times and record times are located to rounding, each on its own.
+# Event times and record times are each located to rounding, independently of each other.
 ROUNDING = 1e-13
 
 

@@ -21,7 +21,7 @@ GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 # its values there.  Many extremes lie at events or ends, where both integrations look.  Where the extremes differ by
 # more than this, the curvature of the quantity there is taken into account.
 BETWEEN_STEPS = 0.01
-# Falls and rises that should not be are what steps leave; they need not agree, and count where they are so much more.
+# Falls and rises that should be 0 are errors of steps.  They need not agree; they count where they exceed this.
 LEAST = 100.0
 
 
@@ -87,8 +87,10 @@ def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
 
 
 def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) -> float:
-    """What the steps of the run leave of an extreme, at most: they are longer than those of the integration again, and
-    a bend grows as their square."""
+    """The largest error of an extreme by the steps of the run.
+
+    They are longer than those of the integration again, and the overshoot grows as the square of the step.
+    """
     series, met = recorded.trajectory.series, run.met[name]
     longer = max(at.steps / max(float(series["steps"][at.row]), 1.0), 1.0)
     times = float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]

@@ -105,7 +105,7 @@ def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[s
 
 
 def _rounded(recorded: RecordedRun, at: RecordedRow) -> float:
-    """What rounding leaves of the growth of |theta|^2 / 2, the integral of hom sum_i q_i p_i, where margins cancel.
+    """The rounding error of the growth of |theta|^2 / 2, the integral of hom sum_i q_i p_i, where margins cancel.
 
     Each p is known to the rounding of what it is a sum of: of the terms of f at the row, or of what was added to them
     since the start, at most tau sum_j |A_j|^2 max |x_i|^2.

@@ -31,9 +31,9 @@ TIGHTER = (10.0, 100.0)
 TIGHTEST = 1e-13
 
 # Steps of a method of order p grow like the tolerance to the power -1 / p: 10 times for the lowest order there is, 2,
-# and a tolerance 100 times tighter.  Twice that is allowed, and in addition what a start costs in any run.
+# and a tolerance 100 times tighter.  Twice that is allowed, and in addition the steps that every start needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
-# A short integration should meet `SHORT_EVENTS` at most; one that sees other events may go on some way.
+# A short integration should meet at most `SHORT_EVENTS` events; it is allowed some more, as its events may differ.
 MOST_EVENTS = 2 * SHORT_EVENTS
 
 

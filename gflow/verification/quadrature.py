@@ -94,5 +94,5 @@ class Quadrature:
 
 
 def weights_of(segment: Segment, states: Array) -> Weights:
-    """What states (k, p) of the integrator mean; all end with the clock."""
+    """The weights that states (k, p) of the integrator stand for; the last entry of each is the clock."""
     return Weights(segment.parameters(states), states[:, -1])

@@ -57,7 +57,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What an integration came to: rows, events, and how it ended if that was before its last row.
+    """The result of an integration: rows, events, and how it ended if that was before its last row.
 
     leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from
     (`overshoot.SampledExtremes`).
@@ -109,7 +109,7 @@ def again(recorded: RecordedRun, rung: Rung, progress: Callback) -> Again:
 
 
 class _Reader:
-    """What a rung wants to know of the flow, gathered from what it hands over."""
+    """The reader of the flow for one rung, which gathers the results of the integration item by item."""
 
     def __init__(self, recorded: RecordedRun, rung: Rung) -> None:
         self._recorded, self._rung, self._rows = recorded, rung, rung.rows + rung.further
@@ -125,7 +125,7 @@ class _Reader:
 
     @property
     def again(self) -> Again:
-        """What the integration came to."""
+        """The result of the integration."""
         leverages = () if self._timing is None else tuple(self._timing.leverages)
         return Again(
             self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages, self._extremes.met()

@@ -104,7 +104,7 @@ class Field:
         )
 
     def shares(self, motion: Motion) -> Shares:
-        """What the force at the first state of a motion needs of both branches of each kink."""
+        """The shares of the + branch with which both branches balance, at each kink, the force at the first state."""
         problem, held, slope = self.problem, self.held, self.problem.network.slope
         push, force = motion.at.push[0], motion.at.force[0]
         if not held.neurons.size:

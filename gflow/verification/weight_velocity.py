@@ -22,7 +22,7 @@ from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.verification.velocity import Field, Motion, Weights
 
-# Part of the size of its terms below which a sum is taken again in extended precision.
+# A sum that is smaller than this part of the size of its terms is computed again in extended precision.
 CANCELLED = 1e-3
 
 

@@ -16,7 +16,7 @@ from gflow.arrays import EPS, Array
 
 Parts = tuple[Array, Array]  # of theta: what its inner and its outer layer hold
 
-# Rounding of inner products of unit vectors, beside that of their length.
+# Rounding error of inner products of unit vectors, in addition to the one that grows with their length.
 ROUNDING = 256 * EPS
 # Optimality conditions count as met when they miss by no more than this, in units of |theta|.
 SOLVED = 1e-10

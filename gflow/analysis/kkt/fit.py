@@ -16,11 +16,11 @@ from gflow.arrays import Array
 
 Mask = NDArray[np.bool_]
 
-# Least eigenvalue of the kernel of unit features, relative to the largest, with which multipliers are told apart.
+# Multipliers are unique where the least eigenvalue of the kernel of unit features, over the largest, exceeds this.
 DEPENDENT = 1e-11
 # Among dependent gradients: price of lambda_c (p_c - min p), and how much longer the residual may become for it.
 TIE, ALLOWED, NOTHING = 1e-8, 1.0 + 1e-6, 1e-11
-# Margins up to this much above the least, relative to it, are equal to it.
+# Margins that exceed the least by at most this, relative to it, count as equal to it.
 ON_MARGIN = 1e-6
 # Gradients whose product with the residual is below minus this, and minus this part of its length, have no weight in
 # any solution.

@@ -14,9 +14,9 @@ from gflow.arrays import Array, Index
 Mask = NDArray[np.bool_]
 
 MOST_EXCHANGES = 30
-# Violations below this, in units of |theta|, are rounding; what is shorter by less is no better.
+# Violations below this, in units of |theta|, are rounding; a residual that is shorter by less is no better.
 ROUNDING = 1e-13
-# Part of its range at which an interior point counts as being on a bound; wrong guesses are exchanged.
+# Within this part of its range an interior point counts as being on a bound; wrong guesses are exchanged later.
 ON_BOUND = 1e-8
 
 

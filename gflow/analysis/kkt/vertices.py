@@ -16,7 +16,7 @@ from gflow.arrays import Array
 Vertex = tuple[int, bytes]
 
 MOST_ROUNDS = 60
-# Numbers in the matrix of all vertices: beyond it there is no room for them.
+# Most numbers in the matrix of all vertices: a larger one would not fit into memory.
 LARGEST = 20_000_000
 
 

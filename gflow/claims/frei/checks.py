@@ -40,7 +40,7 @@ def logistic(run: AnalyzedRun) -> Hypothesis:
 
 
 def small_start(run: AnalyzedRun) -> Hypothesis:
-    """What Lemma E.11 (a) makes of their condition on the start."""
+    """The hypothesis that the condition on the start becomes by Lemma E.11 (a)."""
     value = float(np.abs(run.trajectory.read("margins", 0)).max())
     return at_most("|f(x_i; W(0))| <= 1/50 for all i", value, SMALL_START)
 

@@ -28,7 +28,7 @@ def _fitted(run: AnalyzedRun) -> tuple[Hypothesis, int | None]:
 
 
 def _accuracy(run: AnalyzedRun) -> float:
-    """What a quantity that may only rise can fall by through the errors of the integration."""
+    """The largest relative fall that errors of the integration may cause in a quantity that may only rise."""
     return max(LIMIT_ERROR, 10.0 * float(run.trajectory.facts["rtol"]))
 
 

@@ -87,7 +87,8 @@ product_norm = _node_claim(
 
 
 def _observed() -> Hypothesis:
-    """What the paper reports of one experiment (d = 20, n = 64, m = 16 and 256) is no theorem for a run to violate."""
+    """A hypothesis that is never firm: the paper reports one experiment (d = 20, n = 64, m = 16 and 256), which is no
+    theorem that a run could violate."""
     return condition("the paper's observation of one experiment", True, firm=False)
 
 

@@ -22,9 +22,9 @@ from gflow.problem.loss import log_mean
 from gflow.trajectory import Row
 from gflow.trajectory.recorder import Recorder
 
-# Rows wait at most this long (seconds) before they are safe on disk.
+# Rows are written to disk at most this long (seconds) after they were made.
 COMMIT_EVERY = 1.0
-# A checkpoint goes with the rows, unless the one before took more than this part of the time since: large ones do.
+# Rows come with a checkpoint, unless the previous one took more than this part of the time since, as large ones do.
 CHECKPOINT_SHARE = 0.05
 # Weights and margins beyond this have diverged: their squares are near the end of float64.
 LARGEST = 1e100
@@ -122,7 +122,7 @@ class DescentFile:
         self._rows_due = time.monotonic() + COMMIT_EVERY
 
     def _take_row(self, at: Iterate) -> None:
-        """Take the row, unless its weights or margins are beyond `DIVERGED`: then neither it nor a later row counts."""
+        """Take the row, unless its weights or margins are beyond `LARGEST`: then neither it nor a later row counts."""
         size = max(float(np.abs(at.U).max()), float(np.abs(at.p).max()), float(np.abs(at.outer).max()))
         if size > LARGEST or at.run in self.ledger.lost:
             self.ledger.lost.setdefault(at.run, at.step)

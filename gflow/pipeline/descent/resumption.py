@@ -64,7 +64,7 @@ class Kept:
 def kept_descent(
     path: Path, made: Header, plan: Plan, iterates: Callable[[DescentCheckpoint], Sequence[Iterate]]
 ) -> Kept:
-    """What there is of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
+    """The stored part of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.
     """

@@ -43,7 +43,7 @@ def found_beside(trajectory: Trajectory) -> Beside:
 
 
 def identity(trajectory: Trajectory) -> dict[str, str | int]:
-    """What a file has to say of the run that it is about: these rows of this scenario, to the byte."""
+    """The identity that a file has to state of its run: the scenario, the number of rows, and the bytes of the file."""
     return {
         "scenario_sha256": trajectory.scenario_sha256,
         "trajectory_sha256": file_sha256(trajectory.path),

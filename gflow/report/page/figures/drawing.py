@@ -30,7 +30,8 @@ INK, BLUE, ORANGE, GREEN, PURPLE, GREY = "#1b2027", "#0b6bb0", "#c2570c", "#0080
 VARIABLES = {INK: "ink", BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", GREY: "grey"}
 CYCLE = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v"), (INK, "P"))
 
-# Pixels of images cannot follow the style sheet: these two show on white and on black; the third side is no paint.
+# Pixels of images cannot follow the style sheet: these two colours show on white and on black; the - side is
+# transparent.
 PLUS_SIDE, SLIDING, MINUS_SIDE = "#3a86c8", "#e27418", "none"
 
 WIDTH, HEIGHT = 5.0, 3.4  # inches; at 10 points a text is legible on a phone, where 5 inches become 3.7
