@@ -44,7 +44,7 @@ TIGHTER, TIGHTEST = 100.0, 1e-13
 # larger; it is followed with tolerances far below the change.
 CHANGE, SEED = 1e-6, 0
 LOOSER = Tolerances(1e-9, 1e-11)
-# The budget of following the flow again: a multiple of the steps of the run, and a minimum for short runs.
+# The budget of following the flow again: a multiple of the steps of the run, plus what a short run needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
 
 

@@ -118,7 +118,7 @@ def _balancedness(recorded: RecordedRun, series: WeightSeries) -> Check:
 
 
 def _span(recorded: RecordedRun) -> Check:
-    """The basis is orthonormal, holds every sample, and row 0 is the stored start: then nothing moves outside."""
+    """The check that the basis is orthonormal and spans every sample, and that row 0 is the stored start."""
     trajectory, directions = recorded.trajectory, recorded.problem.network.directions
     W = trajectory.W_initial
     if directions is not None:
@@ -130,7 +130,7 @@ def _span(recorded: RecordedRun) -> Check:
     gaps = [
         np.abs(B @ B.T - np.eye(B.shape[0])).max(),
         np.abs(units - (units @ B.T) @ B).max(),
-        # Products of the w_j, however little of them is in the span.
+        # Relative to |w_j|, of which the part in the span may be small: products with it have that rounding error.
         _relative(trajectory.read("inner", 0), W @ B.T, sizes * moved_onto_kinks(units, W)),
     ]
     return bounded(GROUP, "span", float(max(gaps)), 1e-12, "basis orthonormal, samples inside it, row 0 at the start")
@@ -140,7 +140,7 @@ def moved_onto_kinks(units: Array, W: Array) -> Array:
     """The factor (m,) by which rounding grows where a neuron that starts on kinks is moved to lie on all of them.
 
     It is 1 over the least singular value of their normals, which is small where normals are almost parallel.
-    units (H, d): the unit normals; W (m, d).
+    units (n, d): the unit samples, which are the normals; W (m, d).
     """
     on_kink = np.abs(W @ units.T) <= ON_KINK * row_norms(W)[:, None]
     factors = np.ones(len(W))

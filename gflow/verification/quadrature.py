@@ -43,8 +43,8 @@ class Quadrature:
         return sums
 
     def leap(self, state: FlowState) -> None:
-        """Before the first step, tau went to that of the state while its weights stayed: t = tau / mean g of the live
-        samples, whatever the engine made of it."""
+        """Take the leap of the clock before the first step, in which the weights stay and tau becomes that of the
+        state: t = tau / (mean g of the live samples), computed here without the engine."""
         if state.tau <= 0.0:
             return
         self._field.take(state.side)
@@ -54,7 +54,7 @@ class Quadrature:
         self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
 
     def advance(self, at: Advance) -> None:
-        """The flow went on: its rates are integrated over this part of a step."""
+        """Integrate the rates of the flow over this part of a step."""
         if at.segment is not self._segment:
             self._segment = at.segment
             self._field.take(at.segment.branch.mode.side)

@@ -45,7 +45,7 @@ class Timing:
         self._guards = now, before, clock, self._grown(at.segment, y, at.near)
 
     def event(self, event: Event) -> None:
-        """One of the events where the flow was looked at last."""
+        """Take one of the events at the instant of the last `advance`."""
         self.leverages += _leverages([event], *self._guards)
 
     def _grown(self, segment: Segment, y: Array, near: Index) -> Array:

@@ -80,7 +80,7 @@ class Field:
 
     @property
     def held(self) -> Held:
-        """The neurons that slide."""
+        """The neurons that slide, with the surfaces that hold them."""
         return self._mode.held
 
     @property

@@ -97,7 +97,7 @@ def _check_point(rows: Trajectory, saved: Saved, iterates: Sequence[Iterate], pl
 
 
 def identity_of(made: Header) -> str:
-    """A checkpoint fits the descent with the same identity only."""
+    """The identity of a descent, in hexadecimal digits: a checkpoint fits only the descent with the same identity."""
     known = hashlib.sha256(json.dumps([made.scenario_sha256, sorted(made.facts.items())]).encode())
     for name in (*ARRAYS, "outer"):
         known.update(_bits(getattr(made, name)))
