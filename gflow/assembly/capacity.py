@@ -75,7 +75,7 @@ def row_bytes(scenario: Scenario, n: int, rank: int) -> int:
 
 
 def check_room(key: str, rows: int, row: int, path: Path, replaced: bool, remedy: str) -> None:
-    """Raise ScenarioError if so many rows of so many bytes will not fit beside `path`; key: who asks for them.
+    """Raise ScenarioError if `rows` rows of `row` bytes will not fit beside `path`; key: named in the message.
 
     Its old content goes first if it is `replaced`.  The file is copied once, when its outcome is stored, so twice its
     size has to be free.

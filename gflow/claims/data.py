@@ -90,7 +90,7 @@ _known: WeakKeyDictionary[Record, Sizes] = WeakKeyDictionary()
 
 
 def sizes_of(run: AnalyzedRun) -> Sizes:
-    """The sizes of the inputs of a run, worked out once a trajectory."""
+    """The sizes of the inputs of a run, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = Sizes.of(run.problem.X)
     return _known[run.trajectory]

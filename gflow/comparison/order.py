@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """gap ~ eta^slope over so many step sizes; None for fewer than 2, no interval (95 %) for fewer than 3."""
+    """gap ~ eta^slope over `points` step sizes; slope None for fewer than 2, interval (95 %) None for fewer than 3."""
 
     slope: float | None
     interval: tuple[float, float] | None

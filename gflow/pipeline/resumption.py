@@ -41,7 +41,7 @@ def stored_run(path: Path) -> Trajectory:
 
 
 def check_version(kept: Trajectory, anew: str) -> None:
-    """TrajectoryError for a file that this version cannot go on with; anew: the other way out."""
+    """TrajectoryError for a file that this version cannot go on with; anew: the remedy, for the message."""
     versions = kept.gflow_version, installed_version()
     majors = {version.split(".")[0] for version in versions if version != "unknown"}
     if kept.format_version != FORMAT_VERSION or len(majors) > 1:

@@ -105,7 +105,7 @@ def analysis_line(progress: AnalysisProgress) -> str:
 
 
 def fitted(line: Line, columns: int) -> str:
-    """The line in at most so many columns, first without its bar: a line that wraps cannot be rewritten."""
+    """The line in at most `columns` columns, if need be without its bar: a line that wraps cannot be rewritten."""
     text = line(True)
     return (text if len(text) <= columns else line(False))[: max(columns, 1)]
 

@@ -219,7 +219,7 @@ class TrajectoryWriter:
         os.replace(part, self.path)
 
     def _room(self, capacity: Mapping[str, int], counts: tuple[int, int], texts: Sequence[str]) -> int:
-        """Bytes of a new file with so many rows and events."""
+        """The bytes of a new file with these numbers of rows and events."""
         after = {**self._sizes, ROW: counts[0], EVENT: counts[1]}
         return bytes_needed(self._form, {}, after, capacity, sum(len(text.encode()) for text in texts))
 

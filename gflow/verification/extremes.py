@@ -49,7 +49,7 @@ def _shown(recorded: RecordedRun) -> dict[str, Array]:
     margins = list(recorded.values("margins"))
     log_g = [loss.log_slope(p) for p in margins]
     scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** recorded.problem.network.homogeneity
-    # Twice the largest rounding error of margins in the rows until then, since steps between rows may have a larger one.
+    # Twice the largest rounding error of margins at rows until then, since steps between rows may have larger ones.
     of_rows = [2.0 * recorded.problem.margin_rounding(row.U, row.outer) for row in recorded.each_row()]
     rounding = np.maximum.accumulate(of_rows)
     doubts = np.array([smoothing_doubt(p, each) for p, each in zip(margins, rounding, strict=True)])

@@ -33,7 +33,7 @@ def _accuracy(run: AnalyzedRun) -> float:
 
 
 def kkt_error(run: AnalyzedRun, point: LimitPoint) -> float:
-    """Largest relative violation of the KKT conditions of min |W|^2 / 2, M_i >= 1, at a point, all worked out anew.
+    """Largest relative violation of the KKT conditions of min |W|^2 / 2, M_i >= 1, at a point, from the point alone.
 
     Stationarity |W - sum lambda_i h_i| / |W|; slopes of the kinks; feasibility; complementarity; lambda >= 0.
     """

@@ -26,13 +26,13 @@ from gflow.flow_time import log_times
 
 
 def _started(setting: FreiSetting, rows: Rows) -> Mask:
-    """Rows from which the start is negligible along mu: what it may have against it is made up for twice."""
+    """Rows (T,) where the start is negligible: its components against mu are at most half of the growth along mu."""
     pull = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
     return np.asarray((pull > 0.0) & (-rows.measures.reach[0] <= pull))
 
 
 def _short_start(setting: FreiSetting, rows: Rows) -> Mask:
-    """Rows from which |W(0)|_F is at most what the upper bound of |W|_F has grown by."""
+    """Rows (T,) where |W(0)|_F is at most the growth of the upper bound of |W|_F."""
     return np.asarray(rows.norm[0] <= _growth(setting) * rows.tau)
 
 

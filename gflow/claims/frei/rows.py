@@ -70,7 +70,7 @@ _known: WeakKeyDictionary[Record, Rows] = WeakKeyDictionary()
 
 
 def rows_of(run: AnalyzedRun) -> Rows:
-    """The measures of all rows, worked out once a trajectory."""
+    """The rows of a run with their measures, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = _rows(run, setting_of(run))
     return _known[run.trajectory]
@@ -103,7 +103,7 @@ def _rows(run: AnalyzedRun, setting: FreiSetting) -> Rows:
 
 
 class _Probe:
-    """Measures one state after the other; what holds a sliding neuron is kept while its mode stays."""
+    """Measures one state after the other; what holds a sliding neuron is reused while the mode stays the same."""
 
     def __init__(self, run: AnalyzedRun, setting: FreiSetting) -> None:
         self.problem, self.setting = run.problem, setting

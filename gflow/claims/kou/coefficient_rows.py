@@ -54,7 +54,7 @@ class CoefficientRows:
 
     @property
     def high(self) -> Array:
-        """(T',): the largest |rho_ji|."""
+        """The largest |rho_ji| in each row, (T',)."""
         return np.asarray(self.largest.max(axis=1))
 
     def totals_of(self, y: Array, own: bool) -> Array:
@@ -73,7 +73,7 @@ _known: WeakKeyDictionary[Record, CoefficientRows] = WeakKeyDictionary()
 
 
 def coefficient_rows_of(run: AnalyzedRun) -> CoefficientRows:
-    """The course of a run, worked out once a trajectory."""
+    """The coefficients along the rows of a run, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = _course(run)
     return _known[run.trajectory]
@@ -128,7 +128,7 @@ def _largest(size: Array) -> float:
 
 
 def grown(run: AnalyzedRun) -> CoefficientRows | None:
-    """The course, or None where rho is not unique or nothing has moved."""
+    """The coefficients along the rows; None where rho is not unique or nothing has moved."""
     if not independent(run).holds:
         return None
     course = coefficient_rows_of(run)
@@ -142,12 +142,12 @@ def safe_log(x: Array) -> Array:
 
 
 def log_equality(course: CoefficientRows, setting: KouSetting) -> Array:
-    """log of the largest c1 of Lemma C.1, (T',)."""
+    """The logarithm of the largest c1 with which Lemma C.1 is true in each row, (T',)."""
     return np.asarray(course.pairs_low() - 2.0 * log(setting.slope))
 
 
 def log_lead(course: CoefficientRows) -> Array:
-    """log of the largest c1 of Lemma E.1, (T',); -inf where some S_i(0) is empty."""
+    """The logarithm of the largest c1 with which Lemma E.1 is true in each row, (T',); -inf if some S_i(0) is empty."""
     return np.asarray(safe_log(course.first_low).min(axis=1) - safe_log(course.high))
 
 

@@ -137,7 +137,7 @@ def _orthogonal_limit(setting: KouSetting) -> Array:
 
 
 def _paired(setting: KouSetting, W: Array, predicted: Array) -> list[tuple[Array, Array]]:
-    """(limit, prediction) of W_+, W_- and W; signs without a sample on which they act are left out."""
+    """(limit, prediction) of W_+, W_- and W; a sign that is active on no sample is left out."""
     pairs = [(W[setting.sign == j], predicted[setting.sign == j]) for j in SIGNS] + [(W, predicted)]
     return [(A, B) for A, B in pairs if B.any()]
 

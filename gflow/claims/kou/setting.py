@@ -89,7 +89,7 @@ _known: WeakKeyDictionary[Record, KouSetting] = WeakKeyDictionary()
 
 
 def setting_of(run: AnalyzedRun) -> KouSetting:
-    """The setting of a run with an outer layer of one size, worked out once a trajectory."""
+    """The setting of a run with an outer layer of one size, computed once per trajectory."""
     if run.trajectory not in _known:
         problem, a = run.problem, run.problem.network.outer
         sizes, m = sizes_of(run), a.size / 2.0

@@ -58,7 +58,7 @@ def at_limit(
 
 
 def _classes(setting: KouSetting, W: Array) -> list[Array]:
-    """The rows of W by sign, those signs that there are."""
+    """The rows of W for each sign of a_j that occurs."""
     return [W[setting.sign == j] for j in SIGNS if (setting.sign == j).any()]
 
 

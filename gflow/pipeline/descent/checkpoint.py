@@ -65,7 +65,7 @@ def save(path: Path, identity: str, saved: Saved) -> None:
 
 
 def load(path: Path, identity: str, n_rows: int) -> Saved:
-    """The checkpoint of the descent with this identity, of which so many rows are on disk.
+    """The checkpoint of the descent with this identity, of which `n_rows` rows are on disk.
 
     TrajectoryError, with the reason, where there is none, or none that can be used.
     """
