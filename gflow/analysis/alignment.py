@@ -1,4 +1,5 @@
-"""Where the neurons point: how far they turned, which of them carry the network, and the potential that proves it."""
+"""Alignment of the neurons: how far they have turned, which of them carry the network, and how fast Telgarsky's
+potential grows."""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def turning(run: AnalyzedRun) -> Turning:
 
 
 def rank_correlation(left: Array, right: Array) -> float | None:
-    """Spearman's rank correlation; None where one of the two is constant."""
+    """Spearman's rank correlation of left (k,) and right (k,), in [-1, 1]; None where one of the two is constant."""
     if np.ptp(left) == 0.0 or np.ptp(right) == 0.0:
         return None
     return float(spearmanr(left, right).statistic)

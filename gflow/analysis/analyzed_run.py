@@ -1,4 +1,5 @@
-"""What an analyzer looks at: a trajectory, the problem it is the flow of, and the states in its rows."""
+"""The run that an analyzer is given: a trajectory, its problem, the states in its rows, and what is known of its
+limit."""
 
 from __future__ import annotations
 
@@ -84,14 +85,14 @@ class AnalyzedRun(RecordedRun):
 
     @property
     def standing(self) -> Standing:
-        """Of the limit of the flow: that of the continuation, which is about the flow from the last row, and `proved`
-        only where the way from the start to that row is stable too."""
+        """How well the limit of the flow is known: as in the continuation, which is about the flow from the last row,
+        but `proved` only where the path from the start to that row is stable too."""
         standing = "none" if self.continuation is None else self.continuation.standing
         return "proved_from_state" if standing == "proved" and not self.path_stability.stable else standing
 
     @cached_property
     def notes(self) -> Notes | None:
-        """What is to say of the decisions at kinks until the last row; None where the file does not keep it."""
+        """Notes on the decisions at kinks until the last row; None where the file does not keep them."""
         if not self.trajectory.resumable:
             return None
         saved = self.trajectory.resume_at(-1)
@@ -99,7 +100,7 @@ class AnalyzedRun(RecordedRun):
 
     @cached_property
     def path_stability(self) -> PathStability:
-        """Is the way from the start to the proof of the continuation stable?  Follows the flow again, several times."""
+        """Is the path from the start to the proof of the continuation stable?  Follows the flow several times more."""
         continuation = self.continuation
         assert continuation is not None and (continuation.finding.proved or continuation.standing == "proved"), (
             "there is no proof"
@@ -121,7 +122,7 @@ class AnalyzedRun(RecordedRun):
         )
 
     def _events(self, ahead: Sequence[Event]) -> list[Event] | None:
-        """Those of the run and ahead of it; None where the run does not keep them."""
+        """The events of the run and those ahead of it; None where the run does not keep its events."""
         if not self.trajectory.records_events:
             return None
         kept, surface_of = self.trajectory.events, self.problem.surfaces.of_sample

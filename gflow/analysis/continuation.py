@@ -1,4 +1,4 @@
-"""What lies ahead of the last row of a run: does its mode stay for ever, and where does the flow go?"""
+"""The flow beyond the last row of a run: whether its mode stays for ever, and which limit the flow goes to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gflow.limit.certificate import Finding
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 
-# The way ahead is followed in at most so many steps; in fewer while samples are misclassified, for nobody knows then
-# whether the loss goes to 0 at all.  It is left earlier where it hardly comes forward: after so many idle steps.
+# The flow ahead is followed for at most so many steps, and for fewer while samples are misclassified, since it is then
+# unknown whether the loss goes to 0 at all.  It is stopped earlier where it hardly advances: after so many idle steps.
 MOST_STEPS, FEWER_STEPS, MOST_IDLE = 10_000, 2_000, 500
 AHEAD = "the way ahead"
 
 
 Standing = Literal["proved", "proved_from_state", "expected", "none"]
-"""Of a limit of the flow; `proved_from_state` comes in only with the way from the start, which no continuation looks
-at."""
+"""How well a limit of the flow is known.  `proved_from_state` needs the path from the start, so no continuation has
+it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Continuation:
 
     @property
     def left(self) -> str:
-        """What was left open ahead, to be said after something else; empty where the way ahead came to its end."""
+        """What was left open ahead, as words that follow a sentence; empty where the flow ahead reached its end."""
         return f"; {self.followed.stopped}" if self.followed is not None and self.followed.stopped else ""
 
 

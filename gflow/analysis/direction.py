@@ -1,4 +1,4 @@
-"""Does the direction of W converge, to what, how fast, and how far is it now?"""
+"""The analyzer of the direction of W: whether it converges, to which limit, how fast, and the angle that is left."""
 
 from __future__ import annotations
 

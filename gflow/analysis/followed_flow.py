@@ -1,5 +1,5 @@
-"""The flow followed until a proof that its mode stays closes, by work that is bounded beforehand: in steps, not in
-seconds, so that what is found does not depend on the machine."""
+"""A flow followed until a certificate proves that its mode stays.  Its work is bounded in steps, not in seconds, so
+that the result does not depend on the machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gflow.flow.stopping import Until
 from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 
-# The flow is followed up to this log(1 + t), and ten times as far as it has come.
+# The flow is followed up to this log(1 + t), or to ten times the log(1 + t) where it starts, if that is later.
 FARTHEST = 1e9
 ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class FollowedFlow:
-    """How a flow went: its events, where it was last known, what is to say of its choices, and its steps.
+    """A flow that was followed: its events, its last state, notes on its decisions at kinks, and its number of steps.
 
     proved: its mode was proved to stay at the end; stopped: why it ended before that, else empty.
     """
@@ -38,8 +38,8 @@ class FollowedFlow:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What following may cost: steps in all, and steps in a row without an event in which log(1 + t) has not doubled
-    (None: no such limit).  doing: what it is for, in words."""
+    """What following a flow may cost: steps in all, and idle steps, that is successive steps without an event during
+    which log(1 + t) has not doubled (None: no such limit).  doing: what it is for, in words."""
 
     doing: str
     steps: int
@@ -85,7 +85,7 @@ def followed(
 
 
 def _left(allowed: Allowance, steps: int, idle: int) -> str | None:
-    """Why the course is left here, to be said after the number of steps; None where it goes on."""
+    """Why the flow is followed no further, in words that come after the number of steps; None where it goes on."""
     if steps >= allowed.steps:
         return ", the most that are done"
     if allowed.idle is not None and idle >= allowed.idle:

@@ -1,4 +1,4 @@
-"""Is the activation pattern frozen for ever?"""
+"""The analyzer of the activation pattern: whether it is frozen for ever."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ QUIET = 0.5
 @dataclass(frozen=True, slots=True)
 class FreezingResult:
     """verdict: `proved` (the mode of the last row stays for ever, in the flow from the start), `proved_from_state` (in
-    the flow from the computed state of the last row; that the flow from the start comes to it is not known, since the
-    way there is not known to be stable, see `path_stability`), `pending` (it cannot stay), `observed` (nothing is
+    the flow from the computed state of the last row; whether the flow from the start comes to it is not known, since
+    the path there is not known to be stable, see `path_stability`), `pending` (it cannot stay), `observed` (nothing is
     pending, and the certificate is not closed), `no` (no certificate could close, and the last change is too recent to
     say that the pattern looks frozen; or there is no pattern that could freeze).
 
@@ -136,7 +136,7 @@ def _summary(continuation: Continuation, changed: float | None, run: AnalyzedRun
 
 
 def _choices(run: AnalyzedRun) -> str:
-    """What is to say of decisions at kinks, where nothing else says it."""
+    """A note on the decisions at kinks, unless another sentence mentions them."""
     return "" if run.notes is None else run.notes.sentence()
 
 

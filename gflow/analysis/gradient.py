@@ -1,4 +1,4 @@
-"""First derivatives of the margins along the rows of a run, by the `reference`."""
+"""First derivatives of the margins along the rows of a run, computed by `gflow.reference`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gflow.reference.point import Point
 
 
 def point_of(problem: Problem, state: FlowState, near: ReferenceMode | None = None) -> Point:
-    """The reference at a state of the flow, with the margins that it has; near: see `ReferenceMode.of`."""
+    """The reference's point at a state of the flow, with the margins of that state; near: see `ReferenceMode.of`."""
     return Point(problem, state.parameters, ReferenceMode.of(problem, state.side, near), state.p)
 
 
@@ -29,7 +29,11 @@ def limit_slopes(problem: Problem, limit: LimitPoint) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What the claims need of every row, (T,) or (T, n); theta are all trained parameters, W outside the span too."""
+    """What the claims need of every row; theta are all trained parameters, W outside the span too.
+
+    (T,) each: v = log(1 + t), log_loss, log_mean_slope, smoothed, size, distance, step, gradient_ratio;
+    (T, n) each: margins, dual, sample_norms, euler.
+    """
 
     v: Array
     log_loss: Array
@@ -75,7 +79,7 @@ def _along(run: AnalyzedRun) -> Along:
 
 
 def _row(run: AnalyzedRun, at: Point, start: Parameters, before: Parameters) -> tuple[float | Array, ...]:
-    """The columns of `Along` that are worked out, from dual to euler after the mean slope."""
+    """The columns of `Along` that are not stored in the file but computed here."""
     return (
         log_mean(at.log_g),
         at.q,

@@ -1,4 +1,4 @@
-"""Where does the flow go?  The hard-margin solution of the mode in which it stays."""
+"""The analyzer of the limit of the flow: the hard-margin solution of the mode in which the flow stays."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class LimitResult:
     """verdict: `proved` (the flow of this run converges in direction to it), `proved_from_state` (the flow from the
     computed state of the proof does; see `FreezingResult`), `expected` (nothing pending, no proof), `none`.
 
-    multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be, they are, to rounding,
-    those that the dual variables of the flow tend to, as far as that is known: the flow tends to others, after times
-    like tau = 1e15, where ties hold to rounding only; support: samples with a multiplier > 0; on_margin: samples with
-    margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons);
-    active, inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the
-    mode of the last row would have, if it stayed.
+    multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be others, these are, to
+    rounding, the ones that the dual variables of the flow are known to tend to.  (Where margins are tied to rounding
+    only, the flow tends to other multipliers after times like tau = 1e15.)  support: samples with a multiplier > 0;
+    on_margin: samples with margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W-
+    (None: no such neurons); active, inactive, sliding: pairs (neuron, sample) of its pattern;
+    present_normalized_margin: of the limit that the mode of the last row would have, if it stayed.
     """
 
     verdict: Standing
@@ -112,7 +112,7 @@ def stable_ranks(run: AnalyzedRun, point: LimitPoint) -> tuple[float, float | No
 
 
 def stable_rank(U: Array) -> float | None:
-    """1 + sum_(k >= 2) sigma_k^2 / sigma_1^2, without cancellation; None for no rows or 0."""
+    """1 + sum_(k >= 2) sigma_k^2 / sigma_1^2 of U (k, r), without cancellation; None where U has no rows or is 0."""
     if not U.any():
         return None
     singular = np.linalg.svd(U, compute_uv=False)

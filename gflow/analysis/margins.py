@@ -1,4 +1,4 @@
-"""Margins over time: does the normalised margin grow, where to, and do the multipliers show in the loss?
+"""The analyzer of margins over time: growth and limit of the normalised margin, and how the loss shows the multipliers.
 
 Once L < l(0) / n the smoothed normalised margin l^-1(n L) / |theta|^L never falls (Lyu and Li 2020, homogeneous
 networks).  After the last event of a fixed-outer-layer network, with lambda > 0 and W* the limit at least margin 1,
@@ -110,7 +110,7 @@ def _last(run: AnalyzedRun, name: str) -> float | None:
 
 
 def _growth(run: AnalyzedRun) -> Growth | None:
-    """None where fewer than two rows have L < l(0) / n, or the series are not kept."""
+    """The growth of the margin; None where fewer than two rows have L < l(0) / n, or the series are not kept."""
     series = run.trajectory.series
     if not {"normalized_smoothed_margin", "normalized_margin"} <= set(series):
         return None
@@ -140,7 +140,7 @@ def _sup_ratio(run: AnalyzedRun) -> float:
 
 
 def _asymptotics(run: AnalyzedRun, limit: LimitPoint) -> Asymptotics | None:
-    """None at t <= 1, where log t is no size."""
+    """The quotients at the last row; None at t <= 1, where log t <= 0 is no unit."""
     state, loss = run.last, run.problem.loss
     if state.v <= np.log(2.0):
         return None

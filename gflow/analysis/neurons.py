@@ -1,4 +1,4 @@
-"""Sizes of neurons, and what training both layers conserves of them."""
+"""Sizes of neurons, and the balance a_j^2 - |w_j|^2, which training both layers conserves."""
 
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
-"""Is the way from the start of a run to the state of its proof stable?
+"""Stability of the path from the start of a run to the state of its proof.
 
-A certificate proves the flow *from a state*.  That the flow from the start comes to this state is numerical
-integration, which is as good as its tolerance where the way is stable: where flows that are near to each other stay so.
-They do not
+A certificate is a proof about the flow *from a state*.  That the flow from the start comes to this state rests on
+numerical integration.  That is as good as its tolerance where the path is stable, that is, where flows that are near to
+each other stay near.  They do not
 
 * at a kink that pushes (jump > 0): solutions leave it to both sides, at any time.  A start on one, an arrival at
   dependent kinks that can be left in several ways, and a pair that is held on one are choices of the policy;
-* where a neuron passes so near to a kink, or to the end of a slide, that an error decides whether it reaches it.  No
-  event tells of such a tie, but it parts the runs on its two sides.
+* where a neuron passes so near to a kink, or to the end of a slide, that an error decides whether it reaches it.  Such
+  a tie leaves no event in the run, but runs on its two sides take different paths.
 
-So the flow is followed again from the start until it is proved to stay: once with tolerances 100 times tighter, which
-has to meet the same events, and from two starts that are changed by a small part, to opposite sides of the given one,
-which have to come to the same pattern, and so to the same limit W*, which is a function of the pattern (multipliers
-that are not unique move a little with the start).  A start on a tie lies between the two, whichever way the tie goes;
-the change is far larger than the tolerance, so that ties which an exact flow would just pass are told too: no data are
-known so well that what depends on them is worth a proof.
+So the flow is followed again from the start until its mode is proved to stay.  Once this is done with tolerances 100
+times tighter; that run has to meet the same events.  Twice it is done from a start that is changed a little, to
+opposite sides of the given one; both have to come to the same pattern, and so to the same limit W*, which is a function
+of the pattern (multipliers that are not unique move a little with the start).  A start on a tie lies between these two,
+whichever way the tie goes.  The change is far larger than the tolerance, so near ties are found too, which an exact
+flow would just pass: data are never known so exactly that a result which depends on such a tie should count as proved.
 """
 
 from __future__ import annotations
@@ -38,20 +38,23 @@ from gflow.problem.span import row_norms
 
 Pair = tuple[int, int]
 
-# Tolerances are tightened by this factor, and not below the last.
+# Tolerances are tightened by this factor, but never below the last value.
 TIGHTER, TIGHTEST = 100.0, 1e-13
 # A start is changed by this part of |w_j|, in a direction of its own for every neuron, and by the tolerance if that is
 # larger; it is followed with tolerances far below the change.
 CHANGE, SEED = 1e-6, 0
 LOOSER = Tolerances(1e-9, 1e-11)
-# What following again may cost, in steps of the run and, whatever the run, at least.
+# The budget of following the flow again: a multiple of the steps of the run, plus what a short run needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
 
 
 @dataclass(frozen=True, slots=True)
 class PathTaken:
-    """The way that a run took, and its way ahead: W (m, d) at its start, tolerances, what is to say of its choices,
-    its events (None: not kept), and the state and steps of its proof: sides (m, H) and margins (n,) there."""
+    """The path that a run took, and its path ahead.
+
+    W (m, d): the first layer at its start; notes: decisions at kinks; events: None where they are not kept; side (m, H)
+    and p (n,): sides and margins at the state of its proof; steps: taken until there.
+    """
 
     W: Array
     tolerances: Tolerances
@@ -64,9 +67,13 @@ class PathTaken:
 
 @dataclass(frozen=True, slots=True)
 class PathStability:
-    """reasons: why the way is not known to be stable, in words; none where it is.  held: pairs that are held on a kink
-    that pushes at its end: what is proved there is about the solution of the policy, not about all of them.  seen: what
-    shows that it is stable, in words; empty where it is not, or where nothing could part the flow."""
+    """Whether the path is stable, and why.
+
+    reasons: why the path is not known to be stable, in words; empty where it is.  held: the number of pairs that are
+    held, at its end, on a kink that pushes: a proof there is about the solution that the policy takes, not about all
+    solutions.  seen: what shows that the path is stable, in words; empty where it is not, or where no event could make
+    two flows differ.
+    """
 
     reasons: tuple[str, ...] = ()
     held: int = 0
@@ -74,12 +81,12 @@ class PathStability:
 
     @property
     def stable(self) -> bool:
-        """Is nothing known against it?"""
+        """Is there no reason against stability?"""
         return not self.reasons
 
     @property
     def reason(self) -> str:
-        """All of them, empty where it is stable."""
+        """All reasons as one text, empty where the path is stable."""
         return "; ".join(self.reasons)
 
     @property
@@ -103,7 +110,7 @@ def _seen(problem: Problem, taken: PathTaken) -> str:
 
 
 def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[str]:
-    """What the policy decided where other solutions exist.  pairs: that are held on a kink that pushes."""
+    """The decisions of the policy where other solutions exist.  pairs: those held on a kink that pushes."""
     if said := notes.sentence().removeprefix("; "):
         yield said
     if pairs:
@@ -128,7 +135,7 @@ def repelling(problem: Problem, side: NDArray[np.int8], p: Array) -> list[Pair]:
 
 
 def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]:
-    """What parts the flow, followed again, from the way that was taken: the first thing found."""
+    """Where the flow, followed again, differs from the path that was taken: the first difference found."""
     for name, W, tolerances, strictly in _again(problem, taken):
         allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
         course = followed(problem, W, tolerances, allowed, tell=tell)
@@ -150,8 +157,10 @@ def _again(problem: Problem, taken: PathTaken) -> Iterator[tuple[str, Array, Tol
 
 
 def changed_by(problem: Problem, W: Array, part: float) -> Array:
-    """A change of W (m, d) of size part |w_j|, the same at every call; neurons on a kink stay on it, since there the
-    sides of the change would differ by more than it does."""
+    """A change (m, d) of W (m, d) of size part |w_j|, the same at every call.
+
+    Neurons on a kink stay on it: to move one off its kink changes its side, and so the flow by more than this size.
+    """
     U, sizes = W @ problem.span.B.T, row_norms(W)
     noise = np.random.default_rng(SEED).standard_normal(U.shape)
     change = part * sizes[:, None] * noise / row_norms(noise)[:, None]
@@ -163,7 +172,7 @@ def changed_by(problem: Problem, W: Array, part: float) -> Array:
 
 
 def _departure(problem: Problem, taken: PathTaken, course: FollowedFlow, strictly: bool) -> str:
-    """What parts a course from the way that was taken, or nothing."""
+    """Where a course differs from the path that was taken, in words; empty where it does not."""
     if strictly and taken.events is not None and (parting := _parting(taken.events, course.events)):
         j, h = parting.neuron, problem.surfaces.first_sample[parting.surface]
         return f"the flow parts from it at neuron {j}, sample {h}, {time_text(parting.v)}"
@@ -178,7 +187,7 @@ def _departure(problem: Problem, taken: PathTaken, course: FollowedFlow, strictl
 
 
 def _parting(events: Sequence[Event], others: Sequence[Event]) -> Event | None:
-    """The first event of either that the other has not, pair by pair: events of two pairs may change places."""
+    """The first event of one that the other lacks, compared pair by pair: events of two pairs may change places."""
     one, other = _by_pair(events), _by_pair(others)
     parting = [event for pair in one.keys() | other.keys() for event in _first_odd(one[pair], other[pair])]
     return min(parting, key=lambda event: event.v, default=None)
@@ -192,7 +201,7 @@ def _by_pair(events: Sequence[Event]) -> dict[Pair, list[Event]]:
 
 
 def _first_odd(events: Sequence[Event], others: Sequence[Event]) -> list[Event]:
-    """Where two courses of one pair part: at most one event."""
+    """The first event at which two courses of one pair differ, as a list of at most one event."""
     for event, other in zip(events, others, strict=False):
         if event.kind != other.kind:
             return [event]

@@ -1,4 +1,5 @@
-"""Networks and cones that separate the data, and potentials (Telgarsky) that follow how neurons grow towards them."""
+"""Networks and cones that separate the data, and Telgarsky's potentials, which measure how neurons grow towards
+them."""
 
 from __future__ import annotations
 
@@ -118,7 +119,7 @@ def nodes(run: AnalyzedRun, features: Features) -> NDArray[np.intp] | None:
 
 
 def node_potential(state: FlowState, features: Features, chosen: NDArray[np.intp]) -> float:
-    """Phi = (1/4) sum_k |alpha_k| log(a_k^2 + b_k^2)."""
+    """Phi = (1/4) sum_k |alpha_k| log(a_k^2 + b_k^2) of the chosen neurons (r,) (Telgarsky, Theorem 3.3)."""
     sizes = state.parameters.outer[chosen] ** 2 + state.U[chosen, 0] ** 2
     return float(0.25 * np.abs(features.alpha) @ np.log(sizes))
 
@@ -147,6 +148,8 @@ def potential_rows(run: AnalyzedRun) -> tuple[str, Array] | None:
 
 def potential_rate(tau: Array, potential: Array) -> float | None:
     """Least dPhi / dtau over neighbouring rows from the first with a finite Phi on; None without two of them.
+
+    tau (T,), potential (T,).
 
     d tau <= mean_i g_i dt, with equality where all samples are live (`field.clock`), so a growth of at least Q ghat
     along the flow of n L is one of at least ghat in tau.

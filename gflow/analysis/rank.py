@@ -1,7 +1,8 @@
-"""Stable rank of W, of its neurons of each sign, and how it falls: at the rows, at the last one, and in the limit.
+"""The analyzer of the stable rank of W and of its neurons of each sign: along the rows, at the last row, and in the
+limit.
 
-SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the second term is computed for itself, since late
-in a run it is far below the rounding of the first.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
+SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the sum is computed separately from the 1, since
+late in a run it is far below the rounding of 1.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
 Theorems 4.1 and 4.3 (SR of the neurons of one sign tends to 1 for leaky ReLU, stays bounded for ReLU).
 """
 
@@ -21,7 +22,7 @@ from gflow.arrays import Array
 RELATIVE_RANK = 1e-9
 # Rows of the fitted decay: from this part of the last log(1 + t) on, at most so many, evenly spread.
 FITTED_FROM, FITTED_ROWS = 0.25, 12
-# A distance from the limit below this, or this part of it, is rounding: there is no decay to fit.
+# A distance from the limit below this, absolute or relative to the limit, is rounding: no decay is fitted to it.
 LEAST_EXCESS, ROUNDING = 1e-24, 1e-12
 
 
@@ -96,7 +97,7 @@ def rank(run: AnalyzedRun) -> RankResult:
 
 
 def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
-    """Of W given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
+    """The ranks of W, given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
     signed = outer.ndim == 1
     plus, minus = (A[outer > 0.0], A[outer < 0.0]) if signed else (A[:0], A[:0])
     spreads = [row_spread(A, outer, sign) if signed and fixed else None for sign in (1, -1)]
@@ -108,7 +109,8 @@ def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
 def excess(A: Array) -> float | None:
     """SR(A) - 1 = sum_{k >= 2} sigma_k^2 / sigma_1^2 of A (j, k), without cancellation; None for A = 0 or no rows.
 
-    What is left of A beside its first singular direction; an error of that direction enters with its square.
+    It is computed from the part of A orthogonal to its first singular direction; an error of that direction enters
+    with its square.
     """
     largest = float(np.abs(A).max(initial=0.0))
     if largest == 0.0:
@@ -122,7 +124,7 @@ def excess(A: Array) -> float | None:
 
 
 def row_spread(A: Array, outer: Array, sign: int) -> float | None:
-    """max_j |w_j / |a_j| - mean| / |mean| over rows (m, k) with this sign of a_j; None for none, or mean 0."""
+    """max_j |w_j / |a_j| - mean| / |mean| of rows A (m, k) with this sign of outer (m,); None for none, or mean 0."""
     chosen = outer * sign > 0.0
     if not chosen.any():
         return None

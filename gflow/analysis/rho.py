@@ -1,8 +1,9 @@
-"""The data-correlated decomposition of Kou et al.: which sample has written how much into which neuron.
+"""The data-correlated decomposition of Kou et al.: how much each sample has contributed to each neuron.
 
 w_j(t) = w_j(0) + sum_i rho_ji(t) x_i / |x_i|^2 (Definition 5.1), by least squares from the rows of the trajectory.  It
 is unique if and only if the samples are linearly independent.  Along the flow rho_ji = a_j y_i |x_i|^2 b_ji with
-b_ji = (1/n) int phi'_ji g_i dt >= 0 (Lemma 5.2), from which the sign rule, the ratio bound and the bookkeeping follow.
+b_ji = (1/n) int phi'_ji g_i dt >= 0 (Lemma 5.2), from which follow the sign rule, the ratio bound and the bookkeeping
+(that the masses b_ji of all neurons agree with each other and with tau).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Decomposition:
 
     @classmethod
     def of(cls, run: AnalyzedRun) -> Decomposition:
-        """From the first row and the samples; pseudo-inverse of the normalised samples, so scales do not matter."""
+        """The map of a run, by the pseudo-inverse of the normalised samples, so that scales do not matter."""
         C = run.problem.span.C
         norms = row_norms(C)
         lift = np.linalg.pinv(C / norms[:, None]) * norms
@@ -52,12 +53,14 @@ class Decomposition:
         return np.asarray((U - self.start) @ self.lift)
 
     def moved_alone(self, U: Array) -> Array:
-        """rho (m, n) of U itself, without a start: for limit points, W*."""
+        """rho (m, n) of U (m, r) itself, without subtracting a start: for limit points W*."""
         return np.asarray(U @ self.lift)
 
     def rounding(self, U: Array) -> Array:
-        """What rounding of the weights, those outside the span with them, may leave in any rho_ji, (n,): the clock does
-        not wait for a motion that they do not show."""
+        """The largest error in any rho_ji, (n,), by rounding of the weights U (m, r) and those outside the span.
+
+        Motions below it change the clock tau but not the stored weights.
+        """
         size = max(float(np.hypot(row_norms(each), self.outside).max()) for each in (U, self.start))
         return np.asarray(ROUNDING * size * np.linalg.norm(self.lift, axis=0))
 
@@ -73,7 +76,7 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class RhoResult:
-    """What the coefficients say.
+    """The result on the coefficients rho of a run.
 
     verdict: of the sign rule rho_ji a_j y_i >= 0 and, where the slope is positive, of the ratio bound
     slope <= b_ji / b_j'i <= 1 / slope (Kou et al., Appendix C; |rho_ji| / |rho_j'i| where all |a_j| are equal).
@@ -127,7 +130,7 @@ def matching(run: AnalyzedRun, row: int) -> Mask:
 
 
 def masses(run: AnalyzedRun, decomposition: Decomposition, rho: Array) -> Array:
-    """b_ji = rho_ji / (a_j y_i |x_i|^2) of the neurons with a_j != 0, (k, n): the integral of phi'_ji g_i / n."""
+    """b (k, n) = rho_ji / (a_j y_i |x_i|^2) of the k neurons with a_j != 0, from rho (m, n): int phi'_ji g_i dt / n."""
     a = run.problem.network.outer
     moving = a != 0.0
     return np.asarray(rho[moving] / (a[moving, None] * run.problem.y * decomposition.norms**2))

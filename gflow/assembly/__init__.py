@@ -1,4 +1,4 @@
-"""Specification to objects: the one place where the words of a scenario become data, networks and engines."""
+"""The assembly of a scenario: the one place where its words become data, networks and engines."""
 
 from gflow.assembly.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
 from gflow.assembly.facts import facts, provenance

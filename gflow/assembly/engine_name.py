@@ -1,4 +1,4 @@
-"""Which engine follows the flow of a scenario."""
+"""The name of the engine that integrates the flow of a scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a file says of its run: the facts of the problem, and who ran it with what."""
+"""The facts that a file records about its run: the problem, and the provenance (who ran it, when, with which
+versions)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from gflow.scenario.schema import TwoLayerModel
 
 
 def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
-    """What the root attributes say of the run."""
+    """The facts of a run, which become root attributes of its file."""
     network, model = setup.problem.network, scenario.model
     known: dict[str, str | float | int] = {
         "name": scenario.name,
@@ -39,7 +40,7 @@ def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
 
 
 def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
-    """Who ran what, with which versions, when and on what: one entry a start."""
+    """One entry of provenance, for one start of the run: who ran it, with which versions, when and on which machine."""
     packages = ("gflow", "numpy", "scipy", "h5py", "torch", "torchdiffeq")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""How a scenario wants its flow integrated, where it ends and when it is recorded."""
+"""The flow of a scenario: how it is integrated, where it ends, and when rows are recorded."""
 
 from __future__ import annotations
 

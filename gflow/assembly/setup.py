@@ -1,4 +1,4 @@
-"""The problem of a scenario, and where its flow starts."""
+"""The problem of a scenario, and the start of its flow."""
 
 from __future__ import annotations
 

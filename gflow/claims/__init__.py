@@ -1,1 +1,1 @@
-"""The papers' claims on one run: each family of them judges the runs of the networks it is about."""
+"""The claims of the papers, judged on one run: each family judges the runs of the networks that it is about."""

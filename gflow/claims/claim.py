@@ -1,8 +1,9 @@
 """A claim of a paper and how it is judged: hypotheses with their slack, a conclusion with its value and bound.
 
-Nothing is called violated unless every hypothesis is known to hold.  Hypotheses are judged up to rounding (`room`): one
-that is met within it holds, and is not firm, as is one with a constant that the paper leaves open, or one that rests on
-a limit that is only expected.  A conclusion that fails under a hypothesis that is not firm refutes nothing.
+A claim is called violated only where every hypothesis is known to hold.  Hypotheses are judged up to rounding (`room`).
+Three kinds hold but are not firm: a hypothesis that is met only within this rounding, one with a constant that the
+paper leaves open, and one on a limit that is only expected.  A conclusion that fails under a hypothesis that is not
+firm refutes nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Verdict = Literal["holds", "violated", "not applicable", "failed"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
 
 
-# What a claim that holds with high probability over a random start may fail with, by chance alone, where the theorem
-# applies: small enough that a violation means something.
+# The probability with which a claim on a random start may fail by chance alone where its theorem applies: small enough
+# that a violation means something.
 CHANCE = 1e-3
 GRAIN = 64.0 * float(np.finfo(float).eps)  # relative error of numbers made of a few that are rounded once
 
@@ -105,7 +106,7 @@ def _fits(said: Hypothesis | Conclusion | None) -> bool:
 
 
 def blamed(claim: Claim) -> Claim:
-    """The claim; where its conclusion fails under hypotheses that are not firm, it is they that do not hold."""
+    """The claim; where its conclusion fails under hypotheses that are not firm, these are marked as not holding."""
     if claim.conclusion is None or claim.conclusion.holds or not all(each.holds for each in claim.hypotheses):
         return claim
     hypotheses = (replace(each, holds=each.firm) for each in claim.hypotheses)
@@ -123,7 +124,7 @@ def at_most(name: str, value: float, bound: float, room: float | None = None) ->
 
 
 def _judged(name: str, value: float, bound: float, spare: float, slack: float | None, room: float | None) -> Hypothesis:
-    """From spare, which is >= 0 where the hypothesis holds: firm where rounding cannot change that."""
+    """The hypothesis, from spare, which is >= 0 where it holds; it is firm where rounding cannot change the sign."""
     allowed = GRAIN * max(abs(value), abs(bound)) if room is None else room
     return Hypothesis(name, spare >= -allowed, value, bound, slack, allowed, firm=spare >= allowed)
 
@@ -134,7 +135,7 @@ def condition(name: str, holds: bool, firm: bool = True) -> Hypothesis:
 
 
 def covered(hypothesis: Hypothesis) -> Hypothesis:
-    """A hypothesis whose room is no more than what the conclusion is given too: within it, it is firm."""
+    """The hypothesis made firm within its room, for conclusions that are granted at least as much rounding."""
     return replace(hypothesis, firm=True)
 
 

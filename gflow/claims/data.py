@@ -1,4 +1,5 @@
-"""What hypotheses ask of a data set: its norms, its coherence, and how nearly orthogonal each paper wants it."""
+"""Properties of a data set that hypotheses ask for: norms, coherence, and near-orthogonality as each paper defines
+it."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def inner_products(X: Array) -> tuple[Array, float]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of n inputs: gram (n, n); Rmin and Rmax, the least and largest norm; coherence, max_{i != k} |<x_i, x_k>|.
+    """Sizes of n inputs: gram (n, n); Rmin and Rmax, the least and largest norm; coherence, max_{i != k} |<x_i, x_k>|.
 
     nearest (n,): max_{k != i} |<x_i, x_k>|; crowd (n,): sum_{k != i} |<x_i, x_k>|; error: of any product by rounding.
     """
@@ -55,7 +56,7 @@ class Sizes:
 
     @classmethod
     def of(cls, X: Array) -> Sizes:
-        """From the samples as they were given, X (n, d); one Gram matrix."""
+        """The sizes of the samples X (n, d) as they were given, from one Gram matrix."""
         gram, relative = inner_products(X)
         norms = np.linalg.norm(X, axis=1)
         others = np.abs(gram)
@@ -89,7 +90,7 @@ _known: WeakKeyDictionary[Record, Sizes] = WeakKeyDictionary()
 
 
 def sizes_of(run: AnalyzedRun) -> Sizes:
-    """The sizes of the inputs of a run, worked out once a trajectory."""
+    """The sizes of the inputs of a run, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = Sizes.of(run.problem.X)
     return _known[run.trajectory]

@@ -1,4 +1,4 @@
-"""All claims that apply to a run's network and data."""
+"""All claims that apply to the network and the data of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Family(Protocol):
 
     @property
     def CLAIMS(self) -> tuple[Judge, ...]:  # noqa: N802 (a constant of the module)
-        """In the order of the paper."""
+        """The claims of the family, in the order of the paper."""
 
     def applies(self, run: AnalyzedRun, /) -> bool:
         """Do the claims speak of this network and these data?"""

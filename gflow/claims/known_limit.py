@@ -1,4 +1,4 @@
-"""The hypothesis that claims on the limit of the flow share: that it is known, and on what that rests."""
+"""The hypothesis that all claims on the limit of the flow share: that the limit is known, and what this rests on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the papers on fixed outer layers ask of a network: outer weights of one size, and no biases."""
+"""Requirements of the papers on fixed outer layers: outer weights of one size, and no biases."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The command line: parse, call, print.  Results on stdout, everything else on stderr; exit codes as in the README.
+"""The command line, which parses, calls and prints.  Results go to stdout, everything else to stderr; the README lists
+the exit codes.
 
-What a command needs is loaded when it is run, so that `gflow --help` costs nothing.
+Each command imports what it needs only when it is run, so that `gflow --help` is fast.
 """
 
 from gflow.cli import comparison, findings, runs  # noqa: F401  their commands join the group

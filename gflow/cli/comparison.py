@@ -1,4 +1,4 @@
-"""Descent beside the flow: compare."""
+"""The command that sets descent beside the flow: compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true of a run: analyze, verify, report."""
+"""The commands that say what is true of a run: analyze, verify and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The group of all commands: foreseen errors become one line and an exit code."""
+"""The group of all commands, which turns foreseen errors into one line and an exit code."""
 
 from __future__ import annotations
 

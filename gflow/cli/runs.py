@@ -1,4 +1,4 @@
-"""Scenarios and their runs: simulate, inspect, scenarios, schema."""
+"""The commands for scenarios and their runs: simulate, inspect, scenarios and schema."""
 
 from __future__ import annotations
 

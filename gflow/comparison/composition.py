@@ -1,4 +1,4 @@
-"""From what was seen of descent beside the flow to the comparison that says it.  Loads torch."""
+"""The composition of a comparison from what was seen of descent beside the flow.  Loads torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gflow.trajectory.rows import installed_version
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What was seen: the runs beside the flow, events of the flow, its last state that descent has too, and its end."""
+    """The result of following both: the runs beside the flow, the flow's events, its last common state and its end."""
 
     runs: list[PairedRun]
     events: Events
@@ -48,7 +48,8 @@ class Labels:
 
 
 def composed(seen: Followed, analyzed: AnalyzedRun, plan: Plan, rtol: float, labels: Labels) -> Comparison:
-    """All of it, as it goes to the file; rtol: of the flow, below which a gap says nothing of the order."""
+    """The whole comparison, as it is stored; rtol: the tolerance of the flow, below which gaps tell nothing about the
+    order."""
     threshold = None
     if analyzed.linear_modes and analyzed.problem.loss.name == "logistic":
         threshold = stability_threshold(point_of(analyzed.problem, seen.last).kernel)

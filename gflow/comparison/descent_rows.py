@@ -15,7 +15,7 @@ from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRow, names_of_state
 
-# What the blocks of all runs may take together.
+# The most memory that the blocks of all runs may take together.
 BLOCK_BYTES = 256 * 1024 * 1024
 SIZES = ("series/stable_rank", "series/normalized_margin")
 
@@ -23,7 +23,7 @@ Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
 
 class DescentRows:
-    """Runs in the order of `etas`, each with `counts[run]` rows; those of one run do not lie side by side."""
+    """The rows of all runs, `counts[run]` of each, in the order of `etas`; rows of a run are not adjacent on disk."""
 
     def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
         eta = descent.read("eta")
@@ -42,12 +42,12 @@ class DescentRows:
         return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
 
     def sizes(self, run: int, k: int) -> RankAndMargin:
-        """Of row k of a run."""
+        """Stable rank and normalised margin of row k of a run."""
         row = self._row(run, k)
         return RankAndMargin(*(float(row[name]) for name in SIZES))
 
     def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
-        """One dataset, the rows of a run from `first` on."""
+        """One dataset (T, ...), the T rows of a run from its row `first` on."""
         return self._descent.read(name, self._places[run][first:])
 
     def _row(self, run: int, k: int) -> Block:

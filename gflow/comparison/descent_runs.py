@@ -53,11 +53,14 @@ def _asked(setup: Setup, plan: Plan) -> tuple[list[DescentRun], Options]:
 
 
 def iterate_state(at: Iterate, first_sample: NDArray[np.intp], tau: float) -> FlowState:
-    """An iterate as a state on the clock of the flow; its sides are the signs at the first sample of each surface."""
+    """An iterate as a state on the clock of the flow; its sides are the signs at the first sample of each surface.
+
+    first_sample (H,): the index of that sample; tau: rescaled time of the iterate.
+    """
     parameters = Parameters(at.U, at.outer, at.output_bias)
     return FlowState(tau, log1p(at.t), parameters, at.pattern[:, first_sample], at.p, at.log_loss, h=0.0)
 
 
 def precision_warning(manner: DescentManner, largest_margin: float) -> str | None:
-    """What to know of single precision at margins of this size."""
+    """A warning about single precision where margins are too large for it; None where there is nothing to warn of."""
     return single_precision_warning(largest_margin) if manner.precision == "single" else None

@@ -1,4 +1,4 @@
-"""The flow, integrated anew to the times of descent, and both at each of them.  Loads torch."""
+"""The flow, integrated again to the times of descent, and the comparison of both at each of them.  Loads torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gflow.scenario import Scenario
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorder import Recorder
 
-# To follow the flow ahead until its limit is proved takes seconds for so many pairs, and grows faster than they do.
+# For this number of pairs it takes seconds to follow the flow until its limit is proved; the cost grows faster than it.
 MOST_PAIRS_AHEAD = 5000
 
 
@@ -37,7 +37,7 @@ class FlowAndDescent:
     """One flow, and the runs of descent of a plan, at the times of its table."""
 
     def __init__(self, analyzed: AnalyzedRun, scenario: Scenario, setup: Setup, plan: Plan) -> None:
-        """Raises ScenarioError; works out the limit of the flow, which may mean to follow it far ahead."""
+        """Computes the limit of the flow, for which the flow may be followed far ahead.  Raises ScenarioError."""
         self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
         self._problem, self._etas, self._table = setup.problem, plan.etas, plan.table
         self._limit = _proved_limit(analyzed)

@@ -1,4 +1,4 @@
-"""What is known of runs of descent beside their rows: how they ended, and what their next rows need."""
+"""The ledger of descent, which holds what rows do not: how runs ended, and what their next rows need."""
 
 from __future__ import annotations
 

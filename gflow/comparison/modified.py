@@ -1,6 +1,7 @@
-"""Descent beside the flow of L + (eta / 4) |grad L|^2, which its steps follow to one order more.  Loads torch.
+"""Descent beside the modified flow, that of L + (eta / 4) |grad L|^2, which its steps follow to one order more.  Loads
+torch.
 
-That flow is smooth, and integrated by scipy's DOP853 at tight tolerances.
+The modified flow is smooth; scipy's DOP853 integrates it at tight tolerances.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def modified_gaps(setup: Setup, flow: ModifiedFlow, times: Array, inner: Array, 
 
 
 def states_at(field: Callable[[float, Array], Array], start: Array, times: Array) -> Array:
-    """theta (T, p) of d theta / dt = field(t, theta) at times (T,) from 0 on.  Raises GflowError if it gets stuck."""
+    """theta (T, p) at times (T,) from 0 on, by d theta / dt = field(t, theta) from start (p,).  GflowError if stuck."""
     if times.size == 1:
         return start[None, :]
     found = solve_ivp(field, (0.0, times[-1]), start, "DOP853", t_eval=times, rtol=RTOL, atol=ATOL)

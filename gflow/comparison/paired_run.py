@@ -1,4 +1,4 @@
-"""One run of descent beside the flow, row by row: its series, and what is read off them at the end."""
+"""One run of descent beside the flow, row by row: its series, and the numbers read off them at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gflow.flow.state import FlowState
 
 @dataclass(frozen=True, slots=True)
 class RankAndMargin:
-    """Of one state: stable rank of W and least margin over the norm, as the series of a trajectory have them."""
+    """The stable rank of W and the least margin over the norm of one state, as in the series of a trajectory."""
 
     stable_rank: float
     normalized_margin: float
@@ -74,7 +74,7 @@ class PairedRun:
 
     @property
     def gaps(self) -> list[Gap]:
-        """Of every row."""
+        """The gap at every row."""
         return [row.gap for row in self._rows]
 
     @property
@@ -99,11 +99,11 @@ class PairedRun:
         return None
 
     def sliding(self) -> SlidingShares:
-        """What became of the pairs that slide in the flow."""
+        """The shares of the sides that descent has where pairs slide in the flow."""
         return self._sliding.shares()
 
     def series(self) -> Series:
-        """All of it as columns."""
+        """The quantities of all rows, as columns."""
         rows = self._rows
         gaps = self.gaps
         return Series(
@@ -135,5 +135,5 @@ def largest(v: Array, values: Sequence[float | None], v_first: float) -> tuple[f
 
 
 def finite(values: Sequence[float | None]) -> Numbers:
-    """As JSON has them: what is not finite is None."""
+    """The values as JSON can hold them: None for those that are not finite."""
     return tuple(None if value is None or not np.isfinite(value) else float(value) for value in values)

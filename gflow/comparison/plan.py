@@ -1,4 +1,4 @@
-"""What a comparison is to do: which runs of descent, how far, in which manner, and how all of it is asked for."""
+"""The plan of a comparison: which runs of descent, how far, in which manner, and the options that ask for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DescentManner:
     def of(
         cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: Precision
     ) -> DescentManner:
-        """As asked; the seed of the scenario where none is.  GflowError for a seed of nothing."""
+        """The manner asked for; seed None: that of the scenario.  GflowError for a seed without a batch size."""
         if seed is not None and batch is None:
             raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
         return cls(batch, scenario.seed if seed is None else seed, device, precision)
@@ -87,12 +87,12 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Of all runs."""
+        """The number of rows of all runs together."""
         return sum(len(each) for each in self.steps)
 
     @property
     def options(self) -> tuple[Option, ...]:
-        """How all of it is asked for: a comparison that goes on asks for the same."""
+        """All options of the comparison; the command that resumes it must have the same."""
         manner = self.manner
         batch, seed = manner.batch, None if manner.batch is None else manner.seed
         return (

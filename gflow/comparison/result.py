@@ -1,4 +1,4 @@
-"""What a comparison found: the names are those of `comparison.json`; numbers are finite or None."""
+"""The result of a comparison, with the names of `comparison.json`; numbers are finite or None."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ from gflow.errors import GflowError
 
 # Rows of a run: about half of them evenly spaced, which the gap is judged on, the others logarithmically.
 ROWS = 200
-# Steps a run can have: at the 0.1 ms that a step costs at least, three hours.
+# The most steps of a run: at 0.1 ms, the least that a step costs, they take three hours.
 MOST_STEPS = 10**8
-# Where nobody says how far, descent ends with the flow, or after so many of its largest steps.
+# Where no end is asked for, descent ends with the flow, or after this number of its largest steps.
 DEFAULT_STEPS = 10**5
 MOST_RUNS = 64
-# Record times of two runs that differ by less, relatively, are one time: eta k rounds differently for different eta.
+# Record times of two runs count as one if they differ relatively by less: eta k rounds differently for every eta.
 SAME_TIME = 1e-13
 
 
@@ -57,7 +57,7 @@ def horizon(asked: float | None, flow_end: float, etas: Sequence[float]) -> floa
 
 
 def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
-    """What to know where `horizon` ends before the flow because nobody said how far; else None."""
+    """A warning where `horizon` ends before the flow because no end was asked for; else None."""
     if end != DEFAULT_STEPS * max(etas) or end >= flow_end:
         return None
     return (
@@ -67,7 +67,7 @@ def cut_short(end: float, flow_end: float, etas: Sequence[float]) -> str | None:
 
 
 def record_steps(etas: Sequence[float], end: float) -> list[Integers]:
-    """The steps of each run that become rows: 0, about `ROWS` at times that the runs share, and its last, round(T/eta).
+    """The steps (T_k,) of each run k that become rows: 0, about `ROWS` at shared times, and the last, round(T / eta).
 
     The times are multiples of the largest step where it fits in often enough, so that halved steps meet them exactly.
     """
@@ -85,14 +85,14 @@ def _steps(times: Array, eta: float, last: int) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """v (T,) = log(1 + t), increasing from 0: the times of all runs; places[k]: where those of run k stand in it."""
+    """The times of all runs: v (T,) = log(1 + t), increasing from 0; places[k] (T_k,): indices of those of run k."""
 
     v: Array
     places: tuple[NDArray[np.intp], ...]
 
 
 def timetable(etas: Sequence[float], steps: Sequence[Integers]) -> Timetable:
-    """The times of all runs; those that agree to rounding are one."""
+    """The times of all runs, from steps (T_k,) of each; times that agree to rounding are one."""
     times = [np.log1p(eta * each) for eta, each in zip(etas, steps, strict=True)]
     everything = np.sort(np.concatenate(times))
     new = np.append(True, np.diff(everything) > SAME_TIME * everything[1:])

@@ -1,4 +1,4 @@
-"""The one place that wires the parts: what the command line and `import gflow` call."""
+"""The pipeline, the one place that wires the rooms together; the command line and `import gflow` call it."""
 
 from gflow.comparison.plan import CompareProgress
 from gflow.flow import items

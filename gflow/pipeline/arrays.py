@@ -1,4 +1,4 @@
-"""A problem and its start from arrays, checked as those of a scenario and its files are."""
+"""A problem and its start made from arrays, with the same checks as for a scenario and its files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def from_arrays(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a caller says of a network in words, and which function was asked, for messages."""
+    """The words and numbers by which a caller describes a network; asked: the function called, for messages."""
 
     asked: str
     activation: str
@@ -153,12 +153,12 @@ def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
 
 
 def given(**values: Any) -> Content:  # Any: values of a scenario
-    """Those that are not None."""
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _real(asked: str, values: ArrayLike, name: str) -> Raw:
-    """As an array that holds numbers; which, is checked where it is used."""
+    """The values as an array of numbers; their range is checked where they are used."""
     try:
         return np.asarray(values)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`gflow compare`: gradient descent beside the flow, from what is asked to what is found."""
+"""The function behind `gflow compare`, which checks what is asked and sets gradient descent beside the flow."""
 
 from __future__ import annotations
 
@@ -96,4 +96,4 @@ def _known_end(scenario: Scenario) -> float:
 
 
 def _silent(_: object) -> None:
-    """For a caller that does not want to be told."""
+    """The callback of a caller that does not want to see progress: it does nothing."""

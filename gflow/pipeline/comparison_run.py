@@ -1,4 +1,5 @@
-"""A comparison carried out: `descent.h5`, then the flow beside it, then `comparison.json`.  Loads torch."""
+"""A comparison being carried out: it writes `descent.h5`, integrates the flow beside it, and writes `comparison.json`.
+Loads torch."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class ComparisonRun:
         self._made = _header(trajectory, scenario, self._setup, plan)
 
     def resume(self, command: str, say: Say) -> Comparison:
-        """What is left of it.  TrajectoryError where it cannot go on; then nothing was changed."""
+        """Carry out the rest of the comparison.  TrajectoryError where it cannot go on; nothing is changed then."""
         kept = kept_descent(self._path, self._made, self._plan, self._iterates)
         found = None if kept.rows.outcome is None else self._stored(command)
         if found is not None:
@@ -63,7 +64,7 @@ class ComparisonRun:
         return self.carry_out(command, kept)
 
     def carry_out(self, command: str, kept: Kept | None = None) -> Comparison:
-        """All of it, or what is left; whatever cannot be done is refused before anything is written."""
+        """Carry out the comparison, or the rest of it; what cannot be done is refused before anything is written."""
         plan, setup = self._plan, self._setup
         with _interrupted("nothing was written yet" if kept is None else f"{self._path} is as it was; {GO_ON}"):
             flows = modified_flows(setup, plan.etas) if plan.modified else None
@@ -144,13 +145,13 @@ def _descend(file: DescentFile, items: Iterable[DescentItem], path: Path, alive:
 
 
 def _options(command: str) -> list[str]:
-    """Of a command line, without the folder, which may have been moved or may be named from elsewhere."""
+    """The options of a command line, without the folder, which may have been moved or be named relative to another."""
     return shlex.split(command)[3:]
 
 
 @contextmanager
 def _interrupted(what: str) -> Iterator[None]:
-    """Says what an interruption in here leaves."""
+    """Adds to an interruption inside a sentence on what it leaves."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -159,12 +160,12 @@ def _interrupted(what: str) -> Iterator[None]:
 
 
 def _start(trajectory: Trajectory) -> Any:  # Any: an array, W (m, d) or b (m, 1)
-    """Where the run started: the file alone says it, so data and start files may have gone."""
+    """The first layer at the start, from the trajectory alone, since the data and start files may be gone."""
     return trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
 
 
 def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, plan: Plan) -> Header:
-    """That of the flow's file, for descent."""
+    """The header of `descent.h5`: that of the flow's file, with the facts of descent."""
     of_flow = header(scenario, setup)
     facts = {name: value for name, value in of_flow.facts.items() if name not in FLOW_FACTS}
     return replace(

@@ -1,4 +1,4 @@
-"""Where a flow from arrays ends, as its caller says it: `gflow.time(20.0) | gflow.log_loss(-10.0)`."""
+"""Ends of a flow from arrays, as its caller writes them: `gflow.time(20.0) | gflow.log_loss(-10.0)`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WAYS = "gflow.time(t), gflow.log_time(v), gflow.log_loss(value), gflow.certified
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where a flow ends; `|` of two is whichever comes first."""
+    """An end of a flow; `|` joins two into the one that comes first."""
 
     time: float | None = None
     log_time: float | None = None

@@ -1,4 +1,4 @@
-"""All analyzers by name, and what they find, as plain JSON."""
+"""All analyzers by name, and their results as plain JSON."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Findings(Mapping[str, Result]):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """What ended in an error of gflow's own: names of analyzers, and ids of claims."""
+        """The names of analyzers and ids of claims that ended in an error of gflow's own."""
         claims = self._results.get("claims")
         of_claims = () if claims is None or isinstance(claims, Failed) else claims
         names = [name for name, result in self.items() if isinstance(result, Failed)]
@@ -69,7 +69,7 @@ class Findings(Mapping[str, Result]):
 
 
 def findings(trajectory: Record, names: Sequence[str], tell: Tell = untold) -> Findings:
-    """What the analyzers of these names say of a trajectory; one that fails leaves the others standing.
+    """The results of the analyzers of these names on a trajectory; one that fails does not affect the others.
 
     tell: called while the flow is followed.
     """
@@ -90,7 +90,7 @@ def _found(name: str, run: AnalyzedRun) -> Result:
 
 
 def plain(value: Any) -> Any:  # Any: mirrors whatever JSON can hold
-    """Frozen results, arrays and tuples in JSON's own types; ValueError for a number that JSON has not."""
+    """Frozen results, arrays and tuples in JSON's own types; ValueError for a number that JSON cannot hold."""
     if isinstance(value, Claim):
         return _fields(value) | {"verdict": value.verdict}
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""Rows and events of one run on their way to its file."""
+"""The writer of one run, which takes rows and events to the file and keeps the progress line informed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class FlowFile:
             self.commit()
 
     def commit(self) -> None:
-        """Make the rows so far safe."""
+        """Save the rows so far to disk."""
         if self._rows:
             self._writer.commit(self._rows, self._events)
             self._safe = self._writer.n_rows, self._rows[-1].log1p_time
@@ -113,7 +113,7 @@ class FlowFile:
         self._last_commit = time.monotonic()
 
     def kept(self) -> str:
-        """What an interrupted run leaves, for people."""
+        """A sentence for users on what an interrupted run leaves."""
         if self._safe is None:
             return "interrupted; nothing was written yet"
         rows, v = self._safe
@@ -157,13 +157,13 @@ def _write_scenario(scenario: Scenario, folder: Path) -> None:
 
 
 def _changes(scenario: Scenario) -> Changes:
-    """What a file says of its scenario, for another one."""
+    """The changes that put another scenario into a file."""
     texts = {"scenario": given_text(scenario).decode(), "scenario_resolved": resolved_yaml(scenario)}
     return Changes({"scenario_sha256": sha256(scenario)}, texts)
 
 
 def header(scenario: Scenario, setup: Setup) -> Header:
-    """What a file says of its run before it has rows."""
+    """The header of a file, written before it has rows."""
     problem, network = setup.problem, setup.problem.network
     scalar = network.directions is not None
     return Header(

@@ -1,4 +1,4 @@
-"""A flow from arrays, without files: the door for notebooks, tests and loops over many problems."""
+"""Flows from arrays, without files: `integrate` and `steps`, for notebooks, tests and loops over many problems."""
 
 from __future__ import annotations
 

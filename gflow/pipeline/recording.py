@@ -1,4 +1,4 @@
-"""What a flow hands over becomes what is kept of it, in a file or in memory."""
+"""The recording of a flow, which turns what the flow hands over into rows and events, for a file or for memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scenario becomes a trajectory on disk."""
+"""The simulation of a scenario, which writes the trajectory of its flow to disk."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def simulate(
 
 
 def _silent(_: str) -> None:
-    """For a caller that does not want to be told."""
+    """The callback of a caller that does not want sentences on a resume: it does nothing."""
 
 
 def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:

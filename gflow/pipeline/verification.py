@@ -1,4 +1,4 @@
-"""`gflow verify`: a trajectory becomes a verification, in memory and as `verify.json` beside it."""
+"""The function behind `gflow verify`: the verification of a trajectory, in memory and as `verify.json` beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single pieces of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
+"""Building blocks of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def balance_text(trajectory: Trajectory) -> str:
 
 
 def values_text(values: Mapping[str, float], separator: str = ", ") -> str:
-    # Adding 0 turns the -0 of floating point, which nobody means, into 0.
+    # Adding 0 turns the -0 of floating point, which would only puzzle readers, into 0.
     return separator.join(f"{text} {value + 0.0:.4g}" for text, value in values.items())
 
 

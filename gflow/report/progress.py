@@ -1,4 +1,4 @@
-"""How far a run is: one line rewritten on a terminal, a plain line now and then in a log."""
+"""Progress lines: one line rewritten on a terminal, a plain line now and then in a log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Line = Callable[[bool], str]
 
 
 class LinePrinter:
-    """Shown each line, writes few of them; `close`, or the end of a `with`, finishes the last line.
+    """A printer that is shown every line and writes few of them; `close`, or leaving `with`, finishes the last line.
 
     `clock` counts seconds.  A carriage return is only ever written to a terminal.
     """
@@ -53,7 +53,7 @@ class LinePrinter:
         self._write(line)
 
     def close(self) -> None:
-        """On a terminal, show the last state and end its line; in a log nothing is left open."""
+        """Show the last state and end its line, on a terminal; in a log every line is ended already."""
         if not self._is_terminal:
             return
         if self._unseen is not None:
@@ -105,7 +105,7 @@ def analysis_line(progress: AnalysisProgress) -> str:
 
 
 def fitted(line: Line, columns: int) -> str:
-    """The line in at most so many columns, first without its bar: a line that wraps cannot be rewritten."""
+    """The line in at most `columns` columns, if need be without its bar: a line that wraps cannot be rewritten."""
     text = line(True)
     return (text if len(text) <= columns else line(False))[: max(columns, 1)]
 

@@ -1,4 +1,4 @@
-"""What a run was and how it ended: a headline, a closing table, and all of it for `gflow inspect`."""
+"""The summary of a run: a headline, a closing table, and the whole content for `gflow inspect`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def joined(parts: list[str | float | int | None]) -> str:
 
 
 def closing_table(trajectory: Trajectory) -> str:
-    """What to know when a run has ended, one labelled line each; lines without content are left out."""
+    """The table shown when a run has ended, with labelled lines; lines without content are left out."""
     lines = {
         "Outcome": outcome_text(trajectory),
         "Pattern": pattern_text(trajectory),

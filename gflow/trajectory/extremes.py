@@ -1,7 +1,7 @@
-"""Running extremes along a run: what a claim about all t asks for, over every accepted step and event.
+"""Running extremes along a run, over every accepted step and event, by which claims about all t are judged.
 
-The stable rank is not among them: it needs the weights at every step, which cost more than the step (see `spectrum`);
-rows have it.
+The stable rank is not among them: it needs the weights at every step, which costs more than the step (see `spectrum`).
+Rows have it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Extremes:
         return values | {f"{name}_at": self._at[name] for name in self._names} | self._until
 
     def at_row(self, p: Array, log_loss: float) -> None:
-        """A step begins at a row with margins p (n,); a run that goes on from there knows no more of it than these."""
+        """Take a row with margins p (n,) as the beginning of a step: a resumed run knows no more about the step."""
         self._begin(log_loss, log_mean(self._loss.log_slope(p)))
 
     def _begin(self, log_loss: float, log_mean_g: float) -> None:
@@ -118,8 +118,8 @@ class Extremes:
 
 
 def smoothing_doubt(p: Array, rounding: float) -> float:
-    """What rounding leaves open of l^-1(sum_i l(p_i)), absolute: of the p_i, and of log L, which is near 1 at p = 0;
-    rounding: of what the p_i are sums of."""
+    """Bound of the absolute rounding error of l^-1(sum_i l(p_i)), from the p_i and from log L, whose size is near 1 at
+    p = 0.  p (n,): margins; rounding: the error of the terms that the p_i are sums of."""
     return float(8.0 * np.finfo(float).eps * (1.0 + np.abs(p).max())) + rounding
 
 

@@ -1,4 +1,4 @@
-"""A recorded run: its rows as states of the flow, and the problem that it is the flow of, rebuilt from the record."""
+"""A recorded run: its rows as states of the flow, and the problem it belongs to, rebuilt from the record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RecordedRow:
 
     @classmethod
     def of(cls, row: int, values: Block, network: Network) -> RecordedRow:
-        """From the datasets `names_of_state` at one row."""
+        """The row made from the datasets `names_of_state` at one row."""
         parameters = Parameters(values["inner"], values.get("outer", network.outer), values.get("output_bias"))
         v, tau, log_loss = (float(values[name]) for name in ("log1p_time", "tau", "log_loss"))
         return cls(row, v, tau, parameters, values["margins"], values["pattern"], log_loss)
@@ -54,16 +54,16 @@ class RecordedRow:
 
     @property
     def outer(self) -> Array:
-        """(m,) or (K, m)."""
+        """The outer layer (m,), or (K, m) for several outputs."""
         return self.parameters.outer
 
     @property
     def bias(self) -> Array | None:
-        """Of the outputs, (K,)."""
+        """The bias of the outputs (K,); None without one."""
         return self.parameters.output_bias
 
     def side(self, problem: Problem) -> NDArray[np.int8]:
-        """(m, H), 0 where a pair slides."""
+        """The sides (m, H) of all pairs, 0 where a pair slides."""
         return np.sign(self.pattern[:, problem.surfaces.first_sample])
 
     def state(self, problem: Problem, h: float = 0.0) -> FlowState:
@@ -170,12 +170,12 @@ class RecordedRun:
         return self.row(row).state(self.problem)
 
     def values(self, name: str) -> Iterator[NDArray[Any]]:
-        """One dataset row by row, read in blocks; Any: dtypes differ."""
+        """One dataset (T, ...) row by row, read in blocks; Any: dtypes differ."""
         for block in self.blocks(name):
             yield from block
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
-        """One dataset in blocks of rows of bounded memory; Any: dtypes differ."""
+        """One dataset (T, ...) in blocks of rows (k, ...) of bounded memory; Any: dtypes differ."""
         one = max(int(np.asarray(self.trajectory.read(name, 0)).nbytes), 1)
         length = max(BLOCK_BYTES // one, 1)
         for first in range(0, self.trajectory.n_rows, length):

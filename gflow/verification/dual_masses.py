@@ -24,7 +24,7 @@ UNITS = 10.0
 
 
 def dual_masses(recorded: RecordedRun) -> list[Check]:
-    """The cone, the sum and the ratio of the masses, where the samples are independent and the outer layer is fixed."""
+    """Checks of cone, sum and ratio of the masses, where the samples are independent and the outer layer is fixed."""
     why = without_masses(recorded.problem)
     if why:
         return [not_applicable(GROUP, name, why) for name in ("cone", "masses", "ratio")]
@@ -32,7 +32,7 @@ def dual_masses(recorded: RecordedRun) -> list[Check]:
 
 
 def without_masses(problem: Problem) -> str:
-    """Why the weights of this network do not tell any masses; empty where they do."""
+    """Why the masses cannot be read off the weights of this network; empty where they can."""
     network = problem.network
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None or network.directions is not None:
         return "masses need a fixed outer layer, one output and an activation of two slopes"

@@ -1,4 +1,4 @@
-"""The end that a run says it had against its last row and the ends that its scenario asked for."""
+"""The check of the end that a run reports, against its last row and the ends that its scenario asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDING = 1e-13
 
 
 def ending(recorded: RecordedRun, scenario: Scenario) -> list[Check]:
-    """Does the outcome fit the last row, and the sentence the outcome?  Nothing is said of a run that goes on."""
+    """Does the outcome fit the last row, and the sentence the outcome?  Not applicable to a run without an outcome."""
     said = recorded.trajectory.outcome
     if said is None:
         why = "the run has not ended"
@@ -63,7 +63,7 @@ def _asked(scenario: Scenario, until: Until, outcome: Outcome) -> bool:
 
 
 def _beyond(recorded: RecordedRun, until: Until) -> tuple[float, float]:
-    """How far the last row is behind the ends on the clock and on the loss, relative; -inf where there is none."""
+    """By how much, relatively, the last row exceeds the ends on the clock and on the loss; -inf where there is none."""
     v, log_loss = float(recorded.log1p_time[-1]), float(recorded.log_loss[-1])
     clock = float("-inf") if until.v_end is None else (v - until.v_end) / (1.0 + until.v_end)
     loss = float("-inf") if until.log_loss is None else (until.log_loss - log_loss) / (1.0 + abs(until.log_loss))
@@ -78,7 +78,7 @@ def _proved(recorded: RecordedRun) -> bool:
 
 
 def _sentence(recorded: RecordedRun, outcome: Outcome) -> Check:
-    """Does it begin as gflow begins it for this outcome at the last row?"""
+    """Does the stored sentence begin as gflow begins it for this outcome at the last row?"""
     expected = opening(outcome, float(recorded.log1p_time[-1]), float(recorded.log_loss[-1]))
     stored = recorded.trajectory.outcome_sentence or ""
     fits = stored.startswith(expected) and stored[len(expected) :][:1] in ("", ";", ":")

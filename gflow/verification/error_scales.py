@@ -1,8 +1,9 @@
-"""What tolerances keep of weights and margins at a row, each as the size that an error of rtol is relative to.
+"""Error scales: the sizes of weights and margins at a row to which an error of rtol is relative.
 
-Every block of parameters, a neuron's w_j with its outer weights where they are trained, or the output bias, is kept to
-atol + rtol times its norm.  The dual engine keeps margins to rtol as well; the primal one as well as the weights
-determine them: |dp_i| <= sum_j |(A_j phi'_ji |x_i|, phi_ji)| |(dw_j, dA_j)|.
+A block of parameters is a neuron's w_j, with its outer weights where these are trained, or the output bias.  Each block
+is integrated to an error of atol + rtol times its norm.  The dual engine integrates margins to rtol, too.  The primal
+engine knows margins only as well as the weights determine them:
+|dp_i| <= sum_j |(A_j phi'_ji |x_i|, phi_ji)| |(dw_j, dA_j)|.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 
 
 def of_weights(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
-    """Of all of theta.  primal: is that engine among those compared?"""
+    """The error scale of theta as a whole.  primal: is the primal engine among those compared?"""
     blocks = _blocks(recorded, at)
     return float(np.linalg.norm(blocks + _floor(recorded) if primal else blocks))
 
 
 def of_growth(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
-    """By how much more than rtol theta may be off relative to itself, at least 1: a start that is small beside atol
-    grows from whatever atol leaves of it, which shifts all that follows in time."""
+    """The factor >= 1 by which the relative error of theta may exceed rtol.
+
+    A start that is small beside atol is known badly; as it grows, its error shifts all that follows in time.
+    """
     size = of_weights(recorded, at, False)
     return of_weights(recorded, at, primal) / size if size > 0.0 else 1.0
 
 
 def of_margins(recorded: RecordedRun, at: RecordedRow, primal: bool) -> Array:
-    """Of the margins, (n,): max(1, |p|), or what the weights determine if that is more."""
+    """The error scales of the margins, (n,): max(1, |p|), or what the weights determine if that is more."""
     known = np.full(at.p.size, max(1.0, float(np.abs(at.p).max())))
     return np.maximum(known, _determined(recorded, at)) if primal else known
 

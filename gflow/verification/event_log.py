@@ -1,7 +1,8 @@
-"""The events against the pattern: replayed from row 0 on, they must give the pattern of every row.
+"""The check of the event log against the pattern: replayed from row 0 on, the events must give the pattern of every
+row.
 
-And the pairs that slide: the share of the + branch that holds a neuron on its kink lies in [0, 1], else it would have
-left.  (That they lie on their kink is part of `recomputation`.)
+Sliding pairs are checked, too: the share of the + branch that holds a neuron on its kink must lie in [0, 1], since the
+neuron leaves the kink otherwise.  (`recomputation` checks that these pairs lie on their kink.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ FROM = {1: (-1,), 2: (1,), 3: (-1, 1), 4: (0,), 5: (0,)}
 AFTER = np.array([0, 1, -1, 0, 1, -1], dtype=np.int8)
 """The side after an event, by its kind."""
 
-# Event times and record times are located to rounding, each on its own.
+# Event times and record times are each located to rounding, independently of each other.
 ROUNDING = 1e-13
 
 
@@ -55,7 +56,7 @@ def _start(recorded: RecordedRun) -> NDArray[np.int8]:
 
 
 def impossible(recorded: RecordedRun, events: Events) -> int:
-    """Entries of a neuron, a sample or a kind that there is not; and entries that are missing."""
+    """The number of entries whose neuron, sample or kind does not exist, and of entries that are missing."""
     m, n = recorded.problem.network.width, recorded.problem.samples
     good = (events.neuron >= 0) & (events.neuron < m) & (events.sample >= 0) & (events.sample < n)
     good &= (events.kind >= 1) & (events.kind <= 5)
@@ -66,7 +67,7 @@ def impossible(recorded: RecordedRun, events: Events) -> int:
 
 
 def _order(recorded: RecordedRun, events: Events) -> int:
-    """Entries before their predecessor, or on the other side of a row than its count says."""
+    """The number of entries before their predecessor, or on the wrong side of a row by its event count."""
     v, counts = events.log1p_time, recorded.event_counts
     wrong = int((~(np.diff(v) >= 0.0)).sum())
     room = ROUNDING * (1.0 + recorded.log1p_time)
@@ -106,7 +107,7 @@ def _replay(recorded: RecordedRun, events: Events, surface: Index) -> Check:
 
 
 def _shares(recorded: RecordedRun) -> Check:
-    """Of every row; where normals are dependent the shares are not unique, and nothing is said."""
+    """The check of the shares of every row; where normals are dependent, shares are not unique and not checked."""
     problem, field = recorded.problem, Field(recorded.problem)
     worst, pairs, left = Worst(), 0, 0
     for at in recorded.each_row():

@@ -1,4 +1,4 @@
-"""The time of every event against that of the same event in the flow integrated again, with the tightest tolerances."""
+"""The check of event times against the same events in the flow integrated again, with the tightest tolerances."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def _judged(recorded: RecordedRun, run: Again) -> Check:
 
 
 def _bound(recorded: RecordedRun, run: Again) -> float:
-    """The relative change of the state that is no disagreement: what steps leave of it at an event; where the rows of
-    both show it to be known less well, so many times their gap, as far as rows may be apart at all.
+    """The relative change of the state at an event that does not count as a disagreement.
+
+    It is the error that steps of the run leave.  Where the rows of both integrations differ by more, it is a multiple
+    of that gap, up to the largest gap that rows may have.
 
     Runs measured at rtol 1e-8 stayed below 0.1 rtol.
     """
@@ -58,7 +60,7 @@ def _bound(recorded: RecordedRun, run: Again) -> float:
 
 
 def _places(entries: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int, int, int], int]:
-    """Where each entry (neuron, sample, kind) stands, known by how many equal ones came before, too."""
+    """The place of each entry, by (neuron, sample, kind) and the number of equal ones before it."""
     found: dict[tuple[int, int, int, int], int] = {}
     seen: Counter[tuple[int, int, int]] = Counter()
     for place, entry in enumerate(entries):

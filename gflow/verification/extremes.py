@@ -1,4 +1,4 @@
-"""Running extremes against the rows, which they include, and against those of the flow integrated again."""
+"""The check of running extremes against the rows, and against those of the flow integrated again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gflow.verification.reintegration import Again, Reached
 
 GROUP, ROWS, AGAIN = "extremes", "rows", "again"
 
-# Extremes are taken at accepted steps, which two integrations choose apart: between the steps of one a quantity bends
-# beyond its value at them.  Many extremes lie at events or ends, where both look; where they differ by more than this,
-# the bend of the quantity there counts.
+# Extremes are taken at accepted steps, which differ between two integrations; between steps a quantity may go beyond
+# its values there.  Many extremes lie at events or ends, where both integrations look.  Where the extremes differ by
+# more than this, the curvature of the quantity there is taken into account.
 BETWEEN_STEPS = 0.01
-# Falls and rises that should not be are what steps leave; they need not agree, and count where they are so much more.
+# Falls and rises that should be 0 are errors of steps.  They need not agree; they count where they exceed this.
 LEAST = 100.0
 
 
@@ -31,7 +31,7 @@ def extremes(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
 
 
 def _rows(recorded: RecordedRun) -> Check:
-    """Quantities of which a row knows all: their extremes lie no less far out, at any row."""
+    """The check of quantities that rows determine: at every row, the extreme is at least as extreme as the value."""
     series, worst = recorded.trajectory.series, Worst()
     shown = _shown(recorded)
     for name, values in shown.items():
@@ -49,7 +49,7 @@ def _shown(recorded: RecordedRun) -> dict[str, Array]:
     margins = list(recorded.values("margins"))
     log_g = [loss.log_slope(p) for p in margins]
     scale = np.asarray(series.get("parameter_norm", series["weight_norm"])) ** recorded.problem.network.homogeneity
-    # Twice the largest until then: steps between rows know no less of their margins.
+    # Twice the largest rounding error of margins at rows until then, since steps between rows may have larger ones.
     of_rows = [2.0 * recorded.problem.margin_rounding(row.U, row.outer) for row in recorded.each_row()]
     rounding = np.maximum.accumulate(of_rows)
     doubts = np.array([smoothing_doubt(p, each) for p, each in zip(margins, rounding, strict=True)])
@@ -64,7 +64,7 @@ def _shown(recorded: RecordedRun) -> dict[str, Array]:
 
 
 def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
-    """At the rows that the integration with tighter tolerances reached, each over its size along the run."""
+    """The check at rows reached with tighter tolerances; every gap is relative to the extreme's size along the run."""
     run = next((run for run in runs if run.rung.taped and run.reached), None)
     if run is None:
         return not_applicable(GROUP, AGAIN, "no integration with tighter tolerances reached a row")
@@ -87,8 +87,10 @@ def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
 
 
 def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) -> float:
-    """What the steps of the run leave of an extreme, at most: they are longer than those of the integration again, and
-    a bend grows as their square."""
+    """The largest error of an extreme by the steps of the run.
+
+    They are longer than those of the integration again, and the overshoot grows as the square of the step.
+    """
     series, met = recorded.trajectory.series, run.met[name]
     longer = max(at.steps / max(float(series["steps"][at.row]), 1.0), 1.0)
     times = float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]
@@ -96,6 +98,6 @@ def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) ->
 
 
 def _room(recorded: RecordedRun, row: int) -> float:
-    """What steps of rtol leave of the margins, and so, relative, of ratios of the g."""
+    """The error that steps of rtol leave in margins, which is the relative error of ratios of the g."""
     largest = max(1.0, float(np.abs(recorded.trajectory.read("margins", row)).max()))
     return STEPS * recorded.rtol * largest

@@ -1,4 +1,5 @@
-"""Exact identities at every time, with their integrals: the field of `velocity` along the flow integrated again.
+"""Exact identities of the flow, checked at every time with their integrals: the field is that of `velocity`, the path
+that of the flow integrated again.
 
 From the start to a row of the run, along the integration with tolerances 10 times tighter (`quadrature`):
 
@@ -11,8 +12,8 @@ From the start to a row of the run, along the integration with tolerances 10 tim
 * kernel: dp / dt = K g / n and n^2 |grad L|^2 = g^T K g, with K_ik = y_i y_k <x_i, x_k> sum_j a_j^2 phi'_ji phi'_jk
   of a stored row on one side, and what the engine of the run makes of that row on the other.
 
-Of the engine only the path goes into the integrals.  One whose field is wrong agrees with itself as often as it is
-asked, and breaks these.
+The integrals use nothing of the engine but its path.  An engine with a wrong field agrees with itself however often it
+is asked, but it breaks these identities.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ INTEGRATED = ("energy", "norm growth", "margins", "clock")
 
 
 def identities(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
-    """One check for each, at the rows that the integration reached."""
+    """One check for each identity, at the rows that the integration reached."""
     taped = next((run for run in runs if run.rung.taped and run.reached), None)
     if taped is None:
         why = "no integration with tighter tolerances reached a row"
@@ -88,7 +89,7 @@ class _Gap(NamedTuple):
 
 
 def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[str, _Gap]:
-    """Of each identity but the clock's, between row 0 and a row; in the order of `Integrals.doubts`."""
+    """The gap of each identity except the clock's, from row 0 to a row; in the order of `Integrals.doubts`."""
     at, sums = recorded.row(reached.row), reached.sums
     assert sums is not None
     began = margin_floor(start.p, recorded.rtol) / recorded.rtol  # margins were known to no more at the start
@@ -105,7 +106,7 @@ def _gaps(recorded: RecordedRun, start: RecordedRow, reached: Reached) -> dict[s
 
 
 def _rounded(recorded: RecordedRun, at: RecordedRow) -> float:
-    """What rounding leaves of the growth of |theta|^2 / 2, the integral of hom sum_i q_i p_i, where margins cancel.
+    """The rounding error of the growth of |theta|^2 / 2, the integral of hom sum_i q_i p_i, where margins cancel.
 
     Each p is known to the rounding of what it is a sum of: of the terms of f at the row, or of what was added to them
     since the start, at most tau sum_j |A_j|^2 max |x_i|^2.
@@ -117,7 +118,7 @@ def _rounded(recorded: RecordedRun, at: RecordedRow) -> float:
 
 
 def _clock(recorded: RecordedRun, field: Field, before: Reached | None, reached: Reached) -> _Gap:
-    """Of v to the integral of dv / dtau, and of tau since the row before to what passed, whichever is worse.
+    """The worse of two gaps: v against the integral of dv / dtau, and tau since the row before against its integrals.
 
     Where nothing but the clock moves, at rest and in the leap at the start, rows of any v share one tau: there the
     integral is that to the v at which the flow had this tau.  (A row in the leap is no later than that.)
@@ -195,9 +196,9 @@ def _kernel(recorded: RecordedRun) -> Check:
 def _kernel_gap(field: Field, gram: Array, W: Array, at: RecordedRow, engine: Measure, bound: float) -> float:
     """The larger of the two relative gaps, to the largest rate and to the speed; 0 where nothing moves.
 
-    K g sums terms that cancel where samples are almost parallel or antipodal: what is left of them is known to the
-    rounding of the terms, on both sides, and a gap counts against that part of `bound`, too.  So does what the rounding
-    of the slopes at kinks is worth in K: they may be a rest of terms themselves.
+    K g sums terms that cancel where samples are almost parallel or antipodal.  Both sides have the rounding error of
+    these terms, which is added to the allowed gap as a part of `bound`.  So is the effect on K of rounding in the
+    slopes at kinks, which may be small differences of large terms themselves.
     """
     field.take(at.side(field.problem))
     weights, a = weights_at(at), field.problem.network.outer

@@ -1,4 +1,4 @@
-"""What is integrated along the flow, and how far the integrals can be trusted."""
+"""The integrals along the flow that the identities need, with estimates of their errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ Samples = NDArray[np.bool_]
 class Integrals:
     """Integrals over tau of what `velocity.Motion` says, since the start.
 
-    fall, growth and clock; rates (n,); masses (m, n), or (0, n) where they are not asked for.  passed (n,): of q_i of
-    every sample, live or not, which is (1 / n) int g_i dt whatever tau counts.  doubts (4,): how far fall, growth, the
-    worst of the rates and clock may be off, absolute, by the rule of fewer nodes.  always, ever (n,): samples that were
-    live all the time, and at some time, since the last reading (`Quadrature.read`).  leap: the tau that the clock was
-    ahead."""
+    fall, growth and clock; rates (n,); masses (m, n), or (0, n) where they are not asked for.  passed (n,): the
+    integral of q_i of every sample, live or not, which is (1 / n) int g_i dt whichever samples tau counts.
+    doubts (4,): absolute error estimates of fall, growth, the worst of the rates and clock, by the rule of fewer nodes.
+    always, ever (n,): samples that were live all the time, and at some time, since the last reading
+    (`Quadrature.read`).  leap: the tau that the clock was ahead at the start.
+    """
 
     fall: float
     growth: float
@@ -36,7 +37,7 @@ class Integrals:
 
     @classmethod
     def zero(cls, problem: Problem, wants_masses: bool) -> Integrals:
-        """At the start."""
+        """The integrals at the start, all 0."""
         m, n = problem.network.width, problem.samples
         masses, nobody = np.zeros((m if wants_masses else 0, n)), np.zeros(n, dtype=bool)
         return cls(0.0, 0.0, 0.0, np.zeros(n), masses, np.zeros(n), np.zeros(4), ~nobody, nobody)

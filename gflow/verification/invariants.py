@@ -1,7 +1,7 @@
-"""Exact relations of the flow between stored rows: what no error of the integrator beyond its tolerance may break.
+"""The check of exact relations between stored rows, which hold up to the tolerance of the integrator.
 
 Along the flow dL/dt = -|grad L|^2, so between two rows (Cauchy and Schwarz) |theta_1 - theta_0|^2 <= (t_1 - t_0)
-(L_0 - L_1).  What t and L leave tau is in `rescaled_time`.
+(L_0 - L_1).  The bounds that t and L set on tau are in `rescaled_time`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ON_KINK = 64.0 * float(np.finfo(float).eps)
 
 @dataclass(frozen=True, slots=True)
 class WeightSeries:
-    """Along the rows: |theta|, |theta - theta in the row before| (0 in the first), both (T,); and how far
-    sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, worst neuron (T,)."""
+    """Series along the rows: size (T,), |theta|; step (T,), |theta - theta in the row before|, 0 in the first; and
+    drift (T,), how far sum_k A_kj^2 - |w_j|^2 is from its value at row 0, over |theta_j|^2, for the worst neuron."""
 
     size: Array
     step: Array
@@ -74,7 +74,7 @@ def _loss(recorded: RecordedRun) -> Check:
 
 
 def _energy(recorded: RecordedRun, series: WeightSeries) -> Check:
-    """|d theta|^2 <= dt dL, as a logarithm; what rounding and the tolerance do to both sides is granted."""
+    """|d theta|^2 <= dt dL, as a logarithm, up to the errors of both sides by rounding and the tolerance."""
     fall = -np.diff(recorded.log_loss)
     margins = np.abs(recorded.log_loss[:-1]) + 1.0
     granted = np.maximum(fall, 0.0) + recorded.rtol * np.minimum(margins, 1.0) + 64.0 * EPS * margins
@@ -96,7 +96,7 @@ def _worst(values: Array) -> Worst:
 
 
 def _fall(recorded: RecordedRun, name: str, series: str, what: str) -> Check:
-    """What may only rise once L < l(0) / n (Lyu and Li): its running fall."""
+    """The check of the running fall of a quantity that may only rise once L < l(0) / n (Lyu and Li)."""
     if series not in recorded.trajectory.series:
         return not_applicable(GROUP, name, "the network is not homogeneous in what is trained")
     value = float(np.max(recorded.trajectory.series[series]))
@@ -118,7 +118,7 @@ def _balancedness(recorded: RecordedRun, series: WeightSeries) -> Check:
 
 
 def _span(recorded: RecordedRun) -> Check:
-    """The basis is orthonormal, holds every sample, and row 0 is the stored start: then nothing moves outside."""
+    """The check that the basis is orthonormal and spans every sample, and that row 0 is the stored start."""
     trajectory, directions = recorded.trajectory, recorded.problem.network.directions
     W = trajectory.W_initial
     if directions is not None:
@@ -130,15 +130,18 @@ def _span(recorded: RecordedRun) -> Check:
     gaps = [
         np.abs(B @ B.T - np.eye(B.shape[0])).max(),
         np.abs(units - (units @ B.T) @ B).max(),
-        # Products of the w_j, however little of them is in the span.
+        # Relative to |w_j|, of which the part in the span may be small: products with it have that rounding error.
         _relative(trajectory.read("inner", 0), W @ B.T, sizes * moved_onto_kinks(units, W)),
     ]
     return bounded(GROUP, "span", float(max(gaps)), 1e-12, "basis orthonormal, samples inside it, row 0 at the start")
 
 
 def moved_onto_kinks(units: Array, W: Array) -> Array:
-    """How many times its rounding a neuron that starts on kinks is moved to lie on all of them, (m,): 1 over the least
-    singular value of their normals, which is little where they are almost parallel."""
+    """The factor (m,) by which rounding grows where a neuron that starts on kinks is moved to lie on all of them.
+
+    It is 1 over the least singular value of their normals, which is small where normals are almost parallel.
+    units (n, d): the unit samples, which are the normals; W (m, d).
+    """
     on_kink = np.abs(W @ units.T) <= ON_KINK * row_norms(W)[:, None]
     factors = np.ones(len(W))
     for j in np.flatnonzero(on_kink.sum(axis=1) > 1):

@@ -1,12 +1,13 @@
-"""Which integrations check a run: with tighter tolerances, another method and another engine, to rows of the run.
+"""The ladder of integrations that check a run: with tighter tolerances, another method and another engine, to rows of
+the run.
 
-Tighter tolerances follow the whole run.  The other method and the other engine, which may be explicit and have the
-parameters themselves for state, are cross-checks of kinks and fields and have to go a part of the way only: to the last
-row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has more of them already).
-The other engine then goes on, to the last row where that is cheap (`reintegration`).
+Integrations with tighter tolerances follow the whole run.  Those with another method and another engine are
+cross-checks of kinks and fields.  They may be explicit, with the parameters themselves as state, and slow; so they have
+to go only to the last row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has
+more already).  The other engine then goes on, as far as the last row if that is cheap (`reintegration`).
 
-Every integration has a budget in steps, those of the run to the same row times `STEP_FACTOR`, and the short ones one
-in events: work, not seconds, so that what comes out does not depend on the machine.
+Every integration has a budget in steps: the steps of the run to the same row times `STEP_FACTOR`.  The short ones also
+have a budget in events.  Work is counted, not seconds, so that the result does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ TIGHTER = (10.0, 100.0)
 TIGHTEST = 1e-13
 
 # Steps of a method of order p grow like the tolerance to the power -1 / p: 10 times for the lowest order there is, 2,
-# and a tolerance 100 times tighter.  Twice that is granted, and what a start costs whatever the run.
+# and a tolerance 100 times tighter.  Twice that is allowed, and in addition the steps that every start needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
-# A short integration should meet `SHORT_EVENTS` at most; one that sees other events may go on some way.
+# A short integration should meet at most `SHORT_EVENTS` events; it is allowed some more, as its events may differ.
 MOST_EVENTS = 2 * SHORT_EVENTS
 
 
@@ -56,7 +57,7 @@ class Rung:
 
 
 def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
-    """The integrations to be done, and (name, why) of those that say nothing about this run."""
+    """The integrations to be done, and (name, why) of those that do not apply to this run."""
     own, whole = recorded.manner, _spread(_last_row(recorded))
     found, left = list[Rung](), list[tuple[str, str]]()
     if not whole:
@@ -84,14 +85,14 @@ def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
 
 
 def tighter(manner: Manner, factor: float) -> Manner | None:
-    """Tolerances so much smaller, not below `TIGHTEST`; None where they would stay as they are."""
+    """The manner with tolerances smaller by this factor, not below `TIGHTEST`; None where that changes nothing."""
     own = manner.tolerances
     rtol, atol = (min(max(value / factor, TIGHTEST), value) for value in (own.rtol, own.atol))
     return None if rtol == own.rtol else replace(manner, tolerances=Tolerances(rtol, atol))
 
 
 def _budget(recorded: RecordedRun, rows: Sequence[int], events: int | None = None) -> Budget:
-    """In steps and events, for an integration to these rows."""
+    """The budget in steps and events of an integration to these rows."""
     steps = int(recorded.trajectory.series["steps"][rows[-1]])
     return Budget(steps=STEPS_TO_START + STEP_FACTOR * steps, events=events)
 
@@ -109,7 +110,7 @@ def _other_engine(recorded: RecordedRun, own: Manner) -> Manner | None:
 
 
 def _last_row(recorded: RecordedRun) -> int:
-    """The last row, or the one before it if a limit ended the run there: that instant is not the flow's alone."""
+    """The last row, or the one before it if a limit ended the run: the limit, not the flow, determines that instant."""
     outcome = recorded.trajectory.outcome
     limited = outcome in {each.value for each in Outcome if each.is_limit}
     return recorded.trajectory.n_rows - (2 if limited else 1)

@@ -1,9 +1,9 @@
-"""The motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and against the row
-before.
+"""The check of the motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and
+against the row before.
 
-The engine is asked twice at a row: for the velocity of the weights, and whether anything but the clock moves.  Where
-the velocity is more than rounding leaves open, the answer to the second is yes, and no later row may have the same
-weights, unless the time between is too short to tell.
+The engine answers two questions at a row: what the velocity of the weights is, and whether anything but the clock
+moves.  Where the velocity is larger than its rounding error, the second answer must be yes, and the next row must not
+have the same weights, unless the time between is too short to see a difference.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_ROWS = 10
 
 
 def motion(recorded: RecordedRun) -> Check:
-    """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
+    """The check at the last row and at rows spread over the run: the largest gap, in units of the allowed one."""
     field, worst = Field(recorded.problem), Worst()
     engine = engine_of(recorded.problem, recorded.inner_initial, recorded.manner)
     last, resting, leap = recorded.trajectory.n_rows - 1, False, np.append(unresolved(recorded), 0.0)
@@ -61,8 +61,11 @@ def _apart(recorded: RecordedRun, branch: Branch, seen: Velocity) -> float:
 
 
 def _resting(recorded: RecordedRun, at: RecordedRow, seen: Velocity, leap: float) -> float:
-    """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more
-    than runs may be apart in the time between, less the tau of the leap at the start that the clock does not follow."""
+    """The largest |dw_j/dtau| over its doubt if the next row has the same weights, else 0.
+
+    Only neurons count that would have moved, in the time between, by more than two runs may differ.  The tau of the
+    leap at the start (`leap`), in which weights do not move, is subtracted from that time.
+    """
     if at.row + 1 == recorded.trajectory.n_rows or not seen.excess > 1.0:
         return 0.0
     later, sizes = recorded.row(at.row + 1), np.maximum(row_norms(recorded.weights(at.U)), recorded.outside_norms)

@@ -1,4 +1,4 @@
-"""The start of the file against its scenario: data and weights drawn anew from the seeds."""
+"""The check of the start: data and weights are drawn again from the seeds of the scenario."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gflow.verification.check import Check, bounded, not_applicable
 
 GROUP, NAME = "rows", "scenario"
 
-# Generators give the same bits everywhere; matrix products of other libraries may round otherwise.
+# Random generators give the same bits on every machine, but matrix products of other libraries may round differently.
 ROUNDING = 1e-12
 
 

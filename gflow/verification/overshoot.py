@@ -1,4 +1,4 @@
-"""What accepted steps leave of an extreme: how far a quantity bends beyond its values at them."""
+"""The overshoot of an extreme: how far a quantity goes beyond its values at accepted steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SampledExtremes(Extremes):
         self._met.setdefault(name, array("d")).extend((v, value))
 
     def at_a_row(self) -> None:
-        """What was met last is the flow at a row, inside a step: no end of one."""
+        """Drop what was met last: it is the flow at a row, which lies inside a step and is not the end of one."""
         for met in self._met.values():
             del met[-2:]
 
@@ -36,8 +36,8 @@ class SampledExtremes(Extremes):
 
 
 def overshoot(met: Array, v: float) -> float:
-    """How far a quantity that was met as in `SampledExtremes.met` goes beyond its values at steps as long as those near
-    v.
+    """How far a quantity may go beyond its values met (k, 2), as `SampledExtremes.met` gives them, in steps as long as
+    those near v.
 
     Between the ends of a step h it is at most |f''| h^2 / 8 beyond the larger of its values there.  f'' is that of the
     parabola through three neighbours in one stretch (where stretches meet, the same time is met twice); the largest of

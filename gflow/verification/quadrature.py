@@ -1,4 +1,4 @@
-"""An integration that is watched: exact identities of the flow, integrated along its dense output as it goes.
+"""The quadrature of exact identities of the flow, along its dense output while it is integrated.
 
 Each stretch of the flow on one mode is a sequence of accepted steps, each a polynomial in tau.  On it the rates of
 `velocity.Field` are integrated by Gauss's rule of `NODES` points (exact to degree 2 NODES - 1; the polynomials have
@@ -43,8 +43,8 @@ class Quadrature:
         return sums
 
     def leap(self, state: FlowState) -> None:
-        """Before the first step, tau went to that of the state while its weights stayed: t = tau / mean g of the live
-        samples, whatever the engine made of it."""
+        """Take the leap of the clock before the first step, in which the weights stay and tau becomes that of the
+        state: t = tau / (mean g of the live samples), computed here without the engine."""
         if state.tau <= 0.0:
             return
         self._field.take(state.side)
@@ -54,7 +54,7 @@ class Quadrature:
         self.sums = self.sums + replace(found, clock=clock, leap=state.tau)
 
     def advance(self, at: Advance) -> None:
-        """The flow went on: its rates are integrated over this part of a step."""
+        """Integrate the rates of the flow over this part of a step."""
         if at.segment is not self._segment:
             self._segment = at.segment
             self._field.take(at.segment.branch.mode.side)
@@ -62,7 +62,7 @@ class Quadrature:
             self.sums = self.sums + self._integral(at)
 
     def _integral(self, over: Advance) -> Integrals:
-        """Both rules over a part of a step."""
+        """The integrals over a part of a step, by both rules."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
         branch, states = over.segment.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
         motion = self._field.at(weights_of(over.segment, states), branch.live)
@@ -94,5 +94,5 @@ class Quadrature:
 
 
 def weights_of(segment: Segment, states: Array) -> Weights:
-    """What states (k, p) of the integrator mean; all end with the clock."""
+    """The weights that states (k, p) of the integrator stand for; the last entry of each is the clock."""
     return Weights(segment.parameters(states), states[:, -1])

@@ -1,4 +1,5 @@
-"""The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
+"""The check of the rows against themselves: what follows from the stored weights is computed again, from the full W and
+X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
 ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of
@@ -39,12 +40,12 @@ SENTENCES = {
 
 
 def soundness(recorded: RecordedRun) -> list[Check]:
-    """Are all numbers finite, and the rows in order?  Nothing else can be judged otherwise."""
+    """Are all numbers finite, and the rows in order?  The other checks are only possible where they are."""
     return [_finite(recorded), _order(recorded)]
 
 
 def recomputation(recorded: RecordedRun) -> list[Check]:
-    """Every row again, one after the other."""
+    """The checks of every row, computed again one after the other."""
     again = _Again(recorded)
     worst = {name: Worst() for name in again.gaps}
     for at in recorded.each_row():
@@ -239,7 +240,7 @@ def _too_short(recorded: RecordedRun, row: int) -> bool:
 
 
 def _extremes(recorded: RecordedRun) -> Check:
-    """Running extremes only go their way, and hold what the rows show."""
+    """The check that running extremes are monotone, and no less extreme than the values in the rows."""
     series, worst = recorded.trajectory.series, Worst()
     for name in [name for name in (*EXTREMES, *UNTIL) if name in series]:
         values = series[name]

@@ -1,8 +1,8 @@
-"""The flow integrated again along a rung of the ladder, and how far it is from the run at each row.
+"""The flow integrated again along a rung of the ladder, and its distance from the run at each row.
 
-What an integration wants to know it reads off the stream of the flow.  One that ends by its budget is judged as far as
-it came; one that has reached its rows goes on to further ones as long as it takes no more than `FURTHER_STEPS` steps
-more, or fewer for large networks (`FURTHER_WORK`), and its budget of events lasts.
+Everything that an integration needs is read from the stream of items of the flow.  An integration that is ended by its
+budget is judged as far as it came.  One that has reached its rows goes on to further rows, for at most `FURTHER_STEPS`
+more steps (fewer for large networks, `FURTHER_WORK`), while its budget of events lasts.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from gflow.verification.overshoot import SampledExtremes
 from gflow.verification.quadrature import Quadrature
 from gflow.verification.timing import Timing
 
-# A step costs some 50 products of m r n numbers: ten seconds, whatever the size.
+# A step costs about 50 products of m r n numbers; this allows ten seconds for networks of any size.
 FURTHER_STEPS, FURTHER_WORK = 1000, 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The flow at one of the rows, events and accepted steps so far, and how far theta and p are from those of the run,
-    over what an error of rtol is relative to (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
+    """The flow at one of the rows, the events and accepted steps so far, and the distances of theta and p from those of
+    the run, in units of their error scales (`error_scales`): |theta|, and max(1, |p|), or more in primal coordinates.
 
-    measure: what the engine says of its motion there; sums: of the identities, where they were integrated.  clock: the
-    v at which the flow had this tau, which is not that of the row where the clock leapt at the start, and at rest.
+    measure: the engine's measure of its motion there; sums: the integrals of the identities, where they were taken.
+    clock: the v at which the flow had this tau; it differs from that of the row at rest, and in the leap at the start.
     extremes: the running ones, by the names of `layout.EXTREMES`.
     """
 
@@ -57,7 +57,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What an integration came to: rows, events, and how it ended if that was before its last row.
+    """The result of an integration: rows, events, and how it ended if that was before its last row.
 
     leverages: of each event, if it was timed (`timing`).  met: what the extremes were chosen from
     (`overshoot.SampledExtremes`).
@@ -109,7 +109,7 @@ def again(recorded: RecordedRun, rung: Rung, progress: Callback) -> Again:
 
 
 class _Reader:
-    """What a rung wants to know of the flow, gathered from what it hands over."""
+    """The reader of the flow for one rung, which gathers the results of the integration item by item."""
 
     def __init__(self, recorded: RecordedRun, rung: Rung) -> None:
         self._recorded, self._rung, self._rows = recorded, rung, rung.rows + rung.further
@@ -125,14 +125,14 @@ class _Reader:
 
     @property
     def again(self) -> Again:
-        """What the integration came to."""
+        """The result of the integration."""
         leverages = () if self._timing is None else tuple(self._timing.leverages)
         return Again(
             self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages, self._extremes.met()
         )
 
     def take(self, said: Item) -> None:
-        """The next item of the flow; `enough` tells whether more of it is wanted."""
+        """Take the next item of the flow; afterwards `enough` says whether the flow may stop."""
         match said:
             case Advance():
                 for reader in (self._tape, self._timing):
@@ -173,7 +173,7 @@ def _cheap(recorded: RecordedRun) -> int:
 
 
 def _gaps(recorded: RecordedRun, row: int, state: FlowState, primal: bool) -> tuple[float, float]:
-    """Of weights and of margins, as in `Reached`; primal: is that engine one of the two?"""
+    """The gaps of weights and of margins, as in `Reached`; primal: is the primal engine one of the two?"""
     at = recorded.row(row)
     parts = [(at.U, state.parameters.U)]
     if recorded.problem.network.trains_outer:

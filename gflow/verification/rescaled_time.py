@@ -1,4 +1,4 @@
-"""tau: which samples it counts, where it stops, and what the time and the loss between two rows leave it.
+"""Checks of tau: which samples it counts, where it stops, and the bounds that time and loss set on it between two rows.
 
 d tau = (1/n) sum of g_i dt over the samples that the clock counts: those that some neuron that moves (trained with its
 a_j, or a_j != 0) is active on, its slope not 0 and the pair not sliding; all of them where the network has an output
@@ -8,9 +8,9 @@ exponential loss; the first is concave, so the mean of g over all samples lies b
 1 - exp(-L), both of which fall with L.  From above this holds for tau always, from below as long as every sample is
 counted.
 
-Two things tau does not follow.  At the start the clock may be so far ahead of the weights that rows share one tau: it
-is known to what moves a margin by one rounding, which is granted until it has passed.  And where nothing but the clock
-moves, tau stands still.
+There are two exceptions, in which tau does not grow with t.  At the start the clock may be so far ahead of the weights
+that several rows share one tau: tau is only known up to what moves a margin by one rounding, and a difference of this
+size is allowed until tau has passed it.  And where nothing but the clock moves, tau stands still.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from gflow.verification.weight_velocity import velocity
 
 
 def at_rest(recorded: RecordedRun, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
-    """Is the velocity of all neurons at one state within what rounding leaves open of it (`weight_velocity`), or what
-    is left of a motion that ends within the tolerance?
+    """Is the flow at rest at one state, with sides (m, H)?
 
-    Along a direction in which margins move by s |V| the flow loses V at the rate s^2: |V| / s is left for them, which
-    is |V|^2 over the largest rate of a margin.  Where more than the first layer moves (two layers, several outputs),
-    nothing may be counted.
+    It is where the velocity of every neuron is within its rounding error (`weight_velocity`), or where the motion that
+    remains ends within the tolerance.  For the latter: along a direction in which margins move by s |V|, the flow loses
+    V at the rate s^2, so the distance |V| / s remains, which is |V|^2 over the largest rate of a margin.  Where more
+    than the first layer moves (two layers, several outputs), this is not used.
     """
     network = recorded.problem.network
     field.take(side)
@@ -47,8 +47,11 @@ def at_rest(recorded: RecordedRun, field: Field, side: NDArray[np.int8], weights
 
 
 def log_passed(recorded: RecordedRun, units: float = 0.0) -> Array:
-    """log(t_1 - t_0) between rows, (T - 1,), with so many units of the last place of v more; -inf where v does not
-    grow: a flow at rest ends at its start, and at a loss of e^1000 time is shorter than v resolves."""
+    """log(t_1 - t_0) (T - 1,) between rows, with v_1 - v_0 larger by `units` units in the last place of v_1.
+
+    It is -inf where v does not grow: a flow at rest ends at its start, and at a loss of e^1000 the time between two
+    rows is shorter than v resolves.
+    """
     v = recorded.log1p_time
     with np.errstate(divide="ignore"):
         return np.asarray(v[1:] + np.log(-np.expm1(v[:-1] - v[1:] - units * np.spacing(v[1:]))))
@@ -83,8 +86,8 @@ def _log_slope(log_L: Array) -> Array:
 
 
 def unresolved(recorded: RecordedRun) -> Array:
-    """The tau (T - 1,) in which, at row 0, no term of any margin moves by more than its rounding at size 1; 0 for rows
-    that begin after it.  Terms: those of a margin may cancel, and the clock does not wait for what is left of them."""
+    """The tau (T - 1,) within which, at row 0, no term of any margin moves by more than its rounding at size 1; 0 for
+    rows that begin after it.  Terms are measured, not margins, since the terms of a margin may cancel."""
     at, field = recorded.row(0), Field(recorded.problem)
     field.take(at.side(recorded.problem))
     fastest = float(velocity(field, weights_at(at), recorded.weights(at.U)).reach.max())

@@ -1,10 +1,10 @@
-"""What the weights of each neuron are made of, row by row: the scale that rounding of them is to be measured by.
+"""Rounding scales: the size, row by row, to which the rounding of each neuron's weights is relative.
 
-w_j is its start and all that was added since, and is known to the rounding of the largest of that: a neuron that came
-to rest at w_j = 0 holds the rounding of where it was, not of where it is.  As sum_i q_i = 1 over the samples that tau
-counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the largest |x_i| of
-the samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that is active on no sample at a row and does
-not switch before the next one keeps its weights, and what they are made of.
+w_j is the sum of its start and of all that was added since; its rounding error is relative to the largest of these.  So
+a neuron that came to rest at w_j = 0 has the rounding error of its earlier, larger weights.  As sum_i q_i = 1 over the
+samples that tau counts, and as a projection lengthens nothing, what is added in dtau is at most |a_j| dtau times the
+largest |x_i| of the samples that neuron j is active on, |a_j| = sum_k |A_kj|.  A neuron that is active on no sample at
+a row and does not switch before the next one keeps its weights and their rounding scale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RoundingScales:
         self._largest = row_norms(recorded.trajectory.W_initial)
 
     def at(self, now: RecordedRow, W: Array) -> Array:
-        """(m,): the largest |w_j| of the rows until now, and what was added between them."""
+        """(m,): a bound of |w_j| until now, W (m, d): the last bound plus what was added since, at least |w_j|."""
         if self._before is not None:
             self._largest = self._largest + self._added(self._before, now)
         self._largest = np.maximum(self._largest, row_norms(W))
@@ -38,7 +38,7 @@ class RoundingScales:
         return self._largest
 
     def _added(self, before: RecordedRow, now: RecordedRow) -> Array:
-        """At most, between two rows; every sample counts for a neuron that may have switched in between."""
+        """Upper bound of what was added between two rows; all samples count for a neuron that may have switched."""
         pushed = active_pairs(self._recorded.problem.network, before.pattern) | self._switched(before, now)[:, None]
         outer = np.maximum(*(np.atleast_2d(np.abs(at.outer)).sum(axis=0) for at in (before, now)))
         passed = float(self._recorded.tau[now.row] - self._recorded.tau[before.row])

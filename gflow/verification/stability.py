@@ -1,4 +1,4 @@
-"""What the integrations say of the run: its rows, its events, and the conclusions that are drawn from it."""
+"""Checks of the run against the integrations of the ladder: its rows, its events, and the conclusions drawn from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_UNIQUE = "kinks that can be left in several ways"
 
 
 def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple[str, str]]) -> list[Check]:
-    """Two checks for each integration, and one for each conclusion."""
+    """The checks of agreement: two for each integration, and one for each conclusion."""
     found = [check for run in runs for check in (_rows(recorded, run), _events(recorded, run))]
     found += [not_applicable(GROUP, name, why) for name, why in left]
     whole = [run for run in runs if run.rung.whole]
@@ -35,7 +35,7 @@ def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple
 
 
 def told(recorded: RecordedRun, check: Check) -> Check:
-    """A disagreement where the solution is not unique is no error of either."""
+    """The check; where the solution is not unique, a disagreement does not count as an error."""
     if check.verdict != "fail" or NOT_UNIQUE not in (recorded.trajectory.outcome_sentence or ""):
         return check
     why = "they differ, but the run met kinks where solutions are not unique and a policy decides (see its outcome)"
@@ -58,7 +58,7 @@ def _rows(recorded: RecordedRun, run: Again) -> Check:
 
 
 def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
-    """Its budget ended it, which says nothing; any other end before its last row is none that the run had."""
+    """The check of an integration that ended early: undecided if its budget ended it, else failed."""
     assert run.stopped is not None
     if not run.spent:
         why = f"the integration did not reach its last row: {run.stopped.sentence}"
@@ -125,7 +125,7 @@ def _other_pairs(recorded: RecordedRun, run: Again) -> int:
 
 
 def _conclusions(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
-    """What stays the same as tolerances are tightened."""
+    """The checks of conclusions, which must not change as tolerances are tightened."""
     if not runs:
         return [not_applicable(CONCLUSIONS, "stable", "no integration with tighter tolerances went all the way")]
     if not recorded.problem.network.kinked:

@@ -1,7 +1,7 @@
-"""The field of the flow at many states of one mode at once, by the `reference` and no part of an engine.
+"""The field of the flow at many states of one mode at once, computed by the `reference` without any engine.
 
-q_i = g_i / (sum of g over the samples that the clock counts), for all samples: the clock does not count those on which
-every active neuron slides, but a share of their + branch is what holds these neurons, and belongs to K.
+q_i = g_i / (sum of g over the samples that the clock counts), for all samples.  The clock does not count the samples on
+which every active neuron slides; but a share of their + branch holds these neurons, so they belong to K.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Of the + branch, of each surface that a neuron slides on (h, s), padded as in `Held`.
+    """The shares of the + branch for each surface that a neuron slides on (h, s), padded as in `Held`.
 
-    slopes (m, n): phi' of all samples with them; doubt (m, n): what rounding leaves open of these, as a share is the
-    rest of its terms and of a force, which normals that are almost parallel stretch; excess (h, s): how far the force
-    is from what shares in [0, 1] give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,):
-    are the normals independent, so that no others do?
+    slopes (m, n): phi' of all samples with these shares; doubt (m, n): the rounding error of slopes, which cancellation
+    in the terms and almost parallel normals enlarge; excess (h, s): how far the force is from what shares in [0, 1]
+    give, beyond its rounding, over the sum of the |terms| that it balances; unique (h,): are the normals independent,
+    so that the shares are unique?
     """
 
     slopes: Array
@@ -66,7 +66,7 @@ class Shares:
 
 
 class Field:
-    """The field on one mode after the other; what changes from one to the next is all that is worked out again."""
+    """The field on one mode after the other; from one mode to the next only what changes is computed again."""
 
     def __init__(self, problem: Problem) -> None:
         """Without a kink to cross there is one mode, and `take` need not be called."""
@@ -80,7 +80,7 @@ class Field:
 
     @property
     def held(self) -> Held:
-        """The neurons that slide."""
+        """The neurons that slide, with the surfaces that hold them."""
         return self._mode.held
 
     @property
@@ -104,7 +104,7 @@ class Field:
         )
 
     def shares(self, motion: Motion) -> Shares:
-        """What the force at the first state of a motion needs of both branches of each kink."""
+        """The shares of the + branch with which both branches balance, at each kink, the force at the first state."""
         problem, held, slope = self.problem, self.held, self.problem.network.slope
         push, force = motion.at.push[0], motion.at.force[0]
         if not held.neurons.size:

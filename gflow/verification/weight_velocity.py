@@ -1,12 +1,12 @@
-"""The motion of a state in the space of the weights, from W and X themselves, beside what rounding leaves open of it.
+"""The velocity of a state in the space of the weights, from W and X themselves, with a bound of its rounding errors.
 
 dw_j/dtau = P_j sum_i f_ji x_i with forces f_ji = phi'_ji q_i sum_k A_kj dp_i/df_ki: of the elements of Clarke's set
 the one of least norm, as the shares of the sliding pairs lie in [0, 1] (`event_log`).  Where the terms of almost
 parallel or antipodal samples cancel, K = C C^T loses twice the digits that they do: of sum_i f_i x_i it shows products
 with the x_k.  Here the terms themselves are added up, in extended precision where they cancel.
 
-What stays open: q_i is known to the rounding of its margin, a sum of the terms A_j W_jc X_ic, whose sizes sum to s_i;
-a product or a sum, to its own; and neither engine tells from zero what is 64 units of rounding of the terms.  So
+Rounding errors: q_i has that of its margin, a sum of the terms A_j W_jc X_ic, whose sizes sum to s_i; every product and
+every sum has its own; and neither engine distinguishes 64 units of rounding of the terms from zero.  So
     doubt_j = (64 + n) eps (1 + max_i s_i) sum_i |f_ji| |x_i|,
 times the condition of the normals that P_j is made of.  Nothing moves where |dw_j/dtau| <= doubt_j for all neurons.
 """
@@ -22,13 +22,13 @@ from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.verification.velocity import Field, Motion, Weights
 
-# Part of the size of its terms below which a sum is taken again in extended precision.
+# A sum that is smaller than this part of the size of its terms is computed again in extended precision.
 CANCELLED = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """W (m, d): dw_j/dtau; doubt (m,): what rounding leaves open of it; terms (m,): sum_i |f_ji| |x_i|; reach (n,):
+    """W (m, d): dw_j/dtau; doubt (m,): its rounding error; terms (m,): sum_i |f_ji| |x_i|; reach (n,): the sum of the
     terms of dp_i/dtau, |x_i| sum_jk |A_kj| phi'_ji terms_j; motion: the same state by `velocity`."""
 
     W: Array
@@ -55,7 +55,7 @@ class Velocity:
 
 
 def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
-    """Of the one state that `weights` and W (m, d) both are, on the mode that the field is on."""
+    """The velocity of one state, given as `weights` and as W (m, d), on the present mode of the field."""
     problem, motion = field.problem, field.at(weights, field.live)
     slopes, x = motion.at.branch_slopes[0], row_norms(problem.X)
     forces = slopes * motion.at.push[0]
@@ -66,7 +66,7 @@ def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
 
 
 def rounding(problem: Problem, weights: Weights, W: Array, slopes: Array) -> float:
-    """(64 + n) eps (1 + max_i s_i), the share of its terms that stays open of a sum of forces; slopes (m, n)."""
+    """(64 + n) eps (1 + max_i s_i), the rounding error of a sum of forces over its terms; W (m, d), slopes (m, n)."""
     sizes = _sizes(weights) @ (slopes * (np.abs(W) @ np.abs(problem.X).T))
     bias = weights.parameters.output_bias
     largest = float(sizes.max()) + (0.0 if bias is None else float(np.abs(bias).max()))

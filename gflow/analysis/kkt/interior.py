@@ -26,8 +26,8 @@ class _Slacks:
 def interior_point(gradients: Gradients, price: Array) -> Multipliers:
     """Mehrotra's predictor-corrector method from inside; price (N,) is a linear cost of lam.
 
-    Where the Newton system is singular in float64, the point before is as near as this method comes: what it is worth
-    is judged by who asked for it.
+    Where the Newton system is singular in float64, the last point before that is returned; the caller has to judge how
+    good it is.
     """
     margin, sizes = gradients.margin, np.cumsum([gradients.size.size, gradients.margin.size])
     at = Multipliers(np.ones(gradients.size.size), np.full(margin.size, 0.5))

@@ -1,4 +1,4 @@
-"""Is the direction of the flow a KKT point of  min |theta|^2 / 2  with every margin at least 1?  Is it the optimum?"""
+"""The verdict of the KKT analyzer, at the limit of the flow or at the last row, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gflow.flow_time import time_text
 from gflow.limit.certificate import ModeLimit
 from gflow.limit.limit_point import LimitPoint
 
-# Rows whose stationarity is looked at where no limit is known: at these parts of the last log(1 + t).
+# Where no limit is known, stationarity is computed at the rows at these fractions of the last log(1 + t).
 LOOKS = (0.125, 0.25, 0.5)
 # Multipliers of two solutions are the same up to this part of the largest.
 SAME = 1e-6
@@ -28,12 +28,13 @@ Verdict = Literal["holds", "violated", "approaching", "undecided", "not applicab
 class KktResult:
     """The numbers of `Residuals` at the judged point, and for themselves at the last row.
 
-    verdict: at the limit `holds` (stationarity and complementarity at most 1e-6), `violated` (proved: multipliers on
-    the margin leave more), or `undecided` where neither was shown, or where what is proved to be no KKT point is only
-    the expected limit: the limits of flows are KKT points (Lyu and Li 2020), so this one is not where the flow ends;
-    without a known limit `approaching` where
-    stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not homogeneous and
-    where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
+    verdict: at a known limit `holds` (stationarity and complementarity are at most 1e-6), `violated` (it is proved that
+    no multipliers on the margin reach that), or `undecided`.  It is `undecided` where neither was shown, and where the
+    refuted point is only the expected limit: limits of flows are KKT points (Lyu and Li 2020), so the flow does not end
+    at this point.  Without a known limit it is `approaching` where stationarity falls along the rows, else `undecided`.
+    `not applicable`: for networks that are not homogeneous, and where some margin is not positive.
+    standing of the limit: as the verdict of `LimitResult`.
+    multipliers: (n,), or (n, K) for K outputs.
     on_margin: samples whose margin is the least to rounding.  at_least: no multipliers on these have a stationarity
     below it.
     earlier: (log(1 + t), stationarity) of rows before the last, where no limit is known.
@@ -153,7 +154,7 @@ def _from_limit(run: AnalyzedRun, limit: LimitPoint, at: Residuals, last: Residu
 
 
 def _refuted(at: Residuals) -> bool:
-    """Is it proved that no multipliers on the margin do?"""
+    """Is it proved that no multipliers on the margin meet the KKT conditions?"""
     return at.at_least is not None and at.at_least > ZERO
 
 

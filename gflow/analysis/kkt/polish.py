@@ -1,4 +1,5 @@
-"""From an interior point to the digits: least squares on the active sets, exchanged until they are right."""
+"""Refinement of an interior point to full accuracy: least squares on the active sets, which are exchanged until they
+are right."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ from gflow.arrays import Array, Index
 Mask = NDArray[np.bool_]
 
 MOST_EXCHANGES = 30
-# Violations below this, in units of |theta|, are rounding; what is shorter by less is no better.
+# Violations below this, in units of |theta|, are rounding; a residual that is shorter by less is no better.
 ROUNDING = 1e-13
-# Part of its range at which an interior point counts as being on a bound; wrong guesses are exchanged.
+# Within this part of its range an interior point counts as being on a bound; wrong guesses are exchanged later.
 ON_BOUND = 1e-8
 
 
 def polished(gradients: Gradients, start: Multipliers, price: Array) -> Multipliers:
-    """Least squares on the active sets of the start, which are exchanged until they are right; the best point seen."""
+    """Least squares on the active sets of the start, which are exchanged until they are right; price (N,): as for
+    `interior_point`.  Returns the best point seen."""
     held = start.lam[gradients.margin]
     used = start.lam > ON_BOUND * start.lam.max(initial=0.0)
     low, high = start.nu < ON_BOUND * held, start.nu > (1.0 - ON_BOUND) * held
@@ -88,7 +90,8 @@ def _least_squares(
 
 
 def reduced(gradients: Gradients, free: Mask, high: Mask) -> tuple[Array, Array, Array]:
-    """Kernel (N, N) with kinks `high` at slope 1 and `free` ones eliminated, their mixed terms, inverse blocks."""
+    """Kernel (N, N) with the kinks high (E,) at slope 1 and the free ones (E,) eliminated; the mixed terms (k, s, N)
+    and the inverse blocks (k, s, s) of the free ones."""
     row, slot, n = gradients.row, gradients.slot, gradients.size.size
     kernel, mixed = folded(gradients, high)
     keep = np.zeros(gradients.blocks.shape[:2])

@@ -1,4 +1,4 @@
-"""The convex problem behind the KKT conditions: how far is a point from stationarity?
+"""The convex problem behind the KKT conditions, whose least value is the distance of a point from stationarity.
 
 At theta, with Clarke gradients h_c of the margins (one output: c = i, p_i = y_i f(x_i); K outputs: c = (i, k), k not
 the class of sample i, p_c = f_{y_i}(x_i) - f_k(x_i), the pairwise form of Lyu and Li 2020),
@@ -7,8 +7,9 @@ the class of sample i, p_c = f_{y_i}(x_i) - f_k(x_i), the pairwise form of Lyu a
 
 In lambda and nu_jc = lambda_c (s_jc - slope) / (1 - slope) this is a convex quadratic program with 0 <= nu_jc <=
 lambda_c: kinks couple within a neuron, neurons through lambda only.  An interior point method (`interior`) finds the
-active sets, whatever the degeneracy (at a KKT point no constraint has a multiplier); linear least squares on them
-(`polish`) gives the digits; where they are lost, vertices (`vertices`).  What a solution proves, `certificate` says.
+active sets, also where the problem is degenerate (at a KKT point no constraint has a multiplier).  Linear least squares
+on these sets (`polish`) gives the full accuracy.  Where both lose their digits, `vertices` solves the problem anew.
+`certificate` derives what a solution proves.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Pulls:
-    """Inner products of all gradients with a vector: with the - branch at kinks (N,), and of what kinks add (E,)."""
+    """Inner products of all gradients with a vector: on_base (N,), with the - branch at kinks, and on_kinks (E,), what
+    the + branch of each kink adds."""
 
     on_base: Array
     on_kinks: Array
@@ -113,7 +115,7 @@ class Gradients:
         return part
 
     def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
-        """Multipliers of `only(mask)` as those of all margins, 0 for the others."""
+        """Multipliers of `only(mask)`, mask (N,), as multipliers of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
         return Multipliers(lam, nu)
@@ -128,7 +130,7 @@ class Gradients:
         return inner, self._theta_outer - (self._pull * at.lam) @ self._hidden.T
 
     def pulls(self, residual: tuple[Array, Array]) -> Pulls:
-        """Of all gradients with a residual."""
+        """The products of all gradients with a residual: its parts (m, r) and (K, m), as `residual` gives them."""
         inner, outer = residual
         moved = inner @ self._C.T
         on_base = np.sum(self._base * moved, axis=0)
@@ -137,7 +139,7 @@ class Gradients:
         return Pulls(on_base, self._added * moved[self.neuron, self.margin])
 
     def distance(self, at: Multipliers) -> float:
-        """Length of the residual."""
+        """Length of the residual, relative to |theta|."""
         inner, outer = self.residual(at)
         return float(np.hypot(np.linalg.norm(inner), np.linalg.norm(outer)))
 

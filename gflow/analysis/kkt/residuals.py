@@ -1,4 +1,4 @@
-"""How far one point of parameter space is from KKT: stationarity, complementarity and multipliers."""
+"""KKT residuals of one point of parameter space: stationarity, complementarity and multipliers."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Residuals:
 
 
 def residuals_of_row(run: AnalyzedRun, row: int) -> Residuals:
-    """At one row, with what W has outside the span of the samples."""
+    """The residuals at one row, including the part of W outside the span of the samples."""
     state = run.state(row)
     return residuals(run.problem, state.parameters, state.side, float(np.linalg.norm(run.outside_norms)))
 
 
 def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:
-    """At a limit, with its own multipliers and slopes where no others come closer."""
+    """The residuals at a limit, with its own multipliers and slopes unless others come closer."""
     parameters = Parameters(limit.U, problem.network.outer)
     return residuals(problem, parameters, limit.side, known=limit)
 
@@ -65,7 +65,7 @@ def residuals(
     outside: float = 0.0,
     known: LimitPoint | None = None,
 ) -> Residuals:
-    """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
+    """The residuals at parameters in span coordinates with sides (m, H); outside: |W_perp|, off all gradients."""
     gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
     weights, binding = (None, None) if known is None else (_weights(gradients, problem, known), known.binding)
     fit = least_distance(gradients, slope, weights, binding)
@@ -104,7 +104,7 @@ def _weights(gradients: Gradients, problem: Problem, known: LimitPoint) -> Multi
 
 
 def _scaled(here: Residuals, problem: Problem, gradients: Gradients, multipliers: Array, distance: float) -> Residuals:
-    """With what needs positive margins: theta c, c = p_min^(-1/L), has gradients h c^(L-1), so lambda c^(2-L)."""
+    """The residuals of c theta, c = p_min^(-1/L), with gradients h c^(L-1), so lambda c^(2-L); p_min > 0 is needed."""
     degree, p = problem.network.homogeneity, gradients.p
     scaled, excess = multipliers * p.min() ** (1.0 - 2.0 / degree), p / p.min() - 1.0
     total = float(scaled.sum())

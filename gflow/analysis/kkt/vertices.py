@@ -1,7 +1,7 @@
-"""The convex problem over the vertices of the Clarke sets that matter, added one after the other.
+"""A column-generation method for the convex problem: vertices of the Clarke sets are added one after the other.
 
-Slower than the interior point method, but it works on the gradients themselves, not on their inner products, and it
-never lets multipliers grow that cancel: what to do where the other has lost its digits.
+It is slower than the interior point method, but it works on the gradients themselves, not on their inner products, and
+its multipliers never grow large and cancel.  So it is used where the interior point method has lost its accuracy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gflow.arrays import Array
 Vertex = tuple[int, bytes]
 
 MOST_ROUNDS = 60
-# Numbers in the matrix of all vertices: beyond it there is no room for them.
+# Most numbers in the matrix of all vertices: a larger one would not fit into memory.
 LARGEST = 20_000_000
 
 

@@ -1,4 +1,4 @@
-"""What is true of the inputs in the reduced form, and of the start."""
+"""Claims on the inputs in the reduced form (without biases), and on the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the loss falls, how large its gradient is, and how large its Hessian: Lemmas 5 to 7."""
+"""Claims on the loss: how fast it falls, and how large its gradient and its Hessian are (Lemmas 5 to 7)."""
 
 from __future__ import annotations
 

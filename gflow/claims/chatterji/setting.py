@@ -1,4 +1,4 @@
-"""Chatterji, Long and Bartlett: which runs their lemmas speak of, in their letters."""
+"""The setting of Chatterji, Long and Bartlett: the runs that their lemmas are about, in the letters of the paper."""
 
 from __future__ import annotations
 

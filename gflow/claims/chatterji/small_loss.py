@@ -1,4 +1,4 @@
-"""Once the loss is small: Lemmas 9 and 10, equation (5), and the invariant that follows from them."""
+"""Claims that hold once the loss is small: Lemmas 9 and 10, equation (5), and the invariant that follows from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frei et al., Section 4: the bounds of their proof for gradient descent, in the form they have for gradient flow.
+"""Bounds from the proof of Frei et al., Section 4, for gradient descent, in the form that they have for gradient flow.
 
 Sums eta sum_{s < t} Ghat(s) become tau = integral of Ghat, and terms with H or eta are gone.  Their conditions on eta
 and on the start (A1, A2) become: |M_i(0)| <= 1/50, and, where a bound needs the start to be negligible, the rows from

@@ -1,4 +1,4 @@
-"""Hypotheses and verdicts that the bounds of Frei et al., Section 4, share."""
+"""Hypotheses and verdicts shared by the bounds of Frei et al., Section 4."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def logistic(run: AnalyzedRun) -> Hypothesis:
 
 
 def small_start(run: AnalyzedRun) -> Hypothesis:
-    """What Lemma E.11 (a) makes of their condition on the start."""
+    """The hypothesis that the condition on the start becomes by Lemma E.11 (a)."""
     value = float(np.abs(run.trajectory.read("margins", 0)).max())
     return at_most("|f(x_i; W(0))| <= 1/50 for all i", value, SMALL_START)
 
@@ -73,7 +73,7 @@ def largest(run: AnalyzedRun, name: str, of_rows: Array) -> tuple[float, float, 
 
 
 def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[float, float, Checked]:
-    """As `largest`; unit: what the extreme is divided by to be in the units of the paper."""
+    """As `largest`, for the least value; of_rows (T,); unit: the extreme over it is in the units of the paper."""
     extreme = run.extreme(name)
     if extreme is not None:
         return extreme[0] / unit, extreme[1], "every step"
@@ -82,7 +82,10 @@ def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[flo
 
 
 def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | None = None) -> Conclusion | None:
-    """value <= bound in these rows (default: all), both positive; told of the row with the least slack."""
+    """value (T,) <= bound (T,) or () in these rows (T,) (default: all), both positive.
+
+    The conclusion is about the row with the least slack; None without a row.
+    """
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     if not chosen.size:
         return None
@@ -92,7 +95,10 @@ def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | N
 
 
 def no_less(run: AnalyzedRun, value: Array, bound: Array, rows: Mask | None = None) -> Conclusion | None:
-    """value >= bound in these rows, both nonnegative; told of the row with the least slack."""
+    """value (T,) >= bound (T,) in these rows (T,) (default: all), both nonnegative.
+
+    The conclusion is about the row with the least slack; None without a row.
+    """
     chosen = np.flatnonzero(np.ones(value.size, dtype=bool) if rows is None else rows)
     chosen = chosen[bound[chosen] > 0.0]
     if not chosen.size:
@@ -113,7 +119,7 @@ def below_log(value: float, bound: float, log1p_time: float) -> Conclusion:
 
 
 def no_more_log(run: AnalyzedRun, value: Array, bound: Array) -> Conclusion | None:
-    """value <= bound in the last rows, both logs (k,); None without a row."""
+    """value (k,) <= bound (k,) in the last k rows, both as logs; None without a row."""
     if not value.size:
         return None
     worst = int(np.argmax(value - bound))

@@ -28,12 +28,12 @@ def _fitted(run: AnalyzedRun) -> tuple[Hypothesis, int | None]:
 
 
 def _accuracy(run: AnalyzedRun) -> float:
-    """What a quantity that may only rise can fall by through the errors of the integration."""
+    """The largest relative fall that errors of the integration may cause in a quantity that may only rise."""
     return max(LIMIT_ERROR, 10.0 * float(run.trajectory.facts["rtol"]))
 
 
 def kkt_error(run: AnalyzedRun, point: LimitPoint) -> float:
-    """Largest relative violation of the KKT conditions of min |W|^2 / 2, M_i >= 1, at a point, all worked out anew.
+    """Largest relative violation of the KKT conditions of min |W|^2 / 2, M_i >= 1, at a point, from the point alone.
 
     Stationarity |W - sum lambda_i h_i| / |W|; slopes of the kinks; feasibility; complementarity; lambda >= 0.
     """

@@ -74,7 +74,7 @@ def _at_third(run: AnalyzedRun, part: str, statement: str, judge: Callable[[NDAr
 
 
 def theorem_34_tau_margins(run: AnalyzedRun) -> Claim:
-    """Then all samples are fitted."""
+    """All samples are fitted where Ghat < log(2) / (3 n)."""
 
     def judge(rows: NDArray[np.intp]) -> Conclusion:
         margins = rows_of(run).measures.least_margin[rows]
@@ -86,7 +86,7 @@ def theorem_34_tau_margins(run: AnalyzedRun) -> Claim:
 
 
 def theorem_34_tau_loss(run: AnalyzedRun) -> Claim:
-    """Then the loss is at most twice the mean weight."""
+    """The loss is at most twice the mean weight Ghat where Ghat < log(2) / (3 n)."""
 
     def judge(rows: NDArray[np.intp]) -> Conclusion:
         measured = rows_of(run)
@@ -111,7 +111,7 @@ def separation(run: AnalyzedRun) -> Claim:
 
 
 def separation_norm(run: AnalyzedRun) -> Claim:
-    """mu is short."""
+    """The norm of mu is bounded: |mu|^2 <= 2 n Rmax^2."""
     setting = setting_of(run)
     conclusion = below(float(setting.mu @ setting.mu), 2.0 * setting.n * setting.sizes.Rmax**2, rounding=ROUNDING)
     return _on_data(run, "sep.norm", "|mu|^2 <= 2 n Rmax^2", conclusion)

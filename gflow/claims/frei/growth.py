@@ -26,13 +26,13 @@ from gflow.flow_time import log_times
 
 
 def _started(setting: FreiSetting, rows: Rows) -> Mask:
-    """Rows from which the start is negligible along mu: what it may have against it is made up for twice."""
+    """Rows (T,) where the start is negligible: its components against mu are at most half of the growth along mu."""
     pull = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
     return np.asarray((pull > 0.0) & (-rows.measures.reach[0] <= pull))
 
 
 def _short_start(setting: FreiSetting, rows: Rows) -> Mask:
-    """Rows from which |W(0)|_F is at most what the upper bound of |W|_F has grown by."""
+    """Rows (T,) where |W(0)|_F is at most the growth of the upper bound of |W|_F."""
     return np.asarray(rows.norm[0] <= _growth(setting) * rows.tau)
 
 
@@ -89,7 +89,7 @@ def lemma_e12(run: AnalyzedRun) -> Claim:
 
 
 def lemma_e12_neurons(run: AnalyzedRun) -> Claim:
-    """So does every neuron."""
+    """Every neuron grows at most linearly in tau."""
     setting, rows = setting_of(run), rows_of(run)
     conclusion = no_more(run, rows.measures.neuron_growth, _growth(setting) * rows.tau, rows.tau > 0.0)
     statement = "(|w_j(t)| - |w_j(0)|) / |a_j| <= sqrt(2 C_R / n) Rmax tau for every neuron: the largest"
@@ -98,7 +98,7 @@ def lemma_e12_neurons(run: AnalyzedRun) -> Claim:
 
 
 def lemma_e12_rate(run: AnalyzedRun) -> Claim:
-    """And moves no faster."""
+    """The speed of every neuron is bounded: Lemma E.12 as a rate."""
     setting, rows = setting_of(run), rows_of(run)
     conclusion = no_more(run, rows.measures.neuron_gradient, _growth(setting))
     statement = "|grad_{w_j} L| <= |a_j| Rmax sqrt(2 C_R / n) Ghat for every neuron: the largest ratio"
@@ -127,7 +127,7 @@ def lemma_e13_neurons(run: AnalyzedRun) -> Claim:
 
 
 def lemma_e13_rate(run: AnalyzedRun) -> Claim:
-    """At a rate that is bounded below."""
+    """The speed of every neuron along mu is bounded from below: Lemma E.13 as a rate."""
     setting, pull = setting_of(run), rows_of(run).measures.pull
     bound = np.full(pull.size, 0.5 * setting.slope * setting.sizes.Rmin**2)
     statement = "sign(a_j) <dw_j/dt, mu> >= slope |a_j| Rmin^2 Ghat / 2 for every neuron: the least ratio"

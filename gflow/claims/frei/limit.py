@@ -1,4 +1,4 @@
-"""The limit of the flow in the units of Frei et al., and how claims on it are judged: there, never at the last row."""
+"""The limit of the flow in the units of Frei et al.; claims on the limit are judged there, never at the last row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frei et al., Section 4: what holds at any weights (or any two), whatever method led there."""
+"""Claims of Frei et al., Section 4, that hold at any weights (or any two), whatever method led to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fact_e9_sigmoid(run: AnalyzedRun) -> Claim:
 
 
 def fact_e9_exponential(run: AnalyzedRun) -> Claim:
-    """And the reverse, once all samples are fitted."""
+    """Ratios of the exponential losses are bounded by those of the sigmoid weights, once all samples are fitted."""
     measures = rows_of(run).measures
     fitted = measures.least_margin > 0.0
     always = bool(fitted[-1]) and bool((np.diff(fitted.astype(int)) >= 0).all())
@@ -95,7 +95,7 @@ def fact_e7_orthogonality(run: AnalyzedRun) -> Claim:
 
 
 def fact_e7_persistence(run: AnalyzedRun) -> Claim:
-    """Gradients persist."""
+    """Gradients of the output are bounded from below: |grad f_i| >= slope |x_i|."""
     bound = setting_of(run).slope ** -2
     conclusion = _worst(run, lambda slopes: 1.0 / float((slopes**2).mean(axis=0).min()), bound)
     statement = "|grad f_i|_F^2 >= slope^2 |x_i|^2 for all i: the largest |x_i|^2 / |grad f_i|^2"

@@ -1,4 +1,5 @@
-"""What the theorems of Frei et al. ask at every time, measured in the rows of a run, in the units of the paper.
+"""Quantities that the theorems of Frei et al. bound at all times, measured in the rows of a run, in the units of the
+paper.
 
 Rates are in tau, d tau = Ghat dt with Ghat = mean_i g_i, and so free of underflow: dW/dtau = -grad L / Ghat.  (The tau
 of the file counts live samples only, `field.clock`: with leaky slopes all, unless every neuron slides on one.)
@@ -23,7 +24,7 @@ from gflow.trajectory import Record
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of the T rows of a run, (T,) each.
+    """Quantities of the T rows of a run, (T,) each.
 
     log_ghat: log Ghat; log_g_ratio: max log g_i - min log g_i; margin_gap: max M_i - min M_i; least_margin: min M_i;
     gradient: |grad L|_F / Ghat; neuron_gradient: max_j |grad_{w_j} L| / (|a_j| Ghat); margin_speed: min_i dM_i/dtau;
@@ -50,7 +51,11 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """(T,) each: v = log(1 + t) and tau in the units of the paper, log L, |W|_F, the spectral norm, the stable rank."""
+    """The rows of a run, with times and weights in the units of the paper.
+
+    v = log(1 + t) (T,); tau (T,); log_loss (T,), log L; norm (T,), |W|_F; spectral (T,), the spectral norm;
+    stable_rank (T,).
+    """
 
     v: Array
     tau: Array
@@ -65,14 +70,14 @@ _known: WeakKeyDictionary[Record, Rows] = WeakKeyDictionary()
 
 
 def rows_of(run: AnalyzedRun) -> Rows:
-    """The measures of all rows, worked out once a trajectory."""
+    """The rows of a run with their measures, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = _rows(run, setting_of(run))
     return _known[run.trajectory]
 
 
 def paper_time(v: Array | float, scale: float) -> Array:
-    """log(1 + scale^2 t) from v = log(1 + t), for any v."""
+    """log(1 + scale^2 t) (T,) from v = log(1 + t) (T,), without overflow for any v."""
     v = np.asarray(v, dtype=np.float64)
     if scale == 1.0:
         return v
@@ -98,7 +103,7 @@ def _rows(run: AnalyzedRun, setting: FreiSetting) -> Rows:
 
 
 class _Probe:
-    """Measures one state after the other; what holds a sliding neuron is kept while its mode stays."""
+    """Measures one state after the other; what holds a sliding neuron is reused while the mode stays the same."""
 
     def __init__(self, run: AnalyzedRun, setting: FreiSetting) -> None:
         self.problem, self.setting = run.problem, setting

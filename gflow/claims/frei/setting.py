@@ -1,4 +1,5 @@
-"""Frei et al.: which runs their theorems speak of, in their units, and the convex programs of their limit."""
+"""The setting of Frei et al.: the runs that their theorems are about, their units, and the convex programs of their
+limit."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ _known: WeakKeyDictionary[Record, FreiSetting] = WeakKeyDictionary()
 
 
 def setting_of(run: AnalyzedRun) -> FreiSetting:
-    """The setting of a run to which `equal_modulus` and a slope in (0, 1) apply, worked out once a trajectory."""
+    """The setting of a run with `equal_modulus` and a slope in (0, 1), computed once per trajectory."""
     if run.trajectory not in _known:
         problem, a = run.problem, run.problem.network.outer
         C, y = problem.span.C, problem.y

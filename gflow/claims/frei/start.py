@@ -1,4 +1,4 @@
-"""Frei et al., Section 4: what holds at a random start, with probability 1 - delta or up to an absolute constant."""
+"""Claims of Frei et al., Section 4, on a random start: with probability 1 - delta, or up to an absolute constant."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def lemma_e1_norms(run: AnalyzedRun) -> Claim:
 
 
 def lemma_e1_along_mu(run: AnalyzedRun) -> Claim:
-    """The neurons along mu."""
+    """The components of the neurons along mu."""
     setting = setting_of(run)
     size = float(np.linalg.norm(setting.mu))
     unit = setting.mu / size if size > 0.0 else setting.mu

@@ -15,7 +15,7 @@ applies = is_leaky
 
 
 def corollary_35(run: AnalyzedRun) -> Claim:
-    """The whole chain: the limit of the flow, from any start, is the point of Theorem 3.2."""
+    """Corollary 3.5: from any start, the limit of the flow is the point of Theorem 3.2."""
     judged = [item(run).conclusion for item in (*items.ITEMS, *linear.CLAIMS)]
     setting = setting_of(run)
     failed = sum(1 for conclusion in judged if conclusion is None or not conclusion.holds)

@@ -1,7 +1,7 @@
-"""Claims of Kou et al.: on which runs, and in which units.
+"""Claims of Kou et al., with the runs that they are about and the units in which they are judged.
 
 All statements are about gradient descent with step eta in the paper; here they are about the flow at time eta t, and in
-the paper's units, whatever the size of the outer layer is (`setting.KouSetting`): m neurons of weight +1/m and m of
+the paper's units for every size of the outer layer (`setting.KouSetting`): m neurons of weight +1/m and m of
 weight -1/m.  So one problem in the scaling of Frei et al. (1/sqrt(2m)) and in that of Kou et al. gets one verdict.
 """
 

@@ -1,4 +1,5 @@
-"""What the coefficients rho do along the rows of a run, in the units of Kou et al.: one pass, kept for all claims."""
+"""The coefficients rho along the rows of a run, in the units of Kou et al., computed in one pass and kept for all
+claims."""
 
 from __future__ import annotations
 
@@ -53,11 +54,11 @@ class CoefficientRows:
 
     @property
     def high(self) -> Array:
-        """(T',): the largest |rho_ji|."""
+        """The largest |rho_ji| in each row, (T',)."""
         return np.asarray(self.largest.max(axis=1))
 
     def totals_of(self, y: Array, own: bool) -> Array:
-        """(T', n): the totals on sample i of the neurons of the sign of y_i (own), or of the other."""
+        """(T', n): the totals on sample i of the neurons of the sign of y_i (own), or of the other sign; y (n,)."""
         first = (y > 0.0) == own
         return np.asarray(np.where(first, self.totals[:, 0], self.totals[:, 1]))
 
@@ -72,7 +73,7 @@ _known: WeakKeyDictionary[Record, CoefficientRows] = WeakKeyDictionary()
 
 
 def coefficient_rows_of(run: AnalyzedRun) -> CoefficientRows:
-    """The course of a run, worked out once a trajectory."""
+    """The coefficients along the rows of a run, computed once per trajectory."""
     if run.trajectory not in _known:
         _known[run.trajectory] = _course(run)
     return _known[run.trajectory]
@@ -127,7 +128,7 @@ def _largest(size: Array) -> float:
 
 
 def grown(run: AnalyzedRun) -> CoefficientRows | None:
-    """The course, or None where rho is not unique or nothing has moved."""
+    """The coefficients along the rows; None where rho is not unique or nothing has moved."""
     if not independent(run).holds:
         return None
     course = coefficient_rows_of(run)
@@ -135,22 +136,23 @@ def grown(run: AnalyzedRun) -> CoefficientRows | None:
 
 
 def safe_log(x: Array) -> Array:
+    """log x of x >= 0, of any shape (k, ...), without a warning at 0, where it is -inf."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(x))
 
 
 def log_equality(course: CoefficientRows, setting: KouSetting) -> Array:
-    """log of the largest c1 of Lemma C.1, (T',)."""
+    """The logarithm of the largest c1 with which Lemma C.1 is true in each row, (T',)."""
     return np.asarray(course.pairs_low() - 2.0 * log(setting.slope))
 
 
 def log_lead(course: CoefficientRows) -> Array:
-    """log of the largest c1 of Lemma E.1, (T',); -inf where some S_i(0) is empty."""
+    """The logarithm of the largest c1 with which Lemma E.1 is true in each row, (T',); -inf if some S_i(0) is empty."""
     return np.asarray(safe_log(course.first_low).min(axis=1) - safe_log(course.high))
 
 
 def largest_constant(log_constants: Array, course: CoefficientRows) -> Conclusion:
-    """The largest constant c1 > 0 that works in every row; none does where it is 0."""
+    """The largest constant c1 > 0 that works in every row, from its logarithm (T',); none does where it is 0."""
     k = int(np.argmin(log_constants))
     least = float(np.exp(log_constants[k]))
     return Conclusion(least > 0.0, constant=least, log1p_time=float(course.clock.v[k]))

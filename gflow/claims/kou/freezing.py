@@ -29,7 +29,7 @@ from gflow.flow_time import log_times
 
 
 def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
-    """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs?"""
+    """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs of a pattern (m, n)?"""
     return bool((pattern == np.where(setting_of(run).own, 1, -1)).all())
 
 
@@ -48,9 +48,10 @@ def _freezing(run: AnalyzedRun) -> tuple[tuple[Hypothesis, ...], float | None]:
 
 
 def freezing(run: AnalyzedRun) -> Claim:
-    """From the events where every pair has its final sign at the last row; else inferred from the limit, and said so.
+    """Judged by the events where every pair has its final sign at the last row; else inferred from the limit, as the
+    claim then states.
 
-    That the signs stay for ever is ahead of any run: known where the limit is.
+    No run can show that the signs stay for ever: this is known where the limit is known.
     """
     setting = setting_of(run)
     fixed, open_ = theorem(run, leaky(setting))
@@ -142,7 +143,7 @@ def spread_of_coefficients(run: AnalyzedRun) -> Claim:
 
 
 def stable_rank_bound(run: AnalyzedRun) -> Claim:
-    """Lemma D.4 with two constants of its proof put right.
+    """Lemma D.4 with two constants of its proof corrected.
 
     The cross term of |W_j u|^2 has a factor 2 that the paper drops, so K3 = 2.5 s + 3 k and K4 = 3.5 s k here, with
     s = sigma_0 sqrt(d) and k = C' sqrt(n) / Rmin; printed are 1.5 s + 3 k and 1.5 s^2 + 3 s k.

@@ -65,7 +65,7 @@ def orthogonal_rest(run: AnalyzedRun) -> Claim:
 
 
 def orthogonal_growth(run: AnalyzedRun) -> Claim:
-    """Lemma F.2 with |S_i(0)|/m in front of t below, which the increment has and the print lacks.
+    """Lemma F.2, with the factor |S_i(0)| / m before t in the lower bound, which the printed bound lacks.
 
     Each of the |S_i(0)| coefficients grows by kap_i g_i, so their mean over m neurons by kap_i g_i |S_i(0)| / m.
     """
@@ -137,7 +137,7 @@ def _orthogonal_limit(setting: KouSetting) -> Array:
 
 
 def _paired(setting: KouSetting, W: Array, predicted: Array) -> list[tuple[Array, Array]]:
-    """(limit, prediction) of W_+, W_- and W; signs without a sample on which they act are left out."""
+    """(limit, prediction) of W_+, W_- and W; a sign that is active on no sample is left out."""
     pairs = [(W[setting.sign == j], predicted[setting.sign == j]) for j in SIGNS] + [(W, predicted)]
     return [(A, B) for A, B in pairs if B.any()]
 

@@ -1,6 +1,6 @@
-"""Kou et al.: activation patterns, when they freeze, and what is equal after that.
+"""Activation patterns in Kou et al.: when they freeze, and which increments and coefficients are equal after that.
 
-Every side change is in the events of the run, so what is said of patterns here is said of every instant."""
+The events of a run hold every change of a side, so claims on patterns are judged at every instant, not only at rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kou et al.: which runs their lemmas speak of, in their units, and how their claims are put together."""
+"""The setting of Kou et al.: the runs that their lemmas are about, their units, and how their claims are composed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class KouSetting:
 
     A run with |a_j| = A and M neurons is the network of the paper with m = M/2 after W_K = c W, t_K = c^2 t, c = A m
     (f_c(W) = c f_1(W): if W solves the flow of c f_1, then c W(t_K / c^2) solves that of f_1), so that
-    kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max_ji |z_ji(0)|.
+    log_rate (n,): kap_i t_K = exp(log_rate_i + log t), kap_i = |x_i|^2 / (n m), rho_K = c rho, beta = c max |z_ji(0)|.
     At M neurons of weight 1/m itself, c = 1.  sign (m,) of a_j; own (m, n): j has the sign of y_i; start (m, n): j is
     in S_i(0), and the flow takes its active side there.  The paper counts z_ji = 0 as active because its phi'(0) is 1;
     the flow takes the least-norm subgradient, so a neuron that starts on the kink counts only if it leaves upwards.
@@ -89,7 +89,7 @@ _known: WeakKeyDictionary[Record, KouSetting] = WeakKeyDictionary()
 
 
 def setting_of(run: AnalyzedRun) -> KouSetting:
-    """The setting of a run with an outer layer of one size, worked out once a trajectory."""
+    """The setting of a run with an outer layer of one size, computed once per trajectory."""
     if run.trajectory not in _known:
         problem, a = run.problem, run.problem.network.outer
         sizes, m = sizes_of(run), a.size / 2.0
@@ -125,7 +125,10 @@ def worst_of(log_slack: Array, v: Array, constant: float | None = None, rounding
 
 
 def constant_of(log_constants: Array, v: Array) -> Conclusion:
-    """The least constant C = exp(max log_constants) that makes the claim true at all rows, and where it is needed."""
+    """The least constant C = exp(max log_constants) that makes the claim true at all rows, and where it is needed.
+
+    log_constants (T,), v = log(1 + t) (T,).
+    """
     k = int(np.argmax(log_constants))
     largest = float(log_constants[k])
     return Conclusion(bool(largest < np.inf), constant=clipped_exp(largest), log1p_time=float(v[k]))
@@ -180,10 +183,10 @@ def orthogonal(setting: KouSetting) -> Hypothesis:
 
 
 def grown_rows(run: AnalyzedRun) -> tuple[NDArray[np.intp], Hypothesis]:
-    """Rows in the later half of log t that say something of how the loss falls, and whether there is one.
+    """Row numbers (k,) in the later half of log t from which a rate of the loss can be read, and whether there are any.
 
-    Beyond T = n m / Rmin^2, the scale of the times T in the paper, and with less than half of the loss left: before,
-    L is log 2 and any constant is that of a loss which has not begun to fall.
+    These rows lie beyond T = n m / Rmin^2, the scale of the times T in the paper, and have less than half of the loss
+    left.  Before, L is near log 2, and a constant fitted there would describe a loss that has not begun to fall.
     """
     v, log_loss = run.log1p_time, run.trajectory.log_loss
     beyond = log_times(v) >= -float(setting_of(run).log_rate.min())

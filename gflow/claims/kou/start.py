@@ -1,4 +1,4 @@
-"""Kou et al., Appendix B: what a Gaussian start gives with probability 1 - delta."""
+"""Claims of Kou et al., Appendix B, on a Gaussian start, with probability 1 - delta."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def at_limit(
 
 
 def _classes(setting: KouSetting, W: Array) -> list[Array]:
-    """The rows of W by sign, those signs that there are."""
+    """The rows of W for each sign of a_j that occurs."""
     return [W[setting.sign == j] for j in SIGNS if (setting.sign == j).any()]
 
 
@@ -125,7 +125,7 @@ def margins_meet(run: AnalyzedRun) -> Claim:
 
 
 def loss_decays(run: AnalyzedRun) -> Claim:
-    """With the limit known, t L -> sum_i lambda_i if every margin grows; the constant is that of the later rows."""
+    """If every margin grows, t L -> sum_i lambda_i of a known limit; the constant is measured on the later rows."""
     late, fallen = grown_rows(run)
 
     def of(setting: KouSetting, limit: LimitPoint) -> Conclusion | None:
@@ -187,7 +187,7 @@ def _log_threshold(run: AnalyzedRun) -> float:
 
 
 def kkt(run: AnalyzedRun) -> Claim:
-    """Checked against the definition, not against how the limit was found."""
+    """The KKT conditions are checked by their definition, independently of how the limit was computed."""
     problem, limit = run.problem, run.limit
     conclusion = None
     if limit is not None:

@@ -1,7 +1,7 @@
 """Claims of Telgarsky on networks with both layers trained (degree 2), as they stand for gradient flow.
 
-The paper's potentials grow along the flow of n L; in d tau = mean_i g_i dt a growth of Q sum_i q_i times a number is a
-growth of that number, for both losses, and one of no less in the tau of the file, which counts live samples only.
+The paper bounds how fast its potentials grow along the flow of n L.  Where it has a rate Q sum_i q_i c, the rate per
+d tau = mean_i g_i dt is c, for both losses, and per tau of the file, which counts live samples only, it is at least c.
 Claims on stochastic gradient descent have no counterpart here.
 """
 

@@ -1,4 +1,4 @@
-"""The best margin gamma_gl of any network, where it is known or bounded, and that no row exceeds half of it."""
+"""The best margin gamma_gl of any network, known or bounded, and the claim that no row exceeds half of it."""
 
 from __future__ import annotations
 

@@ -51,12 +51,12 @@ def _in_cones(run: AnalyzedRun) -> Hypothesis:
 
 
 def _assumed(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
-    """What Theorem 3.2 asks of network and data."""
+    """The hypotheses of Theorem 3.2 on network and data."""
     return (_in_cones(run), two_layers(run), relu(run), unit_inputs(run), exponential(run))
 
 
 def _cone_network(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
-    """What its potentials ask, apart from the width: the proof needs more of the data than the theorem says."""
+    """The hypotheses of its potentials, except the width: the proof needs more of the data than the theorem says."""
     found = cones(run.problem)
     apart = condition("no sample is active on units near another cone", found is not None and found.apart)
     return (*_assumed(run), apart)

@@ -1,4 +1,4 @@
-"""Telgarsky, Propositions 1.5 and 1.6: margins that the data allow, in the kernel and in any network."""
+"""Margins that the data allow, in the kernel and in any network: Telgarsky, Propositions 1.5 and 1.6."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ QUADRATURE = 400
 
 
 def separation(run: AnalyzedRun) -> tuple[float, Array]:
-    """The largest gh > 0 found with y_i <u, x_i> >= gh for all i, and z_i = <u, x_i>; 0 where no u is found.
+    """The largest gh > 0 found with y_i <u, x_i> >= gh for all i, and z (n,) = <u, x_i>; gh = 0 where no u is found.
 
-    gh is what the unit u attains on the samples, not the norm of the nearest point of the hull that u comes from: where
-    the hull all but touches 0 that norm is rounding, and its direction need not separate anything.
+    u is the direction of the point of the convex hull of y_i x_i nearest to 0.  gh is the margin that the unit u has on
+    the samples, not the norm of that point: where the hull nearly touches 0, that norm is rounding, and its direction
+    need not separate the samples.
     """
     y, C = run.problem.y, run.problem.span.C
     nearest = least_norm_in_hull(y[:, None] * C)

@@ -1,4 +1,4 @@
-"""What never falls once the data are fitted, and what is conserved at all times."""
+"""Quantities that never fall once the data are fitted, and the balance of the layers, conserved at all times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Single neurons: the laws of their growth at any parameters, and what the paper observes of them on parity."""
+"""Claims on single neurons: the laws of their growth at any parameters, and what the paper observes of them on
+parity."""
 
 from __future__ import annotations
 
@@ -19,8 +20,12 @@ from gflow.problem.span import row_norms
 
 @dataclass(frozen=True, slots=True)
 class NodeRates:
-    """Per neuron (m,) at one row, in tau: what the velocity of the flow gives, what the paper's formulas say, and what
-    rounding leaves open of either, which may be small sums of large terms."""
+    """Rates per tau of every neuron at one row, all fields (m,): squared (m,) is the rate of a_j^2 + |v_j|^2, product
+    (m,) that of |a_j v_j|.
+
+    Without suffix: from the velocity of the flow; `_expected` (m,): by the formulas of the paper; `_rounding` (m,): the
+    rounding error of either, since both may be small sums of large terms.
+    """
 
     squared: Array
     squared_expected: Array
@@ -82,12 +87,13 @@ product_norm = _node_claim(
 
 
 def _observed() -> Hypothesis:
-    """What the paper reports of one experiment (d = 20, n = 64, m = 16 and 256) is no theorem for a run to violate."""
+    """A hypothesis that is never firm: the paper reports one experiment (d = 20, n = 64, m = 16 and 256), which is no
+    theorem that a run could violate."""
     return condition("the paper's observation of one experiment", True, firm=False)
 
 
 def rotation(run: AnalyzedRun) -> Claim:
-    """On parity, neurons that turn more carry more: rank correlation of 1 - cosine with |a_j v_j| above 0."""
+    """Neurons that turn more carry more, on parity: rank correlation of 1 - cosine with |a_j v_j| above 0."""
     turned = turning(run)
     correlation = turned.norm_correlation
     conclusion = None

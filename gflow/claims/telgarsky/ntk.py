@@ -116,7 +116,7 @@ class _Ball:
 
     @classmethod
     def of(cls, run: AnalyzedRun, gamma: float) -> _Ball:
-        """From the rows."""
+        """The ball, located from the rows of a run."""
         rows = along(run)
         R0 = float(gamma * np.sqrt(run.problem.network.width) / 32.0)
         inside = np.flatnonzero((rows.smoothed > 0.0) & (rows.distance <= 0.5 * R0))
@@ -177,7 +177,7 @@ def _margin_after_n(run: AnalyzedRun, ball: _Ball) -> Judged:
 
 
 def _rebalanced_at_exit(run: AnalyzedRun, ball: _Ball) -> Judged:
-    """At W_t with |W_t - W_0| = R_0 only, which lies between two rows, where smoothed margin and |W| never fall.
+    """The claim at W_t with |W_t - W_0| = R_0, which lies between two rows; smoothed margin and |W| never fall there.
 
     Nor does the size of the rebalanced weights, for |a|^2 - |V|^2 is conserved; so the rows on both sides bound it.
     """

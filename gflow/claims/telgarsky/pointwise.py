@@ -1,4 +1,4 @@
-"""What holds at any parameters: the smoothed margin between margins, and gradients of degree 2."""
+"""Claims that hold at any parameters: bounds of the smoothed margin, and gradients of networks of degree 2."""
 
 from __future__ import annotations
 

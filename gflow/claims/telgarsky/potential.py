@@ -1,4 +1,4 @@
-"""How a potential certifies a margin: Lemma A.6, and what the potentials of Theorems 3.2 and 3.3 share."""
+"""Margins certified by a potential: Lemma A.6, and what the potentials of Theorems 3.2 and 3.3 share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from gflow.claims.telgarsky.setting import ROUNDING, exponential, normalized
 
 
 def certified(rows: Along, tau: Array, potential: Array, ghat: float) -> float | None:
-    """What a potential that grows at least at ghat in tau forces on the smoothed normalised margin of the last row.
+    """Lower bound of the smoothed normalised margin of the last row, from a potential that grows at least at rate ghat
+    in tau; tau (T,), potential (T,).
 
     Lemma A.6 with its constants, exponential loss.  From the first row k with L < 1/n and a finite potential on |W| and
     the margin gnsm never fall, Phi_k + ghat (tau_T - tau_k) <= Phi_T <= (log|W_T|)/2, and
@@ -32,10 +33,10 @@ def certified(rows: Along, tau: Array, potential: Array, ghat: float) -> float |
 
 
 def margin_by_now(rows: Along, bound: float, forced: float | None) -> tuple[Hypothesis, Conclusion]:
-    """A margin for all large t.  forced: what the potential says of the last row.
+    """The claim of a margin for all large t.  forced: the margin of the last row that the potential forces.
 
-    Once the margin is reached it is kept, for it never falls.  Before, it refutes the theorem only where the proof
-    leaves no more time: where the potential forces the margin already.
+    Once the margin is reached it is kept, since it never falls.  A run that has not reached it refutes the theorem only
+    where the proof leaves no more time, that is, where the potential forces the margin already.
     """
     value = float(normalized(rows)[-1])
     name = "decided: the margin is reached, or the growth of the potential leaves no more time for it (forced margin)"

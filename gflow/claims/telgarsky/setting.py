@@ -1,4 +1,4 @@
-"""What the theorems of Telgarsky ask of network, data and start, and the rows that claims look at."""
+"""The setting of Telgarsky: what the theorems ask of network, data and start, and the rows that claims look at."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def random_directions(run: AnalyzedRun) -> Hypothesis:
 
 
 def chosen_rows(run: AnalyzedRun) -> NDArray[np.intp]:
-    """A few rows from the first to the last."""
+    """The numbers (k,) of a few rows, spread from the first to the last."""
     count = run.trajectory.n_rows
     return np.unique(np.linspace(0, count - 1, min(FEW_ROWS, count)).round().astype(np.intp))
 

@@ -1,4 +1,4 @@
-"""Telgarsky, Lemmas A.2 and C.1: what a random start gives with high probability."""
+"""Claims on a random start, with high probability: Telgarsky, Lemmas A.2 and C.1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where descent goes on after a stop: a file beside `descent.h5`, replaced in one step, gone when all is done."""
+"""The checkpoint from which descent goes on after a stop: a file beside `descent.h5`, replaced in one step, and removed
+when all runs are done."""
 
 from __future__ import annotations
 
@@ -35,8 +36,10 @@ class Saved:
 
 
 def save(path: Path, identity: str, saved: Saved) -> None:
-    """Put it in the place of the one before, on disk also if the power fails.  TrajectoryError if the disk refuses: the
-    one before stays."""
+    """Replace the previous checkpoint by this one, which is then on disk also if the power fails.
+
+    TrajectoryError if the disk refuses; the previous checkpoint stays.
+    """
     origin = saved.origin
     about = {
         "identity": identity,
@@ -62,7 +65,7 @@ def save(path: Path, identity: str, saved: Saved) -> None:
 
 
 def load(path: Path, identity: str, n_rows: int) -> Saved:
-    """The checkpoint of the descent with this identity, of which so many rows are on disk.
+    """The checkpoint of the descent with this identity, of which `n_rows` rows are on disk.
 
     TrajectoryError, with the reason, where there is none, or none that can be used.
     """
@@ -93,13 +96,13 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
 
 
 def remove(path: Path) -> None:
-    """It is not needed any more, nor one that was not made to its end; what stays does no harm."""
+    """Remove the checkpoint, and any unfinished one, when they are not needed any more; one that stays does no harm."""
     with suppress(OSError):
         clear(path)
 
 
 def clear(path: Path) -> None:
-    """Neither a checkpoint nor a part of one is left.  OSError where that cannot be."""
+    """Remove the checkpoint and any unfinished one.  OSError where that fails."""
     for each in (path, _part_of(path)):
         each.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
-"""From what an interrupted comparison left to the point where its descent goes on, or the reason why it cannot."""
+"""The resumption of an interrupted comparison: the point from which its descent goes on, or the reason why it
+cannot."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ ARRAYS = ("X", "y", "W_initial", "basis", "directions")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows on disk, and a checkpoint (None: there is none that can be used, for this reason)."""
+    """The rows on disk, and the checkpoint; saved None: no checkpoint can be used, for the reason given."""
 
     rows: Trajectory
     saved: Saved | None
@@ -39,17 +40,17 @@ class Kept:
 
     @property
     def ledger(self) -> Ledger:
-        """Of the rows up to there."""
+        """The ledger of the rows up to that point."""
         return Ledger() if self.saved is None else self.saved.ledger
 
     @property
     def complete(self) -> bool:
-        """Is nothing left of descent, and is known how its runs ended?"""
+        """Is descent finished, and is it recorded how all its runs ended?"""
         asked = json.loads(str(self.rows.facts["etas"]))
         return self.rows.outcome is not None and len(self.ledger.ended) == len(asked)
 
     def sentence(self) -> str:
-        """What a resume does, for people."""
+        """A sentence for users on what a resume does."""
         if self.complete:
             return f"{self.rows.path} is complete; what is left is the flow beside it"
         if self.origin is None:
@@ -63,7 +64,7 @@ class Kept:
 def kept_descent(
     path: Path, made: Header, plan: Plan, iterates: Callable[[DescentCheckpoint], Sequence[Iterate]]
 ) -> Kept:
-    """What there is of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
+    """The stored part of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.
     """
@@ -96,7 +97,7 @@ def _check_point(rows: Trajectory, saved: Saved, iterates: Sequence[Iterate], pl
 
 
 def identity_of(made: Header) -> str:
-    """A checkpoint fits the descent with the same identity only."""
+    """The identity of a descent, in hexadecimal digits: a checkpoint fits only the descent with the same identity."""
     known = hashlib.sha256(json.dumps([made.scenario_sha256, sorted(made.facts.items())]).encode())
     for name in (*ARRAYS, "outer"):
         known.update(_bits(getattr(made, name)))

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that stands alone, and its figures as files."""
+"""The report of a run: one HTML file that needs no other file, and its figures as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
+"""Figures of gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _runs(data: FigureData) -> Runs:
 
 
 def eta_text(run: Json) -> str:
-    """`η = 0.1`, with what else tells two runs apart."""
+    """`η = 0.1`, with whatever else distinguishes two runs."""
     seed = f", seed {run['seed']}" if run.get("seed") is not None else ""
     return f"η = {run['eta']:g}" + (" (SGD" + seed + ")" if run.get("kind") == "sgd" else "")
 

@@ -1,4 +1,4 @@
-"""What figures are drawn from: a trajectory, what was found in it, and the axis of its time."""
+"""The data that figures are drawn from: a trajectory, the results on it, and the axis of its time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gflow.trajectory import Trajectory
 Json = Mapping[str, Any]  # an object of analysis.json or comparison.json
 
 FAR_APART = 0.02  # of the axis
-STRETCHED_FROM = 30.0  # from this log(1 + t) on, the axis itself is logarithmic: else all that happens is at its edge
+STRETCHED_FROM = 30.0  # from this log(1 + t) on the axis is logarithmic in it; otherwise all events lie at its edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class TimeAxis:
         return self.last > STRETCHED_FROM
 
     def place(self, v: Array) -> Array:
-        """Positions on the axis; increasing, 0 at t = 0."""
+        """Positions (k,) on the axis of times v (k,); increasing, 0 at t = 0."""
         return np.log1p(v) if self.stretched else np.asarray(v, dtype=np.float64)
 
     def time(self, place: Array) -> Array:
-        """v = log(1 + t) at positions on the axis."""
+        """v = log(1 + t) (k,) at positions (k,) on the axis."""
         return np.expm1(place) if self.stretched else np.asarray(place, dtype=np.float64)
 
     def dress(self, ax: Axes) -> None:
@@ -87,7 +87,7 @@ class FigureData:
         ax.plot(marked, np.zeros(len(marked)), "|", color=INK, markersize=7.0, transform=ax.get_xaxis_transform())
 
     def rows(self, most: int) -> NDArray[np.int64]:
-        """At most so many rows, evenly along the axis of time, with the first and the last."""
+        """The numbers (k,) of at most `most` rows, evenly along the axis of time, with the first and the last."""
         places = np.linspace(self.x[0], self.x[-1], most)
         return np.unique(np.searchsorted(self.x, places).clip(0, len(self.x) - 1))
 

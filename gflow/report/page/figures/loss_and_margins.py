@@ -1,4 +1,4 @@
-"""Loss and margins along the run."""
+"""Figures of the loss and the margins along the run."""
 
 from __future__ import annotations
 

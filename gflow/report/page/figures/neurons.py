@@ -1,4 +1,4 @@
-"""The neurons one by one: their ways in a plane, how far they turned, how large they became."""
+"""Figures of single neurons: their paths in a plane, how far they turned, and how large they became."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _coordinates(data: FigureData) -> tuple[Array, str] | None:
 
 
 def is_parity(X: Array, y: Array) -> bool:
-    """Are the labels the parity of the first two inputs, all inputs of one size?"""
+    """Are the labels y (n,) the parity of the first two inputs, all entries of X (n, d) of one size?"""
     return bool((np.abs(X) == np.abs(X[0, 0])).all() and (np.sign(X[:, 0] * X[:, 1]) == y).all())
 
 

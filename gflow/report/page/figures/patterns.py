@@ -1,4 +1,4 @@
-"""The activation pattern: at the end, along the run, and its switches."""
+"""Figures of the activation pattern: at the end, along the run, and the events that change it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pairs_over_time(data: FigureData) -> Drawing | Absent:
     rest = _last_change(history)
     if not rest.any():
         return Absent(title, "no pair changed its side between two rows")
-    # Those that slide at the end on top, then the + side; in each the latest to rest first.
+    # Pairs that slide at the end come first, then those on the + side; in each group the latest to rest come first.
     order = np.lexsort((-rest, np.array([2, 0, 1])[history[-1].astype(int) + 1]))
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(MOST_PAIRS, len(order))).round().astype(int))]
     figure, ax = axes(3.8)

@@ -1,4 +1,4 @@
-"""Rank, spectrum and direction of W along the run."""
+"""Figures of the rank, the spectrum and the direction of W along the run."""
 
 from __future__ import annotations
 
