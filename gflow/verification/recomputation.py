@@ -69,8 +69,8 @@ class _Again:
         self._X_norms = row_norms(self._trajectory.X)
         self._start = self._trajectory.W_initial
         self._sizes, self._pieces = RoundingScales(recorded), np.empty(0)
-        self._unit = float(np.abs(recorded.outside).max()) or 1.0
-        outside = recorded.outside / self._unit  # squares of 1e-200 are 0
+        self._unit = float(np.abs(recorded.outside).max())
+        outside = recorded.outside / (self._unit or 1.0)  # squares of 1e-200 are 0
         self._gram_outside = outside @ outside.T if self._wide else np.zeros((0, 0))
         self._balance = self._balanced(self._trajectory.outer_at(0), self._start)
         self.gaps: dict[str, Callable[[RecordedRow, Array], float]] = {
