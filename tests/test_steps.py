@@ -179,8 +179,15 @@ def test_arrays_that_do_not_fit_are_told_in_words() -> None:
         gflow.from_arrays(X, Y[:-1], W, A)
 
 
-@pytest.mark.parametrize("at", [-0.1, 1.1, np.nan, [0.5, 2.0]])
-def test_parts_outside_a_step(at: float | list[float]) -> None:
-    step = of(Advance, stream("leaky"))[0]
-    with pytest.raises(GflowError, match="parts of the way lie from 0 to 1"):
-        step.margins(at)
+@pytest.mark.parametrize("at", [-0.1, "x", None, [[0.5]], [0.5, 2.0], float("nan")])
+@pytest.mark.parametrize("asked", ["states", "tau", "log1p_time", "margins", "parameters"])
+def test_what_is_no_part_of_a_step_is_refused_by_all_that_it_shows(asked: str, at: object) -> None:
+    problem, start = gflow.from_arrays(np.eye(2), [1.0, -1.0], np.eye(2), [1.0, -1.0])
+    step = next(item for item in gflow.steps(problem, start, gflow.time(1.0)) if isinstance(item, gflow.items.Advance))
+    with pytest.raises(GflowError, match="from 0 to 1"):
+        getattr(step, asked)(at)
+
+
+def test_a_problem_of_another_kind_is_refused_in_words() -> None:
+    with pytest.raises(ScenarioError, match="problem is str; use the one that gflow.from_arrays gives"):
+        gflow.steps("problem", np.eye(2), gflow.time(1.0))  # type: ignore[arg-type]

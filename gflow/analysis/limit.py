@@ -65,20 +65,17 @@ def limit(run: AnalyzedRun) -> LimitResult:
     n = point.multipliers.size
     standing = run.standing
     ahead = "" if continuation.finding.proved else f" (mode reached ahead, at {time_text(continuation.log1p_time)})"
+    from_state = run.path_stability.reason if standing == "proved_from_state" else None
     summary = (
         f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.binding.sum())} of {n} "
         f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}{_one_of_several(point)}"
-        + (
-            f"; not proved for the flow from the start: {run.path_stability.reason}"
-            if standing == "proved_from_state"
-            else ""
-        )
+        + ("" if from_state is None else f"; not proved for the flow from the start: {from_state}")
         + ("" if standing == "proved" else continuation.left)
     )
     return LimitResult(
         verdict=standing,
         summary=summary,
-        reason=run.path_stability.reason if standing == "proved_from_state" else continuation.reason,
+        reason=continuation.reason if from_state is None else from_state,
         multipliers=point.multipliers,
         unique=point.unique,
         support=int(point.support.sum()),

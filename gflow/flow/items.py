@@ -61,10 +61,18 @@ class Advance:
 
     def states(self, at: ArrayLike) -> Array:
         """States (k, p) of the integrator."""
-        parts, step = np.atleast_1d(np.asarray(at, dtype=float)), self.step
-        if not ((parts >= 0.0) & (parts <= 1.0)).all():
+        step = self.step
+        return step.at((self._elapsed(at) - step.start) / (step.end - step.start))
+
+    def _elapsed(self, at: ArrayLike) -> Array:
+        """The time since the stretch began, in units of the branch, (k,).  Raises GflowError for what is no part."""
+        try:
+            parts = np.atleast_1d(np.asarray(at, dtype=float))
+        except (TypeError, ValueError):
+            raise GflowError(f"Advance: at = {at!r}; it must be numbers from 0 to 1") from None
+        if parts.ndim != 1 or not ((parts >= 0.0) & (parts <= 1.0)).all():
             raise GflowError(f"Advance: at = {at!r}; parts of the way lie from 0 to 1")
-        return step.at((self.low + (self.high - self.low) * parts - step.start) / (step.end - step.start))
+        return np.asarray(self.low + (self.high - self.low) * parts)
 
     def log1p_time(self, at: ArrayLike) -> Array:
         """v = log(1 + t), (k,)."""
@@ -72,9 +80,7 @@ class Advance:
 
     def tau(self, at: ArrayLike) -> Array:
         """Rescaled time since the start of the flow, (k,)."""
-        stretch, parts = self.segment, np.atleast_1d(np.asarray(at, dtype=float))
-        elapsed = self.low + (self.high - self.low) * parts
-        return np.asarray(stretch.state.tau + stretch.branch.unit * elapsed)
+        return np.asarray(self.segment.state.tau + self.segment.branch.unit * self._elapsed(at))
 
     def parameters(self, at: ArrayLike) -> Parameters:
         """The parameters, k of each that moves; those that are fixed have no axis of `at`.

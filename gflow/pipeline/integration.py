@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from gflow.assembly import Setup, build_flow, build_until
+from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow
@@ -89,6 +90,8 @@ def steps(
     for.  What does not fit raises ScenarioError at once; every foreseen end is a `Finish`.
     """
     asked = "gflow.steps"
+    if not isinstance(problem, Problem):
+        raise ScenarioError(f"{asked}: problem is {type(problem).__name__}; use the one that gflow.from_arrays gives")
     words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
     scenario, setup = scenario_around(asked, problem, start, words, times)
     with threadpool_limits(limits=1):
