@@ -12,6 +12,13 @@ and without files, from arrays:
     flow = gflow.integrate(X, y, W, a, activation="relu", until=gflow.log_time(100.0))
     flow.margins, flow.events, gflow.analyze(flow)["limit"].summary
 
+or step by step, each step with its states inside:
+
+    problem, start = gflow.from_arrays(X, y, W, a, activation="relu")
+    for item in gflow.steps(problem, start, gflow.time(20.0)):
+        if isinstance(item, gflow.items.Advance):
+            item.log1p_time([0.0, 0.5, 1.0]), item.margins([0.0, 0.5, 1.0])
+
 Names are loaded when they are first used, so that `import gflow` costs nothing.
 """
 
@@ -22,7 +29,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import analyze, certified, compare, integrate, log_loss, log_time, simulate, time, verify
+    from gflow.pipeline import (
+        analyze,
+        certified,
+        compare,
+        from_arrays,
+        integrate,
+        items,
+        log_loss,
+        log_time,
+        simulate,
+        steps,
+        time,
+        verify,
+    )
     from gflow.scenario import Scenario, load_scenario
     from gflow.trajectory import Flow, Trajectory, open_trajectory
 
@@ -36,12 +56,15 @@ __all__ = [
     "analyze",
     "certified",
     "compare",
+    "from_arrays",
     "integrate",
+    "items",
     "load_scenario",
     "log_loss",
     "log_time",
     "open_trajectory",
     "simulate",
+    "steps",
     "time",
     "verify",
 ]
@@ -58,10 +81,13 @@ _HOME = {
     "analyze": "gflow.pipeline",
     "certified": "gflow.pipeline",
     "compare": "gflow.pipeline",
+    "from_arrays": "gflow.pipeline",
     "integrate": "gflow.pipeline",
+    "items": "gflow.pipeline",
     "log_loss": "gflow.pipeline",
     "log_time": "gflow.pipeline",
     "simulate": "gflow.pipeline",
+    "steps": "gflow.pipeline",
     "time": "gflow.pipeline",
     "verify": "gflow.pipeline",
 }

@@ -1,8 +1,7 @@
-"""Standard output and standard error that cannot break a run: closed, full, or with nobody left to read them.
+"""Output streams that cannot break a run, even where they are closed, full, or where their reader has gone.
 
-What a command computes goes to files first; to print it comes last, and it may fail.  Then no traceback is due and
-nothing that was computed is lost: writing goes on to nowhere, and at the end the command line exits with a code of
-its own.
+A command writes its results to files first and prints last.  Printing may fail without any loss, so that a traceback
+would only mislead: text that cannot be printed is dropped, and the command line exits with a code of its own.
 """
 
 from __future__ import annotations
@@ -18,14 +17,17 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 ESCAPED = "gflow.escaped"
-"""Error handler: bytes of a file name that are no text become `\\xff`, characters that are not to be had `\\u2713`."""
+r"""Name of the error handler that writes bytes that are not text as `\xff`, and characters that the encoding lacks as
+`\u2713`.
+"""
 CONTROLS = {code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class Outlet(io.RawIOBase):
-    """A stream of bytes that always takes what it is given.  error: what first kept it from passing that on.
+    """A stream of bytes that accepts whatever is written to it.
 
-    raw: where the bytes go; None where the process was started without such a stream.
+    raw: where the bytes go; None where the process was started without such a stream.  error: the first reason why
+    bytes could not be passed on to `raw`; None as long as all were.
     """
 
     def __init__(self, raw: io.RawIOBase | None) -> None:
@@ -59,9 +61,9 @@ class Outlet(io.RawIOBase):
 
 @contextmanager
 def whole_streams() -> Iterator[Outlet]:
-    """Inside, `sys.stdout` and `sys.stderr` take all that is written; gives the outlet behind `sys.stdout`.
+    """Make `sys.stdout` and `sys.stderr` accept all that is written inside; yields the outlet behind `sys.stdout`.
 
-    Streams that a Python program has put in the place of the process's own are left alone.
+    Streams that a Python program has put in place of those of the process stay as they are.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
@@ -79,10 +81,10 @@ def whole_streams() -> Iterator[Outlet]:
 
 
 def _open_descriptors() -> None:
-    """Open the standard descriptors that are closed, to nowhere.
+    """Open standard descriptors (0, 1, 2) that are closed, so that they lead nowhere.
 
-    Otherwise the next file that is opened, such as a trajectory, would be the standard error of the process, and take
-    what C libraries print there.
+    Otherwise the next file that is opened, for example a trajectory, would get the number of standard error, and what C
+    libraries print would go into that file.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -97,7 +99,7 @@ def _outlet(stream: TextIO | None) -> Outlet:
 
 
 def _text(outlet: Outlet, model: TextIO | None) -> TextIO:
-    """A text stream into the outlet with the encoding of another one, whatever characters it is given."""
+    """A text stream into the outlet with the encoding of `model`; characters that it lacks are escaped."""
     if model is not None:
         model.flush()
     return io.TextIOWrapper(
@@ -124,10 +126,10 @@ codecs.register_error(ESCAPED, _escaped)
 
 
 def printable(name: object) -> str:
-    r"""A path or a message in one line of valid text: a line end in it as `\x0a`, a byte that is no text as `\xff`."""
+    r"""A path or a message as one line of valid text: a line end becomes `\x0a`, a byte that is not text `\xff`."""
     return str(name).encode("utf-8", ESCAPED).decode("utf-8").translate(CONTROLS)
 
 
 def reason(error: OSError) -> str:
-    """Why a result is not printed, in words; empty where the reader has gone, which is a reader's right."""
+    """Why a result could not be printed, in words; empty where the reader closed the pipe, which is no fault."""
     return "" if error.errno == errno.EPIPE else (error.strerror or str(error))

@@ -1,10 +1,13 @@
-"""Named errors.  Each message says the place, the value, the bound and the way out, in that order."""
+"""Errors that gflow raises by name.  A message tells the place, the value, the bound and the remedy, in this order."""
 
 from __future__ import annotations
 
 
 class GflowError(Exception):
-    """A foreseen refusal.  The command line prints its message alone and exits with `exit_code`."""
+    """A request that gflow refuses for a known reason.
+
+    The command line prints the message alone and exits with `exit_code`.
+    """
 
     exit_code = 2
 
@@ -14,7 +17,7 @@ class ScenarioError(GflowError):
 
 
 class CheckpointError(ScenarioError):
-    """A checkpoint of descent is not one of the runs that are to go on from it."""
+    """The checkpoint of a descent does not belong to the runs that are to continue from it."""
 
 
 class TrajectoryError(GflowError):
@@ -22,10 +25,10 @@ class TrajectoryError(GflowError):
 
 
 class NoRoomError(TrajectoryError):
-    """The disk has no room for more of a trajectory; what was saved stays, and a resume goes on behind it."""
+    """The disk has no room for more of a trajectory; what was saved stays, and a resume continues from there."""
 
     exit_code = 3
 
 
 class ReportError(GflowError):
-    """A report cannot be written, or what it should show not be read."""
+    """A report cannot be written, or what it should show cannot be read."""

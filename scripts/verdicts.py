@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gflow
-from gflow.scenario.shelf import listed
+from gflow.scenario.listing import listed
 
 HEAD = "| scenario | pattern | direction: angle at the end | KKT: stationarity at the limit | stable rank | claims |"
 

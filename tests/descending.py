@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import gflow
-from gflow.comparison import clock
+from gflow.comparison import flow_and_descent, timetable
 from gflow.comparison.result import Comparison
 from gflow.descent import loop
-from gflow.pipeline import beside, side_by_side
+from gflow.pipeline import comparison_run
 from gflow.pipeline.descent import file as descent_file
 from gflow.trajectory import DESCENT_FILE_NAME, TrajectoryWriter
 from tests.comparison.cases import KINKED, SMOOTH, simulated
@@ -59,8 +59,8 @@ def made(descent: Descent, folder: Path) -> Path:
 def busily(descent: Descent, rows: int = 10) -> Iterator[None]:
     """About so many rows a run, all of them saved at once, each with a checkpoint; the limit is not looked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "ROWS", rows)
-        patch.setattr(beside, "MOST_PAIRS_AHEAD", 0)
+        patch.setattr(timetable, "ROWS", rows)
+        patch.setattr(flow_and_descent, "MOST_PAIRS_AHEAD", 0)
         patch.setattr(descent_file, "COMMIT_EVERY", -1.0)
         patch.setattr(descent_file, "CHECKPOINT_SHARE", 1e9)
         if descent.alone:
@@ -96,7 +96,7 @@ def killed_before(write: int) -> Iterator[list[str]]:
         for name in ("commit", "finish"):
             patch.setattr(TrajectoryWriter, name, watched(name, getattr(TrajectoryWriter, name)))
         for name in ("save", "write_json", "remove"):
-            patch.setattr(side_by_side, name, watched(name, getattr(side_by_side, name)))
+            patch.setattr(comparison_run, name, watched(name, getattr(comparison_run, name)))
         yield done
 
 

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.findings import ANALYZERS, plain
-from gflow.cli import ANALYZERS as OFFERED
+from gflow.analyzer_names import ANALYZER_NAMES
 from gflow.cli import main
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
+from gflow.pipeline.findings import ANALYZERS, plain
 from gflow.scenario import parse_scenario
 from tests.analysis.runs import GAUSSIAN
 
@@ -120,13 +120,13 @@ def test_command_line(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "proved to stay as it is for ever" in shown.output and "0 violated" in shown.output
     one = CliRunner().invoke(main, ["analyze", str(tmp_path), "--only", "claims", "--json"])
-    assert list(json.loads(one.output)) == ["claims"]
+    assert list(json.loads(one.stdout)) == ["claims"]
     table = CliRunner().invoke(main, ["analyze", str(tmp_path), "--only", "claims"])
     assert "kou.C4.elementary" in table.output and "slack" in table.output
 
 
 def test_what_the_command_line_offers_is_what_there_is() -> None:
-    assert list(OFFERED) == list(ANALYZERS)
+    assert list(ANALYZER_NAMES) == list(ANALYZERS)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gflow.scenario import load_scenario
-from gflow.scenario.shelf import listed, shipped
+from gflow.scenario.listing import listed, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP_FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -94,7 +94,7 @@ def test_an_editable_install_shows_those_of_the_checkout(built: dict[str, Path],
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(tmp_path), "-e", str(built["checkout"])], check=True, timeout=300)
     code = (
-        f"import site; site.addsitedir({str(tmp_path)!r}); from gflow.scenario.shelf import shipped; print(shipped())"
+        f"import site; site.addsitedir({str(tmp_path)!r}); from gflow.scenario.listing import shipped; print(shipped())"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     probe = [sys.executable, "-S", "-c", f"import site; site.main(); {code}"]
@@ -113,5 +113,5 @@ def test_a_shelf_in_the_package_comes_first(tmp_path: Path, monkeypatch: pytest.
     place = tmp_path / "gflow" / "scenario" / "shipped"
     place.mkdir(parents=True)
     (place / "one.yaml").write_text("# What it shows\ngflow: 1\n")
-    monkeypatch.setattr("gflow.scenario.shelf.__file__", str(place.with_name("shelf.py")))
+    monkeypatch.setattr("gflow.scenario.listing.__file__", str(place.with_name("shelf.py")))
     assert listed() == [(place / "one.yaml", "What it shows")]

@@ -20,7 +20,7 @@ from gflow.flow.stopping import Until
 from gflow.pipeline import stopped_by_limit
 from gflow.report.summary import closing_table, inspection_text
 from gflow.scenario import parse_scenario
-from gflow.trajectory import Progress
+from gflow.trajectory import RunProgress
 
 SMALL = """
 gflow: 1
@@ -149,7 +149,7 @@ def test_two_runs_give_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_an_interruption_keeps_the_rows(tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: RunProgress) -> None:
         if progress.steps == 12:
             raise KeyboardInterrupt
 
@@ -174,7 +174,7 @@ class Watched:
 def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals, inside_callback: bool) -> None:
     """Also where an exception would be lost, in the callback of a weak reference."""
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: RunProgress) -> None:
         if progress.steps != 12:
             return
         if inside_callback:
@@ -202,7 +202,7 @@ def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals
 def test_a_second_signal_acts_at_once(tmp_path: Path) -> None:
     reached = []
 
-    def interrupt(_: Progress) -> None:
+    def interrupt(_: RunProgress) -> None:
         signal.raise_signal(signal.SIGINT)
         reached.append("after the first")
         signal.raise_signal(signal.SIGINT)
@@ -271,7 +271,7 @@ def test_a_loss_that_is_passed_already_is_refused(tmp_path: Path) -> None:
     "spacing, shown", [("log", lambda v: v), ("loglog", np.log1p), ("linear", np.expm1)], ids=lambda p: str(p)[:6]
 )
 def test_progress_is_measured_as_rows_are_spread(tmp_path: Path, spacing: str, shown: Callable[[float], float]) -> None:
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     scenario = parse_scenario(SMALL, overrides=[f"record.times={{spacing: {spacing}, count: 9}}"])
     v = gflow.simulate(scenario, out=tmp_path, progress=seen.append).log1p_time
     for p in seen:
@@ -308,7 +308,7 @@ def test_an_unusable_file_is_told_with_its_key(tmp_path: Path, section: str) -> 
 
 
 def test_progress_goes_forward(tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     gflow.simulate(parse_scenario(SMALL), out=tmp_path, progress=seen.append)
     shares = [p.share for p in seen if p.share is not None]
     assert len(shares) == len(seen) > 10

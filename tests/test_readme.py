@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,15 @@ def test_the_snippets_run(tmp_path: Path, number: int) -> None:
     exec(compile(code[number].replace(EXAMPLE, str(tmp_path)), "README.md", "exec"), names)
     if number == 1:
         assert names["W_last"] == pytest.approx(run.weights(run.n_rows - 1), abs=1e-14)
+
+
+def test_the_snippets_for_arrays_run() -> None:
+    """To an earlier end; the last step of the stream ends where the flow in memory does."""
+    code = blocks(section("From arrays, without files"), "python")
+    assert len(code) == 2 and "gflow.log_time(100.0)" in code[0] and "gflow.time(20.0)" in code[1]
+    names: dict[str, Any] = {}
+    for block in code:
+        early = re.sub(r"gflow\.(log_time\(100|time\(20)\.0\)", "gflow.time(1.0)", block)
+        exec(compile(early, "README.md", "exec"), names)
+    assert names["v"].shape == (3,) and names["p"].shape == (3, 20)
+    assert names["last"][0] == pytest.approx(names["flow"].weights(-1 % names["flow"].n_rows), abs=1e-8)

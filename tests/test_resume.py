@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.assembly import build_choice, build_engine, build_setup, build_until
+from gflow.assembly import build_manner, build_setup, build_until
 from gflow.cli import main
-from gflow.flow.simulate import simulate as simulate_flow
 from gflow.flow.state import Finish
+from gflow.flow.steps import steps
 from gflow.flow.stopping import spaced
 from gflow.pipeline import stopped_by_limit
 from gflow.pipeline.resumption import last_checkpoint
@@ -127,14 +127,10 @@ def test_a_run_is_extended_to_a_later_end(tmp_path: Path, name: str) -> None:
     short, long = scenario_of(name, tmp_path), scenario_of(name, tmp_path, "flow.until={time: 60.0}")
     first = gflow.simulate(short, tmp_path / "run")
     kept, rows = first.inner, first.n_rows
-    engine = build_engine(long, build_setup(long), "cpu")
-    *_, end = simulate_flow(
-        engine,
-        build_until(long),
-        (v for v in spaced("log", 9, build_until(long)) if v > first.log1p_time[-1]),
-        build_choice(long),
-        last_checkpoint(first, engine.problem),
-    )
+    setup, until = build_setup(long), build_until(long)
+    rows_left = (v for v in spaced("log", 9, until) if v > first.log1p_time[-1])
+    origin = last_checkpoint(first, setup.problem)
+    *_, end = steps(setup.problem, setup.inner, until, build_manner(long), rows_left, origin)
     again = gflow.simulate(long, tmp_path / "run", resume=True)
     assert np.array_equal(again.inner[:rows], kept) and again.outcome == "time"
     grid = np.linspace(0.0, 1.0, 9) * np.log1p(60.0)
@@ -207,7 +203,7 @@ def test_rows_are_saved_at_the_cadence_asked_for(
         saved.append(self.n_rows)
 
     monkeypatch.setattr(TrajectoryWriter, "commit", note)
-    monkeypatch.setattr("gflow.pipeline.run.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("gflow.pipeline.flow_file.time.monotonic", lambda: 0.0)
     overrides = [FEW_ROWS, *([f"record.commit={cadence}"] if cadence else [])]
     run = gflow.simulate(parse_scenario(SMALL, overrides=overrides), tmp_path / "run")
     assert run.n_rows == 9 and saved == [*commits, 8]

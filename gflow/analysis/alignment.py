@@ -1,4 +1,5 @@
-"""Where the neurons point: how far they turned, which of them carry the network, and the potential that proves it."""
+"""Alignment of the neurons: how far they have turned, which of them carry the network, and how fast Telgarsky's
+potential grows."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import Literal
 import numpy as np
 from scipy.stats import spearmanr
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.neurons import balance_drift, conserves_balance, inner_norms, neuron_norms
 from gflow.analysis.potential import ROUNDING, potential_rate, potential_rows
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.span import row_norms
@@ -69,12 +70,12 @@ class AlignmentResult:
     potential: PotentialPath | None
 
 
-def alignment(subject: Subject) -> AlignmentResult:
+def alignment(run: AnalyzedRun) -> AlignmentResult:
     """The alignment of one run; all numbers from its rows."""
-    first, last = subject.state(0), subject.last
-    strength, turned = neuron_norms(subject, last), turning(subject)
+    first, last = run.state(0), run.last
+    strength, turned = neuron_norms(run, last), turning(run)
     share = float(strength.max() / strength.sum()) if strength.any() else 0.0
-    drift, bound = balance_drift(subject) if conserves_balance(subject) else (None, 0.0)
+    drift, bound = balance_drift(run) if conserves_balance(run) else (None, 0.0)
     verdict: Verdict = "not applicable" if drift is None else ("holds" if drift <= bound else "violated")
     return AlignmentResult(
         verdict,
@@ -82,9 +83,9 @@ def alignment(subject: Subject) -> AlignmentResult:
         drift,
         turned,
         share,
-        _directions(subject, first),
-        _directions(subject, last),
-        _path(subject),
+        _directions(run, first),
+        _directions(run, last),
+        _path(run),
     )
 
 
@@ -100,27 +101,27 @@ def _sentence(verdict: Verdict, drift: float | None, turned: Turning, share: flo
     )
 
 
-def turning(subject: Subject) -> Turning:
+def turning(run: AnalyzedRun) -> Turning:
     """How far the neurons of the last row have turned since the first; a neuron that is 0 counts as not turned."""
-    first, last = subject.state(0), subject.last
-    product = np.sum(first.U * last.U, axis=1) + subject.outside**2
-    sizes = inner_norms(subject, first) * inner_norms(subject, last)
+    first, last = run.state(0), run.last
+    product = np.sum(first.U * last.U, axis=1) + run.outside_norms**2
+    sizes = inner_norms(run, first) * inner_norms(run, last)
     cosine = np.clip(np.divide(product, sizes, out=np.ones_like(sizes), where=sizes > 0.0), -1.0, 1.0)
     return Turning(
-        float(np.median(cosine)), float(cosine.min()), rank_correlation(1.0 - cosine, neuron_norms(subject, last))
+        float(np.median(cosine)), float(cosine.min()), rank_correlation(1.0 - cosine, neuron_norms(run, last))
     )
 
 
 def rank_correlation(left: Array, right: Array) -> float | None:
-    """Spearman's rank correlation; None where one of the two is constant."""
+    """Spearman's rank correlation of left (k,) and right (k,), in [-1, 1]; None where one of the two is constant."""
     if np.ptp(left) == 0.0 or np.ptp(right) == 0.0:
         return None
     return float(spearmanr(left, right).statistic)
 
 
-def _directions(subject: Subject, state: FlowState) -> Directions:
-    problem = subject.problem
-    norms = inner_norms(subject, state)
+def _directions(run: AnalyzedRun, state: FlowState) -> Directions:
+    problem = run.problem
+    norms = inner_norms(run, state)
     z = problem.preactivations(state.U)[norms > 0.0] / norms[norms > 0.0, None]
     if z.size == 0:
         return Directions(0.0, None)
@@ -132,11 +133,11 @@ def _directions(subject: Subject, state: FlowState) -> Directions:
     return Directions(float(np.median(closest)), with_mu)
 
 
-def _path(subject: Subject) -> PotentialPath | None:
-    known = potential_rows(subject)
+def _path(run: AnalyzedRun) -> PotentialPath | None:
+    known = potential_rows(run)
     if known is None:
         return None
     theorem, potential = known
-    rate = potential_rate(subject.trajectory.tau, potential)
+    rate = potential_rate(run.trajectory.tau, potential)
     finite = potential[np.isfinite(potential)]
     return None if rate is None else PotentialPath(theorem, float(finite[0]), float(finite[-1]), rate)

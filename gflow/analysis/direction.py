@@ -1,4 +1,4 @@
-"""Does the direction of W converge, to what, how fast, and how far is it now?"""
+"""The analyzer of the direction of W: whether it converges, to which limit, how fast, and the angle that is left."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
-from gflow.analysis.times import time_text
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.continuation import Standing
 from gflow.arrays import Array
 from gflow.field.clock import dual_variables
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState
-from gflow.limit.point import LimitPoint
+from gflow.flow_time import time_text
+from gflow.limit.limit_point import LimitPoint
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.
 MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5
@@ -52,25 +52,25 @@ class DirectionResult:
     velocity_angles: Array | None = None
 
 
-def direction(subject: Subject) -> DirectionResult:
+def direction(run: AnalyzedRun) -> DirectionResult:
     """Angles of W and of its velocity to the limit of the flow."""
-    prospect = subject.prospect
-    if prospect is None or prospect.limit is None or prospect.standing == "none":
-        reason = "margins are not linear in the trained parameters" if prospect is None else prospect.reason
+    continuation = run.continuation
+    if continuation is None or continuation.limit is None or continuation.standing == "none":
+        reason = "margins are not linear in the trained parameters" if continuation is None else continuation.reason
         return DirectionResult("none", f"no limit direction is known: {reason}")
-    point = prospect.limit
-    rows = np.unique(np.linspace(0, subject.trajectory.n_rows - 1, MOST_ROWS).round().astype(int))
-    states = [subject.state(int(row)) for row in rows]
+    point = continuation.limit
+    rows = np.unique(np.linspace(0, run.trajectory.n_rows - 1, MOST_ROWS).round().astype(int))
+    states = [run.state(int(row)) for row in rows]
     times = np.array([state.v for state in states])
-    angles = np.array([_angle(state.U, point.U, subject.outside) for state in states])
-    turning = np.array([_angle(_velocity(subject, state), point.U) for state in states])
-    distance, bound = _bounds(subject, point)
+    angles = np.array([_angle(state.U, point.U, run.outside_norms) for state in states])
+    turning = np.array([_angle(_velocity(run, state), point.U) for state in states])
+    distance, bound = _bounds(run, point)
     summary = (
-        f"the direction of W {HOW[subject.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its "
+        f"the direction of W {HOW[run.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its "
         f"limit, its velocity {turning[-1]:.3g} rad"
     )
     return DirectionResult(
-        verdict=subject.standing,
+        verdict=run.standing,
         summary=summary + (f"; the angle stays below {bound:.3g} from there on" if bound is not None else ""),
         angle_to_limit=float(angles[-1]),
         velocity_angle=float(turning[-1]),
@@ -95,23 +95,23 @@ def _angle(U: Array, limit: Array, outside: Array | None = None) -> float:
     return float(np.arctan2(across, along))
 
 
-def _velocity(subject: Subject, state: FlowState) -> Array:
+def _velocity(run: AnalyzedRun, state: FlowState) -> Array:
     """dU/dtau (m, r) at a state, its sliding pairs held."""
-    problem = subject.problem
+    problem = run.problem
     mode, everyone = Mode(problem, state.side), np.arange(problem.network.width)
     q, _ = dual_variables(problem.loss, state.p, mode.live)
     return mode.project(mode.drift(problem.network.outer[:, None] * problem.y * mode.live * q, everyone), everyone)
 
 
-def _bounds(subject: Subject, point: LimitPoint) -> tuple[float | None, float | None]:
+def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | None]:
     """Bounds of the distance to the ray of the limit and of the angle, for ever from the last row on."""
-    assert subject.prospect is not None
-    wandering = subject.prospect.finding.wandering
+    assert run.continuation is not None
+    wandering = run.continuation.finding.wandering
     if wandering is None:
         return None, None
     unit = point.U / np.linalg.norm(point.U)
-    along = float(np.sum(subject.last.U * unit))
-    across = float(np.hypot(np.linalg.norm(subject.last.U - along * unit), np.linalg.norm(subject.outside)))
+    along = float(np.sum(run.last.U * unit))
+    across = float(np.hypot(np.linalg.norm(run.last.U - along * unit), np.linalg.norm(run.outside_norms)))
     distance = across + wandering
     return distance, float(np.arctan2(distance, along - wandering)) if along > wandering else None
 

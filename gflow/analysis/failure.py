@@ -1,4 +1,4 @@
-"""What stands in place of a result where an analyzer, or one claim of it, ended in an error of its own."""
+"""The result that stands in for an analyzer, or for one claim, that ended in an error of gflow's own."""
 
 from __future__ import annotations
 

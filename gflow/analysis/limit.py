@@ -1,4 +1,4 @@
-"""Where does the flow go?  The hard-margin solution of the mode in which it stays."""
+"""The analyzer of the limit of the flow: the hard-margin solution of the mode in which the flow stays."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
-from gflow.analysis.times import time_text
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.continuation import Standing
 from gflow.arrays import Array
-from gflow.limit.point import LimitPoint
+from gflow.flow_time import time_text
+from gflow.limit.limit_point import LimitPoint
 
 START: dict[Standing, str] = {
     "proved": "the flow converges in direction to a point",
@@ -24,12 +24,12 @@ class LimitResult:
     """verdict: `proved` (the flow of this run converges in direction to it), `proved_from_state` (the flow from the
     computed state of the proof does; see `FreezingResult`), `expected` (nothing pending, no proof), `none`.
 
-    multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be, they are, to rounding,
-    those that the dual variables of the flow tend to, as far as that is known: the flow tends to others, after times
-    like tau = 1e15, where ties hold to rounding only; support: samples with a multiplier > 0; on_margin: samples with
-    margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W- (None: no such neurons);
-    active, inactive, sliding: pairs (neuron, sample) of its pattern; present_normalized_margin: of the limit that the
-    mode of the last row would have, if it stayed.
+    multipliers (n,), and `unique`: is it proved that there are no others?  Where there may be others, these are, to
+    rounding, the ones that the dual variables of the flow are known to tend to.  (Where margins are tied to rounding
+    only, the flow tends to other multipliers after times like tau = 1e15.)  support: samples with a multiplier > 0;
+    on_margin: samples with margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W-
+    (None: no such neurons); active, inactive, sliding: pairs (neuron, sample) of its pattern;
+    present_normalized_margin: of the limit that the mode of the last row would have, if it stayed.
     """
 
     verdict: Standing
@@ -49,32 +49,33 @@ class LimitResult:
     present_normalized_margin: float | None = None
 
 
-def limit(subject: Subject) -> LimitResult:
+def limit(run: AnalyzedRun) -> LimitResult:
     """The limit of the flow, not of the present mode: where switches are pending, the way ahead is followed."""
-    prospect = subject.prospect
-    if prospect is None:
+    continuation = run.continuation
+    if continuation is None:
         reason = "margins are not linear in the trained parameters: no closed form of the limit is known"
         return LimitResult("none", f"no limit is known: {reason}", reason)
-    present = None if prospect.here is None else prospect.here.normalized_margin
-    if prospect.limit is None:
-        said = f"no limit is known: {prospect.reason}"
-        return LimitResult("none", said, prospect.reason, present_normalized_margin=present)
-    point = prospect.limit
-    pattern = subject.problem.sample_sides(point.side)
-    ranks = stable_ranks(subject, point)
+    present = None if continuation.here is None else continuation.here.normalized_margin
+    if continuation.limit is None:
+        said = f"no limit is known: {continuation.reason}"
+        return LimitResult("none", said, continuation.reason, present_normalized_margin=present)
+    point = continuation.limit
+    pattern = run.problem.sample_sides(point.side)
+    ranks = stable_ranks(run, point)
     n = point.multipliers.size
-    standing = subject.standing
-    ahead = "" if prospect.finding.proved else f" (mode reached ahead, at {time_text(prospect.log1p_time)})"
+    standing = run.standing
+    ahead = "" if continuation.finding.proved else f" (mode reached ahead, at {time_text(continuation.log1p_time)})"
+    from_state = run.path_stability.reason if standing == "proved_from_state" else None
     summary = (
         f"{START[standing]} with normalised margin {point.normalized_margin:.6g} and {int(point.binding.sum())} of {n} "
         f"samples on the margin, stable rank {ranks[0]:.4g}{ahead}{_one_of_several(point)}"
-        + (f"; not proved for the flow from the start: {subject.way.reason}" if standing == "proved_from_state" else "")
-        + ("" if standing == "proved" else prospect.left)
+        + ("" if from_state is None else f"; not proved for the flow from the start: {from_state}")
+        + ("" if standing == "proved" else continuation.left)
     )
     return LimitResult(
         verdict=standing,
         summary=summary,
-        reason=subject.way.reason if standing == "proved_from_state" else prospect.reason,
+        reason=continuation.reason if from_state is None else from_state,
         multipliers=point.multipliers,
         unique=point.unique,
         support=int(point.support.sum()),
@@ -99,16 +100,16 @@ def _one_of_several(point: LimitPoint) -> str:
     )
 
 
-def stable_ranks(subject: Subject, point: LimitPoint) -> tuple[float, float | None, float | None]:
+def stable_ranks(run: AnalyzedRun, point: LimitPoint) -> tuple[float, float | None, float | None]:
     """|W|_F^2 / |W|_2^2 of the limit W, of W+ and of W- (None where they are empty or 0)."""
-    a = subject.problem.network.outer
+    a = run.problem.network.outer
     whole = stable_rank(point.U)
     assert whole is not None, "a limit has positive margins, so it is not 0"
     return whole, stable_rank(point.U[a > 0.0]), stable_rank(point.U[a < 0.0])
 
 
 def stable_rank(U: Array) -> float | None:
-    """1 + sum_(k >= 2) sigma_k^2 / sigma_1^2, without cancellation; None for no rows or 0."""
+    """1 + sum_(k >= 2) sigma_k^2 / sigma_1^2 of U (k, r), without cancellation; None where U has no rows or is 0."""
     if not U.any():
         return None
     singular = np.linalg.svd(U, compute_uv=False)

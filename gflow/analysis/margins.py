@@ -1,4 +1,4 @@
-"""Margins over time: does the normalised margin grow, where to, and do the multipliers show in the loss?
+"""The analyzer of margins over time: growth and limit of the normalised margin, and how the loss shows the multipliers.
 
 Once L < l(0) / n the smoothed normalised margin l^-1(n L) / |theta|^L never falls (Lyu and Li 2020, homogeneous
 networks).  After the last event of a fixed-outer-layer network, with lambda > 0 and W* the limit at least margin 1,
@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.loss import log_mean
 
 # A fall of the margin, relative to its size, that steps of tolerance rtol may cause: this many rtol.
@@ -76,19 +76,19 @@ class MarginsResult:
     asymptotics: Asymptotics | None
 
 
-def margins(subject: Subject) -> MarginsResult:
+def margins(run: AnalyzedRun) -> MarginsResult:
     """Judge the margins of all rows."""
-    p, limit = subject.last.p, subject.limit
-    smoothed, plain = (_last(subject, name) for name in ("normalized_smoothed_margin", "normalized_margin"))
-    growth = _growth(subject) if subject.homogeneous else None
+    p, limit = run.last.p, run.limit
+    smoothed, plain = (_last(run, name) for name in ("normalized_smoothed_margin", "normalized_margin"))
+    growth = _growth(run) if run.homogeneous else None
     verdict: Literal["holds", "violated", "not applicable"] = "not applicable"
     if growth is not None:
         verdict = "holds" if growth.largest_fall <= growth.allowed else "violated"
-    asymptotics = None if limit is None else _asymptotics(subject, limit)
-    log_g = subject.problem.loss.log_slope(p)
+    asymptotics = None if limit is None else _asymptotics(run, limit)
+    log_g = run.problem.loss.log_slope(p)
     return MarginsResult(
         verdict,
-        _summary(subject, plain, growth, asymptotics),
+        _summary(run, plain, growth, asymptotics),
         float(p.min()),
         int(np.argmin(p)),
         float((p.max() - p.min()) / p.max()) if p.max() > 0.0 else None,
@@ -96,32 +96,32 @@ def margins(subject: Subject) -> MarginsResult:
         smoothed,
         None if limit is None else limit.normalized_margin,
         float(log_g.max() - log_g.min()),
-        _sup_ratio(subject),
+        _sup_ratio(run),
         growth,
         asymptotics,
     )
 
 
-def _last(subject: Subject, name: str) -> float | None:
+def _last(run: AnalyzedRun, name: str) -> float | None:
     """The last entry of a series over |theta|^L, which only homogeneous networks give a meaning."""
-    if not subject.homogeneous or name not in subject.trajectory.series:
+    if not run.homogeneous or name not in run.trajectory.series:
         return None
-    return float(subject.trajectory.read(f"series/{name}", -1))
+    return float(run.trajectory.read(f"series/{name}", -1))
 
 
-def _growth(subject: Subject) -> Growth | None:
-    """None where fewer than two rows have L < l(0) / n, or the series are not kept."""
-    series = subject.trajectory.series
+def _growth(run: AnalyzedRun) -> Growth | None:
+    """The growth of the margin; None where fewer than two rows have L < l(0) / n, or the series are not kept."""
+    series = run.trajectory.series
     if not {"normalized_smoothed_margin", "normalized_margin"} <= set(series):
         return None
-    at_zero = float(subject.problem.loss.log_value(np.zeros(1))[0])
-    below = subject.trajectory.log_loss < at_zero - np.log(subject.problem.samples)
+    at_zero = float(run.problem.loss.log_value(np.zeros(1))[0])
+    below = run.trajectory.log_loss < at_zero - np.log(run.problem.samples)
     if below.sum() < 2:
         return None
     first = int(np.argmax(below))
-    allowed = ALLOWED_STEPS * float(subject.trajectory.facts["rtol"])
+    allowed = ALLOWED_STEPS * float(run.trajectory.facts["rtol"])
     smoothed, plain = (series[name][first:] for name in ("normalized_smoothed_margin", "normalized_margin"))
-    return Growth(float(subject.log1p_time[first]), smoothed.size, _fall(smoothed), allowed, _fall(plain))
+    return Growth(float(run.log1p_time[first]), smoothed.size, _fall(smoothed), allowed, _fall(plain))
 
 
 def _fall(values: Array) -> float:
@@ -131,34 +131,34 @@ def _fall(values: Array) -> float:
     return float(falls.max()) / size if size > 0.0 else 0.0
 
 
-def _sup_ratio(subject: Subject) -> float:
-    kept = subject.extreme("sup_log_g_ratio")
+def _sup_ratio(run: AnalyzedRun) -> float:
+    kept = run.extreme("sup_log_g_ratio")
     if kept is not None:
         return kept[0]
-    slopes = (subject.problem.loss.log_slope(p) for _, p in subject.rows("margins"))
+    slopes = (run.problem.loss.log_slope(p) for p in run.values("margins"))
     return max(float(log_g.max() - log_g.min()) for log_g in slopes)
 
 
-def _asymptotics(subject: Subject, limit: LimitPoint) -> Asymptotics | None:
-    """None at t <= 1, where log t is no size."""
-    state, loss = subject.last, subject.problem.loss
+def _asymptotics(run: AnalyzedRun, limit: LimitPoint) -> Asymptotics | None:
+    """The quotients at the last row; None at t <= 1, where log t <= 0 is no unit."""
+    state, loss = run.last, run.problem.loss
     if state.v <= np.log(2.0):
         return None
     log_t = state.v + float(np.log(-np.expm1(-state.v)))
-    n, support = subject.problem.samples, limit.support
+    n, support = run.problem.samples, limit.support
     gaps = np.zeros(n)
     log_g = loss.log_slope(state.p)
     gaps[support] = log_t - np.log(n) + log_g[support] - np.log(limit.multipliers[support])
     log_loss = log_t + log_mean(loss.log_value(state.p)) - float(np.log(limit.multipliers.sum()))
-    size = float(np.hypot(np.linalg.norm(state.U), np.linalg.norm(subject.outside)))
+    size = float(np.hypot(np.linalg.norm(state.U), np.linalg.norm(run.outside_norms)))
     ratio = size / (log_t * float(np.linalg.norm(limit.U)))
     return Asymptotics(gaps, float(np.abs(gaps).max()), log_loss, ratio)
 
 
-def _summary(subject: Subject, plain: float | None, growth: Growth | None, at: Asymptotics | None) -> str:
-    if not subject.homogeneous:
-        return f"the network is not homogeneous; the least margin is {subject.last.p.min():.4g} at the last row"
-    ahead = "" if subject.limit is None else f" and tends to {subject.limit.normalized_margin:.5g}"
+def _summary(run: AnalyzedRun, plain: float | None, growth: Growth | None, at: Asymptotics | None) -> str:
+    if not run.homogeneous:
+        return f"the network is not homogeneous; the least margin is {run.last.p.min():.4g} at the last row"
+    ahead = "" if run.limit is None else f" and tends to {run.limit.normalized_margin:.5g}"
     said = "" if plain is None else f"the normalised margin is {plain:.5g} at the last row{ahead}; "
     if growth is None:
         said += "the loss is never below l(0) / n for two rows, so its growth is not judged"

@@ -1,4 +1,5 @@
-"""Networks and cones that separate the data, and potentials (Telgarsky) that follow how neurons grow towards them."""
+"""Networks and cones that separate the data, and Telgarsky's potentials, which measure how neurons grow towards
+them."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.neurons import conserves_balance, neuron_norms
-from gflow.analysis.subject import Subject
 from gflow.arrays import Array
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
@@ -86,27 +87,27 @@ def cones(problem: Problem) -> Cones | None:
     return Cones(Features(alpha, beta, margin / len(groups)), margin, eps, apart)
 
 
-def cone_shares(subject: Subject, state: FlowState, found: Cones) -> Array:
+def cone_shares(run: AnalyzedRun, state: FlowState, found: Cones) -> Array:
     """phi_kj (r, m) in [0, 1] of Telgarsky, Theorem 3.2: above 0 for the neurons that point along beta_k."""
-    beta, a = found.features.beta @ subject.problem.span.B.T, state.parameters.outer
+    beta, a = found.features.beta @ run.problem.span.B.T, state.parameters.outer
     along = np.sign(found.features.alpha)[:, None] * a * np.maximum(beta @ state.U.T, 0.0)
-    return np.asarray(np.clip(along - (1.0 - found.eps) * neuron_norms(subject, state), 0.0, 1.0))
+    return np.asarray(np.clip(along - (1.0 - found.eps) * neuron_norms(run, state), 0.0, 1.0))
 
 
-def cone_potential(subject: Subject, state: FlowState, found: Cones) -> float:
+def cone_potential(run: AnalyzedRun, state: FlowState, found: Cones) -> float:
     """Phi = (1/4) sum_k |alpha_k| log sum_j phi_kj |a_j w_j|; -inf where a cone has no neuron."""
-    carried = cone_shares(subject, state, found) @ neuron_norms(subject, state)
+    carried = cone_shares(run, state, found) @ neuron_norms(run, state)
     if not (carried > 0.0).all():
         return -np.inf
     return float(0.25 * np.abs(found.features.alpha) @ np.log(carried))
 
 
-def nodes(subject: Subject, features: Features) -> NDArray[np.intp] | None:
+def nodes(run: AnalyzedRun, features: Features) -> NDArray[np.intp] | None:
     """The neurons (r,) of a scalar network that stand for the features; None unless every one has its own.
 
     |sgn(b_k) v_k - beta_k| <= margin / 2 and sgn(a_k) = sgn(alpha_k) (Telgarsky, proof of Theorem 3.3).
     """
-    directions, start = subject.problem.network.directions, subject.state(0).parameters
+    directions, start = run.problem.network.directions, run.state(0).parameters
     if directions is None:
         return None
     turned = np.sign(start.U) * directions
@@ -118,35 +119,37 @@ def nodes(subject: Subject, features: Features) -> NDArray[np.intp] | None:
 
 
 def node_potential(state: FlowState, features: Features, chosen: NDArray[np.intp]) -> float:
-    """Phi = (1/4) sum_k |alpha_k| log(a_k^2 + b_k^2)."""
+    """Phi = (1/4) sum_k |alpha_k| log(a_k^2 + b_k^2) of the chosen neurons (r,) (Telgarsky, Theorem 3.3)."""
     sizes = state.parameters.outer[chosen] ** 2 + state.U[chosen, 0] ** 2
     return float(0.25 * np.abs(features.alpha) @ np.log(sizes))
 
 
-def potential_rows(subject: Subject) -> tuple[str, Array] | None:
+def potential_rows(run: AnalyzedRun) -> tuple[str, Array] | None:
     """The theorem whose potential the data and the network define, and Phi (T,) along the rows; None without one."""
-    if not conserves_balance(subject) or subject.problem.network.outputs > 1:
+    if not conserves_balance(run) or run.problem.network.outputs > 1:
         return None
-    rows = range(subject.trajectory.n_rows)
-    if subject.problem.network.directions is not None:
-        features = parity_features(subject.problem)
-        chosen = None if features is None else nodes(subject, features)
+    rows = range(run.trajectory.n_rows)
+    if run.problem.network.directions is not None:
+        features = parity_features(run.problem)
+        chosen = None if features is None else nodes(run, features)
         if features is None or chosen is None:
             return None
-        return "3.3", np.array([node_potential(subject.state(row), features, chosen) for row in rows])
-    found = cones(subject.problem)
+        return "3.3", np.array([node_potential(run.state(row), features, chosen) for row in rows])
+    found = cones(run.problem)
     return (
         None
         if found is None
         else (
             "3.2",
-            np.array([cone_potential(subject, subject.state(row), found) for row in rows]),
+            np.array([cone_potential(run, run.state(row), found) for row in rows]),
         )
     )
 
 
 def potential_rate(tau: Array, potential: Array) -> float | None:
     """Least dPhi / dtau over neighbouring rows from the first with a finite Phi on; None without two of them.
+
+    tau (T,), potential (T,).
 
     d tau <= mean_i g_i dt, with equality where all samples are live (`field.clock`), so a growth of at least Q ghat
     along the flow of n L is one of at least ghat in tau.

@@ -1,4 +1,4 @@
-"""How far an analysis is: handed over while it integrates, so that nobody waits in silence."""
+"""Progress of an analysis that integrates the flow, handed to the caller so that it can be shown."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ Tell = Callable[[AnalysisProgress], None]
 
 
 def untold(_: AnalysisProgress) -> None:
-    """Nobody listens."""
+    """The callback of a caller that does not want to see progress: it does nothing."""

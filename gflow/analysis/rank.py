@@ -1,7 +1,8 @@
-"""Stable rank of W, of its neurons of each sign, and how it falls: at the rows, at the last one, and in the limit.
+"""The analyzer of the stable rank of W and of its neurons of each sign: along the rows, at the last row, and in the
+limit.
 
-SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the second term is computed for itself, since late
-in a run it is far below the rounding of the first.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
+SR(A) = |A|_F^2 / |A|_2^2 = 1 + sum_{k >= 2} sigma_k^2 / sigma_1^2; the sum is computed separately from the 1, since
+late in a run it is far below the rounding of 1.  Theory: Frei et al., Theorem 3.2 (rank at most 2), Kou et al.,
 Theorems 4.1 and 4.3 (SR of the neurons of one sign tends to 1 for leaky ReLU, stays bounded for ReLU).
 """
 
@@ -14,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 
 # Singular values above this part of the largest count in the numerical rank.
 RELATIVE_RANK = 1e-9
 # Rows of the fitted decay: from this part of the last log(1 + t) on, at most so many, evenly spread.
 FITTED_FROM, FITTED_ROWS = 0.25, 12
-# A distance from the limit below this, or this part of it, is rounding: there is no decay to fit.
+# A distance from the limit below this, absolute or relative to the limit, is rounding: no decay is fitted to it.
 LEAST_EXCESS, ROUNDING = 1e-24, 1e-12
 
 
@@ -71,12 +72,12 @@ class RankResult:
     sup_stable_rank_minus: float | None
 
 
-def rank(subject: Subject) -> RankResult:
+def rank(run: AnalyzedRun) -> RankResult:
     """Ranks at the last row and in the limit; W has what lies outside the span of the samples at rows only."""
-    outer = subject.problem.network.outer
-    coordinates = _Rows(subject)
-    last = ranks(coordinates.at(-1), subject.last.parameters.outer, not subject.problem.network.trains_outer)
-    limit = None if subject.limit is None else ranks(subject.limit.U, outer)
+    outer = run.problem.network.outer
+    coordinates = _Rows(run)
+    last = ranks(coordinates.at(-1), run.last.parameters.outer, not run.problem.network.trains_outer)
+    limit = None if run.limit is None else ranks(run.limit.U, outer)
     here = last if limit is None else limit
     ends = (None, None) if limit is None else (limit.excess_plus, limit.excess_minus)
     low: Literal["low rank", "higher rank"] = "low rank" if here.rank <= 2 else "higher rank"
@@ -89,14 +90,14 @@ def rank(subject: Subject) -> RankResult:
         here.rank,
         last,
         limit,
-        _decay(subject, coordinates, 1, ends[0] or 0.0),
-        _decay(subject, coordinates, -1, ends[1] or 0.0),
-        *(_sup(subject, name) for name in ("stable_rank", "stable_rank_plus", "stable_rank_minus")),
+        _decay(run, coordinates, 1, ends[0] or 0.0),
+        _decay(run, coordinates, -1, ends[1] or 0.0),
+        *(_sup(run, name) for name in ("stable_rank", "stable_rank_plus", "stable_rank_minus")),
     )
 
 
 def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
-    """Of W given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
+    """The ranks of W, given by coordinates A (m, k) of its rows in an orthonormal basis; outer (m,) or (K, m)."""
     signed = outer.ndim == 1
     plus, minus = (A[outer > 0.0], A[outer < 0.0]) if signed else (A[:0], A[:0])
     spreads = [row_spread(A, outer, sign) if signed and fixed else None for sign in (1, -1)]
@@ -108,7 +109,8 @@ def ranks(A: Array, outer: Array, fixed: bool = True) -> Ranks:
 def excess(A: Array) -> float | None:
     """SR(A) - 1 = sum_{k >= 2} sigma_k^2 / sigma_1^2 of A (j, k), without cancellation; None for A = 0 or no rows.
 
-    What is left of A beside its first singular direction; an error of that direction enters with its square.
+    It is computed from the part of A orthogonal to its first singular direction; an error of that direction enters
+    with its square.
     """
     largest = float(np.abs(A).max(initial=0.0))
     if largest == 0.0:
@@ -122,7 +124,7 @@ def excess(A: Array) -> float | None:
 
 
 def row_spread(A: Array, outer: Array, sign: int) -> float | None:
-    """max_j |w_j / |a_j| - mean| / |mean| over rows (m, k) with this sign of a_j; None for none, or mean 0."""
+    """max_j |w_j / |a_j| - mean| / |mean| of rows A (m, k) with this sign of outer (m,); None for none, or mean 0."""
     chosen = outer * sign > 0.0
     if not chosen.any():
         return None
@@ -137,11 +139,10 @@ def row_spread(A: Array, outer: Array, sign: int) -> float | None:
 class _Rows:
     """Coordinates (m, k) of the rows of W in an orthonormal basis, with what lies outside the span of the samples."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._trajectory, self._directions = subject.trajectory, subject.problem.network.directions
+    def __init__(self, run: AnalyzedRun) -> None:
+        self._trajectory, self._directions = run.trajectory, run.problem.network.directions
         if self._directions is None:
-            outside = subject.problem.span.outside(subject.trajectory.W_initial)
-            self._outside = np.asarray(np.linalg.qr(outside.T, mode="r")).T
+            self._outside = np.asarray(np.linalg.qr(run.outside.T, mode="r")).T
 
     def at(self, row: int) -> Array:
         """(m, k) at a row."""
@@ -149,14 +150,14 @@ class _Rows:
         return np.asarray(np.hstack([inner, self._outside]) if self._directions is None else inner * self._directions)
 
 
-def _decay(subject: Subject, coordinates: _Rows, sign: int, end: float) -> float | None:
+def _decay(run: AnalyzedRun, coordinates: _Rows, sign: int, end: float) -> float | None:
     """-d log|SR - 1 - end| / d log log t over the last rows, by least squares; None where there is nothing to fit."""
-    rows, v = _fitted_rows(subject.log1p_time), subject.log1p_time
-    if subject.problem.network.outputs > 1 or rows.size < 3:
+    rows, v = _fitted_rows(run.log1p_time), run.log1p_time
+    if run.problem.network.outputs > 1 or rows.size < 3:
         return None
     found = []
     for row in rows:
-        chosen = sign * subject.trajectory.outer_at(int(row)) > 0.0
+        chosen = sign * run.trajectory.outer_at(int(row)) > 0.0
         found.append(excess(coordinates.at(int(row))[chosen]))
     if any(value is None for value in found):
         return None
@@ -172,8 +173,8 @@ def _fitted_rows(v: Array) -> NDArray[np.intp]:
     return np.asarray(chosen)
 
 
-def _sup(subject: Subject, name: str) -> float | None:
-    series = subject.trajectory.series
+def _sup(run: AnalyzedRun, name: str) -> float | None:
+    series = run.trajectory.series
     return float(series[name].max()) if name in series else None
 
 

@@ -1,8 +1,9 @@
-"""The data-correlated decomposition of Kou et al.: which sample has written how much into which neuron.
+"""The data-correlated decomposition of Kou et al.: how much each sample has contributed to each neuron.
 
 w_j(t) = w_j(0) + sum_i rho_ji(t) x_i / |x_i|^2 (Definition 5.1), by least squares from the rows of the trajectory.  It
 is unique if and only if the samples are linearly independent.  Along the flow rho_ji = a_j y_i |x_i|^2 b_ji with
-b_ji = (1/n) int phi'_ji g_i dt >= 0 (Lemma 5.2), from which the sign rule, the ratio bound and the bookkeeping follow.
+b_ji = (1/n) int phi'_ji g_i dt >= 0 (Lemma 5.2), from which follow the sign rule, the ratio bound and the bookkeeping
+(that the masses b_ji of all neurons agree with each other and with tau).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
 from gflow.problem.span import row_norms
 
@@ -40,26 +41,26 @@ class Decomposition:
     unique: bool
 
     @classmethod
-    def of(cls, subject: Subject) -> Decomposition:
-        """From the first row and the samples; pseudo-inverse of the normalised samples, so scales do not matter."""
-        C = subject.problem.span.C
+    def of(cls, run: AnalyzedRun) -> Decomposition:
+        """The map of a run, by the pseudo-inverse of the normalised samples, so that scales do not matter."""
+        C = run.problem.span.C
         norms = row_norms(C)
         lift = np.linalg.pinv(C / norms[:, None]) * norms
-        return cls(
-            subject.state(0).U, subject.outside, np.asarray(lift), norms, subject.problem.span.rank == norms.size
-        )
+        return cls(run.state(0).U, run.outside_norms, np.asarray(lift), norms, run.problem.span.rank == norms.size)
 
     def coefficients(self, U: Array) -> Array:
         """rho (m, n) of inner parameters U (m, r)."""
         return np.asarray((U - self.start) @ self.lift)
 
     def moved_alone(self, U: Array) -> Array:
-        """rho (m, n) of U itself, without a start: for limit points, W*."""
+        """rho (m, n) of U (m, r) itself, without subtracting a start: for limit points W*."""
         return np.asarray(U @ self.lift)
 
     def rounding(self, U: Array) -> Array:
-        """What rounding of the weights, those outside the span with them, may leave in any rho_ji, (n,): the clock does
-        not wait for a motion that they do not show."""
+        """The largest error in any rho_ji, (n,), by rounding of the weights U (m, r) and those outside the span.
+
+        Motions below it change the clock tau but not the stored weights.
+        """
         size = max(float(np.hypot(row_norms(each), self.outside).max()) for each in (U, self.start))
         return np.asarray(ROUNDING * size * np.linalg.norm(self.lift, axis=0))
 
@@ -75,7 +76,7 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class RhoResult:
-    """What the coefficients say.
+    """The result on the coefficients rho of a run.
 
     verdict: of the sign rule rho_ji a_j y_i >= 0 and, where the slope is positive, of the ratio bound
     slope <= b_ji / b_j'i <= 1 / slope (Kou et al., Appendix C; |rho_ji| / |rho_j'i| where all |a_j| are equal).
@@ -95,55 +96,55 @@ class RhoResult:
     active_end: tuple[int, ...] = ()
 
 
-def rho(subject: Subject) -> RhoResult:
+def rho(run: AnalyzedRun) -> RhoResult:
     """Decompose every row and check the identities of the coefficients."""
-    network = subject.problem.network
-    if not subject.linear_modes or network.directions is not None:
+    network = run.problem.network
+    if not run.linear_modes or network.directions is not None:
         return RhoResult("not applicable", "the decomposition needs a fixed outer layer, one output and a kink", False)
-    decomposition = Decomposition.of(subject)
-    sizes = [tuple(int(k) for k in matching(subject, row).sum(axis=0)) for row in (0, -1)]
+    decomposition = Decomposition.of(run)
+    sizes = [tuple(int(k) for k in matching(run, row).sum(axis=0)) for row in (0, -1)]
     if not decomposition.unique:
-        rank, n = subject.problem.span.rank, subject.problem.samples
+        rank, n = run.problem.span.rank, run.problem.samples
         why = f"the samples are dependent (rank {rank} of {n}), so the coefficients are not unique"
         return RhoResult("not applicable", why, False, active_start=sizes[0], active_end=sizes[1])
-    sign, ratio = _worst_identities(subject, decomposition)
+    sign, ratio = _worst_identities(run, decomposition)
     if sign is None:
         return RhoResult("not applicable", "nothing has moved", True, active_start=sizes[0], active_end=sizes[1])
-    books = _worst_bookkeeping(subject, decomposition)
+    books = _worst_bookkeeping(run, decomposition)
     good = sign.value <= TOLERANCE and (ratio is None or ratio.value >= 1.0 - TOLERANCE)
     summary = _sentence(good, ratio, books)
     return RhoResult("holds" if good else "violated", summary, True, sign, ratio, books, sizes[0], sizes[1])
 
 
-def coefficients(subject: Subject, decomposition: Decomposition | None = None) -> Iterator[tuple[int, Array, Array]]:
+def coefficients(run: AnalyzedRun, decomposition: Decomposition | None = None) -> Iterator[tuple[int, Array, Array]]:
     """(row, rho (m, n), U (m, r)) along the rows; blocks of bounded memory."""
-    map_ = Decomposition.of(subject) if decomposition is None else decomposition
-    for row, U in subject.rows("inner"):
+    map_ = Decomposition.of(run) if decomposition is None else decomposition
+    for row, U in enumerate(run.values("inner")):
         yield row, map_.coefficients(U), U
 
 
-def matching(subject: Subject, row: int) -> Mask:
+def matching(run: AnalyzedRun, row: int) -> Mask:
     """(m, n): neuron j belongs to S_i, that is has the sign of y_i and <w_j, x_i> >= 0, at a row."""
-    signs = np.sign(subject.problem.network.outer)[:, None] * subject.problem.y
-    return np.asarray((signs > 0.0) & (subject.trajectory.read("pattern", row) >= 0))
+    signs = np.sign(run.problem.network.outer)[:, None] * run.problem.y
+    return np.asarray((signs > 0.0) & (run.trajectory.read("pattern", row) >= 0))
 
 
-def masses(subject: Subject, decomposition: Decomposition, rho: Array) -> Array:
-    """b_ji = rho_ji / (a_j y_i |x_i|^2) of the neurons with a_j != 0, (k, n): the integral of phi'_ji g_i / n."""
-    a = subject.problem.network.outer
+def masses(run: AnalyzedRun, decomposition: Decomposition, rho: Array) -> Array:
+    """b (k, n) = rho_ji / (a_j y_i |x_i|^2) of the k neurons with a_j != 0, from rho (m, n): int phi'_ji g_i dt / n."""
+    a = run.problem.network.outer
     moving = a != 0.0
-    return np.asarray(rho[moving] / (a[moving, None] * subject.problem.y * decomposition.norms**2))
+    return np.asarray(rho[moving] / (a[moving, None] * run.problem.y * decomposition.norms**2))
 
 
-def _worst_identities(subject: Subject, decomposition: Decomposition) -> tuple[Worst | None, Worst | None]:
+def _worst_identities(run: AnalyzedRun, decomposition: Decomposition) -> tuple[Worst | None, Worst | None]:
     """The sign rule and the ratio bound (None for slope 0) at the worst rows, without those where rho is rounding."""
-    slope, v = subject.problem.network.slope, subject.log1p_time
-    sizes = np.abs(subject.problem.network.outer)
+    slope, v = run.problem.network.slope, run.log1p_time
+    sizes = np.abs(run.problem.network.outer)
     least = float(sizes[sizes > 0.0].min(initial=np.inf))
     sign: Worst | None = None
     ratio: Worst | None = None
-    for row, rho, U in coefficients(subject, decomposition) if least < np.inf else ():
-        b = masses(subject, decomposition, rho)
+    for row, rho, U in coefficients(run, decomposition) if least < np.inf else ():
+        b = masses(run, decomposition, rho)
         largest = np.abs(b).max(axis=0)
         seen = largest > RESOLVED * decomposition.rounding(U) / (least * decomposition.norms**2)
         if not seen.any():
@@ -157,25 +158,25 @@ def _worst_identities(subject: Subject, decomposition: Decomposition) -> tuple[W
     return sign, ratio
 
 
-def _worst_bookkeeping(subject: Subject, decomposition: Decomposition) -> Worst | None:
+def _worst_bookkeeping(run: AnalyzedRun, decomposition: Decomposition) -> Worst | None:
     """Between rows without an event of the pair, db_ji = phi'_ji dc_i with one dc_i for all neurons, sum dc_i = d tau.
 
     None where events are not recorded, or no pair of rows shows every sample through a pair that kept its side.
     """
-    if not subject.trajectory.records_events:
+    if not run.trajectory.records_events:
         return None
-    v, tau = subject.log1p_time, subject.trajectory.tau
-    changes = _Changes.of(subject)
-    moving = subject.problem.network.outer != 0.0
+    v, tau = run.log1p_time, run.trajectory.tau
+    changes = _Changes.of(run)
+    moving = run.problem.network.outer != 0.0
     worst: Worst | None = None
     before: Array | None = None
-    both = zip(coefficients(subject, decomposition), subject.rows("pattern"), strict=True)
-    sizes = np.abs(subject.problem.network.outer[moving]).min(initial=np.inf) * decomposition.norms**2
-    for (row, rho, U), (_, pattern) in both:
-        b = masses(subject, decomposition, rho)
+    both = zip(coefficients(run, decomposition), run.values("pattern"), strict=True)
+    sizes = np.abs(run.problem.network.outer[moving]).min(initial=np.inf) * decomposition.norms**2
+    for (row, rho, U), pattern in both:
+        b = masses(run, decomposition, rho)
         if before is not None and tau[row] > 0.0:
             kept = (pattern != 0) & ~changes.between(float(v[row - 1]), float(v[row]))
-            slopes = np.where(pattern > 0, 1.0, subject.problem.network.slope) * kept
+            slopes = np.where(pattern > 0, 1.0, run.problem.network.slope) * kept
             gap = _gap(b - before, slopes[moving], float(tau[row] - tau[row - 1]))
             unseen = 2.0 * float((decomposition.rounding(U) / sizes).sum())  # tau in which weights do not show a motion
             gap = max(gap - unseen, 0.0) / float(tau[row])
@@ -207,10 +208,10 @@ class _Changes:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, subject: Subject) -> _Changes:
-        events, surfaces = subject.trajectory.events, subject.problem.surfaces
+    def of(cls, run: AnalyzedRun) -> _Changes:
+        events, surfaces = run.trajectory.events, run.problem.surfaces
         surface = surfaces.of_sample[events.sample]
-        shape = (subject.problem.network.width, surfaces.count)
+        shape = (run.problem.network.width, surfaces.count)
         return cls(events.log1p_time, events.neuron, surface, surfaces.of_sample, shape)
 
     def between(self, first: float, last: float) -> Mask:

@@ -1,17 +1,15 @@
-"""Specification to objects: the one place where the words of a scenario become data, networks and engines."""
+"""The assembly of a scenario: the one place where its words become data, networks and engines."""
 
 from gflow.assembly.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
 from gflow.assembly.facts import facts, provenance
-from gflow.assembly.flow import build_account, build_choice, build_engine, build_rows, build_until
+from gflow.assembly.flow import build_flow, build_manner, build_until
 from gflow.assembly.setup import Setup, assembled, build_setup, completed
 
 __all__ = [
     "Setup",
     "assembled",
-    "build_account",
-    "build_choice",
-    "build_engine",
-    "build_rows",
+    "build_flow",
+    "build_manner",
     "build_setup",
     "build_until",
     "check_disk",

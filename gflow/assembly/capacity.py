@@ -1,4 +1,4 @@
-"""What a run needs of memory and disk, told before it starts rather than by a kill hours later."""
+"""The memory and disk that a run needs, checked before it starts, so that it is not killed hours later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUMBER = 8  # bytes
 def check_memory(scenario: Scenario, n: int, d: int) -> None:
     """Raise ScenarioError if the arrays of n samples with d inputs exceed 80 % of the physical memory.
 
-    A low estimate: what it refuses cannot run, what it lets through may still be slow.
+    The estimate is low: a run that it refuses cannot work, a run that it lets through may still be slow.
     """
     memory = physical_memory()
     if memory is None:
@@ -70,12 +70,12 @@ def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool
 
 
 def row_bytes(scenario: Scenario, n: int, rank: int) -> int:
-    """What a row takes on disk."""
+    """The bytes that one row takes on disk."""
     return NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
 
 
 def check_room(key: str, rows: int, row: int, path: Path, replaced: bool, remedy: str) -> None:
-    """Raise ScenarioError if so many rows of so many bytes will not fit beside `path`; key: who asks for them.
+    """Raise ScenarioError if `rows` rows of `row` bytes will not fit beside `path`; key: named in the message.
 
     Its old content goes first if it is `replaced`.  The file is copied once, when its outcome is stored, so twice its
     size has to be free.

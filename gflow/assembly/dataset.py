@@ -1,4 +1,4 @@
-"""Which data a scenario means."""
+"""The data set that a scenario describes, drawn or read from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a file says of its run: the facts of the problem, and who ran it with what."""
+"""The facts that a file records about its run: the problem, and the provenance (who ran it, when, with which
+versions)."""
 
 from __future__ import annotations
 
@@ -12,15 +13,14 @@ from typing import Any
 from gflow.assembly.engine_name import engine_name
 from gflow.assembly.setup import Setup
 from gflow.console import printable
-from gflow.problem.activation import Huberized
+from gflow.problem.activation import numbers_of
 from gflow.scenario import Scenario
 from gflow.scenario.schema import TwoLayerModel
 
 
 def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
-    """What the root attributes say of the run."""
+    """The facts of a run, which become root attributes of its file."""
     network, model = setup.problem.network, scenario.model
-    smoothing = network.smoothing
     known: dict[str, str | float | int] = {
         "name": scenario.name,
         "model": model.kind,
@@ -36,11 +36,11 @@ def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
         "rtol": scenario.flow.rtol,
         "atol": scenario.flow.atol,
     }
-    return known | ({"bandwidth": smoothing.h} if isinstance(smoothing, Huberized) else {})
+    return known | numbers_of(network.smoothing)
 
 
 def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
-    """Who ran what, with which versions, when and on what: one entry a start."""
+    """One entry of provenance, for one start of the run: who ran it, with which versions, when and on which machine."""
     packages = ("gflow", "numpy", "scipy", "h5py", "torch", "torchdiffeq")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

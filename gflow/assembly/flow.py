@@ -1,4 +1,4 @@
-"""How a scenario wants its flow integrated, where it ends and when it is recorded."""
+"""The flow of a scenario: how it is integrated, where it ends, and when rows are recorded."""
 
 from __future__ import annotations
 
@@ -12,38 +12,54 @@ from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import TAYLOR, Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine
-from gflow.flow.state import Outcome
-from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.flow.choice import TAYLOR
+from gflow.flow.items import Item
+from gflow.flow.state import Checkpoint, Outcome
+from gflow.flow.steps import Manner, steps
+from gflow.flow.stopping import Until, spaced
+from gflow.flow_time import log1p_of_log_time, log1p_of_time
 from gflow.scenario import Scenario
 from gflow.scenario.schema import GivenTimes
 
 
-def build_engine(scenario: Scenario, setup: Setup, device: str) -> Engine:
-    """The engine that follows the flow.  device: `cpu` or `cuda` (primal engine).  Raises ScenarioError."""
-    tolerances = Tolerances(scenario.flow.rtol, scenario.flow.atol)
-    if engine_name(scenario) == "dual":
-        if device != "cpu":
-            raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
-        return dual_engine(setup.problem, setup.inner, tolerances)
-    if scenario.flow.method == TAYLOR:
+def build_flow(
+    scenario: Scenario,
+    setup: Setup,
+    until: Until,
+    device: str = "cpu",
+    path: Path | None = None,
+    after: tuple[float, Checkpoint] | None = None,
+) -> Iterator[Item]:
+    """The flow of a scenario to its end, with its rows and its budget, which counts from here.
+
+    device: `cpu` or `cuda` (primal engine); path: of the file that is written; after: v of the row after which it goes
+    on, with the checkpoint of that row.  Raises ScenarioError.
+    """
+    manner, account = build_manner(scenario, device), _account(scenario, path)
+    v, checkpoint = (0.0, None) if after is None else after
+    rows = dropwhile(lambda row: row <= v, _rows(scenario, until))
+    return steps(setup.problem, setup.inner, until, manner, rows, checkpoint, account)
+
+
+def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:
+    """How the flow is integrated.
+
+    Raises ScenarioError for a device (`cpu`, `cuda`) or a method that the engine cannot have.
+    """
+    flow, engine = scenario.flow, engine_name(scenario)
+    if engine == "primal" and flow.method == TAYLOR:
         raise ScenarioError(
             f"flow.method: {TAYLOR!r} follows fixed outer layers in dual coordinates, and this flow is primal; "
             "use flow.method: auto"
         )
-    from gflow.flow.primal import has_device, primal_engine, use_one_thread  # loads torch
+    if engine == "dual" and device != "cpu":
+        raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
+    if device != "cpu":
+        from gflow.flow.primal import has_device  # loads torch
 
-    if not has_device(device):
-        raise ScenarioError(f"--device {device}: torch finds no such device here; use --device cpu")
-    use_one_thread()
-    return primal_engine(setup.problem, setup.inner, tolerances, device)
-
-
-def build_choice(scenario: Scenario) -> Choice:
-    """The integration method, or the automatic choice."""
-    return Choice(scenario.flow.method)
+        if not has_device(device):
+            raise ScenarioError(f"--device {device}: torch finds no such device here; use --device cpu")
+    return Manner(engine, flow.method, Tolerances(flow.rtol, flow.atol), device)
 
 
 def build_until(scenario: Scenario) -> Until:
@@ -58,7 +74,7 @@ def build_until(scenario: Scenario) -> Until:
     return Until(v_end, outcome, until.log_loss, bool(until.certified))
 
 
-def build_account(scenario: Scenario, path: Path | None = None) -> Account:
+def _account(scenario: Scenario, path: Path | None) -> Account:
     """The account of what a run may cost, opened now; path: of the file that it writes."""
     given = scenario.flow.budget
     if given is None:
@@ -71,12 +87,8 @@ def build_account(scenario: Scenario, path: Path | None = None) -> Account:
     return Account(budget, gauges={"memory": peak_memory, "disk": on_disk})
 
 
-def build_rows(scenario: Scenario, until: Until, after: float = 0.0) -> Iterator[float]:
-    """Record times v beyond `after`.  Raises ScenarioError for a time after the end of the run."""
-    return dropwhile(lambda v: v <= after, _all_rows(scenario, until))
-
-
-def _all_rows(scenario: Scenario, until: Until) -> Iterator[float]:
+def _rows(scenario: Scenario, until: Until) -> Iterator[float]:
+    """Record times v after the start.  Raises ScenarioError for a time after the end of the run."""
     times = scenario.record.times
     if not isinstance(times, GivenTimes):
         return spaced(times.spacing, times.count, until)

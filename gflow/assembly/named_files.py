@@ -1,4 +1,4 @@
-"""Refusals of data and initialisation files, with the key of the scenario that names the file."""
+"""Errors about data and initialisation files, completed with the key of the scenario that names the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def named_by(scenario: Scenario, section: str, path: str) -> Iterator[None]:
 
 
 def _place(scenario: Scenario, section: str, path: str) -> str:
-    """The override or the file, with the line where only one can be meant; empty for a text without a file."""
+    """The override or the file where the key stands, with its line where that is unique; empty without a file."""
     origin = scenario.origin
     if any(override.split("=")[0].strip() in (section, f"{section}.path") for override in origin.overrides):
         return "--set"

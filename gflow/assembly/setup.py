@@ -1,4 +1,4 @@
-"""The problem of a scenario, and where its flow starts."""
+"""The problem of a scenario, and the start of its flow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gflow.assembly.dataset import build_dataset
 from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import INIT_STREAM, stream
 from gflow.problem import initialisation
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.activation import Smoothing, smoothing_of
 from gflow.problem.dataset import Dataset
 from gflow.problem.initialisation import ScalarStart, Start
 from gflow.problem.loss import LOSSES
@@ -23,13 +23,12 @@ from gflow.scenario.schema import (
     BalancedInit,
     FileInit,
     GaussianInit,
-    HuberizedRelu,
     LeakyRelu,
+    Linear,
     Outer,
     OuterInit,
-    Relu,
     ScalarModel,
-    SmoothLeakyRelu,
+    SmoothActivation,
     TwoLayerModel,
 )
 
@@ -65,8 +64,9 @@ def assembled(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) 
 
 def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
     model, loss, X = scenario.model, LOSSES[scenario.loss], dataset.X
+    slope, smoothing = _activation(model)
     if isinstance(start, ScalarStart):
-        network = Network(start.outer, _slope(model), trains_outer=True, directions=start.directions)
+        network = Network(start.outer, slope, trains_outer=True, directions=start.directions)
         return Setup(Problem.of(X, dataset.y, network, loss), start.inner.reshape(-1, 1))
     assert isinstance(model, TwoLayerModel) and start.outer is not None
     W = start.W
@@ -74,7 +74,7 @@ def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> 
         assert start.bias is not None
         X = np.hstack([X, np.ones((X.shape[0], 1))])
         W = np.hstack([W, start.bias[:, None]])
-    network = Network(start.outer, _slope(model), model.outer.train, _smoothing(model), None, start.output_bias)
+    network = Network(start.outer, slope, model.outer.train, smoothing, None, start.output_bias)
     return Setup(Problem.of(X, dataset.y, network, loss), W)
 
 
@@ -148,17 +148,13 @@ def _outer(spec: Outer, width: int) -> Array:
     return values * (named[spec.scale] if isinstance(spec.scale, str) else spec.scale)
 
 
-def _slope(model: TwoLayerModel | ScalarModel) -> float:
+def _activation(model: TwoLayerModel | ScalarModel) -> tuple[float, Smoothing | None]:
+    """The slope at -infinity, and the smooth activation if it is one."""
     activation = model.activation
-    if isinstance(activation, LeakyRelu | SmoothLeakyRelu):
-        return activation.slope
-    return 0.0 if isinstance(activation, Relu | HuberizedRelu) else 1.0
-
-
-def _smoothing(model: TwoLayerModel) -> Smoothing | None:
-    activation = model.activation
-    if isinstance(activation, SmoothLeakyRelu):
-        return SmoothLeaky(activation.slope)
-    if isinstance(activation, HuberizedRelu):
-        return Huberized(2.0 / model.width if activation.h == "inverse_half_width" else activation.h)
-    return None
+    if isinstance(activation, SmoothActivation):
+        smoothing = smoothing_of(activation.kind, activation.numbers(model.width))
+        assert smoothing is not None, f"{activation.kind} is not among SMOOTHINGS"
+        return smoothing.slope, smoothing
+    if isinstance(activation, LeakyRelu):
+        return activation.slope, None
+    return (1.0 if isinstance(activation, Linear) else 0.0), None

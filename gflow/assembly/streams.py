@@ -1,4 +1,5 @@
-"""Random streams of one seed: the data do not change when the start is drawn differently, nor the reverse."""
+"""Random streams of one seed, kept apart so that drawing the start differently does not change the data, nor the
+reverse."""
 
 from __future__ import annotations
 
@@ -10,5 +11,5 @@ DATA_STREAM, INIT_STREAM = 0, 1
 
 
 def stream(seed: int | None, scenario: Scenario, number: int) -> np.random.Generator:
-    """A stream of the seed given, or of the scenario's."""
+    """The stream with this number of the given seed; None: of the scenario's seed."""
     return np.random.default_rng([scenario.seed if seed is None else seed, number])

@@ -1,1 +1,2 @@
-"""Flow and descent on one clock, t = sum of step sizes: pure functions from their states to gaps, orders, verdicts."""
+"""The comparison of flow and descent on one clock, t = sum of step sizes: from their states to gaps, orders and
+verdicts."""

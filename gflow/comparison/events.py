@@ -1,4 +1,5 @@
-"""Event times side by side: when a pair takes its last side in the flow, and from which row on in descent."""
+"""Event times side by side: when a pair takes its last side in the flow, and from which row on it has that side in
+descent."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class SettledPair:
 
 
 def settled_at(v: Array, sides: NDArray[np.int8]) -> Array:
-    """From which of the times v (T,) on sides (T, m, H) are those of the last; inf where they always are."""
+    """The time (m, H) of v (T,) from which on sides (T, m, H) of a pair equal the last; inf if they always do."""
     differs = sides != sides[-1]
     since = len(v) - np.argmax(differs[::-1], axis=0)
     return np.asarray(np.where(differs.any(axis=0), v[np.minimum(since, len(v) - 1)], np.inf))

@@ -1,4 +1,4 @@
-"""How far descent is from the flow at one time: in the weights, their direction, the margins and the pattern."""
+"""Gaps between descent and flow at one time: in the weights, their direction, the margins and the pattern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from gflow.problem.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What both are seen from: U (m, r) at the start, |W| outside the span, which never moves, and the limit's U."""
+    """What descent and flow are both measured from.
+
+    start (m, r): U at the start; outside: |W| outside the span, which never moves; limit (m, r): U of the limit.
+    """
 
     problem: Problem
     start: Array
@@ -58,7 +61,8 @@ def gap(frame: Frame, flow: FlowState, descent: FlowState) -> Gap:
 def angle(first: Array, second: Array, first_outside: float, second_outside: float) -> float:
     """Angle (radians) of two weights whose parts outside the span are parallel, exact also where it is small.
 
-    first, second: inside the span; their norms outside it.  Kahan: 2 atan2(|a - b|, |a + b|) of unit vectors.
+    first, second (m, r): the parts inside the span; first_outside, second_outside: the norms of those outside it.
+    Kahan's formula: 2 atan2(|a - b|, |a + b|) of unit vectors.
     0 where one of them is 0.
     """
     sizes = np.hypot(np.linalg.norm(first), first_outside), np.hypot(np.linalg.norm(second), second_outside)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-# A gap of half the way that the flow has gone says nothing on an order; one at the error of the flow itself neither.
+# The order is fitted to gaps between two bounds: a gap of half the distance that the flow has gone is no longer
+# asymptotic, and a gap as small as the error of the flow is not one of descent.
 LARGEST_GAP, ERRORS_OF_THE_FLOW = 0.5, 100.0
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """gap ~ eta^slope over so many step sizes; None for fewer than 2, no interval (95 %) for fewer than 3."""
+    """gap ~ eta^slope over `points` step sizes; slope None for fewer than 2, interval (95 %) None for fewer than 3."""
 
     slope: float | None
     interval: tuple[float, float] | None
@@ -23,7 +24,7 @@ class Order:
 
 
 def fitted_order(etas: Sequence[float], gaps: Sequence[float | None], rtol: float) -> Order:
-    """From the largest gap of every run (None: it has none); rtol: the tolerance of the flow."""
+    """The order fitted to the largest gap of every run (None: it has none); rtol: the tolerance of the flow."""
     used = [
         (eta, gap)
         for eta, gap in zip(etas, gaps, strict=True)

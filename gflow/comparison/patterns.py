@@ -1,8 +1,10 @@
-"""Activation patterns of descent and flow: which pairs differ, where that is a difference, and what sliding becomes.
+"""Activation patterns of descent and flow: which pairs differ, which differences are genuine, and what descent does
+where the flow slides.
 
-Where the flow slides along a kink, descent jumps to and fro across it; such pairs are counted apart.  Of the others, a
-pair that the flow switches within one step size of the time looked at is not said to differ: the steps of descent
-resolve no less.  Networks without kinks have signs of pre-activations, whose differences mean little.
+Where the flow slides along a kink, descent jumps to and fro across it; such pairs are counted separately.  A pair that
+the flow switches within one step size of the compared time does not count as different, since descent cannot resolve
+times below its step size.  In networks without kinks the pattern holds the signs of the pre-activations, whose
+differences mean little.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class Disagreement:
 
 
 def genuine(pairs: Index, v: float, eta: float, events: Events, surfaces: int) -> Index:
-    """Those of the pairs (k, 3) of `opposed` that the flow does not switch in [t - eta, t + eta]."""
+    """The pairs (j, 3) among pairs (k, 3) of `opposed` that the flow does not switch in [t - eta, t + eta]."""
     t = np.expm1(v)
     low = np.searchsorted(events.v, np.log1p(max(t - eta, 0.0)), side="left")
     high = np.searchsorted(events.v, np.log1p(t + eta), side="right")
@@ -80,10 +82,10 @@ def genuine(pairs: Index, v: float, eta: float, events: Events, surfaces: int) -
 
 @dataclass(frozen=True, slots=True)
 class SlidingShares:
-    """What descent shows, over its rows, of the pairs that slide in the flow.
+    """On which sides descent has, over its rows, the pairs that slide in the flow; all shares in [0, 1].
 
-    rows: how many (row, pair) these are; plus, minus: shares of them on either side; both_sides: of the pairs that
-    slide in two or more of the rows, the share that descent shows on both sides.  None where nothing slides.
+    rows: the number of such (row, pair); plus, minus: the shares of them on either side; both_sides: of the pairs that
+    slide in two or more of the rows, the share that descent has on both sides.  None where nothing slides.
     """
 
     rows: int

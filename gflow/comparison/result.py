@@ -1,4 +1,4 @@
-"""What a comparison found: the names are those of `comparison.json`; numbers are finite or None."""
+"""The result of a comparison, with the names of `comparison.json`; numbers are finite or None."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from gflow.comparison.events import SettledPair
 from gflow.comparison.patterns import SlidingShares
+
+COMPARISON_FILE_NAME = "comparison.json"
 
 Numbers = tuple[float | None, ...]
 

@@ -1,4 +1,5 @@
-"""The curvature that bounds the step: the largest eigenvalue of the Hessian of L on a pattern, from the tangent kernel.
+"""The sharpness, which bounds the step size: the largest eigenvalue of the Hessian of L on a pattern, from the tangent
+kernel.
 
 With margins p and J their Jacobian in the trained parameters, the Hessian is (1/n) J^T diag(l''(p)) J plus terms with
 second derivatives of p, which vanish where these are piecewise linear (fixed outer layer, kinked activation); elsewhere
@@ -13,30 +14,12 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.problem.loss import Loss
-from gflow.problem.problem import Problem
 
 LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
 
 
-def tangent_kernel(problem: Problem, forces: Array, pull: Array, hidden: Array) -> Array:
-    """K_ik = <grad p_i, grad p_k> (n, n).
-
-    forces (m, n): dp_i / dz_ji; pull (K, n): dp_i / df_ki; hidden (m, n): phi(z).
-    """
-    network, coordinates = problem.network, problem.coordinates()
-    if network.directions is None:
-        K = (coordinates @ coordinates.T) * (forces.T @ forces)
-    else:
-        moved = forces * coordinates[..., 0]
-        K = moved.T @ moved
-    pulls = pull.T @ pull
-    if network.trains_outer:
-        K = K + pulls * (hidden.T @ hidden)
-    return np.asarray(K if network.output_bias is None else K + pulls)
-
-
 def sharpness(K: Array, loss: Loss, p: Array) -> float:
-    """lambda_max((1/n) D K D) with D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
+    """lambda_max((1/n) D K D), K (n, n), D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
     log_g = loss.log_slope(p)
     largest = float(log_g.max())
     D = np.sqrt(np.exp(log_g - largest) * -loss.log_slope_rate(p))
@@ -45,11 +28,12 @@ def sharpness(K: Array, loss: Loss, p: Array) -> float:
 
 
 def stability_threshold(K: Array) -> float | None:
-    """8 n / lambda_max(K): below it descent on the logistic loss never rises on this pattern, since l'' <= 1/4."""
+    """8 n / lambda_max(K) of a kernel K (n, n): for smaller step sizes the logistic loss never rises on this pattern,
+    since l'' <= 1/4.  None for K = 0."""
     largest = largest_eigenvalue(K)
     return 8.0 * K.shape[0] / largest if largest > 0.0 else None
 
 
 def largest_eigenvalue(K: Array) -> float:
-    """Of a symmetric positive semidefinite matrix (n, n), >= 0."""
+    """The largest eigenvalue, >= 0, of a symmetric positive semidefinite matrix K (n, n)."""
     return max(float(np.linalg.eigvalsh(K)[-1]), 0.0)

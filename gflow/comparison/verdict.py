@@ -1,4 +1,4 @@
-"""Sentences: how long descent follows the flow, and what breaks first."""
+"""Verdicts as sentences: how long descent follows the flow, and what breaks first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EDGE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of one run, what its verdict rests on; times are t.
+    """What the verdict on one run rests on; times are t.
 
     times, gaps, losses, edges (T,): t, relative gap, log L and eta times sharpness at the rows; first: where the
     horizon's first tenth ends.  diverged: the step at which an iterate was not finite, at the latest.
@@ -83,7 +83,7 @@ def _diverges(evidence: Evidence) -> str:
 
 
 def _reasons(evidence: Evidence) -> list[str]:
-    """What breaks, in the order of time; what has no time comes last."""
+    """The reasons why descent departs, in the order of time; those without a time come last."""
     dated: list[tuple[float, str]] = []
     if evidence.differs is not None:
         t, neuron, sample = evidence.differs
@@ -109,7 +109,7 @@ def follows(diverged: bool, max_gap: float | None) -> bool:
 
 
 def summary(etas: Sequence[float], follow: Sequence[bool], order: Order, stopped: str) -> str:
-    """Of all runs; follow: which of them do; stopped: why the flow ended early, or empty."""
+    """The sentence on all runs; follow: which of them follow the flow; stopped: why the flow ended early, or empty."""
     good = [eta for eta, one in zip(etas, follow, strict=True) if one]
     where = "every step size" if len(good) == len(etas) else f"{len(good)} of {len(etas)} step sizes"
     where = where if good else "no step size"

@@ -1,19 +1,26 @@
-"""Gradient descent beside the flow: GD and SGD of every network, many runs as one program, on a CPU or on CUDA.
+"""Gradient descent beside the flow: GD and SGD of every network, many runs in one program, on a CPU or on CUDA.
 
-On a CPU let torch run on one thread: on a busy machine its pool made these small tensors 10 times slower.
+On a CPU torch should run on one thread: on a busy machine its thread pool makes these small tensors 10 times slower.
 """
 
 from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
-from gflow.descent.loop import Checkpoint, Finish, Iterate, Outcome, Progress, descend, iterates_at
+from gflow.descent.loop import (
+    DescentCheckpoint,
+    DescentFinish,
+    DescentOutcome,
+    DescentProgress,
+    Iterate,
+    descend,
+    iterates_at,
+)
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
     AtKink,
     Coordinates,
+    DescentRun,
     LossWatch,
     Options,
     Precision,
-    Run,
-    Weights,
     record_steps,
     single_precision_warning,
 )
@@ -22,10 +29,10 @@ from gflow.descent.watch import LossReport
 
 __all__ = [
     "AtKink",
-    "Checkpoint",
+    "DescentCheckpoint",
     "Constant",
     "Coordinates",
-    "Finish",
+    "DescentFinish",
     "FullBatch",
     "GivenBatches",
     "Iterate",
@@ -34,13 +41,12 @@ __all__ = [
     "LossWatch",
     "ModifiedFlow",
     "Options",
-    "Outcome",
+    "DescentOutcome",
     "Precision",
-    "Progress",
+    "DescentProgress",
     "RandomBatches",
-    "Run",
+    "DescentRun",
     "Schedule",
-    "Weights",
     "descend",
     "iterates_at",
     "record_steps",

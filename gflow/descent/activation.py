@@ -1,4 +1,4 @@
-"""Activations in torch, in place: phi(z) into a buffer, and a pull through phi'(z) on the buffer that holds it."""
+"""Activations in torch that work in place: phi(z) is written to a buffer, and gradients are multiplied by phi'(z)."""
 
 from __future__ import annotations
 
@@ -10,51 +10,60 @@ import torch
 from torch import Tensor
 
 from gflow.descent.plan import AtKink
-from gflow.problem.activation import Huberized
+from gflow.problem import activation
 from gflow.problem.network import Network
 
-# torch's softplus is the identity beyond its threshold; here that costs less than float64 resolves.
+# Beyond its threshold torch's softplus is the identity; at this one the error is below what float64 resolves.
 SOFTPLUS_THRESHOLD = 40.0
 
 
 class Activation(Protocol):
-    """phi of one network; z, out, pull and scratch have one shape, and none is another."""
+    """phi of one network.
+
+    z, out, gradient and scratch are different tensors of one shape, (B, m, k): runs, neurons, samples of a step.
+    """
 
     def value(self, z: Tensor, out: Tensor) -> None:
-        """out = phi(z)."""
+        """Set out (B, m, k) to phi(z)."""
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        """pull *= phi'(z); what scratch held is lost."""
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Multiply gradient (B, m, k) by phi'(z); scratch is overwritten."""
+
+    def differentiable(self, z: Tensor) -> Tensor:
+        """phi(z) as a new tensor (...), for autograd; z (...)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaky:
-    """max(z, slope z), with phi'(0) = slope: one pass of torch's own kernels each."""
+    """max(z, slope z), with phi'(0) = slope; each operation is one pass of torch's own kernels."""
 
     slope: float
 
     def value(self, z: Tensor, out: Tensor) -> None:
+        """Set out (B, m, k) to phi(z); see `Activation`."""
         torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        torch.ops.aten.leaky_relu_backward.grad_input(pull, z, self.slope, False, grad_input=pull)
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Multiply gradient (B, m, k) by phi'(z); see `Activation`."""
+        torch.ops.aten.leaky_relu_backward.grad_input(gradient, z, self.slope, False, grad_input=gradient)
+
+    def differentiable(self, z: Tensor) -> Tensor:
+        """phi(z), (...) -> (...), a new tensor."""
+        return torch.nn.functional.leaky_relu(z, self.slope)
 
 
 @dataclass(frozen=True, slots=True)
-class LeakyAtKink:
-    """max(z, slope z), with another phi'(0)."""
+class LeakyAtKink(Leaky):
+    """max(z, slope z), with phi'(0) = at_kink."""
 
-    slope: float
     at_kink: float
 
-    def value(self, z: Tensor, out: Tensor) -> None:
-        torch.ops.aten.leaky_relu.out(z, self.slope, out=out)
-
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Multiply gradient (B, m, k) by phi'(z); see `Activation`."""
         torch.sign(z, out=scratch)
         kinks = scratch == 0.0
         scratch.clamp_(min=self.slope).masked_fill_(kinks, self.at_kink)
-        pull.mul_(scratch)
+        gradient.mul_(scratch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +73,50 @@ class SmoothLeaky:
     slope: float
 
     def value(self, z: Tensor, out: Tensor) -> None:
+        """Set out (B, m, k) to phi(z); see `Activation`."""
         torch.ops.aten.softplus.out(z, 1.0, SOFTPLUS_THRESHOLD, out=out)
         out.sub_(log(2.0)).mul_(1.0 - self.slope).add_(z, alpha=self.slope)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Multiply gradient (B, m, k) by phi'(z); see `Activation`."""
         torch.sigmoid(z, out=scratch)
-        pull.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
+        gradient.mul_(scratch.mul_(1.0 - self.slope).add_(self.slope))
+
+    def differentiable(self, z: Tensor) -> Tensor:
+        """phi(z), (...) -> (...), a new tensor."""
+        soft = torch.nn.functional.softplus(z, threshold=SOFTPLUS_THRESHOLD) - log(2.0)
+        return self.slope * z + (1.0 - self.slope) * soft
 
 
 @dataclass(frozen=True, slots=True)
 class HuberizedReLU:
-    """With s = phi'(z) = clip(z / h, 0, 1): phi(z) = s (z - h s / 2) on all three pieces."""
+    """phi(z) = s (z - h s / 2) with s = phi'(z) = clip(z / h, 0, 1), which holds on all three pieces."""
 
     h: float
 
     def value(self, z: Tensor, out: Tensor) -> None:
+        """Set out (B, m, k) to phi(z); see `Activation`."""
         torch.div(z, self.h, out=out).clamp_(0.0, 1.0)
         out.mul_(z - 0.5 * self.h * out)
 
-    def pull_back(self, pull: Tensor, z: Tensor, scratch: Tensor) -> None:
-        pull.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
+    def backward(self, gradient: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Multiply gradient (B, m, k) by phi'(z); see `Activation`."""
+        gradient.mul_(torch.div(z, self.h, out=scratch).clamp_(0.0, 1.0))
+
+    def differentiable(self, z: Tensor) -> Tensor:
+        """phi(z), (...) -> (...), a new tensor."""
+        bent = torch.clamp(z, 0.0, self.h)
+        return bent * (z - 0.5 * bent) / self.h
 
 
 def activation_of(network: Network, at_kink: AtKink) -> Activation:
-    """The activation of a network; at_kink is without meaning for smooth ones."""
-    smoothing = network.smoothing
-    if isinstance(smoothing, Huberized):
-        return HuberizedReLU(smoothing.h)
-    if smoothing is not None:
-        return SmoothLeaky(smoothing.slope)
-    if at_kink is AtKink.MINUS:
-        return Leaky(network.slope)
-    return LeakyAtKink(network.slope, at_kink.slope(network.slope))
+    """The activation of a network; at_kink is ignored for smooth activations."""
+    match network.smoothing:
+        case activation.Huberized(h):
+            return HuberizedReLU(h)
+        case activation.SmoothLeaky(slope):
+            return SmoothLeaky(slope)
+        case None if at_kink is AtKink.MINUS:
+            return Leaky(network.slope)
+        case None:
+            return LeakyAtKink(network.slope, at_kink.slope(network.slope))

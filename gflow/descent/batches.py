@@ -1,4 +1,4 @@
-"""Which samples a step sees: all of them, mini-batches drawn from a stated seed, or batches that are given."""
+"""The samples of each step: all of them, mini-batches drawn with a given seed, or batches listed by the user."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from gflow.arrays import Array, Integers
 from gflow.errors import ScenarioError
 
-# How many indices are drawn at a time.  Part of what a seed means: another number, other batches.
-BLOCK = 2**14
+# How many indices are drawn at a time.  Another number would give other batches for the same seed.
+DRAWN_TOGETHER = 2**14
 
 
 @dataclass(frozen=True, slots=True)
 class FullBatch:
-    """Gradient descent: every step sees all n samples."""
+    """Gradient descent: every step uses all n samples."""
 
     @property
     def size(self) -> None:
@@ -25,10 +25,11 @@ class FullBatch:
 
 @dataclass(frozen=True, slots=True)
 class RandomBatches:
-    """Batches of `size` samples from numpy's default generator with this seed; size 1 is one example a step.
+    """Batches of `size` samples from numpy's default generator with this seed; size 1 is one sample a step.
 
-    replacement: each index is independent and uniform.  Otherwise each epoch is one permutation of the samples, cut
-    in batches; where size does not divide n the last batch of an epoch is smaller, and the mean is over what it has.
+    With replacement each index is independent and uniform.  Without it each epoch is a permutation of the samples, cut
+    into batches; where size does not divide n, the last batch of an epoch is smaller, and its mean is over the samples
+    it has.
     """
 
     size: int
@@ -38,7 +39,7 @@ class RandomBatches:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenBatches:
-    """Step k sees the samples indices[k], (T, size), of 0, ..., n - 1."""
+    """Step k uses the samples indices[k], indices (T, size), numbers from 0, ..., n - 1."""
 
     indices: Integers
 
@@ -51,7 +52,7 @@ Batches = FullBatch | RandomBatches | GivenBatches
 
 
 def check_batches(batches: Batches, n: int, steps: int) -> None:
-    """Raise ScenarioError for batches that do not fit n samples or so many steps."""
+    """Raise ScenarioError where batches do not fit n samples or this number of steps."""
     if isinstance(batches, RandomBatches):
         largest = "" if batches.replacement else f"..{n}"
         if batches.size < 1 or (not batches.replacement and batches.size > n):
@@ -65,16 +66,16 @@ def check_batches(batches: Batches, n: int, steps: int) -> None:
 
 
 class Stream:
-    """The batches of one run in order; what is drawn does not depend on how many are taken at a time."""
+    """The batches of one run in order; which ones are drawn does not depend on how many are taken at a time."""
 
     def __init__(self, batches: RandomBatches | GivenBatches, n: int) -> None:
         self._blocks = blocks(batches, n)
         self._indices = np.empty((0, batches.size), dtype=np.int64)
         self._weights = np.empty((0, batches.size))
-        self._behind = 0  # batches to be passed over before the next one is taken
+        self._behind = 0  # batches to skip before the next one is taken
 
     def take(self, count: int) -> tuple[Integers, Array]:
-        """The next `count` batches: indices and weights, (count, size)."""
+        """The next `count` batches: indices and weights, (count, size) each."""
         behind, self._behind = self._behind, 0
         if behind:
             self._pass_over(behind)
@@ -87,7 +88,9 @@ class Stream:
         return taken
 
     def skip(self, count: int) -> None:
-        """Go on as if the next `count` batches had been taken; they are drawn, and not kept, once there is a next."""
+        """Continue as if the next `count` batches had been taken; they are drawn only when a batch is taken after
+        them.
+        """
         self._behind += count
 
     def _pass_over(self, count: int) -> None:
@@ -105,15 +108,17 @@ def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Inte
         return
     rng = np.random.default_rng(batches.seed)
     while batches.replacement:
-        indices = rng.integers(n, size=(max(1, BLOCK // size), size))
+        indices = rng.integers(n, size=(max(1, DRAWN_TOGETHER // size), size))
         yield indices, np.full(indices.shape, 1.0 / size)
     while True:
         yield _epochs(rng, n, size)
 
 
 def _epochs(rng: np.random.Generator, n: int, size: int) -> tuple[Integers, Array]:
-    """Some epochs, each a permutation cut in batches; the last of an epoch is filled up with samples of weight 0."""
-    epochs, per_epoch = max(1, BLOCK // n), -(-n // size)
+    """Some epochs, each a permutation cut into batches; the last batch of each is filled up with samples of weight
+    0.
+    """
+    epochs, per_epoch = max(1, DRAWN_TOGETHER // n), -(-n // size)
     order = rng.permuted(np.tile(np.arange(n, dtype=np.int64), (epochs, 1)), axis=1)
     filled = np.zeros((epochs, per_epoch * size), dtype=np.int64)
     filled[:, :n] = order

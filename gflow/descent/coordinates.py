@@ -1,7 +1,8 @@
-"""The inner layer of B runs: what is stored, pre-activations from it, and how a pull moves it; cost is free of d.
+"""The inner layers of B runs: how they are stored, their pre-activations, and how a step moves them.
 
-A pull (B, m, k) is the change of <w_j, .> asked for by each of k samples: w_j += sum_i pull_ji c_i.  `indices` (B, k)
-names the samples of a mini-batch (repetitions add up), None all n of them.
+The cost of a step does not depend on d.  A step on k samples has coefficients (B, m, k): w_j += sum_i coefficients_ji
+c_i.  `indices` (B, k) are the samples of a mini-batch (repetitions add up); None stands for all n.  `runs` (R,) are
+positions of runs among the B.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from gflow.arrays import Array
 from gflow.descent.batches import FullBatch
-from gflow.descent.plan import Coordinates, Run
+from gflow.descent.plan import Coordinates, DescentRun
 from gflow.problem.problem import Problem
 
 
@@ -23,29 +24,29 @@ class Inner(Protocol):
 
     @property
     def moved(self) -> Tensor:
-        """What the steps change, (B, m, .): all that is not known from the start."""
+        """What steps change, (B, m, .); the rest is known from the start."""
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
-        """z (B, m, k), valid until the next call or move; not to be written to."""
+        """z (B, m, k), valid until the next call or move; callers must not write to it."""
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
-        """One step of all runs."""
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Take one step of all runs, coefficients (B, m, k), indices (B, k) or None."""
 
     def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, a copy."""
+        """z (m, n) of one run, as a copy."""
 
     def span(self, run: int) -> Array:
         """U (m, r) of one run."""
 
     def keep(self, runs: Tensor) -> None:
-        """Drop all runs but these."""
+        """Keep these runs (R,) and drop the others."""
 
     def finite(self) -> Tensor:
-        """Is every stored number of a run finite, (B,)?"""
+        """Whether all stored numbers of a run are finite, (B,)."""
 
 
 class SpanInner:
-    """U (B, m, r) itself."""
+    """Inner layers stored as U (B, m, r)."""
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
         self._U = U
@@ -54,9 +55,11 @@ class SpanInner:
 
     @property
     def moved(self) -> Tensor:
+        """U (B, m, r)."""
         return self._U
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
+        """z (B, m, k) at indices (B, k) or None; see `Inner`."""
         B, m, r = self._U.shape
         if indices is not None:
             return self._U @ self._C[indices].mT
@@ -65,30 +68,36 @@ class SpanInner:
         torch.mm(self._U.view(B * m, r), self._C.T, out=self._z.view(B * m, -1))
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
         B, m, r = self._U.shape
         if indices is not None:
-            self._U.baddbmm_(pull, self._C[indices])
+            self._U.baddbmm_(coefficients, self._C[indices])
         else:
-            self._U.view(B * m, r).addmm_(pull.view(B * m, -1), self._C)
+            self._U.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
 
     def all_preactivations(self, run: int) -> Tensor:
+        """z (m, n) of one run, as a copy."""
         return self._U[run] @ self._C.T
 
     def span(self, run: int) -> Array:
+        """U (m, r) of one run."""
         return numbers(self._U[run])
 
     def keep(self, runs: Tensor) -> None:
+        """Keep these runs (R,) and drop the others."""
         self._U = self._U[runs]
 
     def finite(self) -> Tensor:
+        """Whether all stored numbers of a run are finite, (B,)."""
         return self._U.isfinite().all(-1).all(-1)
 
 
 class SampleInner:
-    """The coefficients R (B, m, n) of U = U(0) + R C, so that z = z(0) + R G with G = C C^T.
+    """Inner layers stored as the coefficients R (B, m, n) of U = U(0) + R C, so that z = z(0) + R G with G = C C^T.
 
-    z is worked out from R at every step, not moved along: it would drift away from U over many steps.
+    z is computed from R at every step.  If each step changed z itself, rounding would separate it from U over many
+    steps.
     """
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
@@ -100,9 +109,11 @@ class SampleInner:
 
     @property
     def moved(self) -> Tensor:
+        """R (B, m, n)."""
         return self._R
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
+        """z (B, m, k) at indices (B, k) or None; see `Inner`."""
         if indices is not None:
             start = torch.gather(self._z_start, 2, self._columns(indices))
             return start.baddbmm_(self._R, self._gram[indices].mT)
@@ -112,30 +123,35 @@ class SampleInner:
         torch.addmm(start, R, self._gram, out=z)
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
         if indices is not None:
-            self._R.scatter_add_(2, self._columns(indices), pull)
+            self._R.scatter_add_(2, self._columns(indices), coefficients)
         else:
-            self._R.add_(pull)
+            self._R.add_(coefficients)
 
     def _columns(self, indices: Tensor) -> Tensor:
         return indices[:, None, :].expand(-1, self._R.shape[1], -1)
 
     def all_preactivations(self, run: int) -> Tensor:
+        """z (m, n) of one run, as a copy."""
         return self._z_start[run] + self._R[run] @ self._gram
 
     def span(self, run: int) -> Array:
+        """U (m, r) of one run."""
         return np.asarray(numbers(self._start[run]) + numbers(self._R[run]) @ self._C)
 
     def keep(self, runs: Tensor) -> None:
+        """Keep these runs (R,) and drop the others."""
         self._start, self._z_start, self._R = self._start[runs], self._z_start[runs], self._R[runs]
 
     def finite(self) -> Tensor:
+        """Whether all stored numbers of a run are finite, (B,)."""
         return self._R.isfinite().all(-1).all(-1)
 
 
 class ScalarInner:
-    """b (B, m, 1) of the scalar network, z_ji = b_j <v_j, x_i>."""
+    """The inner parameters b (B, m, 1) of the scalar network, z_ji = b_j <v_j, x_i>."""
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
         self._b = U
@@ -144,12 +160,14 @@ class ScalarInner:
 
     @property
     def moved(self) -> Tensor:
+        """b (B, m, 1)."""
         return self._b
 
     def _seen(self, indices: Tensor | None) -> Tensor:
         return self._inputs if indices is None else self._inputs[:, indices].transpose(0, 1)
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
+        """z (B, m, k) at indices (B, k) or None; see `Inner`."""
         seen = self._seen(indices)
         shape = (self._b.shape[0], *seen.shape[-2:])
         if self._z.shape != shape:
@@ -157,25 +175,30 @@ class ScalarInner:
         torch.mul(self._b, seen, out=self._z)
         return self._z
 
-    def move(self, pull: Tensor, indices: Tensor | None) -> None:
-        torch.mul(pull, self._seen(indices), out=self._z)
+    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
+        torch.mul(coefficients, self._seen(indices), out=self._z)
         self._b.add_(self._z.sum(-1, keepdim=True))
 
     def all_preactivations(self, run: int) -> Tensor:
+        """z (m, n) of one run, as a copy."""
         return self._b[run] * self._inputs
 
     def span(self, run: int) -> Array:
+        """b (m, 1) of one run."""
         return numbers(self._b[run])
 
     def keep(self, runs: Tensor) -> None:
+        """Keep these runs (R,) and drop the others."""
         self._b = self._b[runs]
 
     def finite(self) -> Tensor:
+        """Whether all stored numbers of a run are finite, (B,)."""
         return self._b.isfinite().all(-1).all(-1)
 
 
-def inner_of(problem: Problem, run: Run, coordinates: Coordinates, U: Tensor) -> Inner:
-    """The inner layers of runs like `run`, starting at U (B, m, r)."""
+def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor) -> Inner:
+    """The inner layers of runs that are like `run` and start at U (B, m, r)."""
     if problem.network.directions is not None:
         return ScalarInner(problem, U)
     if coordinates is Coordinates.CHEAPEST:
@@ -189,5 +212,5 @@ def _like(model: Tensor, values: Array) -> Tensor:
 
 
 def numbers(values: Tensor) -> Array:
-    """A float64 copy that later steps do not change."""
+    """A copy in float64, (...) -> (...), that later steps do not change."""
     return np.array(values.cpu().numpy(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The loop of descent, a generator: rows at the steps asked for, progress between them, and how each run ended."""
+"""The loop of descent: a generator of rows at the requested steps, of progress, and of the end of each run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from itertools import chain
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
-from gflow.descent.plan import Options, Run, check_runs
+from gflow.arrays import Array, Sides
+from gflow.descent.plan import DescentRun, Options, check_runs
 from gflow.descent.program import Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import CheckpointError, ScenarioError
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 
-# Most steps between two looks at the iterates: for overflow, for progress, and for the memory that batches take.
+# The most steps between two checks of the iterates for overflow; they bound the memory of batches, too.
 CHUNK, CHUNK_ENTRIES = 1024, 2**20
-# Numbers (m, n) of all runs that advance together.  On a CPU they should stay in its cache: measured, a batch of up to
-# 2^17 gains (10 times at n = 20, m = 64) or is neutral; at 2^19 it cost up to 1.5 times what its runs cost alone.
+# The most numbers, m n for each run, of runs that advance together.  On a CPU they should stay in its cache: measured,
+# up to 2^17 a batch is as fast as its runs alone or faster (10 times at n = 20, m = 64), at 2^19 1.5 times slower.
 TOGETHER = {"cpu": 2**17, "cuda": 2**27}
 
 
-class Outcome(Enum):
-    """How a run ended, with the sentence that says so."""
+class DescentOutcome(Enum):
+    """How a run ended, with a sentence for the reader."""
 
     STEPS = "all steps taken"
     DIVERGED = "an iterate is not finite: the steps are too large"
@@ -36,7 +35,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Iterate:
-    """Run `run` after `step` steps, all float64; t is the sum of their sizes."""
+    """Run `run` after `step` steps, all in float64; t is the sum of the step sizes."""
 
     run: int
     step: int
@@ -50,74 +49,84 @@ class Iterate:
     p: Array
     """margins (n,)"""
     log_loss: float
-    pattern: NDArray[np.int8]
+    pattern: Sides
     """signs of the pre-activations (m, n), 0 for exactly 0"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
-    """A point from which descent goes on, as the same runs with the same options would have without a stop."""
+class DescentCheckpoint:
+    """A point from which descent continues as if the same runs with the same options had never stopped."""
 
     taken: int
-    """steps of all runs so far"""
+    """steps of all runs up to here"""
     group: tuple[int, ...]
-    """runs that advance together now; others have ended, or wait"""
+    """the runs that advance together now; the others have ended, or wait"""
     alive: tuple[int, ...]
-    """those of the group that have not ended"""
+    """the runs of the group that have not ended"""
     step: int
-    """of the runs alive; rows and ends that are due there lie before this point"""
+    """the step of the runs alive; rows and ends due at it come before this point"""
     state: State
-    """of the runs alive (`Program.state`)"""
+    """the state of the runs alive (`Program.state`)"""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Steps taken, and asked for, over all runs; checkpoint: this point, to be asked for before the next item."""
+class DescentProgress:
+    """The steps taken and the steps requested, over all runs; checkpoint: makes this point, only before the next
+    item.
+    """
 
     taken: int
     total: int
-    checkpoint: Callable[[], Checkpoint] = field(compare=False)
+    checkpoint: Callable[[], DescentCheckpoint] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """A run ended.  One that diverged was finite CHUNK steps before `step` at the latest, and has no row there."""
+class DescentFinish:
+    """The end of a run.  One that diverged was finite at most CHUNK steps before `step`, and has no row there."""
 
     run: int
-    outcome: Outcome
+    outcome: DescentOutcome
     step: int
     losses: LossReport | None
-    """None unless they were watched"""
+    """None unless losses were watched"""
 
 
-Item = Iterate | Progress | Finish
+DescentItem = Iterate | DescentProgress | DescentFinish
 
 
 def descend(
-    problem: Problem, runs: Sequence[Run], options: Options | None = None, origin: Checkpoint | None = None
-) -> Iterator[Item]:
-    """Advance all runs together, each to its own end; items name runs by their place in `runs`.
+    problem: Problem,
+    runs: Sequence[DescentRun],
+    options: Options | None = None,
+    origin: DescentCheckpoint | None = None,
+) -> Iterator[DescentItem]:
+    """Advance all runs together, each to its own end; items name runs by their positions in `runs`.
 
-    Rows of one run come in the order of its steps, rows of different runs as they fall.  A run alone and the same run
-    among others agree to rounding.  Memory does not grow with the number of steps.  origin: a checkpoint to go on
-    from; what follows has the bits it had without it (same machine, versions and threads).  Raises ScenarioError at
-    once, CheckpointError for a checkpoint that is not one of these runs.
+    Rows of one run come in the order of its steps; rows of different runs in no fixed order.  A run alone and the same
+    run among others agree to rounding.  Memory does not grow with the number of steps.  origin: a checkpoint from which
+    to continue; the items are the same, bit for bit, as without the stop (on the same machine, with the same versions
+    and threads).  Raises ScenarioError at once where runs cannot advance together, and CheckpointError for a checkpoint
+    of other runs.
     """
     options = options or Options()
     first, others = _begun(problem, runs, options, origin)
     return _items(problem, runs, options, first, others, 0 if origin is None else origin.taken)
 
 
-def iterates_at(problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint) -> list[Iterate]:
-    """The runs alive at a checkpoint as `descend` would go on with them, but those whose margins overflow.  Raises what
-    `descend` raises."""
+def iterates_at(
+    problem: Problem, runs: Sequence[DescentRun], options: Options, origin: DescentCheckpoint
+) -> list[Iterate]:
+    """The iterates at a checkpoint of the runs that `descend` would continue, without those whose margins overflow.
+
+    Raises what `descend` raises.
+    """
     return _begun(problem, runs, options, origin)[0].iterates()
 
 
 def _begun(
-    problem: Problem, runs: Sequence[Run], options: Options, origin: Checkpoint | None
+    problem: Problem, runs: Sequence[DescentRun], options: Options, origin: DescentCheckpoint | None
 ) -> tuple[_Group, list[list[int]]]:
-    """The group that advances first, at its start or where a checkpoint has it, and the runs of those after it."""
+    """The group that advances first, at its start or at the checkpoint, and the runs of the groups after it."""
     check_runs(problem, runs, options)
     _check_device(options.device)
     groups = _groups(problem, runs, options)
@@ -128,7 +137,7 @@ def _begun(
     return first, groups[place + 1 :]
 
 
-def _place(origin: Checkpoint, groups: Sequence[list[int]]) -> int:
+def _place(origin: DescentCheckpoint, groups: Sequence[list[int]]) -> int:
     group = list(origin.group)
     if group not in groups or not set(origin.alive) <= set(group):
         raise CheckpointError(f"descent: a checkpoint of runs {origin.alive} of {group}, where groups are {groups}")
@@ -143,21 +152,26 @@ def _check_device(device: str) -> None:
 
 
 def _items(
-    problem: Problem, runs: Sequence[Run], options: Options, first: _Group, others: Sequence[list[int]], taken: int
-) -> Iterator[Item]:
+    problem: Problem,
+    runs: Sequence[DescentRun],
+    options: Options,
+    first: _Group,
+    others: Sequence[list[int]],
+    taken: int,
+) -> Iterator[DescentItem]:
     total = sum(run.steps for run in runs)
     for group in chain([first], (_Group(problem, runs, numbers, options) for numbers in others)):
         if group.begins:
             yield from group.rows_and_ends()
-            yield Progress(taken, total, partial(group.checkpoint, taken))
+            yield DescentProgress(taken, total, partial(group.checkpoint, taken))
         while group.alive:
             taken += group.advance()
             yield from group.rows_and_ends()
-            yield Progress(taken, total, partial(group.checkpoint, taken))
+            yield DescentProgress(taken, total, partial(group.checkpoint, taken))
 
 
-def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[list[int]]:
-    """Numbers of the runs that advance together; runs of similar length, so that few wait for none."""
+def _groups(problem: Problem, runs: Sequence[DescentRun], options: Options) -> list[list[int]]:
+    """The positions of runs that advance together; they are of similar length, so that few wait for none."""
     limit = TOGETHER[torch.device(options.device).type]
     size = max(1, limit // (problem.network.width * problem.samples))
     order = sorted(range(len(runs)), key=lambda number: runs[number].steps)
@@ -165,30 +179,33 @@ def _groups(problem: Problem, runs: Sequence[Run], options: Options) -> list[lis
 
 
 class _Group:
-    """Runs that advance together, all at one step; those that ended are dropped."""
+    """Runs that advance together, all at one step; runs that have ended are dropped."""
 
-    def __init__(self, problem: Problem, runs: Sequence[Run], numbers: list[int], options: Options) -> None:
+    def __init__(self, problem: Problem, runs: Sequence[DescentRun], numbers: list[int], options: Options) -> None:
         self._problem, self._runs, self._numbers, self.alive = problem, runs, numbers, numbers
         self._program = Program(problem, [runs[number] for number in numbers], options)
         self._step = 0
         self.begins = True
         """Are the rows of step 0 still to come?"""
 
-    def checkpoint(self, taken: int) -> Checkpoint:
-        """This point, when all runs have taken so many steps."""
+    def checkpoint(self, taken: int) -> DescentCheckpoint:
+        """This point, after all runs have taken `taken` steps."""
         state = self._program.state() if self.alive else {}
-        return Checkpoint(taken, tuple(self._numbers), tuple(self.alive), self._step, state)
+        return DescentCheckpoint(taken, tuple(self._numbers), tuple(self.alive), self._step, state)
 
-    def restore(self, origin: Checkpoint) -> None:
-        """From step 0 to a checkpoint.  Runs that have ended are dropped here, not left out before: what is worked out
-        for all runs of a group at once may depend, in its last bit, on how many they are."""
+    def restore(self, origin: DescentCheckpoint) -> None:
+        """Go from step 0 to a checkpoint.
+
+        Runs that have ended are dropped here and not left out before, since the last bit of what is computed for all
+        runs of a group at once may depend on their number.
+        """
         self._step, self.begins = origin.step, False
         self._keep([place for place, number in enumerate(self.alive) if number in origin.alive])
         if self.alive:
             self._program.restore(origin.state, origin.step)
 
     def advance(self) -> int:
-        """To the next row of any run, or as far as one looks at once; how many steps of all runs that is."""
+        """Advance to the next row of any run, or to the next check; returns the number of steps that all runs took."""
         records = [self._runs[number].record for number in self.alive]
         due = min(int(record[np.searchsorted(record, self._step, side="right")]) for record in records)
         most = min(CHUNK, max(1, CHUNK_ENTRIES // max(1, self._program.batch_entries)))
@@ -197,8 +214,8 @@ class _Group:
         self._step += steps
         return steps * len(self.alive)
 
-    def rows_and_ends(self) -> Iterator[Iterate | Finish]:
-        """The rows due at this step and the runs that end here."""
+    def rows_and_ends(self) -> Iterator[Iterate | DescentFinish]:
+        """The rows due at this step, and the runs that end here."""
         kept = []
         for place, finite in enumerate(self._program.finite()):
             number = self.alive[place]
@@ -213,11 +230,11 @@ class _Group:
                 kept.append(place)
                 continue
             losses = self._program.report(place, None if row is None else row.log_loss)
-            yield Finish(number, Outcome.STEPS if finite else Outcome.DIVERGED, self._step, losses)
+            yield DescentFinish(number, DescentOutcome.STEPS if finite else DescentOutcome.DIVERGED, self._step, losses)
         self._keep(kept)
 
     def iterates(self) -> list[Iterate]:
-        """The runs alive, as they are now."""
+        """The present iterates of the runs alive."""
         found = (self._row(number, place) for place, number in enumerate(self.alive))
         return [each for each in found if each is not None]
 
@@ -228,7 +245,7 @@ class _Group:
                 self._program.keep(places)
 
     def _row(self, number: int, place: int) -> Iterate | None:
-        """The iterate, or None if its margins overflow."""
+        """The iterate, or None where its margins overflow."""
         seen = self._program.snapshot(place)
         log_loss = log_mean(self._problem.loss.log_value(seen.p)) if np.isfinite(seen.p).all() else np.inf
         if not np.isfinite(log_loss):

@@ -1,6 +1,6 @@
-"""From outputs to margins, losses and what pulls on the outputs, for labels of either kind, on the samples of a batch.
+"""Margins, losses and their slopes from the outputs, for both kinds of labels, on the samples of a batch.
 
-Shapes: f (B, K, k) outputs, p (B, 1, k) margins; K = 1 for labels -1, +1.
+Shapes: outputs f (B, K, k), margins p (B, 1, k); K = 1 for labels -1, +1.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from torch import Tensor
 
 from gflow.problem.problem import Problem
 
-# Beyond this margin -log(1 + e^-p) is -p up to e^-p / 2, to all digits of float64.
+# Beyond this margin log log(1 + e^-p) is -p up to e^-p / 2, which is exact in float64.
 LARGE_MARGIN = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step sees: indices (B, k) of samples (None: all n), weights that sum to 1, and targets for `Outputs`."""
+    """What one step uses: the samples, their weights, and targets for `Outputs`.
+
+    indices (B, k), None for all n; weights (B, 1, k) or (1, 1, 1), which sum to 1 over a batch; targets (B, K, k) or
+    (1, K, n).
+    """
 
     indices: Tensor | None
     weights: Tensor
@@ -28,10 +32,10 @@ class Batch:
 
 
 class Outputs:
-    """Labels and loss of one problem: y (1, n), or one-hot (K, n), on a device."""
+    """The labels y (1, n), or one-hot (K, n), and the loss of one problem, on a device."""
 
     def __init__(self, problem: Problem, model: Tensor) -> None:
-        """model: a tensor of the dtype and device wanted."""
+        """model (...): a tensor of the dtype and device wanted."""
         self._classes = problem.network.outputs > 1
         self._logistic = problem.loss.name == "logistic"
         targets = problem.y[None, :]
@@ -46,11 +50,11 @@ class Outputs:
         return Batch(None, self._weights, self._targets[None])
 
     def batch(self, indices: Tensor, weights: Tensor) -> Batch:
-        """A mini-batch of each run, both (B, k)."""
+        """A mini-batch for each run; indices and weights are (B, k) each."""
         return Batch(indices, weights[:, None, :], self._targets[:, indices].transpose(0, 1))
 
     def margins(self, f: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """p (B, 1, k), and dp/df (B or 1, K, k)."""
+        """p (B, 1, k) of outputs f (B, K, k), and dp/df (B or 1, K, k)."""
         if not self._classes:
             return batch.targets * f, batch.targets
         others = f.masked_fill(batch.targets, -torch.inf)
@@ -58,12 +62,16 @@ class Outputs:
         p = own - torch.logsumexp(others, -2, keepdim=True)
         return p, torch.softmax(others, -2).neg_().masked_fill_(batch.targets, 1.0)
 
-    def pulls(self, p: Tensor) -> Tensor:
-        """g = -l'(p): e^-p, or 1 / (1 + e^p), which no margin overflows."""
+    def loss_slopes(self, p: Tensor) -> Tensor:
+        """g = -l'(p), elementwise, (B, 1, k) -> (B, 1, k): e^-p, or 1 / (1 + e^p) in a form that does not overflow."""
         return torch.sigmoid(-p) if self._logistic else torch.exp(-p)
 
+    def losses(self, p: Tensor) -> Tensor:
+        """l(p), elementwise, (...) -> (...); differentiable twice, but it underflows at large margins."""
+        return torch.nn.functional.softplus(-p, threshold=LARGE_MARGIN) if self._logistic else torch.exp(-p)
+
     def log_loss(self, p: Tensor) -> Tensor:
-        """log L (B,) in float64, the mean over all n samples of l(p), p (B, 1, n)."""
+        """log L (B,) in float64, where L is the mean of l(p) over all n samples, p (B, 1, n)."""
         p = p.double().squeeze(-2)
         return torch.logsumexp(self._log_values(p), -1) - log(p.shape[-1])
 

@@ -1,4 +1,4 @@
-"""What descent is asked to do: where runs start, their steps and rows, and how the arithmetic is done."""
+"""The plan of descent: where runs start, their steps and rows, and how the arithmetic is done."""
 
 from __future__ import annotations
 
@@ -8,40 +8,26 @@ from enum import Enum, auto
 
 import numpy as np
 
-from gflow.arrays import Array, Integers
+from gflow.arrays import Integers
 from gflow.descent.batches import Batches, FullBatch, check_batches
 from gflow.descent.schedule import Schedule
 from gflow.errors import ScenarioError
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Weights:
-    """U (m, r) in span coordinates, or b (m, 1) of the scalar network; outer (m,) or (K, m); output_bias (K,)."""
+class DescentRun:
+    """One run with rows at the steps `record` (T,), strictly increasing from 0; the last of them ends the run."""
 
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
-
-    @classmethod
-    def of(cls, problem: Problem, inner: Array) -> Weights:
-        """From W (m, d), or b (m, 1) of the scalar network, with the outer layer of the problem's network."""
-        network = problem.network
-        U = inner @ problem.span.B.T if network.directions is None else inner
-        return cls(np.asarray(U), network.outer, network.output_bias)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """One run: rows at the steps `record`, strictly increasing from 0; the last of them ends the run."""
-
-    start: Weights
+    start: Parameters
     schedule: Schedule
     record: Integers
     batches: Batches = field(default_factory=FullBatch)
 
     @property
     def steps(self) -> int:
+        """The number of steps of the run."""
         return int(self.record[-1])
 
 
@@ -61,7 +47,9 @@ class AtKink(Enum):
 
 
 class Coordinates(Enum):
-    """What is iterated: the same numbers up to rounding, at a cost that never depends on d."""
+    """The variables that are iterated.  All give the same iterates up to rounding, at a cost that does not depend
+    on d.
+    """
 
     CHEAPEST = auto()
     """SAMPLES for full batches with n <= 2 r, else SPAN"""
@@ -72,7 +60,7 @@ class Coordinates(Enum):
 
 
 class Precision(Enum):
-    """Of the iteration; times and rows are float64 always.  SINGLE: see `single_precision_warning`."""
+    """The precision of the iteration; times and rows are always float64.  SINGLE: see `single_precision_warning`."""
 
     DOUBLE = auto()
     SINGLE = auto()
@@ -80,9 +68,9 @@ class Precision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LossWatch:
-    """Count, at every step, losses that rise and steps with eta_k L_k > bound (full batches only).
+    """At every step, count losses that rise and steps with eta_k L_k > bound (full batches only).
 
-    A rise is one of log L by more than rounding.  `bound`: of Chatterji et al., Lemma 8, is 1 / (30 P).
+    A rise counts where log L grows by more than rounding.  The bound of Chatterji et al., Lemma 8, is 1 / (30 P).
     """
 
     bound: float | None = None
@@ -90,7 +78,9 @@ class LossWatch:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the arithmetic is done; device: a name of torch, `cpu` or `cuda`."""
+    """How the arithmetic is done; device: a device of torch, `cpu` or `cuda`; watch: None where losses are not
+    watched.
+    """
 
     at_kink: AtKink = AtKink.MINUS
     coordinates: Coordinates = Coordinates.CHEAPEST
@@ -100,7 +90,7 @@ class Options:
 
 
 def record_steps(total: int, count: int) -> Integers:
-    """At most `count` (>= 2) steps of 0..total, increasing, with 0, 1 and total, logarithmically spaced between."""
+    """At most `count` (>= 2) steps of 0..total, (T,), increasing: 0, 1 and total, with logarithmic spacing between."""
     if total < 0 or count < 2:
         raise ScenarioError(f"record_steps({total}, {count}): total must be >= 0 and count >= 2")
     if total < count:
@@ -109,12 +99,12 @@ def record_steps(total: int, count: int) -> Integers:
     return np.unique(np.concatenate([[0], np.rint(spaced), [total]]).astype(np.int64))
 
 
-# Margins whose rounding in float32 exceeds this change the gradient in its sixth digit.
+# A larger rounding of margins in float32 changes the gradient in its sixth digit, which deserves a warning.
 WORTH_SAYING = 1e-6
 
 
 def single_precision_warning(largest_margin: float) -> str | None:
-    """What float32 does not resolve at margins of this size, as a sentence; None where it does not matter yet."""
+    """A sentence on what float32 does not resolve at margins of this size; None where that does not matter."""
     error = float(np.finfo(np.float32).eps) * abs(largest_margin)
     if error < WORTH_SAYING:
         return None
@@ -125,8 +115,8 @@ def single_precision_warning(largest_margin: float) -> str | None:
     )
 
 
-def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
-    """Raise ScenarioError unless these runs can advance together."""
+def check_runs(problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
+    """Raise ScenarioError where these runs cannot advance together."""
     if not runs:
         raise ScenarioError("descent: no runs are given; give one or more")
     kinds = {(type(run.schedule), type(run.batches), run.batches.size) for run in runs}
@@ -143,7 +133,7 @@ def check_runs(problem: Problem, runs: Sequence[Run], options: Options) -> None:
         _check_run(problem, run, number)
 
 
-def _check_run(problem: Problem, run: Run, number: int) -> None:
+def _check_run(problem: Problem, run: DescentRun, number: int) -> None:
     network = problem.network
     record = run.record
     if record.ndim != 1 or record.size == 0 or record[0] != 0 or np.any(np.diff(record) <= 0):

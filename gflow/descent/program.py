@@ -1,11 +1,11 @@
-"""B runs as one tensor program: a step changes all of them in place, and stores nothing.
+"""B runs as one tensor program: a step changes all of them in place and stores nothing.
 
-The step of one run on a batch of k samples, with eta the step size and w_i the weight of sample i:
+The step of one run on a batch of k samples, with step size eta and weight w_i of sample i, is
 
     z = W x_i,  f = A phi(z) + c,  R_ki = eta w_i g_i dp_i/df_k
     A += R phi(z)^T (if trained),  c += sum_i R_ki (if there is one),  w_j += sum_i (A^T R)_ji phi'(z_ji) x_i
 
-with the old values on the right everywhere.
+with the old values in all terms on the right.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
 from gflow.descent.outputs import Outputs
-from gflow.descent.plan import Options, Precision, Run
+from gflow.descent.plan import DescentRun, Options, Precision
 from gflow.descent.replay import Feed, Replay
 from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
@@ -34,22 +34,26 @@ State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """One run at one step, in float64: U (m, r), outer as in the network, output_bias (K,), p (n,), pattern (m, n)."""
+class IterateArrays:
+    """One run at one step, in float64.
+
+    U (m, r); outer (m,) or (K, m), as in the network; output_bias (K,); margins p (n,); pattern (m, n): signs of
+    pre-activations.
+    """
 
     summed_steps: float
     U: Array
     outer: Array
     output_bias: Array | None
     p: Array
-    pattern: NDArray[np.int8]
+    pattern: Sides
 
 
 class Program:
-    """Runs with one kind of schedule and of batches (see `check_runs`), at step 0 at first."""
+    """Runs with one kind of schedule and of batches (see `check_runs`), first at step 0."""
 
     @torch.inference_mode()
-    def __init__(self, problem: Problem, runs: Sequence[Run], options: Options) -> None:
+    def __init__(self, problem: Problem, runs: Sequence[DescentRun], options: Options) -> None:
         network, device = problem.network, torch.device(options.device)
         dtype = torch.float64 if options.precision is Precision.DOUBLE else torch.float32
 
@@ -79,16 +83,16 @@ class Program:
 
     def _make_buffers(self) -> None:
         shape = (self._A.shape[0], self._network.width, self._seen)
-        self._hidden, self._pull = self._A.new_empty(shape), self._A.new_empty(shape)
+        self._hidden, self._coefficients = self._A.new_empty(shape), self._A.new_empty(shape)
 
     @property
     def batch_entries(self) -> int:
-        """Numbers that the batches of one step of all runs take, 0 for full batches."""
+        """How many numbers the batches of one step of all runs take; 0 for full batches."""
         return sum(self._seen for _ in self._streams)
 
     @torch.inference_mode()
     def advance(self, steps: int) -> None:
-        """So many steps of all runs."""
+        """Take this number of steps of all runs."""
         self._replay.run(self._feed(steps), steps)
 
     def _feed(self, steps: int) -> Feed:
@@ -104,22 +108,22 @@ class Program:
 
     def _step(self, feed: Feed, number: int) -> None:
         batch = self._everything if feed is None else self._outputs.batch(feed[0][number], feed[1][number])
-        z, hidden, pull = self._inner.preactivations(batch.indices), self._hidden, self._pull
+        z, hidden, coefficients = self._inner.preactivations(batch.indices), self._hidden, self._coefficients
         self._activation.value(z, hidden)
         f = torch.bmm(self._A, hidden)
         p, directions = self._outputs.margins(f if self._c is None else f + self._c, batch)
-        R = self._outputs.pulls(p) * directions * batch.weights
+        R = self._outputs.loss_slopes(p) * directions * batch.weights
         R.mul_(self._sizes(p).to(R.dtype)[:, None, None])
         if self._network.outputs == 1:
-            torch.mul(self._A.mT, R, out=pull)
+            torch.mul(self._A.mT, R, out=coefficients)
         else:
-            torch.bmm(self._A.mT, R, out=pull)
+            torch.bmm(self._A.mT, R, out=coefficients)
         if self._network.trains_outer:
             self._A.baddbmm_(R, hidden.mT)
         if self._c is not None:
             self._c.add_(R.sum(-1, keepdim=True))
-        self._activation.pull_back(pull, z, hidden)
-        self._inner.move(pull, batch.indices)
+        self._activation.backward(coefficients, z, hidden)
+        self._inner.move(coefficients, batch.indices)
 
     def _sizes(self, p: Tensor) -> Tensor:
         """eta (B,) of this step, counted and summed."""
@@ -135,22 +139,22 @@ class Program:
 
     @torch.inference_mode()
     def finite(self) -> list[bool]:
-        """Which runs still consist of finite numbers, one for each run."""
+        """Whether all numbers of a run are finite, one answer for each run."""
         finite = self._inner.finite() & self._A.isfinite().all(-1).all(-1)
         if self._c is not None:
             finite = finite & self._c.isfinite().all(-1).all(-1)
         return [bool(ok) for ok in finite.cpu()]
 
     @torch.inference_mode()
-    def snapshot(self, run: int) -> Snapshot:
-        """One run as it is now; p may overflow where the weights do not."""
+    def snapshot(self, run: int) -> IterateArrays:
+        """The present iterate of one run; p may overflow where the weights do not."""
         z = self._inner.all_preactivations(run)[None]
         hidden = torch.empty_like(z)
         self._activation.value(z, hidden)
         f = self._A[run : run + 1] @ hidden
         c = None if self._c is None else self._c[run : run + 1]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return Snapshot(
+        return IterateArrays(
             float(self._summed[run]),
             self._inner.span(run),
             numbers(self._A[run]).reshape(self._network.outer.shape),
@@ -160,16 +164,18 @@ class Program:
         )
 
     def report(self, run: int, log_loss: float | None) -> LossReport | None:
-        """What was counted for a run that ends now (see `Tally.report`)."""
+        """The counts of a run that ends now (see `Tally.report`)."""
         return None if self._tally is None else self._tally.report(run, log_loss)
 
     def state(self) -> State:
-        """All that the steps change, copied: what a program of the same runs goes on with (`restore`)."""
+        """A copy of all that steps change, from which a program of the same runs can continue (`restore`)."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
 
     @torch.inference_mode()
     def restore(self, state: State, step: int) -> None:
-        """From step 0 to a `state` of the same runs at `step`, bit for bit; CheckpointError if it does not fit."""
+        """Go from step 0 to a `state` of the same runs at `step`, bit for bit.  Raises CheckpointError where it does
+        not fit.
+        """
         tensors = self._tensors()
         wanted = {
             name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()
@@ -191,7 +197,7 @@ class Program:
 
     @torch.inference_mode()
     def keep(self, runs: Sequence[int]) -> None:
-        """Drop all runs but these."""
+        """Keep these runs and drop the others."""
         kept = torch.tensor(runs, dtype=torch.int64, device=self._A.device)
         self._inner.keep(kept)
         self._A, self._summed, self._parameters = self._A[kept], self._summed[kept], self._parameters[:, kept]

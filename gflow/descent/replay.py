@@ -1,6 +1,6 @@
-"""Many steps at the price of few launches: on CUDA a fixed number of steps is recorded once as a graph and replayed.
+"""Many steps with few launches: on CUDA a fixed number of steps is recorded once as a graph and then replayed.
 
-What a step launches must not copy from the CPU: scalars go into kernels as arguments (masked_fill, not where).
+A step must not launch copies from the CPU, so scalars enter kernels as arguments (masked_fill, not where).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from torch import Tensor
 Feed = tuple[Tensor, Tensor] | None
 """Indices and weights of the batches of T steps, (T, B, k) each; None for full batches."""
 
-# Steps in one graph.  Fewer steps than that are launched one by one.
+# The number of steps in one graph; fewer steps are launched one by one.
 RECORDED = 32
-# Recording costs about as much as launching this many steps, so it waits until as many were launched one by one: then
-# it costs at most twice what the better choice would have.  At least 1, for libraries to set themselves up.
+# Recording costs about as much as launching this many steps, so it waits until as many were launched one by one: the
+# total is then at most twice that of the better choice.  At least 1, so that libraries have set themselves up before.
 WORTH_RECORDING = 256
 
 
 class Replay:
-    """Takes steps of a program that works in place: one by one on a CPU, by graphs where CUDA can record them."""
+    """Steps of a program that works in place, taken one by one on a CPU, by graphs where CUDA can record them."""
 
     def __init__(self, step: Callable[[Feed, int], None], device: torch.device) -> None:
         self._step = step
@@ -29,13 +29,13 @@ class Replay:
         self.forget()
 
     def forget(self) -> None:
-        """The program has new tensors: what was recorded is of no use."""
+        """Drop what was recorded, since the program has new tensors."""
         self._graph: torch.cuda.CUDAGraph | None = None
         self._feed: Feed = None
         self._launched = 0  # steps taken one by one since then
 
     def run(self, feed: Feed, steps: int) -> None:
-        """Steps 0..steps - 1 of the feed."""
+        """Take the steps 0..steps - 1 of the feed."""
         taken = 0
         while taken < steps:
             if self._records and steps - taken >= RECORDED and self._has_graph(feed):
@@ -47,11 +47,11 @@ class Replay:
                 taken += 1
 
     def _has_graph(self, feed: Feed) -> bool:
-        """Is there a graph, or is it time to record one, and does that succeed?"""
+        """Whether there is a graph; where it is time to record one, that is tried first."""
         return self._graph is not None or (self._launched >= WORTH_RECORDING and self._record(feed))
 
     def _record(self, feed: Feed) -> bool:
-        """Record the graph; recording takes no step.  False, for ever, where CUDA cannot."""
+        """Record the graph, which takes no step.  False, also at all later times, where CUDA cannot."""
         self._feed = None if feed is None else (feed[0][:RECORDED].clone(), feed[1][:RECORDED].clone())
         graph = torch.cuda.CUDAGraph()
         try:

@@ -1,4 +1,4 @@
-"""Step sizes: constant, or a function of the step and of the loss; one formula for all runs of a batch."""
+"""Step sizes, constant or functions of the step and of the loss, by one formula for all runs of a batch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from gflow.errors import ScenarioError
 
 
 class Schedule(Protocol):
-    """eta_k of one run; runs of one kind differ in their `parameters` only, and advance together."""
+    """The step sizes eta_k of one run; runs of one kind differ only in their `parameters`, and advance together."""
 
     needs_loss: ClassVar[bool]
 
     @property
     @abstractmethod
     def parameters(self) -> tuple[float, ...]:
-        """The numbers that tell this run from others of its kind."""
+        """The numbers that distinguish this run from others of its kind."""
 
     @staticmethod
     @abstractmethod
     def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
-        """eta (B,) at step k () and log L (B,) before it (None unless `needs_loss`); parameters (k, B)."""
+        """eta (B,) at the step number `step` (), from `parameters` (q, B), one column for each run.
+
+        log_loss (B,): log L before the step, None unless `needs_loss`.
+        """
 
     @abstractmethod
     def elapsed(self, steps: int, summed: float) -> float:
-        """t after so many steps whose sizes were summed to this: the same, or something more exact."""
+        """t after `steps` steps whose sizes sum to `summed`: that sum, or a value that is more exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Constant:
 
     @staticmethod
     def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
+        """eta (B,) from parameters (q, B); see `Schedule`."""
         return parameters[0]
 
     def elapsed(self, steps: int, summed: float) -> float:
@@ -59,8 +63,8 @@ class Constant:
 class LogSquared:
     """eta_0 = first, then eta_k = factor log^2(1 / L_k) (Chatterji et al., with factor Q1 or C5 / P).
 
-    The formula is meant for small losses: it vanishes at L = 1 and grows again beyond.  Wherever L_k >= loss_guard,
-    in (0, 1], the step is `first`.
+    The formula is meant for small losses: it is 0 at L = 1 and grows again beyond.  Where L_k >= loss_guard, which is
+    in (0, 1], the step is `first`.  Raises ScenarioError for numbers outside their ranges.
     """
 
     first: float
@@ -80,6 +84,7 @@ class LogSquared:
 
     @staticmethod
     def sizes(parameters: Tensor, step: Tensor, log_loss: Tensor | None) -> Tensor:
+        """eta (B,) from parameters (q, B); see `Schedule`."""
         assert log_loss is not None
         first, factor, log_guard = parameters
         return torch.where((step == 0) | (log_loss >= log_guard), first, factor * log_loss**2)

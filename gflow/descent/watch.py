@@ -1,4 +1,4 @@
-"""What is counted at every step, in as many numbers as there are runs: losses that rise, steps that are large."""
+"""Counts that are kept at every step, with one number for each run: losses that rise, and steps that are too large."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor
 
 from gflow.descent.plan import LossWatch
 
-# A rise of log L by less, relative to |log L| or 1, is rounding (in units of the eps of the iteration).
-ROUNDING = 64.0
+# A smaller rise of log L, relative to max(|log L|, 1) and in units of the eps of the iteration, is rounding.
+RISE = 64.0
 
 
 @dataclass(frozen=True, slots=True)
 class LossReport:
-    """Of one run, up to its end."""
+    """The counts of one run up to its end."""
 
     rises: int
     """steps after which the loss was larger"""
     largest_rise: float
-    """of log L in one step, 0 without rises"""
+    """the largest rise of log L in one step, 0 without rises"""
     above_bound: int | None
     """steps with eta_k L_k > bound; None without a bound"""
 
@@ -33,13 +33,13 @@ class Tally:
             return torch.zeros(runs, dtype=dtype, device=device)
 
         self._log_bound = None if watch.bound is None else torch.tensor(watch.bound, dtype=torch.float64).log().item()
-        self._rounding = ROUNDING * eps
+        self._rounding = RISE * eps
         self._before = zeros(torch.float64).fill_(torch.inf)
         self._rises, self._above = zeros(torch.int64), zeros(torch.int64)
         self._largest = zeros(torch.float64)
 
     def step(self, sizes: Tensor, log_loss: Tensor) -> None:
-        """One step of sizes (B,) from iterates of log L (B,)."""
+        """Count one step of sizes (B,) from iterates with log_loss (B,)."""
         self._look(log_loss)
         if self._log_bound is not None:
             self._above.add_(sizes.log() + log_loss > self._log_bound)
@@ -52,7 +52,7 @@ class Tally:
         self._before.copy_(log_loss)
 
     def keep(self, runs: Tensor) -> None:
-        """Drop all runs but these."""
+        """Keep these runs (R,) and drop the others."""
         self._before, self._largest = self._before[runs], self._largest[runs]
         self._rises, self._above = self._rises[runs], self._above[runs]
 
@@ -62,7 +62,7 @@ class Tally:
         return {"before": self._before, "rises": self._rises, "above": self._above, "largest": self._largest}
 
     def report(self, run: int, log_loss: float | None) -> LossReport:
-        """Of one run that ends at this log L (None: it has none, the last step is not counted)."""
+        """The counts of one run that ends at this log L; None: it has none, and its last step is not counted."""
         rises, largest = int(self._rises[run]), float(self._largest[run])
         rise = 0.0 if log_loss is None else log_loss - float(self._before[run])
         if log_loss is not None and rise > self._rounding * max(abs(log_loss), 1.0):

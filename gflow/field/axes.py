@@ -1,8 +1,9 @@
-"""On which axes errors are judged where samples differ greatly in size.
+"""Axes on which errors are judged where samples differ greatly in size.
 
-Component by component, the masses of ordinary samples would have to be exact to what moves the margin of a sample of
-norm 1e8, though the flow makes up for that at once by a tiny mass of the large one.  On axes in the order of the
-margins they move, the first alone moves the largest margin, and the errors along the others count by what is left.
+A sample of norm 1e8 has a margin that reacts to tiny errors in the masses of ordinary samples.  Judged component by
+component, these masses would have to be exact to that margin, although the flow corrects it at once by a tiny mass of
+the large sample.  So the axes are ordered by the margins they move: the first alone moves the largest margin, and
+errors along the others are judged by the margins that remain.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from gflow.ode.axes import Axes
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Samples whose norms differ by no more than this are judged component by component.
+# Samples whose norms differ by at most this factor are judged component by component.
 UNLIKE = 100.0
 
 
 def unlike(problem: Problem) -> bool:
-    """Do the samples differ greatly in size?"""
+    """Whether the samples differ greatly in size."""
     sizes = row_norms(problem.span.C)
     return bool(sizes.max() > UNLIKE * sizes.min())
 
 
 def resolved_margins(problem: Problem, U: Array, floor: float) -> Array:
-    """What margins (n,) may be off: `floor`, or ten times what float64 leaves open of the sums that they are."""
+    """The error allowed in margins (n,) at U (m, r): `floor`, or more where rounding is larger.
+
+    More is ten times the rounding of the sums that the margins are.
+    """
     terms = row_norms(problem.span.C) * float(np.abs(problem.network.outer) @ row_norms(U))
     return np.maximum(floor, 10.0 * EPS * terms)
 
@@ -38,8 +42,8 @@ def margin_axes(
 ) -> Axes:
     """Axes of a state (y, v) whose margins move by moved @ y, moved (n, k).
 
-    weight: of |Q| (k, k), what each coordinate of z = Q^T y may be off for the weights, (k,); margins (n,): what they
-    may be off; clock: the error scale of v at a state.
+    weight: from |Q| (k, k) to the error that the weights allow in each coordinate of z = Q^T y, (k,); margins (n,): the
+    error allowed in them; clock: from a state (k + 1,) to the error scale of v.
     """
     Q, R, order = qr(moved.T, pivoting=True)
     size, coupling = np.abs(Q), np.zeros(Q.shape[0])

@@ -1,14 +1,11 @@
-"""What the kinks need to know of the smooth field on one mode, whatever its coordinates are."""
+"""The protocol of a branch, the smooth field on one mode, as far as kinks and the loop need it in any coordinates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
 from gflow.ode.axes import Axes
 from gflow.ode.step import DenseStep, System
@@ -17,9 +14,11 @@ from gflow.problem.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:
-    """rtol: relative error of each neuron's weights, absolute error of margins and of log t; atol: of weights.
+    """Tolerances of the flow.
 
-    Of margins in dual coordinates only: primal ones keep weights, and margins as well as those determine them.
+    rtol: the relative error of each neuron's weights, and the absolute error of margins and of log t; atol: the
+    absolute error of weights.  Margins have a tolerance of their own in dual coordinates only; primal coordinates hold
+    the weights, which determine the margins.
     """
 
     rtol: float
@@ -28,10 +27,11 @@ class Tolerances:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode it is measured on.
+    """The flow at one instant, cheap enough for every accepted step; rates are per tau, on the mode of the branch.
 
-    v = log(1 + t); margins p (n,); log L; norm |theta| of all that is trained; speed |d theta / d tau|, which is
-    n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt).
+    v = log(1 + t); margins p (n,); log_loss = log L; norm |theta| of all trained parameters; speed |d theta / d tau|,
+    which is n |grad L| over the sum of the live g; margin_rates dp / dtau (n,); log_clock = log(d tau / dt); rounding:
+    the rounding error of p, which may be small sums of large terms.
     """
 
     v: float
@@ -41,13 +41,17 @@ class Measure:
     speed: float
     margin_rates: Array
     log_clock: float
+    rounding: float = 0.0
 
 
 class Branch(Protocol):
-    """The field on one mode, autonomous in tau counted in `unit`; y is the integrator's state, y[-1] = log(1 + t).
+    """The field on one mode, autonomous in tau counted in `unit`; y (p,) is the integrator's state, y[-1] = log(1 + t).
 
-    On every branch dw_j/dtau = P_j sum_i phi'_ji push_ji c_i, with a push that is smooth along the flow.
+    On every branch dw_j/dtau = P_j sum_i phi'_ji push_ji c_i, with a push that is smooth along the flow.  y0 (p,): the
+    state at the start; live (n,): the samples that set the clock; both are fixed for a branch.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # every branch is a frozen dataclass; Any: as dataclasses say
 
     @property
     def problem(self) -> Problem: ...
@@ -66,50 +70,60 @@ class Branch(Protocol):
 
     @property
     def axes(self) -> Axes | None:
-        """On which axes errors are judged; None: component by component, by the scale of the system."""
+        """The axes on which errors are judged; None: component by component, by the scale of the system."""
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
-        """U (..., k, r) of these neurons (default: all), linear in y (..., p)."""
+        """U (..., k, r) of these k neurons (default: all), linear in y (..., p)."""
 
     def push(self, y: Array, neurons: Index) -> Array:
-        """push_ji (..., k, n) at states y (..., p)."""
+        """push_ji (..., k, n) of these k neurons at states y (..., p)."""
 
-    def pull(self, y: Array, neurons: Index) -> Array:
-        """push up to a factor per neuron, (..., k, n): what shares depend on.
+    def bare_push(self, y: Array, neurons: Index) -> Array:
+        """The push up to a factor for each neuron, (..., k, n), at states y (..., p); shares depend on it alone.
 
-        With one output the factor is a_j, which training may carry through zero while the shares do not notice.
+        With one output it lacks the factor a_j, which training may carry through zero without any effect on the shares.
         """
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
-        """push (k, n), its derivative along the flow, and the size of what is added up in that, at one state."""
+        """The push at one state y (p,), its derivative along the flow, and the sum of sizes of terms in that, each (k,
+        n).
+        """
 
     def moved_at_most(self, step: DenseStep, states: Array) -> tuple[Array, Array] | None:
-        """Bounds of what a step moves: zeta of each pair (m, H) or (m, 1), and the 1-norm of each pull (m,).
+        """Bounds of the motion in a step: zeta of each pair (m, H) or (m, 1), and the 1-norm of each bare push (m,).
 
-        states (k, p) sample the step.  None: no bound that is cheaper than looking.
+        states (k, p) sample the step.  None: no bound is cheaper than to look at the motion itself.
         """
 
     @property
-    def live(self) -> NDArray[np.bool_]: ...
+    def live(self) -> Bools: ...
 
     def log_loss(self, y: Array) -> float:
-        """log L at a state."""
+        """log L at a state y (p,)."""
 
     def measure(self, y: Array) -> Measure:
-        """Size, speed and loss at a state, whatever is behind it."""
+        """The size, speed and loss at a state y (p,)."""
 
     def margin_rounding(self, y: Array) -> float:
-        """What float64 cannot resolve of the margins that are made of a state."""
+        """The rounding error of the margins that are computed from a state y (p,)."""
 
     def at_rest(self, y: Array) -> bool:
-        """Is the motion of all margins at a state rounding only, so that nothing but the clock moves any more?"""
+        """Whether, at y (p,), the motion of all margins is only rounding, so that nothing but the clock moves any
+        more.
+        """
 
     def cancels(self, y: Array, h: float) -> bool:
-        """Will the coordinates, after a step h from y, have lost to rounding more than margins may be off?"""
+        """Whether rounding in the coordinates, after a step h from y (p,), exceeds the error that margins are
+        allowed.
+        """
 
     def reach(self, h: float) -> Array:
-        """Size of what is added to the weights of each neuron (m,) in a time h of tau while q is what it is now; terms
-        that cancel count, since their rounding stays."""
+        """The sum of sizes of the terms added to the weights of each neuron (m,) in a time h of tau at the present q.
+
+        Terms that cancel count, since their rounding remains.
+        """
 
     def fastest_rate(self, y: Array) -> float | None:
-        """Largest |eigenvalue| that an explicit method has to resolve, per unit; None where it is not known."""
+        """The largest |eigenvalue| at y (p,), per unit, that an explicit method must resolve; None where it is not
+        known.
+        """

@@ -1,9 +1,9 @@
-"""Minimum-norm problems at a kink, solved by pivoting: finite, scale-free, with the active set as the answer.
+"""Minimum-norm problems at a kink, solved by pivoting, which is finite and scale-free and yields the active set.
 
-For one neuron whose zero surfaces have independent unit normals N (k, r), the Clarke set is the image of a box:
-velocity = v + N^T sigma, where sigma_h lies between 0 (the - branch) and the jump w_h (the + branch).  The element of
-minimum norm minimises |v + N^T sigma|^2 / 2 over that box, a quadratic program in k numbers with the Gram matrix N N^T.
-Its multipliers rho = N (v + N^T sigma) are the rates of the k switching functions.
+For one neuron on k kinks with independent unit normals N (k, r), the Clarke set is the image of a box: velocity = v +
+N^T sigma, where sigma_h lies between 0 (the - branch) and the jump w_h (the + branch).  The element of minimum norm
+minimises |v + N^T sigma|^2 / 2 over that box, a quadratic program in k numbers with the Gram matrix N N^T.  Its
+multipliers rho = N (v + N^T sigma) are the rates of the k switching functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gflow.arrays import Array
 Active = NDArray[np.int8]
 
 LOW, FREE, HIGH = -1, 0, 1
-# Rounding, in units of the terms that were added up.
+# Bound of the rounding of a sum, relative to the sum of the sizes of its terms.
 ROUNDING = 64 * np.finfo(float).eps
 
 
@@ -28,7 +28,9 @@ class PivotError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class BoxSolution:
-    """sigma (k,), rates rho (k,) at it, and which bound holds each sigma_h (LOW, FREE or HIGH)."""
+    """The solution sigma (k,), the rates rho (k,) there, and active (k,): the bound that holds each sigma_h (LOW, FREE,
+    HIGH).
+    """
 
     sigma: Array
     rates: Array
@@ -36,14 +38,15 @@ class BoxSolution:
 
 
 def box_least_norm(gram: Array, rates: Array, low: Array, high: Array) -> BoxSolution:
-    """argmin sigma^T gram sigma / 2 + rates^T sigma over low <= sigma <= high; bounds may be infinite.
+    """argmin sigma^T gram sigma / 2 + rates^T sigma over low <= sigma <= high, (k,) each; bounds may be infinite.
 
-    gram (k, k) positive definite with unit diagonal, rates (k,) = N v.  Blocks of violations are exchanged while their
-    number falls, single ones (least index) otherwise, which ends for every positive definite gram (Murty).
-    Raises PivotError when it does not end.
+    gram (k, k) is positive definite with unit diagonal, rates (k,) = N v.  All wrong coordinates are exchanged together
+    while their number falls, otherwise the one of least index, which ends for every positive definite gram (Murty).
+    Raises PivotError where it does not end, since gram is singular to rounding.
     """
     size = rates.size
-    # A bound may be far larger than all rates (the force of a sample that outweighs the others): it is no scale then.
+    # Where one sample outweighs the others, a bound may be far larger than all rates, so bounds set the scale only if
+    # all rates are 0.
     tolerance = ROUNDING * (np.abs(rates).max(initial=0.0) or _finite_largest(low, high))
     active = _start(rates, low, high)
     fewest, patience = size + 1, 8
@@ -71,7 +74,7 @@ def _finite_largest(low: Array, high: Array) -> float:
 
 
 def _start(rates: Array, low: Array, high: Array) -> Active:
-    """Each coordinate on its own (exact for one kink)."""
+    """The solution of each coordinate by itself, as the first guess; exact for one kink."""
     return np.where(-rates <= low, LOW, np.where(-rates >= high, HIGH, FREE)).astype(np.int8)
 
 
@@ -88,7 +91,9 @@ def _solve(gram: Array, rates: Array, low: Array, high: Array, active: Active) -
 
 
 def _exchange(sigma: Array, rho: Array, low: Array, high: Array, active: Active, tolerance: float) -> Active:
-    """Where each coordinate should be: bounds that are crossed become active, bounds that pull inwards are let go."""
+    """The bound that should hold each coordinate: one that is crossed becomes active, one that pulls inwards is
+    released.
+    """
     target = active.copy()
     target[(active == FREE) & (sigma < low - tolerance)] = LOW
     target[(active == FREE) & (sigma > high + tolerance)] = HIGH

@@ -1,4 +1,7 @@
-"""Where a neuron on dependent kinks goes: along a face of their arrangement on which the field agrees with itself."""
+"""The motion of a neuron on kinks with dependent normals, along a face of their arrangement.
+
+It takes a face on which the field is consistent: where the field of that face keeps the neuron in the face.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,21 @@ from itertools import combinations
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.clarke import ROUNDING, PivotError
 from gflow.field.hull import independent, least_norm_in_hull, rank, span, velocities
-from gflow.field.kink import Kink, Sides, settle
+from gflow.field.kink import Kink, settle
 
-# Part of their size by which velocities may change until a decision at dependent kinks is taken.
+# The decision at dependent kinks looks ahead until velocities have changed by this part of their size.
 LOOK_AHEAD = 1e-7
 
 
 def sides_after(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, bool]:
-    """`settle` or `settle_dependent`, whichever the normals call for: sides, exact, chosen among several.
+    """The sides (k,) that `settle` or `settle_dependent` decides; whether they are exact; whether other solutions
+    exist.
 
-    Where normals are so nearly dependent that pivoting does not end, the neuron is held, inexactly.
+    patterns (c, k): as in `settle_dependent`.  Where normals are so nearly dependent that pivoting does not end, the
+    neuron is held on its kinks, which is not exact.
     """
     if not independent(kink.normals):
         return settle_dependent(kink, patterns)
@@ -30,11 +35,12 @@ def sides_after(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, bool]:
 
 
 def settle_dependent(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, bool]:
-    """Sides (k,) after this instant; are they exact; were they chosen among several solutions.
+    """The sides (k,) after this instant; whether they are exact; whether they were chosen among several solutions.
 
-    If the hull holds 0, the minimum-norm element is 0 and the neuron rests.  Otherwise it goes on along a face of the
-    arrangement on which the field agrees with itself (its velocity points into the face, and holds it on the surfaces
-    it slides on), along the steepest descent if there are several.  Where nothing agrees it is held, inexactly.
+    patterns (c, k): the cells around the kinks, None where they are too many.  If the hull of the velocities contains
+    0, that is the minimum-norm element and the neuron rests.  Otherwise it moves along a face of the arrangement on
+    which the field is consistent (its velocity points into the face, and keeps it on the surfaces on which it slides),
+    with the largest speed if there are several.  Where no face is consistent, the neuron is held, which is not exact.
     """
     at_rest = np.zeros(kink.normals.shape[0], dtype=np.int8)
     if patterns is None:
@@ -49,8 +55,11 @@ def settle_dependent(kink: Kink, patterns: Sides | None) -> tuple[Sides, bool, b
 
 
 def _ahead(kink: Kink) -> Kink:
-    """The kink a moment later: where the hull has just let go of 0, the way out has speed 0 at the instant itself."""
-    # 1-norms: squares of derivatives of 1e-200, which samples without a share have, are 0.
+    """The kink a moment later.
+
+    Where 0 has just left the hull, the speed on the way out is 0 at the instant itself, which would decide nothing.
+    """
+    # 1-norms, because derivatives of samples without a share can be 1e-200, and their squares are 0.
     size = float(np.abs(kink.drift).sum() + np.abs(kink.jump).sum())
     change = float(np.abs(kink.drift_dot).sum() + np.abs(kink.jump_dot).sum())
     ahead = LOOK_AHEAD * size / change if change > 0.0 else 0.0
@@ -63,10 +72,10 @@ def _ahead(kink: Kink) -> Kink:
 
 
 def _agreeing(kink: Kink, patterns: Sides) -> list[tuple[float, Sides]]:
-    """(speed, sides) of all faces but the centre on which the field agrees with itself, the widest faces first.
+    """(speed, sides (k,)) of all faces but the centre on which the field is consistent, the widest faces first.
 
-    Every face lies beside a cell, from which it has its signs off the surfaces that it lies in.  Whether signs made
-    like this are those of a face need not be asked: where the field agrees, the velocity is a point of it.
+    Every face lies beside a cell and takes over its signs on the surfaces in which it does not lie.  Signs made like
+    this need not be checked to belong to a face: where the field is consistent, the velocity itself is a point of it.
     """
     within, found = span(kink.normals), list[tuple[float, Sides]]()
     for codimension in range(rank(kink.normals)):
@@ -80,7 +89,9 @@ def _agreeing(kink: Kink, patterns: Sides) -> list[tuple[float, Sides]]:
 
 
 def _distinct(patterns: Sides, on: tuple[int, ...]) -> Sides:
-    """Patterns (c, k) with the surfaces `on` at 0, each once, sorted; rows are compared as bytes, which is fast."""
+    """The distinct patterns (c, k) with the surfaces `on` set to 0, sorted; rows are compared as bytes, which is
+    fast.
+    """
     faces = patterns.copy()
     faces[:, on] = 0
     rows = np.ascontiguousarray(faces + 1).view(np.dtype((np.void, faces.shape[1])))

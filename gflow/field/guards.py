@@ -1,8 +1,8 @@
-"""Guards of a segment: functions of the state that stay positive as long as the mode is right.
+"""Guards of a segment: functions of the state that are positive as long as the mode is right.
 
-A guard is side * zeta for a pair off its kink, and the room to either end of the share for a sliding pair.  Every one
-is a linear function of the masses or of q, so it is judged on whole steps by its Bernstein coefficients; only neurons
-whose guards could reach zero in the step are looked at.
+A pair off its kink has the guard side * zeta, a sliding pair has two, the distances of its share from 0 and 1.  Each is
+a linear function of the masses or of q, so that it is judged on whole steps by its Bernstein coefficients.  Only
+neurons whose guards could reach zero in the step are evaluated.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Index, Sides
 from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
 from gflow.field.hull import least_norm_in_hull, velocities
@@ -22,32 +21,41 @@ from gflow.ode.step import DenseStep
 from gflow.problem.span import row_norms
 
 SHARE_DEGREE = 7
-# Errors of the integrator add up over steps: to this many times the tolerance of one.
+# Errors of the integrator add up over steps, to at most this many times the tolerance of one step.
 ADDED_UP = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Guards of some neurons in units of their rounding: off (k, H) per surface, share (k, slots, 2); inf: no guard."""
+    """Guards of neurons (k,) in units of their rounding: off (k, H) for each surface, share (k, slots, 2) for each
+    slide.
+
+    inf stands for no guard.
+    """
 
     neurons: Index
     off: Array
     share: Array
 
     def lowest(self) -> float:
-        """The smallest of all."""
+        """The smallest guard."""
         return min(float(self.off.min(initial=np.inf)), float(self.share.min(initial=np.inf)))
 
     @property
     def level(self) -> float:
-        """Up to which a guard is at zero, to rounding, where one fired; one that rests there is held one band above."""
+        """The value up to which guards count as zero where one fired.
+
+        One that starts at zero was lifted to one unit of rounding, which is more.  Infinite where only hulls judge.
+        """
         lowest = self.lowest()
         return (lowest if 0.0 < lowest < np.inf else 0.0) + 0.5  # infinite where only hulls judge
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """push_j (n,) of one neuron, its rate along the flow, and the size of what is added up in that rate."""
+    """The push of one neuron: now (n,), its rate (n,) along the flow, and terms (n,), the sum of sizes of terms in the
+    rate.
+    """
 
     now: Array
     rate: Array
@@ -55,20 +63,25 @@ class Push:
 
 
 class Guards:
-    """The guards of one branch.  `shift` lifts guards that start within rounding of zero, so that time must pass
-    before any of them can fire: an event cannot repeat at the instant that was just classified.
+    """The guards of one branch.
 
-    A guard that starts below zero fired, and stayed: it points back inside, and the error of the integrator, far larger
-    than rounding, took it out.  It may go as far again, so that it fires a few times until it is clear of that error,
-    not at every step; where it starts above zero again nothing is left of this.
+    `shift` lifts guards that start within rounding of zero, so that time must pass before they can fire: an event
+    cannot repeat at the instant that was just decided.
 
-    A neuron on dependent kinks is judged by the hull of its velocities.  Where that misses 0 at the start, the decision
-    taken there was to stay, within its own rounding; it comes free when the hull misses 0 by twice as much, and at once
-    where it misses more than the integrator may be off.
+    A guard that starts below zero has fired, and the neuron stayed in its mode: the flow points back inside, and the
+    error of the integrator, far larger than rounding, had carried the state out.  The guard may go as far below zero
+    again, so that it fires a few times, and not at every step, until it is clear of that error.  Once it starts above
+    zero this is forgotten.
+
+    A neuron on dependent kinks is judged by the hull of its velocities.  Where the hull misses 0 at the start, the
+    neuron was still held by a decision within rounding.  It is released when the hull misses 0 by twice as much, and at
+    once where it misses 0 by more than the error of the integrator.
     """
 
     def __init__(self, branch: Branch, weight_scale: Array, rtol: float) -> None:
-        """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding.  rtol: of the flow."""
+        """weight_scale (m,): the size of the terms that cancel in zeta, which sets its rounding; rtol: that of the
+        flow.
+        """
         self.branch, self._loose = branch, ADDED_UP * rtol
         problem, mode = branch.problem, branch.mode
         if not problem.network.kinked:
@@ -77,15 +90,15 @@ class Guards:
         self._largest = float(self._sizes.max())
         self._everyone = np.arange(problem.network.width)
         self._sliders = np.flatnonzero((mode.side == 0).any(axis=1))
-        pull, push = branch.pull(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
-        self._pull_size = np.abs(pull[:, branch.live]).sum(axis=1)
+        bare, push = branch.bare_push(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
+        self._bare_size = np.abs(bare[:, branch.live]).sum(axis=1)
         self._moves = problem.network.trains_outer | (np.abs(push).sum(axis=1) > 0.0)
         tiny = np.finfo(float).tiny
         self.off_band = np.maximum(ROUNDING * weight_scale, tiny)[:, None]
-        # Largest force that a pull of 1-norm 1 can ask of each slot, (m, slots).
+        # Largest force that a bare push of 1-norm 1 can ask of each slot, (m, slots).
         self._lever = self._largest * np.maximum(np.linalg.norm(mode.force_map, axis=2), 1.0)
-        self.share_band = np.maximum(ROUNDING * self._pull_size[:, None] * self._lever, tiny)[..., None]
-        self._orientation = np.where(mode.jumps(pull, mode.slots) > 0.0, 1.0, -1.0)
+        self.share_band = np.maximum(ROUNDING * self._bare_size[:, None] * self._lever, tiny)[..., None]
+        self._orientation = np.where(mode.jumps(bare, mode.slots) > 0.0, 1.0, -1.0)
         off, share = self._off(branch.y0, self._everyone), self._share(branch.y0, self._everyone)
         self.off_shift, self.share_shift = (
             _lift(values, band, rtol) for values, band in ((off, self.off_band), (share, self.share_band))
@@ -96,24 +109,27 @@ class Guards:
         self._hull_missed = {j: gap if gap <= self._loose else 0.0 for j, gap in missed.items()}
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
-        """Change of the pull (1-norm) before a share guard of these neurons can fire, (k,)."""
+        """Change of the bare push (1-norm) before a share guard of these neurons can fire, (k,)."""
         return np.asarray((share / (2.0 * self._lever[neurons][..., None])).min(axis=(1, 2), initial=np.inf))
 
     def values(self, y: Array, neurons: Index) -> Values:
-        """Guards of these neurons at a state y (p,)."""
+        """The guards of these neurons (k,) at a state y (p,)."""
         off = self._off(y, neurons) + self.off_shift[neurons]
         share = self._share(y, neurons) + self.share_shift[neurons]
         return Values(neurons, off / self.off_band[neurons], share / self.share_band[neurons])
 
     def lowest(self, y: Array, neurons: Index) -> float:
-        """The smallest guard of these neurons at a state, in units of rounding; -1 where dependent kinks let one go."""
+        """The smallest guard of these neurons (k,) at a state y (p,), in units of rounding.
+
+        -1 where a neuron on dependent kinks is released.
+        """
         bound = [int(j) for j in neurons if int(j) in self.branch.mode.dependent]
         if bound and not all(self._hull_holds(y, j) for j in bound):
             return -1.0
         return self.values(y, neurons).lowest()
 
     def at_zero(self, y: Array, neurons: Index) -> list[tuple[int, int]]:
-        """(neuron, surface) of the guards of these neurons that are at zero at a state."""
+        """The (neuron, surface) pairs of these neurons (k,) whose guards are at zero at a state y (p,)."""
         now, slots = self.values(y, neurons), self.branch.mode.slots[neurons]
         on = [(int(neurons[k]), int(h)) for k, h in np.argwhere(now.off <= now.level)]
         ends = (now.share <= now.level).any(axis=-1)
@@ -127,17 +143,20 @@ class Guards:
 
     def _share(self, y: Array, neurons: Index) -> Array:
         """Room of each share to its two ends, as forces: t sigma and t (w - sigma) with t = sign w; (..., k, s, 2)."""
-        mode, pull = self.branch.mode, self.branch.pull(y, neurons)
+        mode, bare = self.branch.mode, self.branch.bare_push(y, neurons)
         slots, orientation = mode.slots[neurons], self._orientation[neurons]
-        force = mode.held(mode.drift(pull, neurons), neurons)
-        above, below = mode.tops(pull, neurons, slots) - force, force - mode.bases(pull, neurons, slots)
+        force = mode.held(mode.drift(bare, neurons), neurons)
+        above, below = mode.tops(bare, neurons, slots) - force, force - mode.bases(bare, neurons, slots)
         room = np.stack([orientation * below, orientation * above], axis=-1)
         judged_by_hull = np.isin(neurons, list(mode.dependent))
         guarded = (slots < self.branch.problem.surfaces.count) & ~judged_by_hull[:, None]
         return np.where((guarded & self._moves[neurons, None])[..., None], room, np.inf)
 
     def brackets(self, step: DenseStep) -> tuple[Index, float, float] | None:
-        """Neurons of which a guard may go down in this step, and a bracket (theta) of the first that does."""
+        """Neurons (k,) whose guards may fall to zero in this step, and a bracket of the first that does.
+
+        The bracket consists of two parts theta of the step, in [0, 1].  None where no guard does.
+        """
         if not self.branch.problem.network.kinked:
             return None
         states = step.at(nodes(SHARE_DEGREE))
@@ -159,7 +178,9 @@ class Guards:
         return (np.unique(np.concatenate(found.neurons)), found.low, found.high) if np.isfinite(found.low) else None
 
     def _near(self, step: DenseStep, states: Array) -> tuple[Index, Index]:
-        """Neurons whose pairs, or whose shares, the step may bring to zero: the others are not looked at."""
+        """Neurons whose pairs off kinks, and neurons whose shares, may come to zero in the step; no others are
+        evaluated.
+        """
         moved = self.branch.moved_at_most(step, states)
         if moved is None:
             return self._everyone, self._sliders
@@ -171,7 +192,7 @@ class Guards:
         )
 
     def _hull_bracket(self, states: Array) -> tuple[float, float] | None:
-        """Nodes of the step between which a neuron held on dependent kinks comes free."""
+        """Two nodes of the step between which a neuron held on dependent kinks is released; None where none is."""
         grid = nodes(SHARE_DEGREE)
         for k in range(1, grid.size):
             if any(not self._hull_holds(states[k], j) for j in self.branch.mode.dependent):
@@ -179,11 +200,13 @@ class Guards:
         return None
 
     def _hull_holds(self, y: Array, j: int) -> bool:
-        """Does neuron j, held on dependent kinks, stay there at a state?"""
+        """Whether neuron j, held on dependent kinks, stays there at a state y (p,)."""
         return self._hull_gap(y, j) <= 2.0 * self._hull_missed[j]
 
     def _hull_gap(self, y: Array, j: int) -> float:
-        """How far the hull of neuron j's velocities, held on dependent kinks, is from 0, relative to the largest."""
+        """The distance from 0 of the hull of the velocities of neuron j, held on dependent kinks, relative to the
+        largest.
+        """
         patterns = self.branch.mode.dependent[j]
         if patterns is None or not self._moves[j]:
             return 0.0
@@ -194,13 +217,11 @@ class Guards:
         least = least_norm_in_hull(points)
         return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
 
-    def kink(
-        self, j: int, surfaces: Index, push: Push, onward: NDArray[np.int8] | None = None, slop: float = 0.0
-    ) -> Kink:
-        """The local problem of neuron j on these surfaces, each counted on its - branch in the drift.
+    def kink(self, j: int, surfaces: Index, push: Push, onward: Sides | None = None, slop: float = 0.0) -> Kink:
+        """The local problem of neuron j on these surfaces (k,), with the - branch of each in the drift; onward (k,).
 
-        slop: what a share guard that fired is away from zero; more than the integrator may be off of what is added up
-        in it is no error, but the way it goes.
+        slop: how far a share guard that fired is from zero.  It widens the tolerance of the decision, but by no more
+        than the error of the integrator: a larger distance is a real motion of the share.
         """
         own, mode = np.array([j]), self.branch.mode
         normals = self.branch.problem.surfaces.normals[surfaces]
@@ -212,28 +233,29 @@ class Guards:
             return mode.drift(pushes[None], own)[0] + to_minus @ normals, jump
 
         (drift, jump), (drift_rate, jump_rate) = local(push.now), local(push.rate)
-        # Each sample by its own size: one that is far larger than the others, and hardly pushes, says nothing of them.
+        # Each sample counts by its own size: one that is far larger, but hardly pushes, must not blur the others.
         adds = (mode.slopes[j] != 0.0) | np.isin(self.branch.problem.surfaces.of_sample, surfaces)
         reach = np.where(adds, self._sizes, 0.0)
         size, size_rate = (ROUNDING * float(reach @ terms) for terms in (np.abs(push.now), push.terms))
         past = np.zeros(surfaces.size, dtype=np.int8) if onward is None else onward
-        slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._pull_size[j], np.finfo(float).tiny)
+        slop *= float(np.abs(push.now[self.branch.live]).sum()) / max(self._bare_size[j], np.finfo(float).tiny)
         if slop > size:
             slop = min(slop, self._loose * _largest_sum(normals, self.branch.problem.span.C, adds * np.abs(push.now)))
-        # A state that is off its kink by the slop tells rates no better than forces.
+        # A state that is off its kink by the slop has rates that are no more exact than its forces.
         return Kink(normals, drift, drift_rate, jump, jump_rate, past, size + slop, size_rate + slop)
 
 
 def _largest_sum(normals: Array, C: Array, weight: Array) -> float:
-    """What is added up, |terms|, in the largest rate of a surface, or force on it; weight (n,) of the samples."""
+    """The largest sum of sizes of terms in the rate of a surface, or in the force on it; weight (n,) of the samples."""
     forces = np.linalg.pinv(normals).T
     return float(max((np.abs(each @ C.T) @ weight).max() for each in (normals, forces)))
 
 
 def _lift(values: Array, band: Array, rtol: float) -> Array:
-    """What is added to guards that start at these values: to one band above zero, or above twice what they miss.
+    """The lift of guards that start at these values: to one band above zero, or to as far above as they start below.
 
-    rtol: what the integrator may be off, relative to what the bands are rounding of; beyond it nothing may go further.
+    rtol: the error of the integrator, relative to the sizes whose rounding the bands are.  Guards further below zero
+    than that are lifted to one band only.
     """
     missed = np.maximum(-values, 0.0)
     return np.asarray(
@@ -249,7 +271,7 @@ class _Falling:
         self.low = self.high = np.inf
 
     def look(self, coefficients: Array, neurons: Index) -> None:
-        """Guards of these neurons as polynomials, coefficients (degree + 1, k, ...)."""
+        """Add the guards of these neurons (k,), polynomials with coefficients (degree + 1, k, ...)."""
         polynomials = np.moveaxis(coefficients, 0, -1)
         falling = (polynomials < 0.0).any(axis=-1)
         if not falling.any():

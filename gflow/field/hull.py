@@ -1,11 +1,11 @@
-"""Kinks with dependent normals: only sign patterns that are attained nearby count (design: Clarke set and min norm).
+"""The Clarke set at kinks with dependent normals, where only sign patterns that are attained nearby count.
 
-The field near such a point is constant on each cell of a central arrangement of hyperplanes; the Clarke set is the
-convex hull of those few velocities.
+Near such a point the field is constant on each cell of a central arrangement of hyperplanes.  The Clarke set is the
+convex hull of the velocities on these cells.
 
-Normals of data are rarely dependent exactly, so all that is combinatorial here rests on one decision: what is no wider
-than `NEARLY_DEPENDENT` is no room.  A cell counts where a unit vector has that distance from all its walls, which is
-asked of every cell by itself: no rank is passed on, so there is nothing that could contradict itself.
+Normals of data are rarely dependent exactly, so every combinatorial decision rests on one threshold: a cell no wider
+than `NEARLY_DEPENDENT` counts as empty.  A cell counts where some unit vector has that distance from all its walls.
+Each cell is tested by itself and no rank is passed on, so that no two decisions can contradict each other.
 """
 
 from __future__ import annotations
@@ -16,33 +16,36 @@ from math import comb
 import numpy as np
 from scipy.optimize import lsq_linear, nnls
 
-from gflow.arrays import Array
-from gflow.field.kink import Kink, Sides
+from gflow.arrays import Array, Sides
+from gflow.field.kink import Kink
 
 MOST_CELLS = 512
-# Unit normals whose smallest singular value is below this count as dependent, cells that are no wider as empty.
+# Unit normals with a smaller singular value than this count as dependent, and cells no wider than this as empty.
 NEARLY_DEPENDENT = 1e-7
-# Relative to the largest velocity: below it the minimum-norm element counts as zero.
+# A minimum-norm element below this part of the largest velocity counts as zero.
 ZERO = 1e-11
-# Directions that the normals span by more than this are directions in which they hold a neuron.
+# The normals hold a neuron in the directions of singular values above this.
 SPANNED = 1e-13
 
 
 def independent(normals: Array) -> bool:
-    """Are the unit normals (k, r) independent, with a Gram matrix that can be solved to seven digits or better?"""
+    """Whether unit normals (k, r) are independent, so that their Gram matrix can be solved to seven digits or
+    better.
+    """
     return True if normals.shape[0] <= 1 else rank(normals) == normals.shape[0]
 
 
 def rank(normals: Array) -> int:
-    """Number of directions that unit normals (k, r) span by more than `NEARLY_DEPENDENT`."""
+    """The number of singular values of unit normals (k, r) above `NEARLY_DEPENDENT`."""
     return int((np.linalg.svd(normals, compute_uv=False) > NEARLY_DEPENDENT).sum())
 
 
 def cells(normals: Array) -> Sides | None:
-    """Sign patterns (c, k) that sign(normals @ x) attains without zeros, sorted; None if there could be too many.
+    """The sign patterns (c, k) that sign(normals @ x) attains without zeros, sorted; normals (k, r).
 
-    One surface after the other cuts the cells of those before; each cell carries a unit vector inside it.  A cell of
-    all surfaces lies in one of the first few that is at least as wide, so that none is missed.
+    None where there could be more than `MOST_CELLS`.  Each surface in turn cuts the cells of those before it, and each
+    cell carries a unit vector inside it.  A cell of all surfaces lies in a cell of the first few that is at least as
+    wide, so that none is missed.
     """
     k, spanned = normals.shape[0], rank(normals)
     if 2 * sum(comb(k - 1, i) for i in range(spanned)) > MOST_CELLS:
@@ -62,9 +65,10 @@ def cells(normals: Array) -> Sides | None:
 
 
 def _inside(walls: Array, start: Array) -> Array | None:
-    """A unit vector x with walls @ x > `NEARLY_DEPENDENT`, walls (h, r); None if there is none.  start: may be it.
+    """A unit vector x (r,) with walls @ x > `NEARLY_DEPENDENT`, walls (h, r); None where there is none.
 
-    The deepest one points at the hull of the walls: its distance from 0 is the depth.
+    `start` (r,) is tried first.  The deepest x points to the point of the hull of the walls that is nearest to 0, and
+    its depth is the distance of that point.
     """
     if walls[-1] @ start > NEARLY_DEPENDENT:
         return start
@@ -76,9 +80,9 @@ def _inside(walls: Array, start: Array) -> Array | None:
 
 
 def least_norm_in_hull(points: Array) -> Array:
-    """The point of least norm in the convex hull of `points` (c, r), exactly 0 (r,) when the hull holds the origin.
+    """The point (r,) of least norm in the convex hull of `points` (c, r); exactly 0 where the hull contains the origin.
 
-    Least-distance programming (Lawson and Hanson, ch. 23): min |x| with points @ x >= 1 by nnls.
+    Least-distance programming (Lawson and Hanson, ch. 23): min |x| subject to points @ x >= 1, by nnls.
     """
     size = float(np.linalg.norm(points, axis=1).max())
     if size == 0.0:
@@ -87,15 +91,14 @@ def least_norm_in_hull(points: Array) -> Array:
     target = np.zeros(matrix.shape[0])
     target[-1] = 1.0
     weights = _nonnegative_least_squares(matrix, target)
-    residual = matrix @ weights - target
-    if -residual[-1] <= ZERO**2:
-        return np.zeros(points.shape[1])
+    # The norm of the point is its distance.  The residual 1 - sum of weights is the square of that, which below 1e-8 is
+    # rounding and differs from processor to processor.
     nearest = (points.T @ weights) / weights.sum()
     return nearest if np.linalg.norm(nearest) > ZERO * size else np.zeros(points.shape[1])
 
 
 def _nonnegative_least_squares(matrix: Array, target: Array) -> Array:
-    """argmin |matrix w - target| over w >= 0; where pivoting cycles between equal columns, from inside."""
+    """argmin |matrix w - target| over w >= 0; by an interior method where pivoting cycles between equal columns."""
     try:
         return np.asarray(nnls(matrix, target, maxiter=30 * matrix.shape[1])[0])
     except RuntimeError:
@@ -103,9 +106,9 @@ def _nonnegative_least_squares(matrix: Array, target: Array) -> Array:
 
 
 def span(normals: Array) -> Array:
-    """Projector (r, r) on what normals (k, r) span.
+    """The projector (r, r) on the span of normals (k, r), to rounding.
 
-    To rounding: a direction that they span weakly is still one in which they hold a neuron.
+    A direction that they span weakly counts, as they hold a neuron in it.
     """
     _, singular, Vt = np.linalg.svd(normals, full_matrices=False)
     basis = Vt[singular > SPANNED]
@@ -113,5 +116,5 @@ def span(normals: Array) -> Array:
 
 
 def velocities(kink: Kink, patterns: Sides) -> Array:
-    """Velocity of each cell, in the span of the normals, (c, k) -> (c, r)."""
+    """The velocity of each cell, projected on the span of the normals, patterns (c, k) -> (c, r)."""
     return np.asarray((kink.drift + np.where(patterns > 0, kink.jump, 0.0) @ kink.normals) @ span(kink.normals))

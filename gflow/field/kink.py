@@ -1,8 +1,8 @@
-"""What one neuron does with the surfaces it lies on: cross, slide or leave (Filippov's motion by Clarke's element).
+"""The decision of one neuron on the surfaces it lies on: to cross, slide or leave (Filippov, Clarke).
 
-Everything is decided twice: by the rates of the switching functions at this instant, and where these are zero to
-rounding, by their derivatives along the flow.  No tolerance on a share decides anything, so an event cannot repeat
-at one instant; a kink that neither pushes nor pulls to second order is held.
+It is made by the rates of the switching functions at this instant and, where these are zero to rounding, by their
+derivatives along the flow.  No decision uses a tolerance on a share, so an event cannot repeat at one instant.  On a
+kink that neither pushes nor pulls to second order the neuron is held.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.clarke import box_least_norm
-
-Sides = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Kink:
-    """One neuron on k surfaces at one instant; `_dot` is the derivative along the flow.
+    """One neuron on k surfaces at one instant; names with `_dot` are derivatives along the flow, with the same shapes.
 
-    normals (k, r), unit; drift (r,): its velocity with all k surfaces on their - branch; jump (k,): what the + branch
-    of each adds along its normal (negative: trapping, positive: pushing).  onward (k,): the side a pushing surface is
-    moving to, 0 where the motion has no past (a start on the kink, a sliding surface).
-    tolerance: the rates that count as zero; tolerance_dot likewise for their derivatives.
+    normals (k, r): unit normals; drift (r,), drift_dot (r,): the velocity with all k surfaces on their - branch; jump
+    (k,), jump_dot (k,): what the + branch of each adds along its normal (negative: trapping, positive: pushing); onward
+    (k,): the side to which a pushing surface is moving, 0 where there was no motion before (a start on the kink, a
+    sliding surface); tolerance: the rates up to which they count as zero; tolerance_dot: likewise for their
+    derivatives.
     """
 
     normals: Array
@@ -39,12 +37,13 @@ class Kink:
 
 
 def settle(kink: Kink) -> Sides:
-    """Sides (k,) after this instant, 0 = sliding.  The normals must be linearly independent.
+    """The sides (k,) after this instant, 0 for sliding.  The normals must be linearly independent.
 
-    Trapping surfaces: the sides of the minimum-norm element.  Pushing ones with a past go on; without one they follow
-    the minimum-norm element where it moves, and rest on the kink where it does not.
+    Trapping surfaces get the sides of the minimum-norm element.  On pushing ones the neuron continues to the side
+    `onward`; where that is 0 it follows the minimum-norm element if that moves, and rests on the kink if not.  Raises
+    PivotError where the minimum-norm problem cannot be solved.
     """
-    # A jump within rounding pushes nobody on: f may come to rest on the kink itself, as between contradicting samples.
+    # A jump within rounding does not push: f may come to rest on the kink itself, as between contradicting samples.
     fixed = np.where(kink.jump > kink.tolerance, kink.onward, 0).astype(np.int8)
     seen: set[bytes] = set()
     while True:
@@ -60,7 +59,7 @@ def settle(kink: Kink) -> Sides:
 
 
 def _solve(kink: Kink, fixed: Sides) -> tuple[Sides, Array]:
-    """Sides and rates (k,) when the surfaces with fixed != 0 take that side and the others the least norm."""
+    """Sides and rates (k,) if the surfaces with fixed != 0 take that side and the others follow the least norm."""
     gram = kink.normals @ kink.normals.T
     forced = np.where(fixed > 0, kink.jump, 0.0)
     base = kink.normals @ kink.drift + gram @ forced
@@ -81,7 +80,7 @@ def _solve(kink: Kink, fixed: Sides) -> tuple[Sides, Array]:
         base_dot = kink.normals @ kink.drift_dot + gram @ np.where(fixed > 0, kink.jump_dot, 0.0)
         low_dot = np.where(kink.jump < 0.0, kink.jump_dot, 0.0)[open_]
         high_dot = np.where(kink.jump < 0.0, 0.0, kink.jump_dot)[open_]
-        left = sides[open_] != 0  # clearly: these only contribute the force of their branch
+        left = sides[open_] != 0  # these leave without doubt, and contribute only the force of their branch
         base_dot = base_dot[open_] + gram[np.ix_(open_, open_)] @ np.where(
             left, np.where(near_low, low_dot, high_dot), 0.0
         )
@@ -98,7 +97,7 @@ def _solve(kink: Kink, fixed: Sides) -> tuple[Sides, Array]:
     return sides, rates
 
 
-def _second_order(gram: Array, base_dot: Array, low: Array, high: Array, keep: NDArray[np.bool_]) -> Array:
+def _second_order(gram: Array, base_dot: Array, low: Array, high: Array, keep: Bools) -> Array:
     """Derivatives of the rates (k,) in the derivative of the least-norm problem; 0 where not kept."""
     rates_dot = np.zeros(base_dot.size)
     rates_dot[keep] = box_least_norm(gram[np.ix_(keep, keep)], base_dot[keep], low[keep], high[keep]).rates

@@ -1,33 +1,35 @@
-"""A mode (which side of which surface, or sliding) and the factorisations it implies, kept up to date per neuron."""
+"""A mode, that is the side of each neuron on each surface, or that it slides there; and what follows from the sides.
+
+Slopes, projections and kernels are updated neuron by neuron where a side changes.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.hull import cells, independent
 from gflow.problem.problem import Problem
 
-Sides = NDArray[np.int8]
-
-# Part of its largest value below which a diagonal entry of K has lost too many digits to differences.
+# A diagonal entry of K below this part of its largest value so far has lost too many digits to differences.
 FALLEN = 1e-2
-# Part of what it is made of below which a diagonal entry of K is the difference of the projections' roundings.
+# A diagonal entry of K below this part of its value without projections is mostly rounding of the projections.
 THIN = 1e-6
 
 
 class Mode:
-    """side (m, H) in {+1, -1, 0 = sliding} and what follows from it.
+    """side (m, H) in {+1, -1, 0 = sliding}, and what follows from it.
 
-    minus (m, n): slopes phi' with sliding samples on the - branch of their surface; slopes (m, n): 0 for those, which
-    is what moves anything.  live (n,): samples that some neuron that moves (its a_j is trained, or not 0) is active on,
-    with slope != 0 and not sliding; the others have z = 0 or slope 0 at all of these, so that their margins do not move
-    in this mode.  Those that a neuron slides on do no more than hold it there, by a share of their + branch.
-    For neuron j with k_j sliding surfaces: slots[j] lists them (padded with H), force_map[j] (k_j, r) is the
-    pseudo-inverse A of their normals N, so P_j = I - N^T A projects and sigma = -A v is the force that holds them.
-    dependent: neurons held on dependent kinks, with the cells around them.
-    `side` is the truth; all else is derived from it, by `turn` for one neuron.
+    minus (m, n): the slopes phi', with sliding samples on the - branch of their surface; slopes (m, n): the same with 0
+    for sliding samples, which are the slopes that enter the motion.  live (n,): samples on which some neuron that moves
+    (its a_j is trained, or not 0) is active, with slope != 0 and not sliding.  On all other samples the neurons that
+    move have z = 0 or slope 0, so that the margins of these samples do not move in this mode; a sample on which a
+    neuron slides holds it there by a share of the + branch, and does no more.
+
+    For neuron j with k_j sliding surfaces: slots[j] lists them (padded with H); force_map[j] (k_j, r) is the
+    pseudo-inverse A of their normals N, so that P_j = I - N^T A projects and sigma = -A v is the force that holds the
+    neuron.  dependent: the neurons held on dependent kinks, with the cells around them.  All is derived from `side`, by
+    `turn` for one neuron.
     """
 
     def __init__(self, problem: Problem, side: Sides) -> None:
@@ -57,8 +59,8 @@ class Mode:
         return np.asarray(minus * (side[:, self.problem.surfaces.of_sample] != 0))
 
     @property
-    def live(self) -> NDArray[np.bool_]:
-        """(n,); see the class."""
+    def live(self) -> Bools:
+        """The live samples (n,), as the class defines them."""
         moving = self.problem.network.trains_outer | np.atleast_2d(self.problem.network.outer != 0.0).any(axis=0)
         if self.problem.network.output_bias is not None or not self.problem.network.kinked:
             return np.ones(self.problem.samples, dtype=bool)
@@ -79,15 +81,15 @@ class Mode:
             if not independent(normals):
                 self.dependent[j] = self.cells_around(sliding)
 
-    def cells_around(self, surfaces: NDArray[np.intp]) -> Sides | None:
-        """`cells` of these surfaces, worked out once a run for each set of them."""
+    def cells_around(self, surfaces: Index) -> Sides | None:
+        """`cells` (c, k) of these surfaces (k,), computed once in a run for each set of surfaces."""
         key = surfaces.tobytes()
         if key not in self._cells:
             self._cells[key] = cells(self.problem.surfaces.normals[surfaces])
         return self._cells[key]
 
     def turn(self, j: int, side: Sides, hold: bool = False) -> None:
-        """Neuron j takes the sides (H,); hold: it stays on dependent kinks whatever their hull says."""
+        """Give neuron j the sides (H,); hold: it stays on dependent kinks whatever their hull says."""
         self.side[j] = side
         self.minus[j] = self._minus(side[None])[0]
         self.slopes[j] = self._held_out(self.minus[j][None], self.side[j][None])[0]
@@ -96,63 +98,69 @@ class Mode:
             self.hold(j)
 
     def hold(self, j: int) -> None:
-        """Neuron j stays on its kinks whatever their hull says."""
+        """Keep neuron j on its kinks whatever their hull says."""
         self.dependent[j] = None
 
     @property
-    def inexact(self) -> NDArray[np.bool_]:
-        """(m,): neurons held because it was decided so, or because their kinks have too many cells."""
+    def inexact(self) -> Bools:
+        """The neurons (m,) that are held by decision, or because their kinks have too many cells."""
         held = np.zeros(self.side.shape[0], dtype=bool)
         held[[j for j, cells_around in self.dependent.items() if cells_around is None]] = True
         return held
 
     def refresh(self) -> None:
-        """Forget how this mode was reached: what is derived then depends on `side` alone, bit for bit."""
+        """Forget how this mode was reached, so that all derived values depend on `side` alone, bit for bit."""
         most = int((self.side == 0).sum(axis=1).max(initial=0))
         self.slots, self.force_map = self.slots[:, :most].copy(), self.force_map[:, :most].copy()
 
-    def drift(self, push: Array, neurons: NDArray[np.intp]) -> Array:
-        """sum_i phi'_ji push_ji c_i over samples off their kinks, push (..., k, n) -> (..., k, r)."""
+    def drift(self, push: Array, neurons: Index) -> Array:
+        """sum_i phi'_ji push_ji c_i over samples off their kinks for k neurons, push (..., k, n) -> (..., k, r)."""
         return np.asarray((self.slopes[neurons] * push) @ self.problem.span.C)
 
-    def bases(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
-        """What the - branch of each sliding surface adds along its normal, as for `jumps`; 0 for the others."""
+    def bases(self, push: Array, neurons: Index, surfaces: Index) -> Array:
+        """What the - branch of each sliding surface adds along its normal; 0 for the other surfaces.
+
+        push (..., k, n) of k neurons, surfaces (k, s) -> (..., k, s).
+        """
         held = (self.minus[neurons] - self.slopes[neurons]) * push
         return self._on_surfaces(held @ self.signed_lengths, surfaces)
 
-    def tops(self, push: Array, neurons: NDArray[np.intp], surfaces: NDArray[np.intp]) -> Array:
-        """What the + branch of each sliding surface adds: base + jump, without the cancellation of their sum where one
-        sample of the surface outweighs the others."""
+    def tops(self, push: Array, neurons: Index, surfaces: Index) -> Array:
+        """What the + branch of each sliding surface adds along its normal, which is base + jump; shapes as for `bases`.
+
+        push (..., k, n), surfaces (k, s) -> (..., k, s).  That sum would cancel where one sample of the surface
+        outweighs the others, so it is not formed.
+        """
         sliding = self.side[neurons][:, self.problem.surfaces.of_sample] == 0
         plus = np.where(sliding, 1.0 + self.problem.network.slope - self.minus[neurons], 0.0)
         return self._on_surfaces((plus * push) @ self.signed_lengths, surfaces)
 
-    def jumps(self, push: Array, surfaces: NDArray[np.intp]) -> Array:
+    def jumps(self, push: Array, surfaces: Index) -> Array:
         """w_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
         return self._on_surfaces((1.0 - self.problem.network.slope) * (push @ self.lengths), surfaces)
 
     @staticmethod
-    def _on_surfaces(per_surface: Array, surfaces: NDArray[np.intp]) -> Array:
+    def _on_surfaces(per_surface: Array, surfaces: Index) -> Array:
         wanted = np.broadcast_to(surfaces, (*per_surface.shape[:-1], surfaces.shape[-1]))
         return np.take_along_axis(per_surface, wanted, axis=-1)
 
-    def project(self, V: Array, neurons: NDArray[np.intp]) -> Array:
-        """P_j v_j for each of these neurons, V (..., k, r) -> (..., k, r)."""
+    def project(self, V: Array, neurons: Index) -> Array:
+        """P_j v_j for each of these k neurons, V (..., k, r) -> (..., k, r)."""
         held = self.held(V, neurons)
         return np.asarray(V + (held[..., None, :] @ self.padded_normals[self.slots[neurons]])[..., 0, :])
 
-    def held(self, V: Array, neurons: NDArray[np.intp]) -> Array:
-        """Forces sigma = -A v along the sliding normals, (..., k, r) -> (..., k, slots)."""
+    def held(self, V: Array, neurons: Index) -> Array:
+        """The forces sigma = -A v along the sliding normals of k neurons, (..., k, r) -> (..., k, slots)."""
         return np.asarray(-(self.force_map[neurons] @ V[..., None])[..., 0])
 
 
 class DualMode(Mode):
     """A mode with its dual kernel K (n, n) = y y^T o sum_j a_j^2 D_j C P_j C^T D_j (MATHEMATICS 5), fixed outer layer.
 
-    A turn costs O(n^2 k_j) and a rounding of the largest K there was; where K has fallen far below that, and on
-    `refresh`, it is worked out anew.  K_ik carries a rounding of free_i free_k at least, free_i^2 (n,) being K_ii
-    without the projections; where those take nearly all of it, K is made of the projected features instead, whose
-    rounding is one of free_i alone.
+    A turn costs O(n^2 k_j), and leaves a rounding relative to the largest K so far.  Where K has fallen far below that,
+    and on `refresh`, it is computed anew.  K_ik carries a rounding of at least free_i free_k, with free_i^2 (n,) the
+    value of K_ii without projections.  Where projections take nearly all of it, K is computed from the projected
+    features instead, whose rounding is relative to free_i alone.
     """
 
     def __init__(self, problem: Problem, side: Sides) -> None:
@@ -167,11 +175,11 @@ class DualMode(Mode):
 
     @property
     def free(self) -> Array:
-        """|h_i| (n,) without the projections: what a feature is made of."""
+        """|h_i| (n,) without projections, which sets the rounding of a feature."""
         return np.sqrt(np.maximum(self._free, 0.0))
 
     def turn(self, j: int, side: Sides, hold: bool = False) -> None:
-        """As for every mode, with the change of K."""
+        """Give neuron j the sides (H,), as in `Mode`, and update K."""
         self.K -= self._kernel(np.array([j]))
         before = self._squares(np.array([j]))
         super().turn(j, side, hold)
@@ -185,7 +193,7 @@ class DualMode(Mode):
         self._largest = np.maximum(self._largest, np.diag(self.K))
 
     def refresh(self) -> None:
-        """As for every mode; K from scratch."""
+        """As in `Mode`; K is computed anew."""
         super().refresh()
         self._from_scratch()
 
@@ -204,15 +212,15 @@ class DualMode(Mode):
         """y_i phi'_ji P_j c_i as (n, m, r): a_j times it is the gradient of margin i with respect to neuron j."""
         own = np.arange(self.problem.network.width)
         factors = self.problem.y[:, None] * self.slopes.T
-        # Almost parallel normals make one projection inexact by their condition; two are as good as any.
+        # Almost parallel normals make one projection inexact; a second one takes away what the first has left.
         return self.project(self.project(factors[:, :, None] * self.problem.span.C[:, None, :], own), own)
 
-    def _squares(self, neurons: NDArray[np.intp]) -> Array:
-        """The share of these neurons in free^2, (n,)."""
+    def _squares(self, neurons: Index) -> Array:
+        """The part of free^2 (n,) that these neurons contribute."""
         return np.asarray(np.diag(self._gram) * (self.problem.network.outer[neurons] ** 2 @ self.slopes[neurons] ** 2))
 
-    def _kernel(self, neurons: NDArray[np.intp]) -> Array:
-        """The share of these neurons in K, (n, n), symmetric."""
+    def _kernel(self, neurons: Index) -> Array:
+        """The part of K (n, n) that these neurons contribute, symmetric."""
         C, y, a = self.problem.span.C, self.problem.y, self.problem.network.outer[neurons]
         slopes = self.slopes[neurons] * y
         total = self._gram * (slopes.T @ (a[:, None] ** 2 * slopes))

@@ -1,54 +1,64 @@
 """The primal branch: the parameters themselves are the state, for every network of the papers (MATHEMATICS 5).
 
-The field lives in `tensors` (torch, CPU or CUDA); kinks are judged in numpy on the few states that need it.
+The field is computed in `tensors` (torch, CPU or CUDA); kinks are judged in numpy at the few states that need it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
-from gflow.field.tensors import TensorField
+from gflow.field.tensors import PrimalField
 from gflow.ode.step import DenseStep, System
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
+# Errors of the weights are also judged by their effect on log L, which may reach this many rtol of log L.
+LOSS = 10.0
+# No error is required to be below this part of a component, as rounding would not allow it.
+LEAST = 64.0 * float(np.finfo(float).eps)
+
 
 @dataclass(frozen=True, slots=True)
 class PrimalBranch:
-    """The smooth field on one mode from the state y0 (p,); theta as in `tensors`."""
+    """The smooth field on one mode from the state y0 (p,), laid out as in `tensors`.
+
+    norms_outside (m,): |w_j| outside the span of the samples; passing: the v that passes while margins move by about 1,
+    at most 1.
+    """
 
     problem: Problem
     mode: Mode
-    tensor_field: TensorField
+    tensor_field: PrimalField
     y0: Array
     unit: float
     tolerances: Tolerances
-    norms_outside: Array  # (m,) |w_j| outside the span of the samples
-    passing: float  # v that passes while margins move by about 1, at most 1
+    norms_outside: Array
+    passing: float
 
     @property
-    def groups(self) -> NDArray[np.intp]:
-        """Which neuron each component belongs to, (p,); m for the output bias, m + 1 for the clock."""
-        network, r = self.problem.network, self.y0.size
-        m, K = network.width, network.outputs
-        outer = np.tile(np.arange(m), K) if network.trains_outer else np.empty(0, dtype=np.intp)
-        bias = np.full(0 if network.output_bias is None else K, m)
-        r = (self.y0.size - 1 - outer.size - bias.size) // m
-        return np.concatenate([np.repeat(np.arange(m), r), outer, bias, [m + 1]]).astype(np.intp)
+    def groups(self) -> Index:
+        """The neuron to which each component belongs, (p,); m for the output bias, m + 1 for the clock."""
+        layout, (m, r) = self.tensor_field.layout, self.tensor_field.layout.inner_shape
+        groups = np.full(self.y0.size, m + 1, dtype=np.intp)
+        groups[layout.inner] = np.repeat(np.arange(m), r)
+        if layout.outer is not None:
+            groups[layout.outer] = np.tile(np.arange(m), layout.outer_shape[0])
+        if layout.bias is not None:
+            groups[layout.bias] = m
+        return groups
 
     @property
-    def live(self) -> NDArray[np.bool_]:
-        """Samples that set the clock, (n,)."""
+    def live(self) -> Bools:
+        """The samples that set the clock, (n,)."""
         return self.mode.live
 
     @property
@@ -68,43 +78,60 @@ class PrimalBranch:
         return self._evaluated(torch.func.jacrev(self.tensor_field), y)
 
     def _scale(self) -> Callable[[Array], Array]:
-        """Error scale of each component, so that a neuron whose block has RMS 1 is off by its tolerance."""
+        """The error scale of each component: a neuron whose block has RMS 1 is off by its tolerance."""
         groups, tolerances = self.groups, self.tolerances
         count = np.bincount(groups, minlength=self.problem.network.width + 2).astype(float)
         outside = np.concatenate([self.norms_outside, [0.0, 0.0]])
 
         def scale(y: Array) -> Array:
             size = np.sqrt(np.bincount(groups, y * y, minlength=count.size) + outside**2)
-            block = (tolerances.atol + tolerances.rtol * size) / np.sqrt(np.maximum(count, 1.0))
+            block = tolerances.atol + tolerances.rtol * size
             v = abs(float(y[-1]))
             block[-1] = tolerances.rtol * max(self.passing, min(v, 1.0))
             block[-1] = max(block[-1], 1e3 * np.finfo(float).eps * v)
-            return np.asarray(block[groups])
+            return np.asarray(np.minimum(block[groups], self._allowed_by_loss(y)) / np.sqrt(count[groups]))
 
         return scale
 
+    def _allowed_by_loss(self, y: Array) -> Array:
+        """The error of each component (p,) at which log L is off by `LOSS` rtol of itself, and not less than rounding.
+
+        Where a sample is long, or its margin a small sum of large terms, that is far less than rtol of a neuron's size.
+        Errors of neurons are taken to add up as independent ones.
+        """
+        layout, W, allowed = self.tensor_field.layout, self.weights(y), np.full(y.size, np.inf)
+        levers = self._evaluated(self.tensor_field.levers, y) * sqrt(self.problem.network.width)
+        with np.errstate(divide="ignore"):
+            inner, outer = LOSS * self.tolerances.rtol * max(1.0, abs(self.log_loss(y))) / levers
+        allowed[layout.inner] = np.repeat(np.maximum(inner, LEAST * row_norms(W)), W.shape[1])
+        if layout.outer is not None:
+            least = LEAST * np.abs(y[layout.outer])
+            allowed[layout.outer] = np.maximum(np.tile(outer, layout.outer_shape[0]), least)
+        return allowed
+
     @property
     def axes(self) -> None:
-        """Parameters are judged one by one."""
+        """None: parameters are judged one by one."""
         return None
 
     def weights(self, y: Array, neurons: Index | None = None) -> Array:
-        """U at one or several states, (..., p) -> (..., k, r)."""
-        m, r = self.problem.network.width, self.problem.coordinates().shape[-1]
-        U = y[..., : m * r].reshape(*y.shape[:-1], m, r)
+        """U of k neurons at one or several states, (..., p) -> (..., k, r)."""
+        U = self.tensor_field.layout.parameters(y, self.problem.network.outer).U
         return U if neurons is None else U[..., neurons, :]
 
     def push(self, y: Array, neurons: Index) -> Array:
-        """push_ji (..., k, n)."""
+        """push_ji of k neurons, (..., p) -> (..., k, n)."""
         return self._evaluated(self.tensor_field.push, y)[..., neurons, :]
 
-    def pull(self, y: Array, neurons: Index) -> Array:
-        """y_i q_i for one output, push itself for several, (..., k, n)."""
-        return self._evaluated(self.tensor_field.pull, y)[..., neurons, :]
+    def bare_push(self, y: Array, neurons: Index) -> Array:
+        """y_i q_i for one output, the push itself for several, (..., p) -> (..., k, n)."""
+        return self._evaluated(self.tensor_field.bare_push, y)[..., neurons, :]
 
     def push_and_rate(self, y: Array, neurons: Index) -> tuple[Array, Array, Array]:
-        """push (k, n), its derivative along the flow, and the size of its terms: margins move by at most about 1 per
-        unit."""
+        """push (k, n), its derivative along the flow, and the size of its terms, at y (p,).
+
+        Margins move by at most about 1 per unit, which bounds the terms.
+        """
         theta = self._on_device(y)
         push, rate = torch.autograd.functional.jvp(  # type: ignore[no-untyped-call]
             self.tensor_field.push, theta, self.tensor_field(theta)
@@ -113,21 +140,22 @@ class PrimalBranch:
         return pushed, moved, np.abs(pushed) + np.abs(moved)
 
     def moved_at_most(self, step: DenseStep, states: Array) -> None:
-        """Looking at the Bernstein coefficients of U is as cheap as any bound."""
+        """None: to look at the Bernstein coefficients of U, or at states (k, p), is as cheap as any bound."""
         return None
 
     def margins(self, y: Array) -> Array:
-        """p at a state, (p,) -> (n,)."""
+        """p at a state y, (p,) -> (n,)."""
         return self._evaluated(self.tensor_field.margins, y)
 
     def log_loss(self, y: Array) -> float:
-        """log L at a state."""
+        """log L at a state y (p,)."""
         return log_mean(self.problem.loss.log_value(self.margins(y)))
 
     def measure(self, y: Array) -> Measure:
-        """One evaluation of the field, and what the margins gain along it."""
+        """The measure at a state y (p,), from one evaluation of the field and the rates of the margins along it."""
         n, told = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
         p, rates, (speed, log_total) = told[:n], told[n : 2 * n], told[2 * n :]
+        parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
         return Measure(
             v=float(y[-1]),
             p=p,
@@ -136,25 +164,26 @@ class PrimalBranch:
             speed=float(speed),
             margin_rates=rates,
             log_clock=float(log_total) - log(n),
+            rounding=self.problem.margin_rounding(parameters.U, parameters.outer),
         )
 
     def margin_rounding(self, y: Array) -> float:
-        """The state holds the parameters themselves: no more is lost than at the start of the stretch."""
+        """The rounding error added to margins at y (p,): none, as the state holds the parameters themselves."""
         return 0.0
 
     def at_rest(self, y: Array) -> bool:
-        """Only where no sample is live: other stationary points are left to the integrator."""
+        """True at y (p,) only where no sample is live; the integrator handles other stationary points."""
         return not self.live.any()
 
     def cancels(self, y: Array, h: float) -> bool:
-        """The state holds the parameters themselves."""
+        """False for every y (p,), as the state holds the parameters themselves."""
         return False
 
     def reach(self, h: float) -> Array:
-        """As for the dual branch."""
+        """The reach (m,) of `Branch`."""
         push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
         return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
     def fastest_rate(self, y: Array) -> None:
-        """Not known without a Jacobian of all parameters."""
+        """None at every y (p,): it is not known without a Jacobian of all parameters."""
         return None

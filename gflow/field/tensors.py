@@ -1,7 +1,7 @@
-"""The network and its gradient in torch, on one mode: the same lines run on the CPU and on a GPU, alone or batched.
+"""The network and its gradient in torch, on one mode; the same code runs on a CPU or a GPU, for one state or a batch.
 
-State theta, flat (..., p): inner parameters U (m, r), then the outer layer A (K, m) if it is trained, then the output
-bias c (K,) if there is one, then v = log(1 + t).  K = 1 for labels -1, +1.
+The state theta (..., p) is flat: the trained part of U (m, r), A (K, m), c (K,), as in `problem.parameters.Layout`,
+then v = log(1 + t).  K = 1 for labels -1, +1.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from torch import Tensor
 from gflow.arrays import Array
 from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
 from gflow.field.mode import Mode
-from gflow.problem.activation import Huberized, Smoothing
+from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.parameters import Layout
 from gflow.problem.problem import Problem
 
-# Beyond this log(1 + e^z) is z to float64; torch's own default of 20 leaves an error of 2e-9.
+# Beyond this log(1 + e^z) is z in float64; torch's own default of 20 would leave an error of 2e-9.
 LINEAR_BEYOND = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """A state taken apart: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
+class StateParts:
+    """The parts of a state: U (..., m, r), A (..., K, m), c (..., K, 1) or None, v (...)."""
 
     U: Tensor
     A: Tensor
@@ -34,8 +35,10 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """signs dp_i / df_ki (..., K, n), q (..., n), log sum g (...), margins p (..., n)."""
+class OutputResiduals:
+    """Derived from the outputs: signs (..., K, n) = dp_i / df_ki, q (..., n), log_total (...) = log sum g, margins p
+    (..., n).
+    """
 
     signs: Tensor
     q: Tensor
@@ -44,22 +47,24 @@ class Pull:
 
     @property
     def R(self) -> Tensor:  # noqa: N802 (a matrix)
-        """q_i dp_i / df_ki (..., K, n)."""
+        """The output residuals q_i dp_i / df_ki (..., K, n)."""
         return self.signs * self.q.unsqueeze(-2)
 
 
-class TensorField:
-    """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`."""
+class PrimalField:
+    """-grad L on fixed branches, projected where neurons slide, in rescaled time counted in `unit`; (..., p) -> (...,
+    p).
+    """
 
     def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
-        """slopes: phi' (m, n) of the branches, 0 where a neuron slides; None for smooth activations."""
+        """slopes (m, n): phi' on the branches, 0 where a neuron slides; None for smooth activations."""
 
         def tensor(values: Array) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float64, device=device)
 
         network = problem.network
         self.device, self._network, self._log_unit, self._unit = device, network, log(unit), unit
-        self._log_samples = log(problem.samples)
+        self._log_samples, self.layout = log(problem.samples), Layout.of(problem)
         self._coordinates = tensor(problem.coordinates())
         self._outer = tensor(network.outer).reshape(network.outputs, network.width)
         self._logistic = problem.loss.name == "logistic"
@@ -74,16 +79,12 @@ class TensorField:
             self._force_map = tensor(mode.force_map)  # (m, s, r)
             self._held_normals = tensor(mode.padded_normals[mode.slots])  # (m, s, r)
 
-    def parts(self, theta: Tensor) -> Parts:
-        """Take a state (..., p) apart."""
-        m, r, K = self._network.width, int(self._coordinates.shape[-1]), self._network.outputs
-        lead, at = theta.shape[:-1], m * r
-        U, A, c = theta[..., :at].reshape(*lead, m, r), self._outer, None
-        if self._network.trains_outer:
-            A, at = theta[..., at : at + K * m].reshape(*lead, K, m), at + K * m
-        if self._network.output_bias is not None:
-            c = theta[..., at : at + K].unsqueeze(-1)
-        return Parts(U, A, c, theta[..., -1])
+    def parts(self, theta: Tensor) -> StateParts:
+        """The parts of a state (..., p)."""
+        layout, lead = self.layout, theta.shape[:-1]
+        U = theta[..., layout.inner].reshape(*lead, *layout.inner_shape)
+        A = self._outer if layout.outer is None else theta[..., layout.outer].reshape(*lead, *layout.outer_shape)
+        return StateParts(U, A, None if layout.bias is None else theta[..., layout.bias].unsqueeze(-1), theta[..., -1])
 
     def _preactivations(self, U: Tensor) -> Tensor:
         """z (..., m, n)."""
@@ -91,8 +92,8 @@ class TensorField:
             return U @ self._coordinates.T
         return U * self._coordinates[..., 0]
 
-    def _pull(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> Pull:
-        """What the outputs f = A hidden + c imply."""
+    def _residuals(self, A: Tensor, hidden: Tensor, c: Tensor | None) -> OutputResiduals:
+        """The residuals of the outputs f = A hidden + c."""
         f = A @ hidden
         if self._network.outputs == 1:
             signs = self._labels.unsqueeze(0)
@@ -107,10 +108,10 @@ class TensorField:
         largest = counted.amax(-1, keepdim=True)
         total = torch.exp(counted - largest).sum(-1, keepdim=True)
         q = torch.exp(torch.clamp(log_g - largest, max=LARGEST_SHARE)) / total
-        return Pull(signs, q, (largest + torch.log(total)).squeeze(-1), p)
+        return OutputResiduals(signs, q, (largest + torch.log(total)).squeeze(-1), p)
 
     def _activation(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """phi(z) and phi'(z) on the branches."""
+        """phi(z) and phi'(z) on the branches, (..., m, n) each."""
         if self._slopes is not None:
             return self._slopes * z, self._slopes
         assert self._network.smoothing is not None
@@ -120,9 +121,9 @@ class TensorField:
         """d theta / d tau (per unit), (..., p) -> (..., p)."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        pull = self._pull(parts.A, hidden, parts.c)
-        moved = self._moved(parts.A, hidden, slopes, pull.R)
-        log_rate = self._log_samples + self._log_unit - pull.log_total - parts.v
+        seen = self._residuals(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, seen.R)
+        log_rate = self._log_samples + self._log_unit - seen.log_total - parts.v
         rate = torch.exp(torch.clamp(log_rate, max=LARGEST_EXPONENT))
         return torch.cat([self._unit * moved, rate.unsqueeze(-1)], -1)
 
@@ -137,59 +138,77 @@ class TensorField:
         return torch.cat(moved, -1)
 
     def measure(self, theta: Tensor) -> Tensor:
-        """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state, one after the other, (2n + 2,)."""
+        """p (n,), dp / dtau (n,), |d theta / d tau| and log sum g of one state (p,), joined in this order, (2n +
+        2,).
+        """
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        pull = self._pull(parts.A, hidden, parts.c)
-        moved = self._moved(parts.A, hidden, slopes, pull.R)
+        seen = self._residuals(parts.A, hidden, parts.c)
+        moved = self._moved(parts.A, hidden, slopes, seen.R)
         along = self.parts(torch.cat([moved, moved.new_zeros(1)]))
         f_rate = parts.A @ (slopes * self._preactivations(along.U))
         if self._network.trains_outer:
             f_rate = f_rate + along.A @ hidden
         if along.c is not None:
             f_rate = f_rate + along.c
-        rates = (pull.signs * f_rate).sum(-2)
-        return torch.cat([pull.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), pull.log_total.unsqueeze(0)])
+        rates = (seen.signs * f_rate).sum(-2)
+        return torch.cat([seen.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), seen.log_total.unsqueeze(0)])
 
-    def _inner(self, pulls: Tensor) -> Tensor:
-        """sum_i pull_ji c_i, (..., m, n) -> (..., m, r)."""
+    def levers(self, theta: Tensor) -> Tensor:
+        """Bounds (2, m) at one state (p,): how far sum_i q_i dp_i moves where w_j, or one a_kj, moves by 1."""
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        R = self._residuals(parts.A, hidden, parts.c).R
+        push, lengths = (parts.A.mT @ R).abs() * slopes.abs(), torch.linalg.vector_norm(self._coordinates, dim=-1)
+        inner = push @ lengths if self._network.directions is None else (push * lengths).sum(-1)
+        return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
+
+    def _inner(self, coefficients: Tensor) -> Tensor:
+        """sum_i coefficient_ji c_i, (..., m, n) -> (..., m, r)."""
         if self._network.directions is None:
-            return pulls @ self._coordinates
-        return (pulls * self._coordinates[..., 0]).sum(-1, keepdim=True)
+            return coefficients @ self._coordinates
+        return (coefficients * self._coordinates[..., 0]).sum(-1, keepdim=True)
 
     def _project(self, V: Tensor) -> Tensor:
-        """P_j v_j (MATHEMATICS 2), (..., m, r)."""
+        """P_j v_j (MATHEMATICS 2), (..., m, r), by two projections.
+
+        After one, a rounding of V remains across the kink, which is not small compared with P_j v_j where V nearly
+        cancels along the kink.  Over a long slide it adds up: weights leave their kink, and a_j^2 - |w_j|^2 drifts in
+        proportion to V.
+        """
         if not self._held:
             return V
-        force = -(self._force_map @ V.unsqueeze(-1))
-        return V + (self._held_normals.mT @ force).squeeze(-1)
+        for _ in range(2):
+            force = -(self._force_map @ V.unsqueeze(-1))
+            V = V + (self._held_normals.mT @ force).squeeze(-1)
+        return V
 
     def push(self, theta: Tensor) -> Tensor:
-        """push_ji = q_i dp_i/df a_j (..., m, n): dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
+        """push_ji = q_i dp_i/df a_j, (..., p) -> (..., m, n), so that dw_j/dtau = P_j sum_i phi'_ji push_ji c_i."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        return parts.A.mT @ self._pull(parts.A, hidden, parts.c).R
+        return parts.A.mT @ self._residuals(parts.A, hidden, parts.c).R
 
-    def pull(self, theta: Tensor) -> Tensor:
-        """push (..., m, n), without its factor a_j where there is one output."""
+    def bare_push(self, theta: Tensor) -> Tensor:
+        """The push without its factor a_j where there is one output, (..., p) -> (..., m, n)."""
         if self._network.outputs > 1:
             return self.push(theta)
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        R = self._pull(parts.A, hidden, parts.c).R
+        R = self._residuals(parts.A, hidden, parts.c).R
         return R.expand(*R.shape[:-2], self._network.width, R.shape[-1])
 
     def margins(self, theta: Tensor) -> Tensor:
-        """p (..., n)."""
+        """p, (..., p) -> (..., n)."""
         parts = self.parts(theta)
         hidden, _ = self._activation(self._preactivations(parts.U))
-        return self._pull(parts.A, hidden, parts.c).p
+        return self._residuals(parts.A, hidden, parts.c).p
 
     def fastest(self, theta: Tensor) -> float:
-        """Largest |grad p_i|^2 at a state: how fast margins can move per unit of tau."""
+        """The largest |grad p_i|^2 at a state (p,), which tells how fast margins can move per unit of tau."""
         parts = self.parts(theta)
         hidden, slopes = self._activation(self._preactivations(parts.U))
-        R = self._pull(parts.A, hidden, parts.c).R
+        R = self._residuals(parts.A, hidden, parts.c).R
         signs = R / torch.clamp(R.abs().sum(-2, keepdim=True), min=1e-300)
         inner = ((slopes * (parts.A.mT @ signs)) ** 2 * (self._coordinates**2).sum(-1)).sum(-2)
         outer = (hidden**2).sum(-2) if self._network.trains_outer else torch.zeros_like(inner)
@@ -197,9 +216,11 @@ class TensorField:
 
 
 def _smooth(smoothing: Smoothing, z: Tensor) -> tuple[Tensor, Tensor]:
-    if isinstance(smoothing, Huberized):
-        bent = torch.clamp(z, 0.0, smoothing.h)
-        return bent * bent / (2.0 * smoothing.h) + torch.clamp(z - smoothing.h, min=0.0), bent / smoothing.h
-    slope = smoothing.slope
-    soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
-    return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)
+    """phi(z) and phi'(z)."""
+    match smoothing:
+        case Huberized(h):
+            bent = torch.clamp(z, 0.0, h)
+            return bent * bent / (2.0 * h) + torch.clamp(z - h, min=0.0), bent / h
+        case SmoothLeaky(slope):
+            soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
+            return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)

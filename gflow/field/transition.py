@@ -1,4 +1,4 @@
-"""From a located instant to the mode after it: which neurons are at a kink, and what each of them does."""
+"""The step from a located instant to the next mode: which neurons are at a kink, and on which sides they continue."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.faces import sides_after
 from gflow.field.guards import Guards, Push
 from gflow.field.hull import independent
 from gflow.field.kink import Kink
 
-Sides = NDArray[np.int8]
-
 
 class EventKind(IntEnum):
-    """What a pair (neuron, surface) did; the codes are those of the trajectory file."""
+    """What a pair (neuron, surface) does; the codes are those of the trajectory file."""
 
     CROSS_UP = 1
     CROSS_DOWN = 2
@@ -29,11 +26,12 @@ class EventKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Neuron `neuron` has sides (H,) from now on; `zero` are the surfaces it lies on at this instant.
+    """A change of the sides of `neuron` at one instant, at which it lies on the surfaces `zero` (k,).
 
-    exact: not so where dependent kinks had too many cells, or none agreed with itself, and it was held instead.
-    unsettled: surfaces on which solutions are not unique (a start on a pushing kink; an arrival at dependent kinks that
-    can be left in several ways), so that the policy decided.
+    before (H,), after (H,): sides, 0 for sliding.  exact: false where the neuron was held because dependent kinks had
+    too many cells, or no face on which the field is consistent.  unsettled: the number of surfaces on which solutions
+    are not unique, so that the policy decided: at a start on a pushing kink, and at an arrival at dependent kinks that
+    can be left in several ways.
     """
 
     neuron: int
@@ -44,7 +42,7 @@ class Turn:
     unsettled: int = 0
 
     def events(self) -> list[tuple[int, EventKind]]:
-        """(surface, kind) of every side that changed, by surface."""
+        """(surface, kind) of every side that changed, ordered by surface."""
         return [
             (int(h), _kind(int(self.before[h]), int(self.after[h]))) for h in np.flatnonzero(self.before != self.after)
         ]
@@ -59,11 +57,11 @@ def _kind(before: int, after: int) -> EventKind:
 
 
 def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
-    """Classify every neuron of `near` with a guard at zero at the state y, in the order of their numbers.
+    """The turns of all neurons of `near` (k,) with a guard at zero at the state y (p,), ordered by neuron.
 
-    Neurons are independent given q, so simultaneous events of several neurons need no order to be decided; all surfaces
-    one neuron lies on are decided together.  What is at zero to its rounding is at zero: that is one instant.  `Turn`
-    lists by surface, so the order of the events of an instant is that of (neuron, surface), whatever their kinds.
+    Given q, neurons are independent, so that simultaneous events of several neurons need no order; all surfaces of one
+    neuron are decided together.  All guards that are zero to rounding belong to this instant.  `Turn` lists by surface,
+    so the events of an instant are ordered by (neuron, surface), whatever their kinds.
     """
     branch = guards.branch
     now = guards.values(y, near)
@@ -74,7 +72,7 @@ def turns_at(guards: Guards, y: Array, near: Index) -> list[Turn]:
     turns = []
     for k, push, rate, terms in zip(
         at_kink, *branch.push_and_rate(y, near[at_kink]), strict=True
-    ):  # a handful an event
+    ):  # an event has only a few of them
         j = int(near[k])
         off = now.off[k] - guards.off_shift[j] / guards.off_band[j]
         share = now.share[k] * guards.share_band[j] - guards.share_shift[j]
@@ -102,8 +100,11 @@ def _patterns(guards: Guards, zero: Index, kink: Kink) -> Sides | None:
     return None if independent(kink.normals) else guards.branch.mode.cells_around(zero)
 
 
-def starting_turns(guards: Guards, y: Array, on_kink: NDArray[np.bool_]) -> list[Turn]:
-    """Classify the pairs (m, H) that start on their kink; they have no past, so the minimum-norm element decides."""
+def starting_turns(guards: Guards, y: Array, on_kink: Bools) -> list[Turn]:
+    """The turns of neurons with pairs on_kink (m, H) at the start, at the state y (p,).
+
+    There is no motion before the start, so the minimum-norm element decides.
+    """
     starting = np.flatnonzero(on_kink.any(axis=1))
     turns = []
     for j, push, rate, terms in zip(starting, *guards.branch.push_and_rate(y, starting), strict=True):

@@ -1,4 +1,4 @@
-"""What a run may cost: wall time, events, steps, memory and disk, so that every run ends whatever its data."""
+"""Limits of the wall time, events, steps, memory and disk that a run may take, so that every run ends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Gauges = Mapping[str, Callable[[], float]]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of one start of a run: wall_time in seconds, side changes, accepted steps, memory and disk in bytes.
+    """Limits for one start of a run; None: no limit.
 
-    None: no limit.
+    wall_time in seconds; events: changes of sides; steps: accepted steps; memory and disk in bytes.
     """
 
     wall_time: float | None = None
@@ -27,9 +27,9 @@ class Budget:
 
 
 class Account:
-    """What was spent of a budget since the account was opened, nothing before that.  clock: seconds, from any origin.
+    """What was spent of a budget since the account was opened, and not before.
 
-    gauges: read where their limit is set only.
+    clock: seconds, from any origin.  gauges are read only where their limit is set.
     """
 
     def __init__(
@@ -41,16 +41,18 @@ class Account:
         self.is_open = False
 
     def open(self, steps: int) -> None:
-        """The run begins, or goes on, with so many steps behind it, which cost nothing here."""
+        """Begin, or continue, a run after `steps` steps, which do not count here."""
         self._first_step, self.is_open = steps, True
 
     def enter(self, events: Sequence[Event]) -> None:
-        """Events that happened."""
+        """Count events that happened."""
         if events and self.is_open:
             self._events, self._last = self._events + len(events), events[-1]
 
     def spent(self, steps: int) -> str:
-        """After so many steps of the run: which limit is reached, what was spent, the remedy; empty while none is."""
+        """The limit that is reached after `steps` steps of the run, what was spent, and the remedy; empty while none is
+        reached.
+        """
         if not self.is_open:
             return ""
         steps, seconds, limits = steps - self._first_step, self._clock() - self._opened, self._budget
@@ -83,5 +85,5 @@ class Account:
 
 
 def _taken(name: str, value: float) -> str:
-    """What the sentence does not say anyway."""
+    """What was spent, where the sentence does not tell it anyway."""
     return f"{name} {value:.3g} bytes, " if name in ("memory", "disk") else ""

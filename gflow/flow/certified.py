@@ -1,27 +1,28 @@
-"""Stop when the mode is proved to stay for ever: looks at the flow now and then, at a bounded price."""
+"""A watch that ends a run when its mode is proved to stay for ever; it looks at the flow rarely enough to be cheap."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
-from gflow.limit.certificate import Finding, ModeLimit, Standing
-from gflow.limit.point import LimitPoint
+from gflow.limit.certificate import Finding, ModeLimit, StateBounds
+from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Looks per doubling of tau.  A proof needs the divergence to fall, which it does with tau: between two marks so near to
-# each other a look more would find nothing, however many steps the integrator takes from one to the next.
-LOOKS = 8
+# Looks per doubling of tau.  A proof needs the divergence to fall, and it falls with tau.  Between two marks this close
+# further looks would find nothing, however many steps the integrator takes from one to the next.
+LOOKS_PER_DOUBLING = 8
 
 
 class Watch:
-    """Judges the states of one dual run where its tau passes a mark, 2^(k / `LOOKS`): when it looks depends on the
-    state alone, and how often on how far the run goes, not on its steps.  What it knows of a mode is kept until the
-    mode changes."""
+    """The judge of one dual run: it looks for a proof whenever tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
+
+    The times of its looks depend on the state alone, and their number on how far the run goes, not on its steps.  What
+    it computes for a mode is kept until the mode changes.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -29,7 +30,8 @@ class Watch:
         self._side: bytes = b""
 
     def proved(self, segment: Segment, y: Array, since: float, elapsed: float) -> bool:
-        """Is the mode of the segment proved to stay, from the state y on?  False too where no mark was passed.
+        """Whether the mode of the segment is proved to stay from the state y (p,) on; False also where no mark was
+        passed.
 
         since, elapsed: where the step to y began and ended, in the units of the branch.
         """
@@ -40,36 +42,41 @@ class Watch:
         assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
         side = branch.mode.side
         if self._limit is None or side.tobytes() != self._side:
-            # A kernel from scratch: that of the branch has the rounding of all its turns.
+            # The kernel is computed anew, as that of the branch carries the rounding of all its turns.
             self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
         if self._limit.hard is None or len(self._limit.pending):
             return False
-        return judged(self._limit, branch.weights(y)).proved
+        return finding_at(self._limit, branch.weights(y)).proved
 
 
 def _mark(tau: float) -> float:
     """The number of the last mark before tau."""
-    return float(np.floor(LOOKS * np.log2(tau))) if tau > 0.0 else -np.inf
+    return float(np.floor(LOOKS_PER_DOUBLING * np.log2(tau))) if tau > 0.0 else -np.inf
 
 
-def judged(limit: ModeLimit, U: Array) -> Finding:
+def finding_at(limit: ModeLimit, U: Array) -> Finding:
     """The finding at inner parameters U (m, r) on a mode."""
     return limit.finding(standing(limit.problem, limit.mode.side, U))
 
 
-def standing(problem: Problem, side: NDArray[np.int8], U: Array) -> Standing:
-    """Margins and switching functions of U on a mode, with bounds of their rounding."""
+def standing(problem: Problem, side: Sides, U: Array) -> StateBounds:
+    """Margins and switching functions at inner parameters U (m, r) on a mode with sides (m, H), with bounds of
+    rounding.
+    """
     pattern = problem.sample_sides(side)
     z, a = problem.preactivations(U), np.abs(problem.network.outer)
     size, terms = row_norms(U)[:, None], problem.X.shape[1] + 8
     added = (a @ (np.abs(problem.network.hidden(z, pattern)) + size * row_norms(problem.span.C))).max()
     p_error = 2.0 * EPS * (terms + a.size) * float(added)
     room = side * (U @ problem.surfaces.normals.T)
-    return Standing(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
+    return StateBounds(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
 
 
-def foreseen(problem: Problem, side: NDArray[np.int8], U: Array) -> tuple[Finding, LimitPoint | None]:
-    """The finding at a state given by its sides (m, H), and the limit of its mode; None where it has none."""
+def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:
+    """The finding at inner parameters U (m, r) on the mode with sides (m, H), and the limit of the mode.
+
+    The limit is None where none is known.
+    """
     limit = ModeLimit(problem, DualMode(problem, side))
-    finding = judged(limit, U)
+    finding = finding_at(limit, U)
     return finding, None if finding.hard is None else limit.point(finding.hard)

@@ -1,62 +1,65 @@
-"""The dual engine: fixed outer layers, every mode an n-dimensional flow (MATHEMATICS 5)."""
+"""The dual engine, for fixed outer layers, where the flow on every mode has n dimensions (MATHEMATICS 5)."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.dual import DualBranch, error_floor, weight_floor
+from gflow.field.feature_basis import factored
 from gflow.field.feature_branch import FeatureBranch, feature_floor
-from gflow.field.features import factored
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.engine import BranchStart, Engine, started
+from gflow.flow.state import FlowState
+from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
 
 class DualCoordinates:
-    """Cumulative dual masses since the start of the stretch."""
+    """Dual masses accumulated since the start of the stretch."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> DualMode:
-        """The mode with its kernel K."""
+    def mode(self, problem: Problem, side: Sides) -> DualMode:
+        """The mode with sides (m, H) and its kernel K."""
         return DualMode(problem, side)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
-        """Largest row sum of |K|: dp/dtau = K q."""
+        """The largest row sum of |K|, as dp/dtau = K q."""
         assert isinstance(mode, DualMode)
         return float(np.abs(mode.K).sum(axis=0).max())
 
-    def branch(self, problem: Problem, stretch: Stretch) -> DualBranch | FeatureBranch:
-        """dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would cancel."""
-        state, mode, tolerances = stretch.state, stretch.mode, stretch.tolerances
+    def branch(self, problem: Problem, start: BranchStart) -> DualBranch | FeatureBranch:
+        """The branch dc/dtau = q(p_0 + K c), or the same in the basis of the features where a step of it would
+        cancel.
+        """
+        state, mode, tolerances = start.state, start.mode, start.tolerances
         assert isinstance(mode, DualMode)
-        floor = error_floor(problem, mode, stretch.norms, state.p, stretch.log_rate, stretch.unit, tolerances)
+        floor = error_floor(problem, mode, start.norms, state.p, start.log_rate, start.unit, tolerances)
         dual = DualBranch(
             problem,
             mode,
             state.parameters.U,
             state.p,
             state.v,
-            stretch.unit,
+            start.unit,
             mode.live,
             floor,
             tolerances.rtol,
-            float(np.linalg.norm(stretch.norms)),
-            weight_floor(problem, stretch.norms, tolerances),
+            float(np.linalg.norm(start.norms)),
+            weight_floor(problem, start.norms, tolerances),
         )
-        return _in_features(dual, stretch) if dual.cancels(dual.y0, state.h / stretch.unit) else dual
+        return _in_features(dual, start) if dual.cancels(dual.y0, state.h / start.unit) else dual
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """U at the masses y; the outer layer is fixed."""
+        """U (..., m, r) at states y (..., n + 1), or y (..., k + 1) of features; the outer layer is fixed."""
         return Parameters(branch.weights(y), branch.problem.network.outer)
 
 
-def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
+def _in_features(dual: DualBranch, start: BranchStart) -> FeatureBranch:
     """The same field in the basis of the features."""
-    found, norms, U = factored(dual.mode), stretch.norms, dual.U
+    found, norms, U = factored(dual.mode), start.norms, dual.U
     return FeatureBranch(
         dual.problem,
         dual.mode,
@@ -65,16 +68,20 @@ def _in_features(dual: DualBranch, stretch: Stretch) -> FeatureBranch:
         dual.v,
         dual.unit,
         dual.live,
-        feature_floor(found, norms, dual.p, stretch.log_rate, dual.unit, stretch.tolerances),
+        feature_floor(found, norms, dual.p, start.log_rate, dual.unit, start.tolerances),
         dual.rtol,
         float(np.sqrt(np.maximum(norms**2 - row_norms(U) ** 2, 0.0).sum())),
         found,
-        stretch.tolerances.atol + stretch.tolerances.rtol * norms,
+        start.tolerances.atol + start.tolerances.rtol * norms,
     )
 
 
+def has_dual(network: Network) -> bool:
+    """Whether the network has dual coordinates: its outer layer is fixed and its activation piecewise linear."""
+    plain = network.smoothing is None and network.directions is None
+    return plain and network.outputs == 1 and not network.trains_outer
+
+
 def dual_engine(problem: Problem, W_initial: Array, tolerances: Tolerances) -> Engine:
-    """The engine for W (m, d) at the start.  The outer layer is fixed and the activation (leaky) ReLU or linear."""
-    U = W_initial @ problem.span.B.T
-    outside = row_norms(problem.span.outside(W_initial))
-    return Engine(problem, Parameters(U, problem.network.outer), outside, tolerances, DualCoordinates())
+    """The engine that starts at W_initial (m, d), for a network with dual coordinates."""
+    return Engine(problem, *started(problem, W_initial), tolerances, DualCoordinates())

@@ -1,4 +1,4 @@
-"""How a run ends: its outcome, and the sentence that says so."""
+"""The end of a run: its outcome, and the sentence that explains it."""
 
 from __future__ import annotations
 
@@ -6,66 +6,86 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gflow.flow.cut import Cut
-from gflow.flow.state import Event, FlowState, Outcome
-from gflow.flow.stopping import log_time
+from gflow.flow.reason import (
+    AtRest,
+    BudgetSpent,
+    EndReached,
+    GuardReached,
+    Proved,
+    Reason,
+    Restart,
+    StepFailed,
+    TurnedStiff,
+)
+from gflow.flow.state import FlowState, Outcome
+from gflow.flow_time import time_text
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Margins that float64 resolves only to this leave the dual variables, and so the flow, undetermined.
+# With a rounding of margins above this, the dual variables, and so the flow, are not determined.
 UNRESOLVED = 1e-3
-# Guards in a row that fire without progress of tau, or change no side, with no whole step in between, after which a run
-# ends with an explanation.
+# A run ends with an explanation after this many guards in a row that fire without progress of tau, or change no side,
+# with no whole step in between.
 MOST_STALLED = 1000
-# A sample that is so many times as long as the median one is named where a run is slow.
+# Where a run is slow, samples at least this many times as long as the median one are named.
 LONG = 100.0
 SLOW = (Outcome.BUDGET, Outcome.EVENTS_ACCUMULATE, Outcome.STEP_UNDERFLOW)
-# What a certificate found on the way says, and what it does not.
+# What a certificate found on the way proves, and what it does not.
 FROM_STATE = "this proves the flow from the computed state there; whether the way to it is stable, gflow analyze says"
 
 
-def outcome_of(cut: Cut, rounding: float, stalled: int) -> Outcome | None:
-    """How the run ends at this cut, None where it goes on.
+def outcome_of(reason: Reason, rounding: float, stalled: int) -> Outcome | None:
+    """The outcome of the run where a stretch ends; None where the run continues.
 
-    rounding: of the margins; stalled: guards in a row without progress.
+    rounding: that of the margins; stalled: guards in a row without progress.
     """
     if rounding > UNRESOLVED:
         return Outcome.PRECISION
-    if cut.failure:
-        return Outcome.STEP_UNDERFLOW
-    if stalled > MOST_STALLED:
-        return Outcome.EVENTS_ACCUMULATE
-    if cut.certified:
-        return Outcome.CERTIFIED
-    reached = next((target.end for target in cut.reached if target.end), None)
-    return reached or (Outcome.BUDGET if cut.spent else None)
+    match reason:
+        case StepFailed():
+            return Outcome.STEP_UNDERFLOW
+        case GuardReached() if stalled > MOST_STALLED:
+            return Outcome.EVENTS_ACCUMULATE
+        case Proved():
+            return Outcome.CERTIFIED
+        case EndReached(outcome):
+            return outcome
+        case BudgetSpent():
+            return Outcome.BUDGET
+        case GuardReached() | AtRest() | Restart() | TurnedStiff():
+            return None
 
 
-def sentence(outcome: Outcome, cut: Cut, state: FlowState, events: Sequence[Event], rounding: float) -> str:
-    """How the run ended at this state, with the remedy where there is one.  rounding: of the margins."""
-    said = opening(outcome, state.v, state.log_loss)
-    match outcome:
-        case Outcome.STEP_UNDERFLOW:
-            remedy = "explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
-            return f"{said}: {cut.failure}; {remedy}"
-        case Outcome.PRECISION:
-            return unresolved(state, rounding)
-        case Outcome.BUDGET:
-            return f"{said}: {cut.spent}"
-        case Outcome.EVENTS_ACCUMULATE:
+def sentence(
+    outcome: Outcome, reason: Reason, state: FlowState, rounding: float, last: Sequence[tuple[int, int]]
+) -> str:
+    """A sentence on how the run ended at this state, with the remedy where there is one.
+
+    rounding: that of the margins; last: the pairs (neuron, surface) that changed there or, where none did, those with a
+    guard at zero.
+    """
+    if outcome is Outcome.PRECISION:
+        return precision_sentence(state, rounding)
+    told = opening(outcome, state.v, state.log_loss)
+    match reason:
+        case StepFailed(why):
+            return f"{told}: {why}; explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
+        case BudgetSpent(which):
+            return f"{told}: {which}"
+        case Proved():
+            return f"{told}; {FROM_STATE}"
+        case GuardReached():
             hover = "it hovers there within the error of the integrator: try a smaller flow.rtol or flow.method=DOP853"
             return (
-                f"{said}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
-                f"a change of sides{_last_at(cut, events)}; {hover}"
+                f"{told}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
+                f"a change of sides{_last_at(last)}; {hover}"
             )
-        case Outcome.CERTIFIED:
-            return f"{said}; {FROM_STATE}"
         case _:
-            return said
+            return told
 
 
 def opening(outcome: Outcome, v: float, log_loss: float) -> str:
-    """How the sentence begins, or all of it: what the outcome and the last state say, at log(1 + t) = v."""
+    """The beginning of the sentence, or all of it: what outcome and last state tell, at log(1 + t) = v."""
     match outcome:
         case Outcome.TIME if v < 700.0:
             return f"reached t = {np.expm1(v):.6g}"
@@ -82,10 +102,10 @@ def opening(outcome: Outcome, v: float, log_loss: float) -> str:
 
 
 def long_samples(problem: Problem) -> str:
-    """What to say of samples that are far longer than the others where a run stopped short; empty where none is.
+    """A remark on samples far longer than the others, where a run stopped short; empty where there are none.
 
-    The margin of one that is k times as long relaxes k^2 times as fast.  Every kink sets it going, and all that hangs
-    on its dual variable with it, so that the steps after a kink have to resolve it.
+    The margin of a sample that is k times as long relaxes k^2 times as fast.  Every kink disturbs it, and with it all
+    that depends on its dual variable, so that the steps after a kink must resolve that relaxation.
     """
     lengths = row_norms(problem.X)
     usual = float(np.median(lengths))
@@ -100,14 +120,13 @@ def long_samples(problem: Problem) -> str:
     )
 
 
-def _last_at(cut: Cut, events: Sequence[Event]) -> str:
-    """Which pairs changed last or, where none did, which are at a kink or the end of a slide; empty where none is."""
-    pairs = [(e.neuron, e.surface) for e in events] or cut.firing()
+def _last_at(pairs: Sequence[tuple[int, int]]) -> str:
+    """The first of these pairs, in words; empty where there is none."""
     where = [f"neuron {neuron} surface {surface}" for neuron, surface in pairs[:3]]
     return f", the last at {', '.join(where)}" if where else ""
 
 
-def unresolved(state: FlowState, rounding: float) -> str:
+def precision_sentence(state: FlowState, rounding: float) -> str:
     """The sentence of a run whose margins float64 does not resolve."""
     return (
         f"stopped at {when(state)}: margins are sums of up to {rounding / np.finfo(float).eps:.3g}, which float64 "
@@ -122,5 +141,4 @@ def when(state: FlowState) -> str:
 
 def at_time(v: float) -> str:
     """The time log(1 + t) = v, as log t."""
-    log_t = log_time(v)
-    return "t = 0" if log_t is None else f"log t = {log_t:.6g}"
+    return time_text(v, digits=6)

@@ -1,4 +1,4 @@
-"""From mode to mode: an engine holds the one mode of a run and asks its coordinates for the field on it."""
+"""The engine of a flow: it holds the one mode of a run, and gets the field on it from its coordinates."""
 
 from __future__ import annotations
 
@@ -7,69 +7,84 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import dual_variables, log_clock_rate
 from gflow.field.guards import Guards
 from gflow.field.mode import Mode
 from gflow.field.transition import Turn, starting_turns, turns_at
-from gflow.flow.state import Event, FlowState, Notes, Parameters
+from gflow.flow.state import Event, FlowState, Notes
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# A clock that passes e^30 of (1 + t) while margins move by 1 is ahead of the weights.
+# Where 1 + t grows by a factor above e^30 while margins move by 1, the clock is ahead of the weights.
 LEAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """What a branch is made for: a state on a mode, tau in `unit`, and v' = e^log_rate there."""
+class BranchStart:
+    """The start of a branch: a state on a mode, tau counted in `unit`, and dv/dtau = e^log_rate there.
+
+    norms (m,): |w_j| with all inputs.
+    """
 
     state: FlowState
     mode: Mode
     unit: float
     log_rate: float
-    norms: Array  # (m,) |w_j| with all inputs
+    norms: Array
     tolerances: Tolerances
 
 
-class Coordinates(Protocol):
-    """In which variables the flow is integrated."""
+class FlowCoordinates(Protocol):
+    """The variables in which a flow is integrated."""
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
-        """The mode with whatever these coordinates keep per mode."""
+    def mode(self, problem: Problem, side: Sides) -> Mode:
+        """The mode with sides (m, H), with what these coordinates keep for a mode."""
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """How far a margin can move per unit of tau, roughly."""
 
-    def branch(self, problem: Problem, stretch: Stretch) -> Branch:
+    def branch(self, problem: Problem, start: BranchStart) -> Branch:
         """The smooth field that starts at the state."""
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """The parameters at a state of the integrator."""
+        """The parameters at states y (..., p) of the integrator; those that are fixed have no leading axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of flow on one mode, from `state`."""
+    """A stretch of the flow on one mode, which starts at `state`."""
 
     state: FlowState
     branch: Branch
     guards: Guards
+    coordinates: FlowCoordinates
 
     def clock(self, y: Array) -> float:
-        """v = log(1 + t) at a state of the integrator."""
+        """v = log(1 + t) at a state y (p,) of the integrator."""
         return float(y[-1])
+
+    def parameters(self, y: Array) -> Parameters:
+        """The parameters at states y (..., p), as in `FlowCoordinates.parameters`."""
+        return self.coordinates.parameters(self.branch, y)
+
+    def restored(self) -> Segment:
+        """The stretch with its own mode, as the engine changes its one mode at the events that end a stretch."""
+        branch, side = self.branch, self.state.side
+        if np.array_equal(branch.mode.side, side):
+            return self
+        return replace(self, branch=replace(branch, mode=self.coordinates.mode(branch.problem, side)))
 
 
 class Engine:
-    """Follows the parameters from mode to mode; its mode is a cache of `FlowState.side`."""
+    """The parameters followed from mode to mode; the mode of the engine is a cache of `FlowState.side`."""
 
     def __init__(
-        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: Coordinates
+        self, problem: Problem, start: Parameters, outside: Array, tolerances: Tolerances, coordinates: FlowCoordinates
     ) -> None:
         """outside (m,): |w_j| outside the span of the samples, which never changes."""
         self.problem, self.start_parameters = problem, start
@@ -78,7 +93,7 @@ class Engine:
         self._mode: Mode
 
     def start(self) -> tuple[FlowState, Notes]:
-        """The state at t = 0 with the pairs that start on their kink decided, and what is to say of that."""
+        """The state at t = 0 with all pairs on a kink decided, and notes on these decisions."""
         on_kink, side = self._sides_at_start()
         self._mode = self._coordinates.mode(self.problem, side)
         parameters = self.start_parameters
@@ -93,14 +108,17 @@ class Engine:
         self._mode.refresh()
         return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), _notes(turns)
 
-    def resume(self, state: FlowState, inexact: NDArray[np.bool_] | None = None) -> FlowState:
-        """Go on from a state, its step guessed where it is not known (0); inexact (m,): as in `Checkpoint`."""
+    def resume(self, state: FlowState, inexact: Bools | None = None) -> FlowState:
+        """The state from which to continue; a step of 0 is not known and is replaced by a guess.
+
+        inexact (m,): as in `Checkpoint`.
+        """
         self._mode = self._coordinates.mode(self.problem, state.side)
         for j in np.flatnonzero([] if inexact is None else inexact):
             self._mode.hold(int(j))
         return state if state.h > 0.0 else replace(state, h=1e-3 * self._unit(state))
 
-    def _sides_at_start(self) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    def _sides_at_start(self) -> tuple[Bools, Sides]:
         """Pairs (m, H) on their kink at the start, and all sides, 0 there; + throughout where no kink is crossed."""
         shape = (self.problem.network.width, self.problem.surfaces.count)
         if not self.problem.network.kinked:
@@ -122,8 +140,11 @@ class Engine:
         return log_clock_rate(float(log_total), state.p.size, state.v)
 
     def _leapt(self, state: FlowState) -> FlowState:
-        """Where the clock runs ahead of the weights (large margins at the start): past the time in which, to float64,
-        nothing but the clock moves.  There q is constant, and v = log(1 + t) is known in closed form."""
+        """The state after the time in which, to float64, nothing but the clock moves; the same state elsewhere.
+
+        The clock runs ahead of the weights where margins at the start are large.  There q is constant, and v = log(1 +
+        t) is known in closed form.
+        """
         unit, log_rate = self._unit(state), self._log_rate(state)
         rest = 0.01 * np.finfo(float).eps * min(unit, self._turning(state))
         if log_rate + np.log(unit) < LEAP or rest == 0.0:
@@ -132,14 +153,16 @@ class Engine:
         return replace(state, tau=state.tau + rest, v=v, h=rest)
 
     def _turning(self, state: FlowState) -> float:
-        """The least tau in which a neuron may move by its own size, and cross kinks, whether or not margins see it:
-        |dw_j / dtau| <= |a_j| max |x_i|, |da_j / dtau| <= |w_j| max |x_i|.  One at 0 meets no kink on its way, and is
-        measured by the largest of them."""
+        """The least tau in which a neuron can move by its own size, and so cross kinks, whether or not margins see it.
+
+        |dw_j / dtau| <= |a_j| max |x_i| and |da_j / dtau| <= |w_j| max |x_i|.  A neuron at 0 meets no kink on its way,
+        and is measured by the largest one.
+        """
         inner, outer = self.weight_norms(state.U), np.abs(np.atleast_2d(state.parameters.outer)).sum(axis=0)
         longest = float(row_norms(self.problem.X).max())
         pairs = [(inner, outer), (outer, inner)] if self.problem.network.trains_outer else [(inner, outer)]
         with np.errstate(divide="ignore"):
-            times = [_or_largest(own)[pull > 0.0] / pull[pull > 0.0] for own, pull in pairs]
+            times = [_or_largest(own)[other > 0.0] / other[other > 0.0] for own, other in pairs]
         return min(float(each.min(initial=np.inf)) for each in times) / longest
 
     def weight_norms(self, U: Array) -> Array:
@@ -147,39 +170,40 @@ class Engine:
         return np.hypot(self._outside, row_norms(U))
 
     def margin_rounding(self, state: FlowState) -> float:
-        """What float64 cannot resolve of the margins, which may be small sums of large terms.
+        """The rounding of the margins, which may be small sums of large terms.
 
-        A pre-activation is such a sum itself: near a kink it is far smaller than |w_j| |x_i|, and known to the rounding
-        of that only.
+        A pre-activation is such a sum itself: near a kink it is far smaller than |w_j| |x_i|, and known only to the
+        rounding of that.
         """
         terms = np.abs(self.problem.network.hidden(self.problem.terms(state.U), self.problem.sample_sides(state.side)))
         sums = np.abs(state.parameters.outer) @ terms
         return float(np.finfo(float).eps * sums.max())
 
     def segment(self, state: FlowState) -> Segment:
-        """The smooth problem that starts at `state` (whose mode must be the current one)."""
+        """The smooth problem that starts at `state`, whose mode must be the present one."""
         norms = self.weight_norms(state.parameters.U)
-        stretch = Stretch(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
-        branch = self._coordinates.branch(self.problem, stretch)
+        start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
+        branch = self._coordinates.branch(self.problem, start)
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
-        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol))
+        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
 
     def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
-        """The state after `elapsed` (in the units of the branch, like h) on the segment's mode."""
+        """The state after `elapsed`, in units of the branch like h, on the segment's mode; y (p,): that of the
+        integrator there.
+        """
         unit = segment.branch.unit
-        parameters = self._coordinates.parameters(segment.branch, y)
-        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), parameters, unit * h)
+        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), segment.parameters(y), unit * h)
 
     @property
     def mode(self) -> Mode:
-        """The one of the state it was asked for last."""
+        """The mode of the state that the engine was given or returned last."""
         return self._mode
 
     @property
     def tolerances(self) -> Tolerances:
-        """Those of the run."""
+        """The tolerances of the run."""
         return self._tolerances
 
     @property
@@ -188,26 +212,36 @@ class Engine:
         return self._norms_initial
 
     @property
-    def inexact(self) -> NDArray[np.bool_]:
-        """(m,): neurons held at kinks by decision; with the state, they determine all that follows a `refresh`."""
+    def inexact(self) -> Bools:
+        """The neurons (m,) held at kinks by decision; with the state they determine all that follows after a
+        `refresh`.
+        """
         return self._mode.inexact
 
     @property
     def dead(self) -> bool:
-        """Does no sample move anything?  Nothing moves then, exactly; elsewhere rest is known to float64 only."""
+        """Whether no sample moves anything.  Then nothing moves, exactly; in other cases rest is known to float64
+        only.
+        """
         return not self._mode.live.any()
 
     def refresh(self) -> None:
-        """Recompute what is kept of the mode from the sides alone, so that a state (with `inexact`)
-        determines all that follows it."""
+        """Recompute from the sides alone what is kept of the mode.
+
+        A state, with `inexact`, then determines all that follows.
+        """
         self._mode.refresh()
 
     def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: NDArray[np.intp], h: float
+        self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
     ) -> tuple[FlowState, list[Event], Notes]:
-        """Classify the kinks at y and take the new mode; the events, all at the same v, by neuron, then surface."""
+        """The state on the new mode after the kinks at y (p,) are decided; the events; and notes on the decisions.
+
+        near (k,): the neurons with guards that may be zero.  The events have the same v and are ordered by neuron, then
+        surface.
+        """
         turns = turns_at(segment.guards, y, near)
-        parameters = self._coordinates.parameters(segment.branch, y)
+        parameters = segment.parameters(y)
         U = parameters.U.copy()
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
@@ -217,9 +251,24 @@ class Engine:
         return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:
-        """u (r,) with the switching functions of the surfaces it lies on set to exactly zero (they are at rounding)."""
+        """u (r,) with the switching functions of the surfaces on which it lies, zero to rounding, set to exactly zero.
+
+        Surfaces that leave no direction free meet at w_j = 0 only: there u is 0, not the rounding of a projection.
+        """
         normals = self.problem.surfaces.normals[turn.zero]
+        if np.linalg.matrix_rank(normals) == u.size:
+            return np.zeros_like(u)
         return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+
+
+def started(problem: Problem, inner: Array) -> tuple[Parameters, Array]:
+    """The parameters at the start, and |w_j| (m,) outside the span of the samples.
+
+    inner: W (m, d), or b (m, 1) of the scalar network.
+    """
+    network, scalar = problem.network, problem.network.directions is not None
+    outside = np.zeros(network.width) if scalar else row_norms(problem.span.outside(inner))
+    return Parameters.of(problem, inner), outside
 
 
 def _or_largest(sizes: Array) -> Array:

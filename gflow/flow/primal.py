@@ -1,28 +1,30 @@
-"""The primal engine: the parameters are the state, for trained outer layers, smooth activations, several outputs."""
+"""The primal engine, with the parameters as its state: for trained outer layers, smooth activations, several
+outputs.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
-from gflow.field.tensors import TensorField
-from gflow.flow.engine import Engine, Stretch
-from gflow.flow.state import FlowState, Parameters
-from gflow.problem.activation import Huberized
+from gflow.field.tensors import PrimalField
+from gflow.flow.engine import BranchStart, Engine, started
+from gflow.flow.state import FlowState
+from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# phi'' of the Huberized ReLU jumps at 0 and h.  These jumps are not located, and a step may miss one: no error estimate
-# sees a jump between its stages.  So less is asked for; yet what is delivered is measured, not bounded.  Against the
-# flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol 1e-8, DOP853) the error is 0.02 to 2.5
-# rtol on 15 and 191 rtol on one, where a step leaps over a jump (which one it is depends on the processor's rounding);
-# at rtol 1e-10 up to 5 rtol; by RK45 up to 3 rtol.  Asked for rtol itself it is 2 to 73 rtol.
-HUBERIZED_CAUTION = 1e-2
+# phi'' of the Huberized ReLU jumps at 0 and h.  Such jumps are not located, and a step may miss one, since no error
+# estimate sees a jump between its stages.  So the integrator gets this part of rtol.  The error that results is
+# measured, not bounded.  Compared with the flow integrated piece by piece (16 random networks with 14 to 32 jumps, rtol
+# 1e-8, DOP853) it is 0.02 to 2.5 rtol on 15 networks, and 191 rtol on one, where a step leaps over a jump (on which
+# network depends on the processor's rounding); at rtol 1e-10 it is up to 5 rtol; with RK45 up to 3 rtol.  With rtol
+# itself it would be 2 to 73 rtol.
+CAUTION = 1e-2
 
 
 class PrimalCoordinates:
@@ -30,82 +32,67 @@ class PrimalCoordinates:
 
     def __init__(self, problem: Problem, U_initial: Array, device: str) -> None:
         network = problem.network
-        self._problem, self._device = problem, torch.device(device)
+        self._problem, self._device, self._layout = problem, torch.device(device), Layout.of(problem)
         self._slopes: Array | None = None  # where they follow from the start and never change
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
 
-    def mode(self, problem: Problem, side: NDArray[np.int8]) -> Mode:
-        """The plain mode: primal coordinates need no kernel."""
+    def mode(self, problem: Problem, side: Sides) -> Mode:
+        """The mode with sides (m, H); primal coordinates need no kernel."""
         return Mode(problem, side)
 
-    def _tensor_field(self, mode: Mode, unit: float) -> TensorField:
+    def _tensor_field(self, mode: Mode, unit: float) -> PrimalField:
         network = self._problem.network
         slopes = mode.slopes if self._slopes is None else self._slopes
-        return TensorField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
+        return PrimalField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
-        """The integrator's state, in the order of `tensors`."""
-        network, parts = self._problem.network, [parameters.U.ravel()]
-        if network.trains_outer:
-            parts.append(parameters.outer.ravel())
-        if parameters.output_bias is not None:
-            parts.append(parameters.output_bias)
-        return np.concatenate([*parts, [v]])
+        """The state (p,) of the integrator, laid out as in `field.tensors`."""
+        return np.append(self._layout.flat(parameters), v)
 
     def fastest(self, state: FlowState, mode: Mode) -> float:
         """n times the largest |grad p_i|^2, which bounds the largest row sum of the tangent kernel."""
         y = torch.as_tensor(self._state_of(state.parameters, state.v), device=self._device)
         return self._problem.samples * self._tensor_field(mode, 1.0).fastest(y)
 
-    def branch(self, problem: Problem, stretch: Stretch) -> PrimalBranch:
+    def branch(self, problem: Problem, start: BranchStart) -> PrimalBranch:
         """-grad L on the branches of the mode, projected where neurons slide."""
         return PrimalBranch(
             problem,
-            stretch.mode,
-            self._tensor_field(stretch.mode, stretch.unit),
-            self._state_of(stretch.state.parameters, stretch.state.v),
-            stretch.unit,
-            self._asked(stretch.tolerances),
-            np.sqrt(np.maximum(stretch.norms**2 - row_norms(stretch.state.parameters.U) ** 2, 0.0)),
-            float(np.exp(np.clip(stretch.log_rate + np.log(stretch.unit), -500.0, 0.0))),
+            start.mode,
+            self._tensor_field(start.mode, start.unit),
+            self._state_of(start.state.parameters, start.state.v),
+            start.unit,
+            self._asked(start.tolerances),
+            np.sqrt(np.maximum(start.norms**2 - row_norms(start.state.parameters.U) ** 2, 0.0)),
+            float(np.exp(np.clip(start.log_rate + np.log(start.unit), -500.0, 0.0))),
         )
 
     def _asked(self, tolerances: Tolerances) -> Tolerances:
-        """The tolerances at which the steps deliver those given."""
-        if not isinstance(self._problem.network.smoothing, Huberized):
+        """The tolerances for the integrator with which the flow has those given."""
+        smoothing = self._problem.network.smoothing
+        if smoothing is None or not smoothing.bends:
             return tolerances
-        return Tolerances(max(HUBERIZED_CAUTION * tolerances.rtol, 1e-14), HUBERIZED_CAUTION * tolerances.atol)
+        return Tolerances(max(CAUTION * tolerances.rtol, 1e-14), CAUTION * tolerances.atol)
 
     def parameters(self, branch: Branch, y: Array) -> Parameters:
-        """The state taken apart."""
-        network = self._problem.network
-        m, K, r = network.width, network.outputs, self._problem.coordinates().shape[-1]
-        U, at, outer, bias = y[: m * r].reshape(m, r), m * r, network.outer, None
-        if network.trains_outer:
-            outer, at = y[at : at + K * m].reshape(network.outer.shape), at + K * m
-        if network.output_bias is not None:
-            bias = y[at : at + K]
-        return Parameters(U, outer, bias)
+        """The parameters in states y (..., p)."""
+        return self._layout.parameters(y, self._problem.network.outer)
 
 
 def has_device(device: str) -> bool:
-    """Is there such a device (`cpu` or `cuda`) for torch?"""
+    """Whether torch has this device, `cpu` or `cuda`."""
     return device == "cpu" or torch.cuda.is_available()
 
 
 def use_one_thread() -> None:
-    """Let torch run on one thread: its tensors are small here, and threads that wait for each other cost 10 times."""
+    """Set torch to one thread: its tensors are small here, and threads that wait for each other take 10 times as
+    long.
+    """
     torch.set_num_threads(1)
 
 
 def primal_engine(problem: Problem, inner: Array, tolerances: Tolerances, device: str = "cpu") -> Engine:
-    """The engine for any network; inner: W (m, d), or b (m, 1) of the scalar network, at the start."""
-    network = problem.network
-    if network.directions is None:
-        U = inner @ problem.span.B.T
-        outside = row_norms(problem.span.outside(inner))
-    else:
-        U, outside = inner, np.zeros(network.width)
-    start = Parameters(U, network.outer, network.output_bias)
-    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, U, device))
+    """The engine for any network, from the start `inner`: W (m, d), or b (m, 1) of the scalar network."""
+    start, outside = started(problem, inner)
+    return Engine(problem, start, outside, tolerances, PrimalCoordinates(problem, start.U, device))

@@ -1,4 +1,4 @@
-"""What a flow is at one instant, and what it hands over while it runs."""
+"""The state of a flow at one instant, and the values that the flow hands over while it runs."""
 
 from __future__ import annotations
 
@@ -6,63 +6,54 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.transition import EventKind
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
-    """U (m, r) inner parameters in span coordinates; outer layer (m,) or (K, m), fixed or not; output bias (K,)."""
-
-    U: Array
-    outer: Array
-    output_bias: Array | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FlowState:
-    """tau: rescaled time; v = log(1 + t); parameters; side (m, H); p (n,) margins; log L.
+    """The state of a flow at one instant.
 
-    h: the step in tau the integrator would try next.
+    tau: rescaled time; v = log(1 + t); parameters; side (m, H): +1, -1, or 0 for sliding; p (n,): margins; log_loss:
+    log L; h: the step in tau that the integrator would try next, 0 if that is not known.
     """
 
     tau: float
     v: float
     parameters: Parameters
-    side: NDArray[np.int8]
+    side: Sides
     p: Array
     log_loss: float
     h: float
 
     @classmethod
-    def of(
-        cls, problem: Problem, tau: float, v: float, parameters: Parameters, side: NDArray[np.int8], h: float
-    ) -> Self:
-        """The state with its margins and loss."""
+    def of(cls, problem: Problem, tau: float, v: float, parameters: Parameters, side: Sides, h: float) -> Self:
+        """The state with these sides (m, H), and with the margins and the loss that follow."""
         p = problem.margins(parameters.U, problem.sample_sides(side), parameters.outer, parameters.output_bias)
         return cls(tau, v, parameters, side, p, log_mean(problem.loss.log_value(p)), h)
 
     @property
     def U(self) -> Array:  # noqa: N802 (the matrix of the literature)
-        """Inner parameters (m, r)."""
+        """The inner parameters (m, r)."""
         return self.parameters.U
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a user should know of the decisions at kinks: pairs where solutions are not unique (starts on a pushing
-    kink, arrivals at dependent kinks: the minimum-norm element, then steepest descent), and decisions not exact."""
+    """Counts of decisions at kinks that a user should know about.
+
+    unsettled: pairs where solutions are not unique (starts on a pushing kink, arrivals at dependent kinks), so that the
+    policy decided: the minimum-norm element, then steepest descent.  conservative: decisions that are not exact.
+    """
 
     unsettled: int = 0
     conservative: int = 0
 
     def sentence(self) -> str:
-        """Empty when there is nothing to say."""
+        """The notes in words; empty where there are none."""
         said = ""
         if self.unsettled:
             said += f"; {self.unsettled} pairs were on kinks that can be left in several ways, where the policy decided"
@@ -76,16 +67,17 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that the rest of a run depends on beside its scenario: it goes on from here to the same bits.
+    """All that the rest of a run depends on besides its scenario: from it the run continues with the same bits.
 
-    state: from which the loop goes on.  It lies before what was handed over last, since rows are read off the flow
-    and leave its steps alone: up to the row at log(1 + t) = shown (None: nothing) the way is gone again in silence.
-    inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled: guards in
-    a row that fired without progress of tau, or changed no side.  resting: nothing but the clock moves any more.
+    state: the state from which the loop continues.  It lies before what was handed over last, since rows are computed
+    inside steps without changing them; the flow up to the row at log(1 + t) = shown (None: no row) is repeated without
+    handing over anything.  inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled:
+    guards in a row that fired without progress of tau, or changed no side.  resting: nothing but the clock moves any
+    more.
     """
 
     state: FlowState
-    inexact: NDArray[np.bool_]
+    inexact: Bools
     steps: int = 0
     stiff: bool = False
     stalled: int = 0
@@ -96,7 +88,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One side change: neuron, surface and what happened, at log(1 + t) = v."""
+    """A change of one side: neuron, surface and kind, at log(1 + t) = v."""
 
     v: float
     neuron: int
@@ -105,8 +97,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where the flow is, cheap enough for every accepted step."""
+class FlowProgress:
+    """The progress of a flow, cheap enough for every accepted step."""
 
     v: float
     log_loss: float
@@ -115,7 +107,7 @@ class Progress:
 
 
 class Outcome(Enum):
-    """Foreseen ends of a run, each with the code stored in the file."""
+    """The ways in which a run may end, each with the code that the file stores."""
 
     TIME = "time"
     LOG_TIME = "log_time"
@@ -129,16 +121,17 @@ class Outcome(Enum):
 
     @property
     def is_limit(self) -> bool:
-        """Was the run stopped short of what was asked (exit code 3)?"""
+        """Whether the run stopped short of what was requested (exit code 3)."""
         return self not in (Outcome.TIME, Outcome.LOG_TIME, Outcome.LOG_LOSS, Outcome.CERTIFIED)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The flow at a record time, and from where it goes on after it.  last: the end of the run, a `Finish` follows.
+class FlowRow:
+    """The flow at a record time, and the checkpoint from which it continues after it.
 
-    steps: accepted so far, with the one that the row lies in.  clock: log(1 + t) at which the flow has the tau of the
-    state; what the row shows is another where the clock leaps at the start, and where nothing else moves.
+    steps: those accepted so far, with the one that contains the row.  clock: log(1 + t) at which the flow has the tau
+    of the state; it differs from the time of the row where the clock leaps at the start, and where nothing else moves.
+    last: this is the end of the run, and a `Finish` follows.
     """
 
     state: FlowState
@@ -150,7 +143,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How the run ended, in a sentence for people."""
+    """The end of the run, with a sentence for the reader."""
 
     outcome: Outcome
     sentence: str

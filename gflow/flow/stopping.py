@@ -1,4 +1,4 @@
-"""Ends of a run on the clock and on the loss, located like any other event, and its record times."""
+"""The ends of a run on the clock and on the loss, and its record times."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from itertools import count
 import numpy as np
 
 from gflow.flow.state import Outcome
+from gflow.flow_time import log_expm1
 
-# Where most flows of (leaky) ReLU networks have long been proved to stay in their mode.
+# log t by which most flows of (leaky) ReLU networks have long been proved to stay in their mode.
 DISTANT = 1e4
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Ends of a run; the first to come counts.  v_end = log(1 + t_end), or None; log_loss likewise.
+    """The ends of a run, of which the first to come counts.
 
-    certified: end as soon as the mode is proved to stay for ever.
+    v_end = log(1 + t_end), or None; log_loss: log L at the end, or None; certified: end as soon as the mode is proved
+    to stay for ever.
     """
 
     v_end: float | None
@@ -27,11 +29,11 @@ class Until:
     certified: bool = False
 
     def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float | None:
-        """How much of the way is behind us, in [0, 1]; the end condition that is nearest counts.  None if unknown:
-        nobody knows when a proof will be found.
+        """The part of the way that is done, in [0, 1], towards the nearest end; None where only a proof would end the
+        run.
 
-        spacing, as in `spaced`: the way is measured as the rows are spread, so that rows and share grow alike.  The
-        loss, of which log L falls like -v, is measured like v.
+        spacing: as in `spaced`; the way is measured as the rows are spread, so that rows and share grow alike.  The way
+        to an end of the loss is measured like v, since log L falls like -v.
         """
         if self.v_end is None and self.log_loss is None:
             return None
@@ -45,29 +47,19 @@ class Until:
 
 
 def _passed(done: float, whole: float, spacing: str) -> float:
-    """The share of the way `done` of `whole`, counted in itself (`log`), in log(1 + way) or, for `linear`, in t."""
+    """The part `done` of the way `whole`, measured in itself (`log`), in log(1 + way), or for `linear` in t."""
     if done <= 0.0 or whole <= 0.0:
         return float(whole <= 0.0)
     if spacing == "linear":
-        return float(np.exp(min(_log_expm1(done) - _log_expm1(whole), 0.0)))
+        return float(np.exp(min(log_expm1(done) - log_expm1(whole), 0.0)))
     return float(np.log1p(done) / np.log1p(whole)) if spacing == "loglog" else done / whole
 
 
-def log1p_of_time(t: float) -> float:
-    """v = log(1 + t)."""
-    return float(np.log1p(t))
-
-
-def log1p_of_log_time(log_t: float) -> float:
-    """v = log(1 + t) from log t; exact for any log t."""
-    return float(np.logaddexp(0.0, log_t))
-
-
 def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
-    """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless if need be.
+    """Record times v after the start: `log` uniform in v, `linear` in t, `loglog` in log(1 + v); endless where needed.
 
-    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows go on until it is reached;
-    without any end but a proof they are spread as for `loglog` with an end at log t = `DISTANT`.
+    Without an end on the clock the loss sets the spacing (log L falls like -log t), and rows continue until it is
+    reached.  Where only a proof ends the run, they are spread as for `loglog` with an end at log t = `DISTANT`.
     """
     if until.v_end is None and until.log_loss is None:
         gap = float(np.log1p(DISTANT)) / (number - 1)
@@ -79,19 +71,9 @@ def spaced(spacing: str, number: int, until: Until) -> Iterator[float]:
     grid = np.linspace(0.0, 1.0, number)[1:]
     if spacing == "linear":
         # log(1 + s t) without forming t = e^v - 1, which overflows beyond v = 709.
-        values = [float(np.logaddexp(0.0, np.log(s) + _log_expm1(until.v_end))) for s in grid]
+        values = [float(np.logaddexp(0.0, np.log(s) + log_expm1(until.v_end))) for s in grid]
     elif spacing == "loglog":
         values = [float(np.expm1(s * np.log1p(until.v_end))) for s in grid]
     else:
         values = [float(s * until.v_end) for s in grid]
     return iter([*values[:-1], until.v_end])
-
-
-def log_time(v: float) -> float | None:
-    """log t from v = log(1 + t); None at t = 0, where there is none."""
-    return _log_expm1(v) if v > 0.0 else None
-
-
-def _log_expm1(v: float) -> float:
-    """log(e^v - 1) for v > 0."""
-    return v + float(np.log(-np.expm1(-v)))

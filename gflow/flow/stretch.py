@@ -1,197 +1,115 @@
-"""One stretch of the flow: on one mode, by a stepper, until a guard or a target is reached; and the rest of a run in
-which nothing moves."""
+"""One stretch of a flow: steps on one mode until there is a reason to end it."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from itertools import chain
-
-import numpy as np
 
 from gflow.field.branch import Measure
 from gflow.flow.budget import Account
 from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
-from gflow.flow.cut import Cut, Target, end_time, first_cut, halfway, targets_of
-from gflow.flow.due import Due, Passed
-from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence, when
+from gflow.flow.cut import RunEnd, first_cut, halfway
+from gflow.flow.ending import UNRESOLVED
 from gflow.flow.engine import Engine, Segment
-from gflow.flow.items import Advance, Item
-from gflow.flow.onward import Onward
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Progress, Row
+from gflow.flow.forward_clock import ForwardClock
+from gflow.flow.items import Advance
+from gflow.flow.reason import AtRest, BudgetSpent, Cut, GuardReached, Proved, Reason, Restart, StepFailed, TurnedStiff
+from gflow.flow.record_times import Passed, RecordTimes
+from gflow.flow.state import Checkpoint, FlowProgress, FlowRow, FlowState
 from gflow.flow.stopping import Until
-from gflow.ode.step import DenseStep, StepError
+from gflow.ode.step import DenseStep, StepError, Stepper
 
-# A guard that fires no further in tau (relative) behind the one before made no progress.
-STALLED = 1e-13
-# Steps after which the loop makes a checkpoint.  What a row goes on from is that far behind it at most; and it costs a
-# mode from scratch, as much as tens of steps where there are many neurons.
+# Steps after which the loop makes a checkpoint, so that a row is at most this many steps after its checkpoint.  A
+# checkpoint computes the mode anew, which costs as much as tens of steps where there are many neurons.
 MARKED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What does not change while the loop runs; watch: None where no proof is asked for."""
+class FlowRun:
+    """What does not change while the loop runs; watch: None where no proof is requested."""
 
     engine: Engine
     until: Until
     choice: Choice
-    due: Due
+    due: RecordTimes
     watch: Watch | None
     account: Account
 
 
-Standing = tuple[Checkpoint, Checkpoint]
-"""Where a loop stands, and the last checkpoint before."""
-
-
-def stretch(run: Run, at: Checkpoint, mark: Checkpoint) -> Generator[Item, None, Standing | None]:
-    """The flow on one mode from where the loop stands, mark being the last checkpoint; the same after, or the end."""
-    engine, until, due = run.engine, run.until, run.due
-    segment = engine.segment(at.state)
-    targets = targets_of(segment, until)
-    end = end_time(targets)
-    yield from leapt_over(segment, due, at, mark)
-    yield measure_at_start(segment, end)
-    cut = yield from _integrate(run, segment, at, mark, targets)
-    v = min(segment.clock(cut.y), end)
-    yield replace(segment.branch.measure(cut.y), v=v)
-    at, events = _after(engine, segment, cut, at)
-    yield from events
-    run.account.enter(events)
-    yield Progress(v, at.state.log_loss, int((at.state.side == 0).sum()), at.steps)
-    if cut.at_rest:
-        if until.v_end is None:
-            yield Row(at.state, checkpoint(engine, at), at.steps, at.state.v, last=True)
-        yield from rest(engine, at, until, due.rest())
-        return None
-    rounding = max(segment.branch.margin_rounding(cut.y), engine.margin_rounding(at.state))
-    if outcome := outcome_of(cut, rounding, at.stalled):
-        shown = replace(at.state, v=v)
-        yield Row(shown, replace(mark, shown=v), at.steps, at.state.v, last=True)
-        said = sentence(outcome, cut, shown, events, rounding)
-        said += long_samples(engine.problem) if outcome in SLOW else ""
-        yield Finish(outcome, said + at.notes.sentence(), shown, at.steps)
-        return None
-    if at.steps - mark.steps >= MARKED or at.notes != mark.notes:
-        at = mark = checkpoint(engine, at)
-    return at, mark
-
-
-def leapt_over(segment: Segment, due: Due, at: Checkpoint, mark: Checkpoint) -> Iterator[Measure | Row]:
-    """Rows that the clock leapt over at the start; nothing else has moved since."""
-    state = segment.state
-    for v in due.before(state.v):
-        yield replace(segment.branch.measure(segment.branch.y0), v=v)
-        yield Row(replace(state, v=v), replace(mark, shown=v), at.steps, state.v)
-
-
-def _after(engine: Engine, segment: Segment, cut: Cut, at: Checkpoint) -> tuple[Checkpoint, list[Event]]:
-    """Where the loop stands after a cut, and the events there."""
-    # Whole steps since the last cut are progress; the cut itself counts as one step.
-    stalled = 0 if cut.steps > at.steps + 1 else at.stalled
-    at = replace(at, steps=cut.steps, stiff=cut.stiff, resting=cut.at_rest, stalled=stalled)
-    if cut.near is None:
-        return replace(at, state=engine.moved(segment, cut.elapsed, cut.y, cut.h)), []
-    state, events, said = engine.turned(segment, cut.elapsed, cut.y, cut.near, cut.h)
-    # A guard that fires and changes nothing is noise; one after the other, they would creep on without end.
-    idle = not events or cut.elapsed * segment.branch.unit <= STALLED * state.tau
-    return replace(at, state=state, notes=at.notes + said, stalled=stalled + 1 if idle else 0), events
-
-
-def checkpoint(engine: Engine, at: Checkpoint) -> Checkpoint:
-    """Make what follows depend on the checkpoint alone, which is returned."""
-    engine.refresh()
-    return replace(at, inexact=engine.inexact)
-
-
-def measure_at_start(segment: Segment, end: float) -> Measure:
-    """The measure at the start of a segment, shown no later than the end of the run, which the clock may leap over."""
-    measure = segment.branch.measure(segment.branch.y0)
-    return replace(measure, v=min(measure.v, end))
-
-
-def _integrate(
-    run: Run, segment: Segment, at: Checkpoint, mark: Checkpoint, targets: list[Target]
-) -> Generator[Advance | Measure | Progress | Row, None, Cut]:
-    """Step through one mode, from where the loop stands, until something happens."""
-    branch, choice, stiff, steps = segment.branch, run.choice, at.stiff, at.steps
-    stepper = Onward(choice.stepper(branch, segment.state.h / branch.unit, stiff), segment.state.v)
+def stretch_items(
+    run: FlowRun, segment: Segment, at: Checkpoint, mark: Checkpoint, ends: list[RunEnd]
+) -> Generator[Advance | Measure | FlowProgress | FlowRow, None, Cut]:
+    """The items of one stretch, step by step, until there is a reason to end it; returns the cut."""
+    branch, choice, steps = segment.branch, run.choice, at.steps
+    stepper = ForwardClock(choice.stepper(branch, segment.state.h / branch.unit, at.stiff), segment.state.v)
     sliding = int((segment.state.side == 0).sum())
     elapsed, y, held_back = 0.0, branch.y0, 0
     while True:
         if branch.at_rest(y):
-            return Cut(elapsed, y, stepper.proposed, steps, at_rest=True)
+            return Cut(AtRest(), elapsed, y, stepper.proposed, steps)
         try:
             step = stepper.step()
-            cut = first_cut(segment, stepper, step, targets, steps + 1)
-            if cut is not None and (spent := run.account.spent(cut.steps)):
-                cut = replace(cut if cut.near is None else halfway(stepper, step, cut), spent=spent)
+            cut = _cut_in(run, segment, stepper, step, ends, steps + 1)
             passed = run.due.passed(stepper, step, cut)
         except StepError as error:
-            return Cut(elapsed, y, segment.state.h / branch.unit, steps, failure=str(error))
+            return Cut(StepFailed(str(error)), elapsed, y, segment.state.h / branch.unit, steps)
         low = step.start
         for row in passed:
             low, state = yield from _row_passed(run.engine, segment, step, low, row, stepper.proposed)
-            yield Row(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
+            yield FlowRow(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
-            yield Advance(segment, step, low, cut.elapsed, cut.y, cut.near)
-            stays = cut.near is None or choice.stays_stiff(branch, cut.y, cut.h)
-            return replace(cut, stiff=stiff and stays)
+            near = cut.reason.near if isinstance(cut.reason, GuardReached) else None
+            yield Advance(segment, step, low, cut.elapsed, cut.y, near)
+            return cut
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield Advance(segment, step, low, elapsed, y)
         yield (measure := branch.measure(y))
-        yield Progress(measure.v, measure.log_loss, sliding, steps)
-        here = Cut(elapsed, y, stepper.proposed, steps, stiff=stiff)
-        if stop := _stopped(run, segment, here, step.start):
-            return stop
+        yield FlowProgress(measure.v, measure.log_loss, sliding, steps)
+        here = Cut(Restart(), elapsed, y, stepper.proposed, steps)
+        if reason := _reason_after(run, segment, here, step.start):
+            return replace(here, reason=reason)
         if steps - mark.steps >= MARKED:
             return here
-        held_back += not stiff and choice.held_back(branch, y, step.end - step.start)
+        held_back += not at.stiff and choice.held_back(branch, y, step.end - step.start)
         if held_back > PATIENCE:
-            return replace(here, stiff=True)
+            return replace(here, reason=TurnedStiff())
+
+
+def _cut_in(
+    run: FlowRun, segment: Segment, stepper: Stepper, step: DenseStep, ends: list[RunEnd], steps: int
+) -> Cut | None:
+    """The cut inside a step, None where the stretch does not end in it; steps: those of the run, with this one.
+
+    It lies before a guard whose events the budget does not allow.
+    """
+    cut = first_cut(segment, stepper, step, ends, steps)
+    if cut is None or not isinstance(cut.reason, GuardReached):
+        return cut
+    spent = run.account.spent(steps)
+    return halfway(stepper, step, cut, BudgetSpent(spent)) if spent else cut
 
 
 def _row_passed(
     engine: Engine, segment: Segment, step: DenseStep, low: float, row: Passed, h: float
 ) -> Generator[Advance | Measure, None, tuple[float, FlowState]]:
-    """The flow from `low` in a step to a row in it, where it is then, and its state there; h: the step tried next."""
+    """The flow from `low` to a row inside a step; returns where the row lies and its state.  h: the step tried next."""
     high = max(low, row.elapsed)
     yield Advance(segment, step, low, high, row.y)
     yield replace(segment.branch.measure(row.y), v=row.v)
     return high, engine.moved(segment, row.elapsed, row.y, h)
 
 
-def _stopped(run: Run, segment: Segment, here: Cut, since: float) -> Cut | None:
-    """The cut after an accepted step in which nothing happened, where that ends the run; None where it does not.
+def _reason_after(run: FlowRun, segment: Segment, here: Cut, since: float) -> Reason | None:
+    """Why the stretch ends after an accepted step without a cut; None where it continues.
 
     since: where that step began.
     """
     proved = run.watch is not None and run.watch.proved(segment, here.y, since, here.elapsed)
     if proved and run.account.is_open:
-        return replace(here, certified=True)
+        return Proved()
     # What comes next is another branch from here, which starts with no masses, or which needs none.
     if segment.branch.margin_rounding(here.y) > UNRESOLVED or segment.branch.cancels(here.y, here.h):
-        return here
+        return Restart()
     spent = run.account.spent(here.steps)
-    return replace(here, spent=spent) if spent else None
-
-
-def rest(engine: Engine, at: Checkpoint, until: Until, rows: Iterator[float]) -> Iterator[Measure | Row | Finish]:
-    """The rest of a run in which nothing but the clock moves: its rows, and its end."""
-    state, known = at.state, "" if engine.dead else " to float64"
-    if until.v_end is None:
-        said = f"stationary at {when(state)}: nothing moves{known}, and the loss stays at log loss {state.log_loss:.6g}"
-        yield Finish(Outcome.STATIONARY, said + at.notes.sentence(), state, at.steps)
-        return
-    at = checkpoint(engine, at)
-    measure = measure_at_start(engine.segment(state), np.inf)
-    v_end = until.v_end
-    for v in chain((v for v in rows if v < v_end), [v_end]):
-        yield replace(measure, v=v)
-        yield Row(replace(state, v=v), at, at.steps, state.v, last=v == v_end)
-    last = replace(state, v=v_end)
-    cut = Cut(0.0, np.empty(0), 0.0, at.steps)
-    said = sentence(until.outcome, cut, last, [], 0.0) + f"; nothing but the clock moved after {when(state)}{known}"
-    yield Finish(until.outcome, said + at.notes.sentence(), last, at.steps)
+    return BudgetSpent(spent) if spent else None

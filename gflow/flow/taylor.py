@@ -17,12 +17,13 @@ from gflow.field.branch import Measure
 from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
-from gflow.flow.cut import Cut
-from gflow.flow.ending import UNRESOLVED, sentence
+from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Progress, Row
-from gflow.flow.stretch import Run, Standing, leapt_over, measure_at_start, stretch
+from gflow.flow.one_stretch import Standing, leapt_over, measure_at_start, one_stretch
+from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
+from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
+from gflow.flow.stretch import FlowRun
 from gflow.flow.taylor_arrays import Ahead, Ground
 from gflow.problem.loss import log_mean
 from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE, STIFF
@@ -35,7 +36,7 @@ MARKED, BATCH, WATCHED = 8192, 256, 16
 MOST_STALLED = 1000
 
 
-def moving(run: Run, at: Checkpoint) -> Iterator[Item]:
+def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     """The run from where it stands to its end."""
     other = replace(run, choice=Choice("auto"))
     ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
@@ -44,7 +45,7 @@ def moving(run: Run, at: Checkpoint) -> Iterator[Item]:
     while standing is not None:
         here, mark = standing
         if undecided or here.stiff or not suits(run.engine, here.state):
-            standing, undecided = (yield from stretch(other, here, mark)), False
+            standing, undecided = (yield from one_stretch(other, here, mark)), False
         else:
             standing, undecided = yield from _compiled(run, ground, here)
 
@@ -59,7 +60,7 @@ def suits(engine: Engine, state: FlowState) -> bool:
     return not isinstance(branch, FeatureBranch) and not branch.at_rest(branch.y0)
 
 
-def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None, tuple[Standing | None, bool]]:
+def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, None, tuple[Standing | None, bool]]:
     """The flow by the compiled loop from a checkpoint on; and is the next stretch one that it cannot decide?"""
     engine, until, due = run.engine, run.until, run.due
     mark = replace(at, inexact=engine.inexact)
@@ -87,16 +88,14 @@ def _compiled(run: Run, ground: Ground, at: Checkpoint) -> Generator[Item, None,
             return _handed_over(engine, ahead, at, stiff=status == STIFF), undecided
         elif status == STEPS_DONE:
             state = ahead.state()
-            yield Progress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
+            yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
             spent, proved = run.account.spent(ahead.steps), _proved(run, state, tau)
             if spent or proved:
-                cut = Cut(0.0, np.empty(0), 0.0, ahead.steps, spent=spent, certified=proved)
-                outcome = Outcome.CERTIFIED if proved else Outcome.BUDGET
-                yield from _last(run, state, mark, ahead.steps, outcome, cut)
+                yield from _last(run, state, mark, ahead.steps, Proved() if proved else BudgetSpent(spent))
                 return None, False
 
 
-def _told(run: Run, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
+def _told(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
     """What happened, and of it the events; rows that strides have passed in between."""
     events = []
     for item in ahead.told():
@@ -104,39 +103,38 @@ def _told(run: Run, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, lis
             for v in run.due.before(item.v) if ahead.strode else ():
                 state, measure = ahead.passed(v)
                 yield measure
-                yield Row(state, replace(mark, shown=v), ahead.steps, v)
+                yield FlowRow(state, replace(mark, shown=v), ahead.steps, v)
         if isinstance(item, Event):
             events.append(item)
         yield item
     return events
 
 
-def _row(run: Run, ahead: Ahead, mark: Checkpoint, v: float) -> Iterator[Item]:
+def _row(run: FlowRun, ahead: Ahead, mark: Checkpoint, v: float) -> Iterator[Item]:
     """The row at log(1 + t) = v of the step that waits."""
     for due in run.due.before(v):
         u = ahead.at_clock(due)
         state = ahead.state(u, due)
         yield ahead.measure(u, due)
-        yield Row(state, replace(mark, shown=due), ahead.steps + 1, due)
+        yield FlowRow(state, replace(mark, shown=due), ahead.steps + 1, due)
 
 
-def _end(run: Run, ahead: Ahead, mark: Checkpoint, v: float | None) -> Iterator[Item]:
+def _end(run: FlowRun, ahead: Ahead, mark: Checkpoint, v: float | None) -> Iterator[Item]:
     """The end of the run in the step that waits, on the clock at v or (None) on the loss."""
-    outcome, problem = (Outcome.LOG_LOSS if v is None else run.until.outcome), run.engine.problem
     if v is None:
-        level = run.until.log_loss
+        outcome, loss, level = Outcome.LOG_LOSS, run.engine.problem.loss, run.until.log_loss or 0.0
 
         def left(u: float) -> float:
-            return log_mean(problem.loss.log_value(ahead.margins_at(u))) - (level or 0.0)
+            return log_mean(loss.log_value(ahead.margins_at(u))) - level
 
         u = float(brentq(left, 0.0, float(ahead.model.step[END]), xtol=1e-16, rtol=8.9e-16))
         state = ahead.state(u, ahead.clock_at(u))
     else:
-        state = ahead.state(ahead.at_clock(v), v)
-    yield from _last(run, state, mark, ahead.steps + 1, outcome, Cut(0.0, np.empty(0), 0.0, ahead.steps))
+        outcome, state = run.until.outcome, ahead.state(ahead.at_clock(v), v)
+    yield from _last(run, state, mark, ahead.steps + 1, EndReached(outcome))
 
 
-def _proved(run: Run, state: FlowState, since: float) -> bool:
+def _proved(run: FlowRun, state: FlowState, since: float) -> bool:
     """Is the mode proved to stay, where a proof is asked for?  since: tau at the last look."""
     if run.watch is None or not run.account.is_open:
         return False
@@ -144,12 +142,16 @@ def _proved(run: Run, state: FlowState, since: float) -> bool:
     return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
 
 
-def _last(run: Run, state: FlowState, mark: Checkpoint, steps: int, outcome: Outcome, cut: Cut) -> Iterator[Item]:
-    """The last row and how the run ended."""
+def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: Reason) -> Iterator[Item]:
+    """The last row, and how the run ended."""
     run.engine.resume(state)
     yield replace(measure_at_start(run.engine.segment(state), np.inf), v=state.v)
-    yield Row(state, replace(mark, shown=state.v), steps, state.v, last=True)
-    said = sentence(outcome, cut, state, [], run.engine.margin_rounding(state))
+    yield FlowRow(state, replace(mark, shown=state.v), steps, state.v, last=True)
+    rounding = run.engine.margin_rounding(state)
+    outcome = outcome_of(reason, rounding, 0)
+    assert outcome is not None, "each of these reasons ends a run"
+    said = sentence(outcome, reason, state, rounding, [])
+    said += long_samples(run.engine.problem) if outcome in SLOW else ""
     yield Finish(outcome, said + mark.notes.sentence(), state, steps)
 
 

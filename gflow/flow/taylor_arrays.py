@@ -16,8 +16,9 @@ from gflow.field.dual import weight_floor
 from gflow.field.guards import ADDED_UP
 from gflow.field.mode import DualMode
 from gflow.field.transition import EventKind
-from gflow.flow.state import Event, FlowState, Parameters
+from gflow.flow.state import Event, FlowState
 from gflow.problem.loss import log_mean
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.taylor.advance import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL, STIFF, advance

@@ -1,4 +1,4 @@
-"""All that q can be from now on, and what it can do: bounds of rates, rooms and excursions (see `certificate`)."""
+"""Bounds of q at all later times, and of what follows from them: rates, rooms and excursions (see `certificate`)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ CENTRE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Ball:
-    """KL(x || pi) <= D for the exact limit x, which is within hard.shift of hard.dual; |q - pi|_1 <= off.
+    """All q with KL(x || pi) <= D, where the exact limit x is within hard.shift of hard.dual, and |q - pi|_1 <= off.
 
-    lost: bound of s.c_N, the masses of samples off the support, each times its slack.
+    K (n, n) with K_error (n, n) on its entries; log_pi (n,); lost: a bound of s.c_N, the sum of the masses of samples
+    off the support, each times its slack.
     """
 
     hard: HardMargin
@@ -33,9 +34,10 @@ class Ball:
 
     @classmethod
     def of(cls, hard: HardMargin, K: Array, K_error: Array, p: Array, p_error: float, exponential: bool) -> Ball | None:
-        """The ball at margins p (n,) of classes of samples (their log weight taken off), with the rounding p_error.
+        """The ball at margins p (n,) of classes of samples (their log weight subtracted), with the rounding p_error.
 
-        None: margins are too small for the logistic loss to be close to the exponential one.
+        K (n, n) with K_error (n, n).  None where margins are too small for the logistic loss to be close to the
+        exponential one.
         """
         log_pi = -p - np.logaddexp.reduce(-p)
         P = -float(np.logaddexp.reduce(-p))
@@ -50,9 +52,10 @@ class Ball:
         return cls(hard, K, K_error, log_pi, D, off, 1.01 * D / (1.0 - 0.5 * off))
 
     def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, int]:
-        """The least ratio of bound to limit among the switching functions, and how many pairs are not proved.
+        """The least ratio of bound to limit among the switching functions, and the number of pairs that are not proved.
 
-        constant (k,) >= 0: least value of what dead samples add to each; room: side * zeta (m, H).
+        constant (k,) >= 0: the least that dead samples add to each function; room (m, H): side * zeta, with room_error
+        (m, 1).
         """
         block, constant = block.of(~block.safe), constant[~block.safe]
         size = np.abs(block.F).max(axis=1, initial=0.0)
@@ -79,7 +82,7 @@ class Ball:
         return np.maximum(self.log_pi[S] - low, 0.0) + wider, np.maximum(high - self.log_pi[S], 0.0) + wider
 
     def _losses(self, rates: Switches) -> Array:
-        """What side * zeta can lose in all time, (k,); inf where no bound is found."""
+        """The most that side * zeta can lose in all later time, (k,); inf where no bound is found."""
         S = self.hard.support
         own, own_error = self.K[np.ix_(S, S)], self.K_error[np.ix_(S, S)]
         r = rates.F[:, S]
@@ -93,7 +96,7 @@ class Ball:
         return np.asarray(np.where(carried, falls + self._off_support(rates, b), np.inf))
 
     def _carriers(self, r: Array) -> Array:
-        """b (k, |S|) with K_SS b = r, r (k, |S|), as far as it goes in float64; K_SS may be singular."""
+        """b (k, |S|) with K_SS b = r, r (k, |S|), as exactly as float64 allows; K_SS may be singular."""
         S = self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
         values, vectors = np.linalg.eigh(self.K[np.ix_(S, S)] / np.outer(length, length))
@@ -101,12 +104,12 @@ class Ball:
         return np.asarray(((r @ kept) / np.maximum(values[S.sum() - self.hard.rank :], EPS)) @ kept.T)
 
     def _slack(self) -> Array:
-        """s of the samples off the support, at least; 0 where their margin is 1."""
+        """A lower bound of s for the samples off the support; 0 where their margin is 1."""
         N = ~self.hard.support
         return np.asarray(self.hard.kappa * np.maximum(self.hard.margins[N] - 1.0 - self.hard.margin_error[N], 0.0))
 
     def _off_support(self, rates: Switches, b: Array) -> Array:
-        """Bound of -(r_N - K_NS b).c_N through s.c_N <= lost."""
+        """A bound of -(r_N - K_NS b).c_N by s.c_N <= lost."""
         S, N = self.hard.support, ~self.hard.support
         if not N.any():
             return np.zeros(b.shape[0])
@@ -118,13 +121,14 @@ class Ball:
         return np.asarray(against.max(axis=1) * self.lost)
 
     def wandering(self) -> float | None:
-        """Bound of |sum_i e_i h_i|, e = integral of q - q_inf, h_i the features, in all time.
+        """A bound, for all later time, of |sum_i e_i h_i|, where e is the integral of q - q_inf and h_i are the
+        features.
 
         On S, K_SS e_S + K_SN e_N = x with x = -(change of log pi) + (change of P - kappa tau).  For the exponential
-        loss P' - kappa = |pi - q_inf|_K^2 + 2 pi.s lies in [0, -2 dD/dtau]; for the logistic one within
-        k e^-2P + e^-P pi.s of that.  So |x_S| in the norm of K_SS^-1 (of unit features; on the range of K_SS, in which
-        x lies, where K_SS is singular), plus 2 |sum_N e_i h_i|.  None: no bound (also where a sample has margin 1 and
-        multiplier 0), or one that float64 does not hold (features of length 1e-160).
+        loss P' - kappa = |pi - q_inf|_K^2 + 2 pi.s lies in [0, -2 dD/dtau]; for the logistic one it is within k e^-2P +
+        e^-P pi.s of that.  The bound is |x_S| in the norm of K_SS^-1 (of unit features; on the range of K_SS, in which
+        x lies, where K_SS is singular), plus 2 |sum_N e_i h_i|.  None where there is no bound, also where a sample has
+        margin 1 and multiplier 0, and where the bound does not fit float64 (features of length 1e-160).
         """
         S, N = self.hard.support, ~self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
@@ -141,12 +145,12 @@ class Ball:
 
 
 def rounding_of(p: Array, p_error: float) -> float:
-    """By how much the root of a divergence from softmax(-p) can be off, for margins p (n,) off by at most p_error."""
+    """A bound of the error of the root of a divergence from softmax(-p), for margins p (n,) off by at most p_error."""
     return float(2.0 * p_error + 8.0 * EPS * (np.abs(p).max() + np.log(p.size) + 1.0))
 
 
 def _moved(hard: HardMargin, log_pi: Array) -> float:
-    """What the divergence can differ by between the multipliers and the exact ones."""
+    """A bound of the difference between the divergences of the multipliers and of the exact ones."""
     S = hard.support
     gaps = np.abs(np.log(hard.dual[S]) - log_pi[S])
     return float(hard.shift[S] @ gaps + 2.0 * (hard.shift[S] ** 2 / hard.dual[S]).sum())

@@ -1,4 +1,4 @@
-"""Does a mode of a fixed-outer-layer network stay for ever?  A proof, in float64 with error margins.
+"""A proof that a mode of a network with fixed outer layer stays for ever, in float64 with error bounds.
 
 *Setting.*  Inside the mode the margins of the live samples follow dp/dtau = K q, q_i = g_i / sum_k g_k, and tau runs
 to infinity with t, because dt/dtau = n / sum_k g_k is finite at finite tau.  Let lambda solve the hard-margin problem
@@ -19,7 +19,7 @@ differs from that of pi by at most 2 e^-P(0) times its largest coefficient.
 
 *Mode.*  The mode stays as long as a family of linear functions F.q stays positive (`switches`): rooms of sliding
 pairs, and rates of the others.  `lower_bounds` gives their least value over the divergence ball.  A pair off its kink
-whose rate may become negative is safe all the same if it cannot lose what it has:
+whose rate may become negative is still safe if it cannot come as far as its kink:
 
 *Excursion.*  Let S be the support, N the rest, r the rate, b = K_SS^-1 r_S, c the masses (dc = q dtau).  From
 p_i = -log pi_i + P and the change K c of p,
@@ -29,14 +29,14 @@ rounding of b: |r_S - K_SS b|_inf <= (b.1) kappa / 2), and s.c_N <= (D(0) + k e^
 integrating dD/dtau.
 
 *Dead samples* (no neuron is active on them; ReLU only) have margin 0 for ever, so that their g = g(0) outgrows all
-others: what they add to a room is a coefficient, summed over the dead samples of the kink, times g(0) / sum of live g,
-which is at least its present value, less a factor 1 - 2 e^-P, for ever.  A negative sum means that the pair must leave.
+others.  They add to a room the sum of the coefficients of the dead samples on the kink, times g(0) / sum of live g.
+That ratio never falls below 1 - 2 e^-P times its present value.  A negative sum means that the pair must leave.
 
 *Ties.*  All of this holds for every q_inf = lambda / sum(lambda) with K q_inf = kappa + s, s >= 0 and s.q_inf = 0, also
 where multipliers are not unique or a sample has margin 1 with multiplier 0.  Then q_inf is the one that the mode tends
 to from the state (`optimal_set`), so that D falls to 0, replaced by a point of the polytope next to it that is exact in
-rational arithmetic (`exact`); K_SS may be singular: any b will do, as its residual is bounded, and what lies in the
-range of K_SS is measured there.  Where ties are not exact, or not known to be, there is no proof.
+rational arithmetic (`exact`).  K_SS may be singular: any b is valid, as its residual is bounded, and vectors in the
+range of K_SS are measured there.  Where ties are not exact, or not known to be, there is no proof.
 
 *Errors.*  Coefficients and K carry error bounds; p is taken with its rounding; q_inf stands for an exact solution x
 within `shift` (K positive definite on the support, lambda > error there, s > error elsewhere), whose divergence is
@@ -54,9 +54,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Index
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
 from gflow.limit.ball import Ball, rounding_of
@@ -65,33 +64,34 @@ from gflow.limit.divergence import divergence
 from gflow.limit.exact import ExactKernel
 from gflow.limit.features import features_of
 from gflow.limit.hard_margin import HardMargin, least_margin, margin_of_features, opposed
+from gflow.limit.limit_point import LimitPoint, limit_point
 from gflow.limit.optimal_set import OptimalSet
 from gflow.limit.pairs import DOUBTFUL, Group, Near, Pairs, groups, pairs_at, pairs_for_all
-from gflow.limit.point import LimitPoint, limit_point
 from gflow.problem.loss import Exponential
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# What was found next to one limit of q, an exact solution or none, is kept for as long as that moves by no more than
-# this: any point of the set has a proof.
+# The search for an exact solution near a limit of q is not repeated until that limit has moved by more than this; any
+# point of the set serves for a proof.
 SETTLED = 1e-7
 NO_MARGINS = "no weights of this mode have all margins positive: the loss does not go to 0 in it"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one state on its mode.
+    """What is known about one state on its mode.
 
     pending (k, 2): pairs (neuron, surface) that cannot keep their side while the rest of the mode stays, so that the
-    mode must change, however flat the curves look (another change may settle a pair before it switches itself), for
-    the limit that the mode tends to from this state, or for every admissible one where that is not known;
-    undecided: functions whose limit is zero to rounding or not known; proved: the mode stays for ever; reason: why not,
-    else empty; divergence: the bound of KL(q_inf || q) from now on; tightest: the least bound of a rate or room over
-    its value in the limit (1: no doubt), over pairs that needed one; wandering: bound of |W - W_now - kappa (tau -
-    tau_now) W*| for ever after; hard: the limit from this state, or None and no_limit says why.
+    mode must change, however flat the curves look (another change may come first and settle the pair).  This is so for
+    the limit to which the mode tends from this state or, where that is not known, for every admissible one.  undecided:
+    the number of functions whose limit is zero to rounding or not known.  proved: the mode stays for ever.  reason: why
+    that is not proved, else empty.  divergence: a bound of KL(q_inf || q) from now on.  tightest: over the pairs that
+    needed a bound, the least ratio of the bound of a rate or room to its value in the limit (1: it is as good as the
+    limit).  wandering: a bound of |W - W_now - kappa (tau - tau_now) W*| for all later time.  hard: the limit from this
+    state; where it is None, no_limit tells why.
     """
 
-    pending: NDArray[np.intp]
+    pending: Index
     undecided: int
     proved: bool
     reason: str
@@ -103,8 +103,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A state on a mode: margins p (n,) with their rounding, side * zeta (m, H) with its rounding (m, 1)."""
+class StateBounds:
+    """A state on a mode, with bounds of rounding.
+
+    margins p (n,) off by at most p_error; room (m, H) = side * zeta, off by at most room_error (m, 1).
+    """
 
     p: Array
     p_error: float
@@ -113,9 +116,9 @@ class Standing:
 
 
 class ModeLimit:
-    """The limit of one mode, worked out once; `finding` judges states on it.
+    """The limit of one mode, computed once; `finding` judges states on it.
 
-    hard: the solution of its hard-margin problem, any of the admissible ones where multipliers are not unique, None
+    hard: the solution of its hard-margin problem, any of the admissible ones where multipliers are not unique; None
     where none was found.
     """
 
@@ -123,7 +126,7 @@ class ModeLimit:
         self.problem, self.mode = problem, mode
         self.live, self._dead = np.flatnonzero(mode.live), np.flatnonzero(~mode.live)
         self.classes = classes_of(problem, self.live)
-        self.samples = self.live[self.classes.first]  # one of every class of coinciding samples
+        self.samples = self.live[self.classes.first]  # one of each class of samples that coincide
         self.features = features_of(mode, self.samples)
         self.K, self.K_error = self.features.kernel
         lengths = row_norms(self.features.rows)
@@ -141,13 +144,15 @@ class ModeLimit:
 
     @cached_property
     def _coincide(self) -> bool:
-        """Do the samples of a class coincide exactly?"""
+        """Whether the samples of each class coincide exactly."""
         X = self.problem.X
         return np.array_equal(X[self.live], X[self.samples[self.classes.of]])
 
     @cached_property
     def _kernel(self) -> ExactKernel | None:
-        """None also where samples coincide to rounding only, or the kernel is not the one that is exact."""
+        """The exact kernel; None also where samples coincide only to rounding, or where the exact kernel is another
+        one.
+        """
         if not self._coincide:
             return None
         found = ExactKernel.of(self.mode, self.samples)
@@ -155,7 +160,7 @@ class ModeLimit:
         return found if near else None
 
     def _exactly(self, hard: HardMargin, q: Array) -> HardMargin | None:
-        """The exact solution near q (n,), to one rounding; None where ties are not exact, or are not known to be."""
+        """The exact solution near q (n,), rounded once; None where ties are not exact, or not known to be."""
         if self._kernel is None or self._ties is None:
             return None
         found = self._kernel.solution(q / hard.kappa, 1)
@@ -175,18 +180,18 @@ class ModeLimit:
         )
 
     @property
-    def pending(self) -> NDArray[np.intp]:
-        """(k, 2): the pairs that are pending in every state of this mode."""
+    def pending(self) -> Index:
+        """The pairs (k, 2) that are pending in every state of this mode."""
         return np.zeros((0, 2), dtype=np.intp) if self.hard is None else self._pairs.pending
 
     @property
     def undecided(self) -> int:
-        """The functions whose sign in the limit is not known, or depends on the state."""
+        """The number of functions whose sign in the limit is not known, or depends on the state."""
         return 0 if self.hard is None else self._pairs.undecided
 
     @cached_property
     def _pairs(self) -> Pairs:
-        """Of every state."""
+        """The pairs that are pending or undecided in every state."""
         assert self.hard is not None
         if self.hard.certain or self._ties is None:
             return self._pairs_at(self.hard, 0.0 if self.hard.certain else float(self.hard.shift.sum()))
@@ -197,15 +202,15 @@ class ModeLimit:
         return pairs_at(self._groups(hard.dual), Near(hard.dual, hard.shift, distance))
 
     def _groups(self, q: Array) -> Iterable[Group]:
-        """What could end the mode, at q (k,): nothing without kinks."""
+        """The switching functions that could end the mode, at q (k,); none without kinks."""
         return groups(self.mode, self.samples, self._dead, q) if self.problem.network.kinked else ()
 
-    def finding(self, at: Standing) -> Finding:
+    def finding(self, at: StateBounds) -> Finding:
         """Judge a state."""
         if self.hard is None:
-            curved = self.problem.network.kinked
+            kinked = self.problem.network.kinked
             said = self._no_limit
-            return Finding(self.pending, 0, not curved, said if curved else "", no_limit=said)
+            return Finding(self.pending, 0, not kinked, said if kinked else "", no_limit=said)
         hard, pairs = self._towards(at, self.hard)
         said = self._obstacle(at, hard, pairs)
         ball = said or self._ball(at, hard)
@@ -223,8 +228,8 @@ class ModeLimit:
         wandering = None if open_pairs else ball.wandering()
         return Finding(pairs.pending, pairs.undecided, not open_pairs, reason, ball.D, measured, wandering, hard)
 
-    def _towards(self, at: Standing, hard: HardMargin) -> tuple[HardMargin, Pairs]:
-        """The solution that the mode tends to from a state, and what it says of the pairs."""
+    def _towards(self, at: StateBounds, hard: HardMargin) -> tuple[HardMargin, Pairs]:
+        """The solution to which the mode tends from a state, and the pairs that it leaves pending or undecided."""
         ties = None if hard.certain else self._ties
         found = None if ties is None else ties.limit(self._shifted(at))
         if ties is None or found is None:
@@ -238,8 +243,8 @@ class ModeLimit:
         gap = np.sqrt(divergence(exact.dual, log_e)) + rounding_of(at.p, at.p_error)
         return exact, self._pairs_at(exact, float(np.sqrt(2.0) * gap))
 
-    def _obstacle(self, at: Standing, hard: HardMargin, pairs: Pairs) -> str:
-        """Why no certificate can close here, or nothing; without kinks there is nothing that could end a mode."""
+    def _obstacle(self, at: StateBounds, hard: HardMargin, pairs: Pairs) -> str:
+        """Why no certificate is possible here, else empty; without kinks nothing could end a mode."""
         if not self.problem.network.kinked:
             return ""
         if (at.room < -at.room_error).any():
@@ -256,7 +261,7 @@ class ModeLimit:
 
     @cached_property
     def _no_limit(self) -> str:
-        """Why there is no limit with positive margins: proved in rational arithmetic, or just not found.
+        """Why there is no limit with positive margins: this is proved in rational arithmetic, or none was found.
 
         Where sum_i mu_i h_i = 0 for some mu >= 0 that is not 0, no W has positive margins (Gordan 1873).
         """
@@ -274,17 +279,17 @@ class ModeLimit:
 
     @staticmethod
     def _ambiguity(hard: HardMargin) -> str:
-        """Why the exact solution of the hard-margin problem is not known to be near the computed one, or nothing."""
+        """Why the exact solution of the hard-margin problem is not known to be near the computed one, else empty."""
         if hard.certain:
             return ""
         if not hard.unique:
             return "the multipliers are not unique (features with margin 1 are dependent, to rounding)"
         return "a sample has margin 1 with multiplier 0, to rounding"
 
-    def _shifted(self, at: Standing) -> Array:
+    def _shifted(self, at: StateBounds) -> Array:
         return np.asarray(at.p[self.samples] - np.log(self.classes.weight))
 
-    def _ball(self, at: Standing, hard: HardMargin) -> Ball | str:
+    def _ball(self, at: StateBounds, hard: HardMargin) -> Ball | str:
         if said := self._ambiguity(hard):
             return said
         exponential = isinstance(self.problem.loss, Exponential)
@@ -292,13 +297,13 @@ class ModeLimit:
         return ball or "margins are still too small for the logistic loss to be close to the exponential one"
 
     def _dead_weight(self, p: Array) -> float:
-        """g(0) over the sum of live g, which only grows; capped."""
+        """g(0) over the sum of live g, which never falls; capped."""
         loss = self.problem.loss
         log_total = float(np.logaddexp.reduce(loss.log_slope(p[self.live])))
         return float(np.exp(min(float(loss.log_slope(np.zeros(1))[0]) - log_total, LARGEST_SHARE)))
 
     def point(self, hard: HardMargin) -> LimitPoint:
-        """The limit with its multipliers, shared evenly among samples that coincide; 0 where no neuron is active."""
+        """The limit with its multipliers, shared equally among samples that coincide; 0 where no neuron is active."""
         n, of = self.problem.samples, self.classes.of
         multipliers, margins, binding = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
         multipliers[self.live] = (hard.multipliers / self.classes.weight)[of]

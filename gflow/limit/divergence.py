@@ -1,9 +1,12 @@
-"""What KL(q_inf || q) <= D says of a vector q of the simplex: rigorous lower bounds of linear functions of it.
+"""Rigorous lower bounds of linear functions of q in the simplex, subject to KL(q_inf || q) <= D.
 
-min f.q over {q in the simplex: sum_i q_inf_i log(q_inf_i / q_i) <= D} is convex.  Its Lagrange dual has one variable:
-for every mu <= min_i f_i,   f.q >= mu + e^-D exp( sum_i q_inf_i log(f_i - mu) )   for all such q,
-with equality at the best mu.  Any mu gives a valid bound, so no root has to be found: for small D the best one lies
-near mean - sqrt(variance / 2D), mean and variance of f under q_inf, and a few around it are tried.
+The problem min f.q over {q in the simplex: sum_i q_inf_i log(q_inf_i / q_i) <= D} is convex, and its Lagrange dual has
+one variable:
+
+    for every mu <= min_i f_i,   f.q >= mu + e^-D exp( sum_i q_inf_i log(f_i - mu) )   for all such q,
+
+with equality at the best mu.  Every mu yields a valid bound, so no root must be found: for small D the best one lies
+near mean - sqrt(variance / 2D), the mean and variance of f under q_inf, and a few values around it are tried.
 """
 
 from __future__ import annotations
@@ -15,26 +18,32 @@ import numpy as np
 from gflow.arrays import EPS, Array
 
 # Exponents below which e^x - 1 - x is summed as a series.
-NEAR = 1e-4
+SERIES_BELOW = 1e-4
 # Multiples of the best mean - mu for small D, at which the bound is evaluated.
 TRIED = (0.7, 1.0, 1.5, 3.0)
 
 
 def divergence(q_inf: Array, log_q: Array) -> float:
-    """KL(q_inf || q) (>= 0) from log q (n,); samples with q_inf = 0 count through the rest of q only."""
+    """KL(q_inf || q) >= 0, q_inf (n,), log_q (n,); samples with q_inf = 0 count only by their part of the sum of q."""
     on = q_inf > 0.0
     return float(q_inf[on] @ _excess(log_q[on] - np.log(q_inf[on])) + np.exp(log_q[~on]).sum())
 
 
 def _excess(gap: Array) -> Array:
-    """e^x - 1 - x >= 0: as sum q_inf (e^gap - 1) is 0, sum q_inf excess(gap) is KL, without cancellation at small x."""
-    near = np.clip(gap, -NEAR, NEAR)
+    """e^x - 1 - x >= 0, elementwise.
+
+    As sum q_inf (e^gap - 1) is 0, the sum of q_inf excess(gap) is KL, without cancellation at small gaps.
+    """
+    near = np.clip(gap, -SERIES_BELOW, SERIES_BELOW)
     series = 0.5 * near**2 * (1.0 + near / 3.0 + near**2 / 12.0)
-    return np.asarray(np.where(np.abs(gap) < NEAR, series, np.expm1(gap) - gap))
+    return np.asarray(np.where(np.abs(gap) < SERIES_BELOW, series, np.expm1(gap) - gap))
 
 
 def lower_bounds(F: Array, q_inf: Array, D: float) -> Array:
-    """Lower bounds (k,) of F q for F (k, n), over all q of the simplex with KL(q_inf || q) <= D; exact errors taken."""
+    """Lower bounds (k,) of F q, F (k, n), over all q of the simplex with KL(q_inf || q) <= D, q_inf (n,).
+
+    Rounding is accounted for.
+    """
     mean = F @ q_inf
     centred = F - mean[:, None]
     gap = -centred.min(axis=1)  # mean - min_i f_i >= 0
@@ -51,10 +60,10 @@ def lower_bounds(F: Array, q_inf: Array, D: float) -> Array:
 
 
 def coordinate_range(q_inf: Array, D: float, shift: Array | float = 0.0) -> tuple[Array, Array]:
-    """Bounds of log q_i, (n,) each, where the binary divergence of x_i and q_i is at most D for an x_i > 0 within shift
-    (n,) of q_inf_i > 0.
+    """Bounds (n,) below and above of log q_i, where the binary divergence of x_i and q_i is at most D.
 
-    Both ends rise with x_i, as d/dx of x log(x / q) + (1 - x) log((1 - x) / (1 - q)) has the sign of x - q.
+    It holds for every x_i > 0 within shift (n,) of q_inf_i > 0.  Both bounds rise with x_i, as d/dx of x log(x / q) +
+    (1 - x) log((1 - x) / (1 - q)) has the sign of x - q.
     """
     least = np.maximum(q_inf - shift, 1e-300)  # for which D / x is a number
     most = np.minimum(q_inf + shift, 1.0)
@@ -78,7 +87,9 @@ def _farthest_gap(q_inf: Array, D: float, beyond: Array, signed: Callable[[Array
 
 
 def _binary(q_inf: Array, gap: Array) -> Array:
-    """KL between coins of q_inf and q_inf e^gap; inf where the rest of the mass vanishes."""
+    """The divergence of coins with probabilities q_inf and q_inf e^gap; inf where no mass remains for the other
+    side.
+    """
     rest = 1.0 - q_inf
     moved = q_inf * np.expm1(gap)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,7 +1,8 @@
-"""Ties between samples judged in rational arithmetic: every float is a rational number, and so is the kernel.
+"""Ties between samples decided in rational arithmetic, as every float is a rational number, and so is the kernel.
 
-In floating point nothing distinguishes a margin of 1 from one of 1 + 1e-16, or dependent features from nearly dependent
-ones; over times like tau = 1e16 they differ.  On small data the exact kernel of the given numbers can be worked out.
+In floating point a margin of 1 cannot be told from one of 1 + 1e-16, nor dependent features from nearly dependent ones;
+over times like tau = 1e16 they behave differently.  On small data the exact kernel of the given numbers can be
+computed.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from fractions import Fraction
 from math import lcm
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
 
-Bools = NDArray[np.bool_]
 Matrix = list[list[Fraction]]
 
-# Products of rational numbers, some microseconds each, beyond which no exact kernel is worked out.
+# The most products of rational numbers, some microseconds each, that an exact kernel may take.
 MOST_WORK = 300_000
-# An elimination multiplies whole numbers that grow with every row: no more than so many, weighted by their length.
+# The most products of whole numbers in an elimination, weighted by their length, which grows with every row.
 MOST_PRODUCTS, WORD = 100_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExactSolution:
-    """x (n,) and margins K x (n,), each rounded once; binding (n,): margins that are exactly the right side; rank of K
-    where x > 0."""
+    """x (n,) and margins (n,) = K x, each rounded once.
+
+    binding (n,): whether the margin is exactly the right side; rank: of K where x > 0.
+    """
 
     x: Array
     margins: Array
@@ -45,8 +46,11 @@ class ExactKernel:
 
     @classmethod
     def of(cls, mode: Mode, samples: Index) -> ExactKernel | None:
-        """None where it would take long, or where surfaces on which neurons slide hold samples that are parallel to
-        rounding only, so that the mode is not one of the exact data."""
+        """The kernel of these samples (n,); None where it would take too long.
+
+        None also where surfaces on which neurons slide hold samples that are parallel only to rounding, since the mode
+        is then not one of the exact data.
+        """
         X = mode.problem.X
         sliding = [tuple(int(h) for h in np.flatnonzero(row == 0)) for row in mode.side]
         kinds = set(sliding)
@@ -60,12 +64,15 @@ class ExactKernel:
 
     @property
     def rounded(self) -> Array:
-        """K in floats, each entry rounded once."""
+        """K (n, n) in float64, each entry rounded once."""
         return np.array([[float(entry) for entry in row] for row in self.K])
 
     def solution(self, near: Array, right: int) -> ExactSolution | None:
-        """x > 0 where near (n,) > 0, else 0, with exactly K x = right there and K x >= right elsewhere; close to `near`
-        as far as it is free.  None if there is no such x close to near, or it would take long to find."""
+        """x > 0 where near (n,) > 0, else 0, with exactly K x = right there and K x >= right elsewhere.
+
+        Where x is not unique, it is chosen close to `near`.  None where there is no such x close to near, or the search
+        would take too long.
+        """
         on = [int(i) for i in np.argsort(-near, kind="stable") if near[i] > 0.0]
         rows = [[self.K[i][k] for k in on] + [Fraction(right)] for i in on]
         if not _affordable(rows):
@@ -86,14 +93,14 @@ class ExactKernel:
         return ExactSolution(whole, np.array([float(each) for each in margins]), binding, len(pivots))
 
     def independent(self, chosen: Bools) -> bool:
-        """Is K known to be definite on some of the samples, (n,)?"""
+        """Whether K is known to be definite on the chosen samples, (n,)."""
         on = np.flatnonzero(chosen)
         rows = [[self.K[i][k] for k in on] + [Fraction(0)] for i in on]
         return _affordable(rows) and len(_reduced(rows)[1]) == on.size
 
 
 def _parallel(mode: Mode, surfaces: Sequence[int]) -> bool:
-    """Are all samples on these surfaces exactly parallel to the first ones?"""
+    """Whether all samples on these surfaces are exactly parallel to the first ones."""
     X, at = mode.problem.X, mode.problem.surfaces
     for h in surfaces:
         u = [Fraction(float(each)) for each in X[at.first_sample[h]]]
@@ -133,17 +140,17 @@ def _kernel(mode: Mode, samples: Index, gram: Sequence[Matrix]) -> Matrix:
 
 
 def _affordable(rows: Matrix) -> bool:
-    """Can these be eliminated soon?"""
+    """Whether the elimination of these rows stays within the limits above."""
     sizes = (each.numerator.bit_length() + each.denominator.bit_length() for row in rows for each in row)
     longest = max(sizes, default=0)
     return len(rows) ** 3 * (1 + len(rows) * longest // WORD) <= MOST_PRODUCTS
 
 
 def _reduced(rows: Matrix) -> tuple[list[list[int]], list[int]]:
-    """(A | b) brought to reduced row echelon form, but for a factor of each row, with pivots in the first columns
-    possible; and their columns.
+    """(A | b) in reduced row echelon form, up to a factor of each row, and the pivot columns, the first ones possible.
 
-    Whole numbers, with divisions that leave nothing (Bareiss 1968): fractions would be made smaller at every product.
+    It is done in whole numbers with divisions without remainder (Bareiss 1968), as fractions would be reduced at every
+    product.
     """
     scales = [lcm(*(each.denominator for each in row)) for row in rows]
     whole = [[int(each * scale) for each in row] for row, scale in zip(rows, scales, strict=True)]

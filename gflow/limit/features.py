@@ -1,7 +1,7 @@
-"""The features of the margins in one mode: p_i changes by <h_i, change of W>, and the kernel is K_ik = <h_i, h_k>.
+"""The features of the margins on one mode: p_i changes by <h_i, change of W>, and the kernel is K_ik = <h_i, h_k>.
 
-They hold twice the digits of K: unit features at a distance of 1e-10 from being opposite have a hard margin of 1e-10,
-of which K, whose entries round at 1e-16, sees the square.
+Features hold twice as many digits as K.  For example, unit features that are 1e-10 from being opposite have a hard
+margin of 1e-10; in K, whose entries round at 1e-16, only its square 1e-20 would show.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from gflow.problem.span import row_norms
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """rows (n, k): h_i in orthonormal coordinates of the space they span; error (n,): bounds of |computed - exact h_i|.
+    """rows (n, k): h_i in orthonormal coordinates of their span; error (n,): bounds of |computed - exact h_i|.
 
-    Neurons on the same sides move along: group (m,) tells which, share (m,) = a_j / |a of the group|;
-    basis (groups, r, k) leads back to the weights.
+    Neurons on the same sides move along the same direction: group (m,) numbers these, share (m,) = a_j / |a of the
+    group|, and basis (groups, r, k) leads back to the weights.
     """
 
     rows: Array
@@ -35,18 +35,18 @@ class Features:
 
     @property
     def kernel(self) -> tuple[Array, Array]:
-        """K (n, n) with bounds of its entrywise errors."""
+        """K (n, n), and bounds (n, n) of the errors of its entries."""
         lengths = row_norms(self.rows)
         loose = self.error + EPS * (self.rows.shape[1] + 8) * lengths
         return self.rows @ self.rows.T, np.outer(loose, lengths) + np.outer(lengths + loose, loose)
 
 
 def features_of(mode: Mode, samples: Index) -> Features:
-    """h_i = (y_i a_j phi'_ji P_j c_i)_j, P_j = I - N^T A with A = (N N^T)^-1 N, for some of the samples, (n,).
+    """h_i = (y_i a_j phi'_ji P_j c_i)_j for the given samples (n,), with P_j = I - N^T A and A = (N N^T)^-1 N.
 
-    A is off by at most grain sqrt(k) |A|^2 (a perturbation of N by its own rounding), |N c_i| <= sqrt(k) |c_i|: P_j c_i
-    by at most grain (1 + k |A|^2) |c_i|, d inputs being summed up in c_i.  `_turned` bounds what the reduction to at
-    most n coordinates adds.
+    A is off by at most grain sqrt(k) |A|^2 (a perturbation of N by its own rounding), and |N c_i| <= sqrt(k) |c_i|.  So
+    P_j c_i is off by at most grain (1 + k |A|^2) |c_i|, where grain covers the d inputs that are summed in c_i.
+    `_turned` bounds the error that the reduction to at most n coordinates adds.
     """
     problem = mode.problem
     outer, C = problem.network.outer, problem.span.C[samples]

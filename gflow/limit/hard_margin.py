@@ -1,4 +1,4 @@
-"""The hard-margin problem of a mode: min |W|^2 / 2 with every margin at least 1, from the features of the margins.
+"""The hard-margin problem of a mode: min |W|^2 / 2 with all margins at least 1, solved from the features of margins.
 
 With features h_i, the rows of H, the dual is min |H^T lambda|^2 / 2 - 1^T lambda over lambda >= 0; W* = H^T lambda,
 with margins H W* >= 1, equal to 1 where lambda_i > 0.  W* is unique.  The multipliers are a point of the polytope
@@ -20,18 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools
 from gflow.problem.span import row_norms
-
-Bools = NDArray[np.bool_]
 
 # Unit features whose largest common margin is below this, or below four times their rounding, count as not separable.
 LEAST_MARGIN = 1e-13
-# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST.
-UNITS, LARGEST = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
+# Units of W tried one after the other, until |W| in it is at most 1 / LARGEST_OFF.
+WEIGHT_UNITS, LARGEST_OFF = (1.0, 1e-4, 1e-8, 1e-12), 1e-3
 # Largest sum of off_i g_i with which the bounds of the errors hold.
 WORST_SHARE = 0.125
 MOST_EXCHANGES = 50
@@ -41,13 +38,13 @@ NO_WEIGHT = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class HardMargin:
-    """multipliers (n,) >= 0 with `error` on each; margins (n,) = H w with `margin_error`; w (k,): W* in the
-    coordinates of the features, w_error: a bound of |w - W*|.
+    """multipliers (n,) >= 0, each off by at most error (n,); margins (n,) = H w, off by at most margin_error (n,).
 
-    dual = multipliers / sum; kappa = 1 / sum, the rate at which the least margin grows in tau in the limit.
-    support (n,): multipliers > 0; rank: of the features there; binding (n,): margin 1 to its error.
-    unique: the exact multipliers are proved to be a single point.  certain: an exact solution with this support is
-    proved to lie within the errors, and the margins of all others to be above 1 (at least 1, if `error` says so).
+    w (k,): W* in the coordinates of the features; w_error: a bound of |w - W*|.  dual (n,) = multipliers / sum; kappa =
+    1 / sum, the rate in tau at which the least margin grows in the limit.  support (n,): multipliers > 0; rank: that of
+    the features on the support; binding (n,): the margin is 1 to its error.  unique: the exact multipliers are proved
+    to be unique.  certain: an exact solution with this support is proved to lie within the errors, with the other
+    margins above 1 (or at least 1, in a solution from rational arithmetic, whose ties are exact).
     """
 
     multipliers: Array
@@ -64,23 +61,25 @@ class HardMargin:
 
     @property
     def shift(self) -> Array:
-        """Bounds (n,) of |dual - exact dual|."""
+        """Bounds (n,) of |dual - exact dual|, entry by entry."""
         error = self.error * self.support
         return np.asarray((error + self.dual * error.sum()) / (0.5 * self.multipliers.sum()))
 
     @property
     def dual(self) -> Array:
+        """The limit of q, (n,): multipliers / sum."""
         return np.asarray(self.multipliers / self.multipliers.sum())
 
     @property
     def kappa(self) -> float:
+        """1 / sum of the multipliers, > 0."""
         return 1.0 / float(self.multipliers.sum())
 
 
 def hard_margin(K: Array) -> HardMargin | None:
-    """K (n, n) positive semidefinite with a positive diagonal -> its solution; None where none is found.
+    """The solution for K (n, n), positive semidefinite with a positive diagonal; None where none is found.
 
-    A kernel holds half the digits of its features, so that margins of less than 1e-7 do not show.
+    A kernel holds half the digits of its features, so that margins of less than 1e-7 cannot be seen.
     """
     size = np.sqrt(np.diag(K))
     values, vectors = np.linalg.eigh(K / np.outer(size, size))
@@ -91,15 +90,15 @@ def hard_margin(K: Array) -> HardMargin | None:
 
 
 def least_margin(off: Array) -> float:
-    """The unit margin below which none is found, for unit features (n, k) off by these (n,)."""
+    """The unit margin below which none can be found, for unit features (n, k) that are off by at most off (n,)."""
     return max(LEAST_MARGIN, 4.0 * float(off.max(initial=0.0)))
 
 
 def margin_of_features(H: Array, error: Array) -> HardMargin | None:
-    """Features H (n, k), no row zero, each off by at most error (n,) -> the solution; None where no common margin of
-    the unit features above `least_margin` is found.
+    """The solution for features H (n, k), no row zero, each off by at most error (n,).
 
-    Least-distance programming (Lawson and Hanson, ch. 23) finds the support, a linear solve on it the multipliers.
+    None where the unit features have no common margin above `least_margin`.  Least-distance programming (Lawson and
+    Hanson, ch. 23) finds the support, and a linear solve on it the multipliers.
     """
     size = row_norms(H)
     unit, off = H / size[:, None], error / size + 8.0 * EPS * (H.shape[1] + 8)
@@ -111,7 +110,10 @@ def margin_of_features(H: Array, error: Array) -> HardMargin | None:
 
 
 def opposed(H: Array) -> Array:
-    """mu (n,) >= 0 with sum 1 of least |sum_i mu_i h_i / |h_i||: shows where it is 0 that no W has positive margins."""
+    """mu (n,) >= 0 with sum 1 that minimises |sum_i mu_i h_i / |h_i||, for H (n, k).
+
+    Where the minimum is 0, no W has positive margins.
+    """
     unit = H / row_norms(H)[:, None]
     weights, _ = nnls(np.vstack([unit.T, np.ones(H.shape[0])]), np.eye(unit.shape[1] + 1)[-1], maxiter=100 * len(H))
     weights = np.where(weights > NO_WEIGHT * weights.max(), weights, 0.0)
@@ -122,7 +124,7 @@ def _least_distance(unit: Array, needed: Array, least: float) -> Array | None:
     """lambda (n,) of min |w| with M w >= needed, M the unit features; None if |w| > max(needed) / least or there is no
     such w."""
     scale = float(needed.max())
-    for each in UNITS:
+    for each in WEIGHT_UNITS:
         columns = np.vstack([unit.T, each * needed / scale])
         lengths = np.linalg.norm(columns, axis=0)
         target = np.zeros(columns.shape[0])
@@ -130,7 +132,7 @@ def _least_distance(unit: Array, needed: Array, least: float) -> Array | None:
         weights, _ = nnls(columns / lengths, target, maxiter=100 * columns.shape[1])
         left = target - (columns / lengths) @ weights
         found = weights / lengths
-        if left[-1] > LARGEST**2:
+        if left[-1] > LARGEST_OFF**2:
             small = float(np.linalg.norm(unit.T @ found)) * least > each * left[-1]
             return None if small else np.asarray(scale * (found / left[-1]) / each)
     return None
@@ -237,12 +239,12 @@ def _reach(unit: Array, needed: Array, off: Array, w: Array, multipliers: Array)
 
 
 def _unsure(off: Array) -> float:
-    """What singular values of unit features that are off by these (n,) differ by at most."""
+    """A bound of the error of singular values of unit features that are off by at most off (n,)."""
     return float(np.linalg.norm(off)) + 8.0 * EPS * off.size
 
 
 def _independent(unit: Array, off: Array) -> bool:
-    """Are the rows proved to be independent?"""
+    """Whether the rows are proved to be independent."""
     if unit.shape[0] > unit.shape[1]:
         return False
     return bool(np.linalg.svd(unit, compute_uv=False)[-1] > 2.0 * _unsure(off))

@@ -1,14 +1,14 @@
-"""Where multipliers are not unique: the set of dual variables they allow, and the one that the flow tends to.
+"""The dual variables that are possible limits where multipliers are not unique, and the one to which the flow tends.
 
 With unique W* and kappa = 1 / |W*|^2, the admissible limits of q are the polytope
     Q = {q >= 0 : H^T q = kappa W*, q_i = 0 where the margin of W* is above 1} ,
 whose elements sum to 1, as <W*, h_i> = 1 where q_i > 0.  Let S be the samples with q_i > 0 somewhere in Q.
 
-*Which one?*  Within a mode the margins change by H H^T c (c the masses), so that z.p is constant for every z on S with
-H^T z = 0, whatever the loss.  The divergence KL(q || pi), pi = softmax(-p), falls for every q in Q (`certificate`);
-for one in the relative interior it keeps log pi bounded on S, and pi can accumulate in Q only.  As z.1 = z.H W* = 0,
-z.log pi = -z.p is constant too.  So the limit is positive on S, lies in Q and in log pi + range(H_S): these are the
-conditions of the unique
+*The limit of a flow.*  Within a mode the margins change by H H^T c (c the masses), so that z.p is constant for every z
+on S with H^T z = 0, whatever the loss.  The divergence KL(q || pi), pi = softmax(-p), falls for every q in Q
+(`certificate`); for one in the relative interior it keeps log pi bounded on S, and pi can accumulate in Q only.  As
+z.1 = z.H W* = 0, z.log pi = -z.p is constant too.  So the limit is positive on S, lies in Q and in log pi + range(H_S):
+these are the conditions of the unique
     q* = argmin over Q of KL(q || softmax(-p_S)) ,
 the projection of Csiszar (1975) of any state on the way.  Samples with margin 1 outside S lose their mass, slowly.
 
@@ -22,26 +22,25 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.limit.hard_margin import HardMargin
 from gflow.problem.span import row_norms
 
-Bools = NDArray[np.bool_]
-
 # Singular values of unit features below this count as ties.
-DEPENDENT = 1e-9
-# Members of Q are sought with coordinates of at least 1 / LARGEST of the largest.
-LARGEST = 1e7
+TIED = 1e-9
+# Members of Q are sought with coordinates of at least 1 / LARGEST_SCALE of the largest.
+LARGEST_SCALE = 1e7
 # Steps of Newton's method, and the relative step whose square is below rounding.
-MOST_STEPS, NEAR = 400, 1e-9
+MOST_NEWTON_STEPS, CONVERGED = 400, 1e-9
 
 
 @dataclass(frozen=True)
 class OptimalSet:
-    """member (n,): q of the relative interior of Q; H (n, k): the features; rank: of those on the support."""
+    """member (n,): some q of the relative interior of Q; H (n, k): the features; rank: that of the features on the
+    support.
+    """
 
     member: Array
     H: Array
@@ -49,11 +48,11 @@ class OptimalSet:
 
     @classmethod
     def of(cls, hard: HardMargin, H: Array) -> OptimalSet | None:
-        """The set around one solution; None where none was found."""
+        """The set around one solution, with features H (n, k); None where no interior point was found."""
         on = hard.binding
         size = row_norms(H)
         left, values, _ = np.linalg.svd(H[on] / size[on, None], full_matrices=False)
-        rank = int((values > DEPENDENT).sum())
+        rank = int((values > TIED).sum())
         mu = (hard.dual * size)[on]
         spread = mu if rank == mu.size else _interior(left[:, :rank], mu / mu.sum())
         if spread is None:
@@ -63,11 +62,11 @@ class OptimalSet:
         member /= member.sum()
         support = member > 0.0
         kept = np.linalg.svd(H[support] / size[support, None], compute_uv=False)
-        return cls(member, H, int((kept > DEPENDENT).sum()))
+        return cls(member, H, int((kept > TIED).sum()))
 
     @property
     def support(self) -> Bools:
-        """(n,): S."""
+        """The samples (n,) in S."""
         return self.member > 0.0
 
     @cached_property
@@ -80,11 +79,11 @@ class OptimalSet:
 
     @property
     def single(self) -> bool:
-        """Is it a point?"""
+        """Whether the set is one point."""
         return self.rank == int(self.support.sum())
 
     def limit(self, p: Array) -> tuple[Array, Array] | None:
-        """q* (n,) for margins p (n,), and log e (n,) (-inf off the support); None where no projection was found."""
+        """q* (n,) for margins p (n,), and log e (n,), -inf off the support; None where no projection was found."""
         S = self.support
         aim, ell = self.member[S], -p[S] - np.logaddexp.reduce(-p[S])
         inside, across = self._turned
@@ -97,7 +96,7 @@ class OptimalSet:
         return whole, logs
 
     def least(self, f: Array) -> float:
-        """min f.q over Q, f (n,)."""
+        """The minimum of f.q over Q, f (n,)."""
         S = self.support
         if self.single:
             return float(f @ self.member)
@@ -115,7 +114,7 @@ def _interior(inside: Array, mu: Array) -> Array | None:
     cost = np.concatenate([np.zeros(n), -np.ones(n), [0.0]])
     equal = np.hstack([inside.T, np.zeros((inside.shape[1], n)), -(inside.T @ mu)[:, None]])
     below = np.hstack([-np.eye(n), np.eye(n), np.zeros((n, 1))])
-    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST)]
+    bounds = [(0.0, None)] * n + [(0.0, 1.0)] * n + [(0.0, LARGEST_SCALE)]
     found = linprog(cost, below, np.zeros(n), equal, np.zeros(inside.shape[1]), bounds)
     if found.status != 0 or found.x[-1] <= 0.0:
         return None
@@ -124,12 +123,12 @@ def _interior(inside: Array, mu: Array) -> Array | None:
 
 def _projected(q: Array, ell: Array, across: Array) -> Array | None:
     """argmin of KL(q || e^ell) over q + range(across), q > 0: Newton's method, which never leaves the positive ones."""
-    for _ in range(MOST_STEPS):
+    for _ in range(MOST_NEWTON_STEPS):
         step = across @ _fitted(across, 1.0 / np.sqrt(q), q * (ell - np.log(q)))
         relative = step / q
         if not np.isfinite(relative).all():
             return None
-        if np.abs(relative).max() <= NEAR:
+        if np.abs(relative).max() <= CONVERGED:
             return np.asarray(q + step)
         q = q + step * min(1.0, 0.9 / max(float(-relative.min()), 1e-300))
     return None

@@ -1,4 +1,4 @@
-"""Which pairs (neuron, surface) cannot keep their side while the rest of the mode stays, from the limit of q."""
+"""The pairs (neuron, surface) that, in the limit of q, cannot keep their side while the rest of the mode stays."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.mode import Mode
 from gflow.limit.optimal_set import OptimalSet
 from gflow.limit.switches import Switches, switches
 
-Bools = NDArray[np.bool_]
-
-# Where solutions are not certain, values up to this part of the largest coefficient are in doubt.
+# Where solutions are not certain, the sign of values up to this part of the largest coefficient is in doubt.
 DOUBTFUL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some switching functions over the classes of live samples; dead (k,): the sum of their coefficients of dead
-    samples, with its rounding dead_error."""
+    """Switching functions over the classes of live samples.
+
+    dead (k,): the sum of the coefficients of dead samples in each function, off by at most dead_error (k,).
+    """
 
     live: Switches
     dead: Array
@@ -30,19 +29,22 @@ class Group:
 
     @property
     def mixed(self) -> Bools:
-        """(k,): dead samples act on it, and nobody knows to which side."""
+        """The functions (k,) to which dead samples contribute with a sign that is not known."""
         return np.asarray((np.abs(self.dead) <= self.dead_error) & (self.dead_error > 0.0))
 
     @property
     def lighter(self) -> Bools:
-        """(k,): the live samples decide."""
+        """The functions (k,) that live samples decide."""
         return np.asarray((self.dead == 0.0) & ~self.mixed)
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """pending (k, 2): pairs (neuron, surface) that cannot stay; undecided: how many functions are zero to rounding, or
-    differ in sign among the admissible q; mixed: those that dead samples leave open."""
+    """pending (k, 2): pairs (neuron, surface) that cannot stay; undecided and mixed: how many functions are open.
+
+    undecided: those that are zero to rounding, or differ in sign among the admissible q; mixed: those that dead samples
+    leave open.
+    """
 
     pending: Index
     undecided: int
@@ -50,24 +52,24 @@ class Pairs:
 
 
 def groups(mode: Mode, samples: Index, dead: Index, q: Array) -> Iterator[Group]:
-    """All switching functions of a mode, over q (k,) of the samples.
+    """All switching functions of a mode, over q (k,) of the samples (k,); dead: samples on which no neuron is active.
 
-    Neurons on dependent kinks have no shares of their own, and no rooms.
+    Neurons on dependent kinks have no shares of their own, and so no rooms.
     """
     whole = np.zeros(mode.problem.samples)
     whole[samples] = q
     resting = list(mode.dependent)
     for block in switches(mode, mode.problem.network.outer, whole, dead):
         judged = block.of(~(block.slides & np.isin(block.neuron, resting)))
-        pull = judged.F[:, dead]
-        yield Group(judged.on(samples), pull.sum(axis=1), 8.0 * EPS * np.abs(pull).sum(axis=1))
+        of_dead = judged.F[:, dead]
+        yield Group(judged.on(samples), of_dead.sum(axis=1), 8.0 * EPS * np.abs(of_dead).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Where a limit is: within shift (k,) of q (k,), entry by entry, and `distance` (sum of absolute values) more.
+    """The place of a limit: within shift (k,) of q (k,), entry by entry, and within `distance` more in the 1-norm.
 
-    A coefficient counts by what its own entry may be off: samples that have no mass in the limit do not blur it.
+    Each coefficient counts by the error of its own entry, so that samples without mass in the limit do not blur it.
     """
 
     q: Array
@@ -75,21 +77,23 @@ class Near:
     distance: float = 0.0
 
     def allowance(self, block: Switches) -> Array:
-        """Bounds (functions,) of what F.q is off."""
+        """Bounds (functions,) of the error of F.q."""
         loose = block.error @ (self.q + self.shift) + np.abs(block.F) @ self.shift
         largest = (block.error + np.abs(block.F)).max(axis=1, initial=0.0)
         return np.asarray(loose + 8.0 * EPS * (np.abs(block.F) @ self.q) + self.distance * largest)
 
 
 def pairs_at(every: Iterable[Group], near: Near) -> Pairs:
-    """At a limit that is known to be near."""
+    """The pairs at a limit whose place is known."""
     return _counted(every, lambda block: _values(block, near))
 
 
 def pairs_for_all(every: Iterable[Group], ties: OptimalSet, distance: float) -> Pairs:
-    """For every admissible limit: pending is what switches for each of them, and leaves the orientation of its kink.
+    """The pairs for all admissible limits: pending are those whose function is negative for each of them.
 
-    Rates are the same for all of them, for they are linear in the velocity kappa W*; rooms are not.
+    A room counts only where the jump of its kink has the same sign for all of them.
+
+    Rates are the same for all of them, as they are linear in the velocity kappa W*; rooms are not.
     """
     near = Near(ties.member, np.zeros(ties.member.size), distance)
     return _counted(every, lambda block: _ranges(block, ties, near))

@@ -1,8 +1,8 @@
-"""What could end a mode, as linear functions of the dual variables q: a rate for every pair (neuron, surface) off its
-kink, the room to both ends of the share for every pair that slides.
+"""Linear functions of the dual variables q whose signs decide whether a mode stays.
 
-In a mode  dw_j/dtau = a_j P_j sum_i phi'_ji y_i q_i c_i,  so that side * dzeta_jh/dtau is linear in q, and so is the
-force sigma = -(N N^T)^-1 N v that holds a sliding neuron on the surfaces with normals N.
+They are a rate for every pair (neuron, surface) off its kink, and for every sliding pair the room to both ends of its
+share.  In a mode  dw_j/dtau = a_j P_j sum_i phi'_ji y_i q_i c_i,  so that side * dzeta_jh/dtau is linear in q, and so
+is the force sigma = -(N N^T)^-1 N v that holds a sliding neuron on the surfaces with normals N.
 """
 
 from __future__ import annotations
@@ -11,51 +11,51 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.mode import Mode
 
-BLOCK = 2_000_000  # numbers per block
+BLOCK_NUMBERS = 2_000_000  # numbers per block
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """k linear functions of q that stay positive as long as the mode does.
+    """k linear functions of q that are positive as long as the mode stays.
 
-    F (k, n) coefficients, error (k, n) on each of them; neuron, surface (k,) of the pair; slides (k,): a room of a
-    sliding pair, else a rate.  A coefficient with error 0 is exactly 0.
+    F (k, n): coefficients, each off by at most error (k, n), exactly 0 where F and error are 0; neuron (k,), surface
+    (k,): the pair; slides (k,): true for a room of a sliding pair, false for a rate.
     """
 
     F: Array
     error: Array
     neuron: Index
     surface: Index
-    slides: NDArray[np.bool_]
+    slides: Bools
 
     def on(self, samples: Index) -> Switches:
-        """The same functions of some of the variables."""
+        """The same functions of some of the variables, samples (k,)."""
         return Switches(self.F[:, samples], self.error[:, samples], self.neuron, self.surface, self.slides)
 
     @property
-    def safe(self) -> NDArray[np.bool_]:
-        """(k,): no coefficient is negative, so that the function is >= 0 whatever q is."""
+    def safe(self) -> Bools:
+        """The functions (k,) without negative coefficients, which are >= 0 whatever q is."""
         return np.asarray((self.F >= self.error).all(axis=1))
 
-    def of(self, chosen: NDArray[np.bool_]) -> Switches:
-        """Some of them."""
+    def of(self, chosen: Bools) -> Switches:
+        """The chosen functions, (k,)."""
         return Switches(
             self.F[chosen], self.error[chosen], self.neuron[chosen], self.surface[chosen], self.slides[chosen]
         )
 
 
 def switches(mode: Mode, outer: Array, q: Array, heavy: Index) -> Iterator[Switches]:
-    """All of them, in blocks of neurons of bounded size.
+    """All switching functions of a mode, in blocks of neurons of bounded size.
 
-    outer (m,); q (n,): tells between which ends a share lies; heavy: samples that outweigh all others there, alike.
+    outer (m,); q (n,), which decides between which ends a share lies; heavy: samples that outweigh all others there,
+    all by the same weight.
     """
     m, n, H = outer.size, q.size, mode.problem.surfaces.count
-    count = max(1, -(-m * (H + 2) * n // BLOCK))
+    count = max(1, -(-m * (H + 2) * n // BLOCK_NUMBERS))
     for own in np.array_split(np.arange(m), min(count, m)):
         yield _block(mode, outer, q, heavy, own)
 
@@ -113,9 +113,9 @@ def _rates(mode: Mode, own: Index, weight: Array, force: Array, force_error: Arr
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """push (k, n) = a_j y_i of some neurons, and at which q, and under which samples' weight, jumps are looked at."""
+    """factors (k, n) = a_j y_i of some neurons; at which q, and under which samples' weight, jumps are looked at."""
 
-    push: Array
+    factors: Array
     q: Array
     heavy: Index
 
@@ -131,8 +131,8 @@ def _rooms(mode: Mode, own: Index, ends: _Ends, weight: Array, force: Array, for
     H = mode.problem.surfaces.count
     row, slot = np.nonzero(mode.slots[own] < H)
     surface = mode.slots[own][row, slot]
-    jump = (1.0 - mode.problem.network.slope) * ends.push[row] * mode.lengths[:, surface].T
-    base = (mode.minus - mode.slopes)[own][row] * ends.push[row] * mode.signed_lengths[:, surface].T
+    jump = (1.0 - mode.problem.network.slope) * ends.factors[row] * mode.lengths[:, surface].T
+    base = (mode.minus - mode.slopes)[own][row] * ends.factors[row] * mode.signed_lengths[:, surface].T
     drag = weight[row] * force[row, slot]
     orientation = ends.orientation(jump)[:, None]
     sigma = drag - base

@@ -1,4 +1,4 @@
-"""A method on axes of its own: for errors that no scale per component can judge."""
+"""A method of integration on rotated axes, for errors that cannot be judged component by component."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from gflow.ode.step import DenseStep, Method, Stepper, System
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Orthogonal Q (p, p): z = Q^T y is what the method sees; `scale` (p,) of a state y is that of z."""
+    """Orthogonal Q (p, p): the method integrates z = Q^T y.  `scale` maps a state y (p,) to the error scale of z
+    (p,).
+    """
 
     Q: Array
     scale: Callable[[Array], Array]
 
 
 class OnAxes:
-    """A stepper of y whose method integrates z = Q^T y: the flow is the same, and errors are judged along the axes."""
+    """A stepper of y (p,) whose method integrates z = Q^T y.  The flow is the same; errors are judged along the
+    axes.
+    """
 
     def __init__(self, method: Method, system: System, axes: Axes, y0: Array, h: float) -> None:
         Q = self._Q = axes.Q
@@ -35,15 +39,15 @@ class OnAxes:
         self._stepper: Stepper = method(turned, y0 @ Q, h)
 
     def step(self) -> DenseStep:
-        """As for every stepper; the polynomial is turned back as a whole."""
+        """Advance by one accepted step, as every `Stepper` does; the polynomial is rotated back."""
         step = self._stepper.step()
         return replace(step, coefficients=step.coefficients @ self._Q.T)
 
     def state_at(self, t: float) -> Array:
-        """As for every stepper."""
+        """The state y (p,) at t inside the last step; see `Stepper`."""
         return np.asarray(self._Q @ self._stepper.state_at(t))
 
     @property
     def proposed(self) -> float:
-        """As for every stepper."""
+        """The next step size; see `Stepper`."""
         return self._stepper.proposed

@@ -1,7 +1,7 @@
-"""Polynomials on [0, 1] in Bernstein form: a rigorous test for roots, and the first root that goes down.
+"""Polynomials on [0, 1] in Bernstein form: a rigorous test for roots, and the first root at which the values fall.
 
-A polynomial whose Bernstein coefficients share one sign has no root; in general the number of roots is at most the
-number of sign changes (Descartes), so two crossings inside one step cannot hide.
+A polynomial whose Bernstein coefficients have one sign has no root.  In general it has at most as many roots as the
+coefficients have sign changes (Descartes), so two crossings inside one step cannot go unnoticed.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from gflow.arrays import Array
 
-# Halvings of [0, 1] after which a bracket is handed to the caller, who polishes it on the exact guard.
+# Halvings of [0, 1] before a bracket is returned; the caller refines it on the exact guard.
 DEPTH = 14
 
 
 @cache
 def nodes(degree: int) -> Array:
-    """Chebyshev-Lobatto points of [0, 1], (degree + 1,), ends included exactly."""
+    """Chebyshev-Lobatto points of [0, 1], (degree + 1,), increasing, with 0 and 1 exactly."""
     points = 0.5 - 0.5 * np.cos(np.pi * np.arange(degree + 1) / degree)
     points[0], points[-1] = 0.0, 1.0
     points.setflags(write=False)
@@ -28,7 +28,7 @@ def nodes(degree: int) -> Array:
 
 
 def basis(degree: int, theta: Array) -> Array:
-    """B_b(theta), (len(theta), degree + 1)."""
+    """Bernstein polynomials B_b of this degree at theta (k,) in [0, 1]: (k, degree + 1)."""
     b = np.arange(degree + 1)
     binomial = np.array([comb(degree, k) for k in range(degree + 1)], dtype=float)
     t = np.asarray(theta, dtype=float)[:, None]
@@ -45,7 +45,9 @@ def from_nodes(degree: int) -> Array:
 
 @cache
 def _halving(degree: int) -> tuple[Array, Array]:
-    """De Casteljau at 1/2: matrices that give the coefficients on the left and on the right half."""
+    """Matrices (degree + 1, degree + 1) that give the coefficients on [0, 1/2] and on [1/2, 1] (de Casteljau at
+    1/2).
+    """
     left = np.zeros((degree + 1, degree + 1))
     for row in range(degree + 1):
         left[row, : row + 1] = [comb(row, k) / 2.0**row for k in range(row + 1)]
@@ -53,9 +55,10 @@ def _halving(degree: int) -> tuple[Array, Array]:
 
 
 def first_descents(coefficients: Array) -> tuple[Array, Array]:
-    """Brackets [low, high] of the first root of each polynomial that is not negative at 0; inf where there is none.
+    """Brackets [low, high] in [0, 1] of the first root at which each polynomial falls; inf where there is none.
 
-    coefficients (k, p + 1) -> two (k,) arrays.  A pair of roots closer than 2**-DEPTH is a touch, not a crossing.
+    coefficients (k, degree + 1) of polynomials that are >= 0 at 0 -> two arrays (k,).  Two roots closer than 2**-DEPTH
+    count as a touch, not as a crossing.
     """
     count, degree = coefficients.shape[0], coefficients.shape[1] - 1
     low, high = np.full(count, np.inf), np.full(count, np.inf)
@@ -78,8 +81,10 @@ def first_descents(coefficients: Array) -> tuple[Array, Array]:
 
 
 def _may_hold_first(owner: NDArray[np.intp], piece: Array) -> NDArray[np.bool_]:
-    """Pieces that may hold the first descent of their polynomial; pieces stand in the order of owner, then start."""
-    # A root may fall exactly where two pieces meet: the right one starts at 0 then.
+    """Which pieces may hold the first descent of their polynomial, (pieces,); pieces are sorted by owner, then by
+    start.
+    """
+    # Where a root falls exactly on the point where two pieces meet, the right piece starts at 0.
     alive = (piece < 0.0).any(axis=1) & ((piece > 0.0).any(axis=1) | (piece[:, 0] == 0.0))
     certain = (piece[:, 0] >= 0.0) & (piece[:, -1] < 0.0)
     before: NDArray[np.intp] = (

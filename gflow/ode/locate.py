@@ -1,4 +1,4 @@
-"""Roots of a function of the state inside one step, on the states the method itself delivers."""
+"""Roots of a function of the state inside one step, evaluated on states of the method, not of its interpolant."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def root(
     high: float,
     resolution: float,
 ) -> tuple[float, Array] | None:
-    """First time in the step at which `value(state)` is no longer positive, with the state there.
+    """The first time in the step at which `value(state)` is no longer positive, and the state (p,) there.
 
-    [low, high] (theta in [0, 1]) is where the interpolant says the sign changes; it is widened to [0, 1] where the
-    states of the method disagree.  Values of at most `resolution` count as zero: they are rounding.
-    None when the value is positive at the end of the step after all.
-    Raises StepError when the function is too wild for a root to be found.
+    [low, high], parts theta of the step in [0, 1], is where the interpolant changes its sign; the bracket is widened
+    within [0, 1] where the states of the method disagree with it.  Values of at most `resolution` in size count as
+    zero, since they are rounding.  None where the value is still positive at the end of the step.  Raises StepError
+    where no root can be located.
     """
     span = step.end - step.start
     states: dict[float, Array] = {}
@@ -51,7 +51,9 @@ def root(
 
 
 def _between(at: Callable[[float], float], low: float, high: float, step: DenseStep) -> float:
-    """The theta in [low, high] at which a function changes its sign."""
+    """The theta in [low, high] at which the function `at` changes its sign.  Raises StepError where Brent's method
+    fails.
+    """
     theta, report = brentq(
         at, low, high, xtol=1e-16, rtol=8.9e-16, maxiter=MOST_BISECTIONS, full_output=True, disp=False
     )

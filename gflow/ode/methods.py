@@ -1,4 +1,4 @@
-"""Names to methods.  torch is loaded only when one of its methods is asked for."""
+"""Methods of integration by name.  torch is loaded only when one of its methods is asked for."""
 
 from __future__ import annotations
 

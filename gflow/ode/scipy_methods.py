@@ -1,4 +1,4 @@
-"""scipy's one-step methods behind our protocol; only the public face of its solver classes is used."""
+"""scipy's one-step methods behind the protocol of `step`; only the public interface of its solvers is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ SMALLEST_RTOL = 2.3e-14
 
 @dataclass(frozen=True, slots=True)
 class ScipyMethod:
-    """One of scipy's methods.  `degree` of its dense output; `exact_output`: is that as accurate as the steps?"""
+    """One method of scipy.
+
+    degree: of its dense output; implicit: whether it needs the Jacobian; exact_output: whether the dense output is as
+    accurate as the steps.
+    """
 
     name: str
     solver: Any  # scipy ships no types
@@ -33,7 +37,9 @@ class ScipyMethod:
 
 
 class ScipyStepper:
-    """A scipy solver advanced by hand from t = 0, tolerances and longest step reset to the system's before a step."""
+    """A scipy solver that is advanced step by step from t = 0; its tolerance and longest step are set before each
+    step.
+    """
 
     def __init__(self, method: ScipyMethod, system: System, y0: Array, h: float) -> None:
         self._method, self._system = method, system
@@ -47,7 +53,7 @@ class ScipyStepper:
             self._system.field, t, y, bound, rtol=SMALLEST_RTOL, atol=atol, first_step=h, **options
         )
         if self._method.implicit:
-            solver.newton_tol = 1e-3  # of the scale; scipy would derive it from the rtol that we do not use
+            solver.newton_tol = 1e-3  # in units of the scale; scipy would derive it from rtol, which is not used here
         return solver
 
     def step(self) -> DenseStep:
@@ -64,6 +70,7 @@ class ScipyStepper:
         return checked(DenseStep(start, end, coefficients))
 
     def state_at(self, t: float) -> Array:
+        """The state (p,) at t inside the last step; see `Stepper`."""
         solver = self._solver
         if t >= solver.t:
             return np.array(solver.y)
@@ -85,7 +92,11 @@ class ScipyStepper:
 
 
 def _advance(solver: Any) -> None:
-    """One accepted step.  Trials that overflow, or whose matrix is singular, are rejected like any other bad trial."""
+    """Take one accepted step.
+
+    Trials that overflow, or whose matrix is singular, are rejected like any other bad trial.  Raises StepError where
+    the step size underflows.
+    """
     with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", LinAlgWarning)
         solver.step()

@@ -1,8 +1,8 @@
-"""torchdiffeq's adaptive Runge-Kutta methods, single-stepped: the one place that touches its private parts.
+"""torchdiffeq's adaptive Runge-Kutta methods, advanced step by step; only this file touches their private parts.
 
-Pinned to 0.2.5 (the wheel, which differs from the repository under the same version string).  Of its behaviour we
-avoid: events (wrong at t0, located to a tolerance on the state), `min_step` (accepts failed steps), the asserts that
-vanish under -O, and the quartic interpolant wherever a state is needed.
+The version is pinned to 0.2.5 (the wheel, which differs from the repository under the same version).  Not used are: its
+events, which are wrong at the start and located only to a tolerance on the state; `min_step`, which accepts failed
+steps; its asserts, which vanish under `python -O`; and its quartic interpolant wherever a state is needed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POWER_TO_BERNSTEIN = np.array(
 
 @dataclass(frozen=True, slots=True)
 class TorchdiffeqMethod:
-    """One of torchdiffeq's adaptive methods; every one of them has a quartic interpolant."""
+    """One adaptive method of torchdiffeq; all of them have a quartic interpolant."""
 
     name: str
     solver: Any  # torchdiffeq ships no types
@@ -48,7 +48,7 @@ class TorchdiffeqMethod:
 
 
 class _Silent(torch.nn.Module):
-    """The field as torchdiffeq wants it: a module on tensors, with the callbacks its step calls."""
+    """The field in the form that torchdiffeq needs: a module on tensors with empty callbacks."""
 
     def __init__(self, system: System) -> None:
         super().__init__()
@@ -67,7 +67,9 @@ class _Silent(torch.nn.Module):
 
 
 class TorchdiffeqStepper:
-    """One torchdiffeq solver, advanced by hand from t = 0; a rejected trial is simply tried again, smaller."""
+    """A torchdiffeq solver that is advanced step by step from t = 0; a rejected trial is repeated with a smaller
+    step.
+    """
 
     def __init__(self, method: TorchdiffeqMethod, system: System, y0: Array, h: float) -> None:
         self._method, self._system = method, system
@@ -111,6 +113,7 @@ class TorchdiffeqStepper:
         return checked(DenseStep(float(state.t0), float(state.t1), coefficients))
 
     def state_at(self, t: float) -> Array:
+        """The state (p,) at t inside the last step; see `Stepper`."""
         start, end = float(self._solver.rk_state.t0), float(self._solver.rk_state.t1)
         if t >= end:
             return np.array(_numpy(self._solver.rk_state.y1))
@@ -139,7 +142,9 @@ def _root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _worst_group(groups: NDArray[np.intp], device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The largest RMS over a group of components: one neuron cannot hide among many."""
+    """A norm: the largest RMS over a group of components, so that one neuron's error is not averaged away by the
+    others.
+    """
     index = torch.as_tensor(groups, device=device)
     count = torch.clamp(torch.bincount(index), min=1).to(torch.float64)
 

@@ -1,12 +1,15 @@
-"""The one place that wires the parts: what the command line and `import gflow` call."""
+"""The pipeline, the one place that wires the rooms together; the command line and `import gflow` call it."""
 
+from gflow.comparison.plan import CompareProgress
+from gflow.flow import items
 from gflow.pipeline.analysis import analyze
+from gflow.pipeline.arrays import from_arrays
 from gflow.pipeline.comparison import compare, run_of
-from gflow.pipeline.integration import End, certified, integrate, log_loss, log_time, time
-from gflow.pipeline.plan import CompareProgress
+from gflow.pipeline.ends import End, certified, log_loss, log_time, time
+from gflow.pipeline.integration import integrate, steps
 from gflow.pipeline.simulation import simulate, stopped_by_limit
 from gflow.pipeline.verification import verify
-from gflow.verification.ladder import LadderProgress
+from gflow.verification.reintegration import LadderProgress
 
 __all__ = [
     "CompareProgress",
@@ -15,11 +18,14 @@ __all__ = [
     "analyze",
     "certified",
     "compare",
+    "from_arrays",
     "integrate",
+    "items",
     "log_loss",
     "log_time",
     "run_of",
     "simulate",
+    "steps",
     "stopped_by_limit",
     "time",
     "verify",

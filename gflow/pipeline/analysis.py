@@ -1,4 +1,4 @@
-"""A trajectory becomes an analysis: in memory, and as `analysis.json` beside it."""
+"""The analysis of a trajectory, in memory and as `analysis.json` beside the trajectory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.findings import ANALYZERS, Findings, findings
 from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
+from gflow.pipeline.findings import ANALYZERS, Findings, findings
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, Record, Trajectory, file_sha256
@@ -50,9 +50,9 @@ def analyze(
 
 
 def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
-    """What a result is about: the run, the bytes of its file, and how far it had come.
+    """What a result is about: the run, the bytes of its file, and how far the run had come.
 
-    To be taken before the work: what changes meanwhile was not looked at.
+    It has to be taken before the analysis starts: rows that are added meanwhile are not analysed.
     """
     return {
         "scenario_sha256": trajectory.scenario_sha256,

@@ -1,4 +1,4 @@
-"""`gflow compare`: gradient descent beside the flow, from what is asked to what is found."""
+"""The function behind `gflow compare`, which checks what is asked and sets gradient descent beside the flow."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import shlex
 from collections.abc import Sequence
 from math import exp, expm1, inf
 from pathlib import Path
-from typing import Literal
 
 from threadpoolctl import threadpool_limits
 
+from gflow.comparison.plan import CompareCallback, DescentManner, Precision, planned
 from gflow.comparison.result import Comparison
 from gflow.console import printable
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline.plan import CompareCallback, Manner, Plan, planned
-from gflow.pipeline.run import ProgressCallback
+from gflow.pipeline.flow_file import ProgressCallback
 from gflow.pipeline.simulation import Say, simulate
 from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory, sole_writer
@@ -28,7 +27,7 @@ def compare(
     sgd: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
-    precision: Literal["double", "single"] = "double",
+    precision: Precision = "double",
     modified: bool = False,
     progress: CompareCallback | None = None,
     resume: bool = False,
@@ -48,16 +47,16 @@ def compare(
     if trajectory.kind == DESCENT:
         raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
-    plan = planned(scenario, etas, until_time, expm1(min(float(trajectory.read("log1p_time", -1)), 700.0)))
-    if seed is not None and sgd is None:
-        raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
-    manner = Manner(sgd, scenario.seed if seed is None else seed, device, precision)
-    command = _command(trajectory.path, plan, manner, modified)
-    from gflow.pipeline.side_by_side import SideBySide  # loads torch
+    manner = DescentManner.of(scenario, sgd, seed, device, precision)
+    flow_end = expm1(min(float(trajectory.read("log1p_time", -1)), 700.0))
+    plan = planned(scenario, etas, until_time, flow_end, manner, modified)
+    folder = trajectory.path.parent if trajectory.path.name == FILE_NAME else trajectory.path
+    command = plan.command(shlex.quote(printable(folder)))
+    from gflow.pipeline.comparison_run import ComparisonRun  # loads torch
 
     with threadpool_limits(limits=1), sole_writer(trajectory.path.parent):  # small matrices, as in a run
-        both = SideBySide(trajectory, scenario, plan, manner, progress or _silent)
-        return both.resume(modified, command, say or _silent) if resume else both.carry_out(modified, command)
+        run = ComparisonRun(trajectory, scenario, plan, progress or _silent)
+        return run.resume(command, say or _silent) if resume else run.carry_out(command)
 
 
 def run_of(
@@ -97,15 +96,4 @@ def _known_end(scenario: Scenario) -> float:
 
 
 def _silent(_: object) -> None:
-    """Nobody listens."""
-
-
-def _command(path: Path, plan: Plan, manner: Manner, modified: bool) -> str:
-    """The command line that gives the same comparison."""
-    folder = path.parent if path.name == FILE_NAME else path
-    words = ["gflow", "compare", shlex.quote(printable(folder)), *(f"--eta {eta!r}" for eta in plan.etas)]
-    words.append(f"--until-time {plan.end!r}")
-    words += [] if manner.batch is None else [f"--sgd {manner.batch} --seed {manner.seed}"]
-    words += [] if manner.device == "cpu" else [f"--device {manner.device}"]
-    words += [] if manner.precision == "double" else [f"--precision {manner.precision}"]
-    return " ".join([*words, *(["--modified"] if modified else [])])
+    """The callback of a caller that does not want to see progress: it does nothing."""

@@ -1,4 +1,4 @@
-"""An interruption from outside, noticed without splitting what a run does in one piece."""
+"""An interruption from outside, noted so that a run stops between two items and never in the middle of one."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON values
 
 
 def saved(path: Path, content: dict[str, Any], say: Callable[[str], None] | None) -> None:  # Any: JSON values
-    """Write the file, or say in a sentence why it could not be: whoever asked for the result has it anyway.
+    """Write the file; where that fails, say why in a sentence, since the caller has the result in any case.
 
-    Nobody to say it to: it is a warning of Python's.
+    say: called with the sentence; None: it becomes a Python warning.
     """
     try:
         write_json(path, content)

@@ -1,4 +1,4 @@
-"""What a flow hands over becomes what is kept of it, in a file or in memory."""
+"""The recording of a flow, which turns what the flow hands over into rows and events, for a file or for memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from gflow.assembly import Setup
 from gflow.field.branch import Measure
-from gflow.flow.state import Event, Row
+from gflow.flow.state import Event, FlowRow
 from gflow.pipeline.resumption import kept_of
-from gflow.trajectory import EventEntry, Trajectory
-from gflow.trajectory import Row as KeptRow
+from gflow.trajectory import EventEntry, Row, Trajectory
 from gflow.trajectory.extremes import Extremes
 from gflow.trajectory.recorder import Recorder
 
@@ -37,7 +36,7 @@ class Recording:
         self.events += 1
         return self._recorder.entry(event)
 
-    def row(self, at: Row) -> KeptRow:
+    def row(self, at: FlowRow) -> Row:
         """The row as it is kept, with what a continuation needs."""
         row = self._recorder.row(at.state, self.events, at.steps)
         self._extremes.at_row(at.state.p, at.state.log_loss)

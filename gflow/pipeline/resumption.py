@@ -1,4 +1,4 @@
-"""From a trajectory on disk to the point where its run goes on, or the reason why it cannot."""
+"""The resumption of a run: the point of its trajectory from which it goes on, or the reason why it cannot."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from gflow.assembly import Setup
 from gflow.errors import ScenarioError, TrajectoryError
-from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome, Parameters
-from gflow.flow.stopping import Until, log1p_of_time, log_time
+from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_time, log_time_of
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.scenario import Scenario, differences, parse_scenario
 from gflow.scenario.schema import GivenTimes
@@ -20,7 +22,7 @@ from gflow.trajectory import Trajectory, open_trajectory
 from gflow.trajectory.layout import FORMAT_VERSION
 from gflow.trajectory.rows import installed_version
 
-# What may change when a run goes on: how often it is saved, what it may cost, where it ends and, with that, when it is
+# The keys that may change when a run goes on: how often it is saved, its budget, its end, and therefore when it is
 # recorded.
 CADENCE, BUDGET, END, TIMES = "record.commit", "flow.budget", "flow.until", "record.times"
 
@@ -39,7 +41,7 @@ def stored_run(path: Path) -> Trajectory:
 
 
 def check_version(kept: Trajectory, anew: str) -> None:
-    """TrajectoryError for a file that this version cannot go on with; anew: the other way out."""
+    """TrajectoryError for a file that this version cannot go on with; anew: the remedy, for the message."""
     versions = kept.gflow_version, installed_version()
     majors = {version.split(".")[0] for version in versions if version != "unknown"}
     if kept.format_version != FORMAT_VERSION or len(majors) > 1:
@@ -50,7 +52,7 @@ def check_version(kept: Trajectory, anew: str) -> None:
 
 
 def check_scenario(scenario: Scenario, kept: Trajectory) -> None:
-    """ScenarioError where the scenario is not that of the run, but for a later end with its rows."""
+    """ScenarioError where the scenario differs from that of the run in more than a later end and its rows."""
     changed = differences(_stored(kept), scenario)
     extended = any(key.startswith(END) for key in changed)
     free = (CADENCE, BUDGET, END, TIMES) if extended else (CADENCE, BUDGET)
@@ -88,7 +90,7 @@ def nothing_left(scenario: Scenario, until: Until, kept: Trajectory) -> bool:
         return True
     v, log_loss = float(kept.read("log1p_time", -1)), float(kept.read("log_loss", -1))
     if until.v_end is not None and until.v_end <= v:
-        log_t = log_time(v)
+        log_t = log_time_of(v)
         raise ScenarioError(
             f"flow.until: {kept.path} has come to log t = {log_t!r} already, which is not before the end asked for; "
             "choose a later end"
@@ -142,7 +144,7 @@ def check_data(setup: Setup, kept: Trajectory) -> None:
 
 
 def last_checkpoint(kept: Trajectory, problem: Problem) -> Checkpoint:
-    """Where the run goes on after its last row."""
+    """The checkpoint from which the run goes on after its last row."""
     saved = kept.resume_at(-1)
     side = saved["pattern"][:, problem.surfaces.first_sample] if problem.network.kinked else _undecided(problem)
     outer = saved["outer"] if problem.network.trains_outer else kept.outer_at(-1)
@@ -173,7 +175,8 @@ def _undecided(problem: Problem) -> NDArray[np.int8]:
 
 
 def kept_of(checkpoint: Checkpoint, problem: Problem) -> dict[str, float | NDArray[Any]]:  # Any: of several types
-    """What a row keeps of its checkpoint: the fields of `Form.resume`."""
+    """What a row keeps of its checkpoint: the fields of `Form.resume`, numbers and arrays with the shapes of
+    `layout.RESUME`, such as (m, r) or (n,)."""
     state, notes = checkpoint.state, checkpoint.notes
     trained: dict[str, float | NDArray[Any]] = {"outer": state.parameters.outer} if problem.network.trains_outer else {}
     if state.parameters.output_bias is not None:

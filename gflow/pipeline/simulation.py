@@ -1,4 +1,4 @@
-"""A scenario becomes a trajectory on disk."""
+"""The simulation of a scenario, which writes the trajectory of its flow to disk."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from gflow.assembly import (
-    build_account,
-    build_choice,
-    build_engine,
-    build_rows,
-    build_setup,
-    build_until,
-    check_disk,
-    existing_parent,
-)
+from gflow.assembly import build_flow, build_setup, build_until, check_disk, existing_parent
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.items import Item
-from gflow.flow.simulate import simulate as simulate_flow
-from gflow.flow.state import Finish, Outcome, Row
+from gflow.flow.state import Finish, FlowRow, Outcome
 from gflow.flow.stopping import Until
+from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.resumption import check_data, check_scenario, last_checkpoint, nothing_left, stored_run
-from gflow.pipeline.run import SCENARIO_FILE, ProgressCallback, Run, given_text
 from gflow.scenario import Scenario
 from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
 
@@ -66,21 +56,15 @@ def simulate(
 
 
 def _silent(_: str) -> None:
-    """Nobody listens."""
+    """The callback of a caller that does not want sentences on a resume: it does nothing."""
 
 
 def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:
-    setup = build_setup(scenario)
-    until = build_until(scenario)
-    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
-    engine = build_engine(scenario, setup, device)
-    account = build_account(scenario, path)
-    flow = simulate_flow(engine, until, build_rows(scenario, until), build_choice(scenario), account=account)
-    run = Run(scenario, setup, until, path, progress)
+    run, flow = _prepared(scenario, path, progress, device, overwrite)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
-    assert isinstance(first, Row), "a flow begins with its row 0"
-    _check_loss(until, first)
+    assert isinstance(first, FlowRow), "a flow begins with its row 0"
+    _check_loss(run.until, first)
     with sole_writer(path.parent):
         if overwrite:
             _remove(path)
@@ -89,21 +73,32 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
 
 def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, device: str, say: Say) -> None:
     """Go on with the run at `path`; nothing is changed before everything is known to fit."""
-    kept, until = stored_run(path), build_until(scenario)
+    kept = stored_run(path)
     check_scenario(scenario, kept)
-    if nothing_left(scenario, until, kept):
+    if nothing_left(scenario, build_until(scenario), kept):
         say(f"{path} is complete, nothing is left to do: {kept.outcome_sentence}")
         return
-    rows = build_rows(scenario, until, after=float(kept.read("log1p_time", -1)))
-    setup = build_setup(scenario)
-    check_data(setup, kept)
-    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, replaced=False)
-    engine = build_engine(scenario, setup, device)
-    checkpoint = last_checkpoint(kept, setup.problem)
-    run = Run(scenario, setup, until, path, progress)
+    run, flow = _prepared(scenario, path, progress, device, kept=kept)
     say(f"going on after row {kept.n_rows - 1} of {path}")
-    flow = simulate_flow(engine, until, rows, build_choice(scenario), checkpoint, build_account(scenario, path))
     _write(run, lambda: run.reopen(kept), flow)
+
+
+def _prepared(
+    scenario: Scenario,
+    path: Path,
+    progress: ProgressCallback | None,
+    device: str,
+    overwrite: bool = False,
+    kept: Trajectory | None = None,
+) -> tuple[FlowFile, Iterator[Item]]:
+    """A run, from its start or after the last row of a file, and its flow; nothing is integrated or written yet."""
+    until, setup = build_until(scenario), build_setup(scenario)
+    if kept is not None:
+        check_data(setup, kept)
+    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
+    after = None if kept is None else (float(kept.read("log1p_time", -1)), last_checkpoint(kept, setup.problem))
+    flow = build_flow(scenario, setup, until, device, path, after)
+    return FlowFile(scenario, setup, until, path, progress), flow
 
 
 def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
@@ -127,7 +122,7 @@ def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
     return folder
 
 
-def _check_loss(until: Until, first: Row) -> None:
+def _check_loss(until: Until, first: FlowRow) -> None:
     """Raise ScenarioError for a loss to be reached that is not below the first."""
     at = first.state.log_loss
     if until.log_loss is not None and until.log_loss >= at:
@@ -144,7 +139,7 @@ def _remove(path: Path) -> None:
         raise TrajectoryError(f"{path} cannot be replaced: {error}: choose another --out") from error
 
 
-def _write(run: Run, begin: Callable[[], None], flow: Iterator[Item]) -> None:
+def _write(run: FlowFile, begin: Callable[[], None], flow: Iterator[Item]) -> None:
     """Follow the flow to its end, or to an interruption; then every row so far is on disk."""
     with Interruption() as interruption:
         try:
@@ -163,7 +158,7 @@ def _write(run: Run, begin: Callable[[], None], flow: Iterator[Item]) -> None:
 
 def _is_last(item: Item) -> bool:
     """Is this the row at the end, which is saved with what follows it at once?"""
-    return isinstance(item, Row) and item.last
+    return isinstance(item, FlowRow) and item.last
 
 
 def stopped_by_limit(trajectory: Trajectory) -> bool:

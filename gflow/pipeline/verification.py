@@ -1,4 +1,4 @@
-"""`gflow verify`: a trajectory becomes a verification, in memory and as `verify.json` beside it."""
+"""The function behind `gflow verify`: the verification of a trajectory, in memory and as `verify.json` beside it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from gflow.analysis.subject import Subject
 from gflow.errors import GflowError
 from gflow.pipeline.analysis import identity
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.trajectory.rows import installed_version
 from gflow.verification.check import Check, Verification, not_applicable
+from gflow.verification.dual_masses import dual_masses
 from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
 from gflow.verification.event_times import event_times
 from gflow.verification.extremes import extremes
 from gflow.verification.identities import identities
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Callback, LadderProgress, all_again, rungs
-from gflow.verification.masses import dual_masses
-from gflow.verification.material import Material
+from gflow.verification.ladder import rungs
 from gflow.verification.motion import motion
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
+from gflow.verification.reintegration import Callback, LadderProgress, all_again
 from gflow.verification.stability import agreement, told
 
 VERIFY_FILE_NAME = "verify.json"
@@ -61,18 +61,18 @@ def verify(
 def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     """Cheap ones first; the integrations are those of the problem in the file."""
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
-    material = Material(trajectory, Subject.of(trajectory).problem)
-    checks = [origin(material, scenario), *soundness(material)]
+    recorded = RecordedRun.of(trajectory)
+    checks = [origin(trajectory, scenario), *soundness(recorded)]
     if any(check.verdict == "fail" for check in checks):
         why = "another start, numbers that are not finite, or rows out of order: nothing else can be judged"
         return [
             *checks,
             *(not_applicable(group, "all", why) for group in ("events", "invariants", "identities", "again")),
         ]
-    checks += [*recomputation(material), *event_log(material)]
-    checks += [*invariants(material), *dual_masses(material), *ending(material, scenario)]
-    chosen, left = rungs(material)
-    runs = list(all_again(material, chosen, progress))
-    beside = [told(material, check) for check in (event_times(material, runs), *extremes(material, runs))]
-    exact = [*identities(material, runs), motion(material)]
-    return [*checks, *beside, *exact, *agreement(material, runs, left)]
+    checks += [*recomputation(recorded), *event_log(recorded)]
+    checks += [*invariants(recorded), *dual_masses(recorded), *ending(recorded, scenario)]
+    chosen, left = rungs(recorded)
+    runs = list(all_again(recorded, chosen, progress))
+    beside = [told(recorded, check) for check in (event_times(recorded, runs), *extremes(recorded, runs))]
+    exact = [*identities(recorded, runs), motion(recorded)]
+    return [*checks, *beside, *exact, *agreement(recorded, runs, left)]

@@ -1,1 +1,1 @@
-"""The learning problem: data, network, initialisation, loss; no time, and no IO but data files."""
+"""The learning problem: data, network, initialisation and loss.  It knows no time, and reads only files of data."""

@@ -1,6 +1,6 @@
-"""The data sets of the papers' experiments, and two bundled real ones; plain arguments, one seeded generator.
+"""The data sets of the papers' experiments, and two real ones bundled with scikit-learn.
 
-Every function draws from the `rng` it is given and from nothing else, so a seed fixes the data.
+Every function draws from the generator `rng` that it is given and from nothing else, so a seed fixes the data.
 """
 
 from __future__ import annotations
@@ -39,22 +39,23 @@ Rng = np.random.Generator
 
 
 def read_file(path: str | Path, outputs: int = 1, bias: bool = False) -> Dataset:
-    """The data set of a .npz file (arrays X, y) or a .csv file (label last).  Raises ScenarioError.
+    """The data set of a .npz file (arrays X (n, d), y (n,)) or of a .csv file (label in the last column).
 
-    Labels are -1 and +1 for one output, classes 0, ..., K - 1 for K outputs; zero samples are legal with a bias.
+    Labels are -1 and +1 for one output, classes 0, ..., K - 1 for K outputs.  Zero samples are allowed with a bias.
+    Raises ScenarioError.
     """
     return read_dataset(Path(path), outputs, bias)
 
 
 def gaussian(n: int, d: int, std: float, labels: Labels, rng: Rng) -> Dataset:
-    """x_i ~ N(0, std^2 I_d), labels independent of them."""
+    """x_i ~ N(0, std^2 I_d), X (n, d), with labels y (n,) in {-1, +1} that do not depend on the inputs."""
     check_entries(n, d, "data.n x data.d")
     y = _labels(n, labels, rng)
     return checked_dataset(std * rng.standard_normal((n, d)), y, "data (gaussian)")
 
 
 def ones_mean(d: int, norm: float) -> Array:
-    """The vector (d,) of this norm with all entries equal and positive (Frei et al., Appendix F.1)."""
+    """The vector (d,) of this norm whose entries are all equal and positive (Frei et al., Appendix F.1)."""
     return np.full(d, norm / np.sqrt(d))
 
 
@@ -64,10 +65,10 @@ def gaussian_mean(d: int, std: float, rng: Rng) -> Array:
 
 
 def gaussian_mixture(n: int, mean: Array, std: float, label_noise: float, labels: Labels, rng: Rng) -> Dataset:
-    """x_i = y_i mu + N(0, std^2 I_d) with mu = mean (d,); then flipped labels in each cluster.
+    """x_i = y_i mu + N(0, std^2 I_d) with mu = mean (d,), after which some labels of each cluster are flipped.
 
-    In the cluster of each sign, of s samples, round(label_noise s) labels drawn without replacement are
-    flipped (Frei et al., Appendix F.1; label_noise in [0, 0.5), halves rounded to even).
+    The cluster of each sign has s samples, of which round(label_noise s), drawn without replacement, have their labels
+    flipped (Frei et al., Appendix F.1); label_noise is in [0, 0.5), halves are rounded to even.
     """
     check_entries(n, mean.size, "data.n x data.d")
     y = _labels(n, labels, rng)
@@ -76,9 +77,9 @@ def gaussian_mixture(n: int, mean: Array, std: float, label_noise: float, labels
 
 
 def orthogonal(n: int, d: int, replacement: bool, norm: float, labels: Labels, rng: Rng) -> Dataset:
-    """x_i = norm e_k(i), k(i) drawn from 0..d-1 (Kou et al., Figure 5, with norm 1).
+    """x_i = norm e_k(i), with k(i) drawn from 0..d-1 (Kou et al., Figure 5, with norm 1).
 
-    Without replacement the inputs are orthogonal.  Raises ScenarioError then for n > d.
+    Without replacement the inputs are orthogonal; then n > d raises ScenarioError.
     """
     check_entries(n, d, "data.n x data.d")
     if not replacement and n > d:
@@ -90,11 +91,10 @@ def orthogonal(n: int, d: int, replacement: bool, norm: float, labels: Labels, r
 
 
 def gram(n: int, d: int, norms: float | Sequence[float], coherence: float, labels: Labels, rng: Rng) -> Dataset:
-    """Inputs whose Gram matrix is `gram_matrix` of these norms and coherence: its Cholesky factor (n, d).
+    """Inputs (n, d) whose Gram matrix is `gram_matrix` of these norms and coherence: its Cholesky factor.
 
-    `norms` is one number, n numbers, or (for n != 2) two numbers [low, high] between which norms are drawn
-    uniformly; d >= n, columns beyond n are zero.  Raises ScenarioError where the matrix is not positive
-    definite.
+    `norms` is one number, n numbers, or (for n != 2) two numbers [low, high] between which norms are drawn uniformly.
+    d >= n; columns beyond n are zero.  Raises ScenarioError where d < n or the matrix is not positive definite.
     """
     check_entries(n, d, "data.n x data.d")
     if d < n:
@@ -107,7 +107,10 @@ def gram(n: int, d: int, norms: float | Sequence[float], coherence: float, label
 
 
 def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
-    """G (n, n) with diagonal norms^2 and random off-diagonal entries, the largest of size coherence."""
+    """G (n, n) with diagonal norms^2, norms (n,), and random off-diagonal entries.
+
+    The largest of these has the size `coherence` >= 0.
+    """
     n = norms.size
     G = np.diag(norms**2)
     if n > 1 and coherence > 0:
@@ -119,7 +122,7 @@ def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
 
 
 def parity(n: int, d: int, rng: Rng) -> Dataset:
-    """Inputs uniform on the corners {+-1/sqrt(d)}^d, y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1)."""
+    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, labels y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1)."""
     check_entries(n, d, "data.n x data.d")
     signs = np.where(rng.integers(0, 2, size=(n, d)) == 1, 1.0, -1.0)
     return checked_dataset(signs / np.sqrt(d), signs[:, 0] * signs[:, 1], "data (parity)")
@@ -133,10 +136,11 @@ def clusters(
     rng: Rng,
     bias: bool = False,
 ) -> Dataset:
-    """x = mean + N(0, std^2 I): classes equally likely, the means of a class too (Chatterji et al., Figures 2, 3).
+    """x = mean + N(0, std^2 I); both classes, and all means of a class, are equally likely (Chatterji et al., Figures
+    2, 3).
 
-    `plus` and `minus` are the means of the two classes, lists of d numbers; std >= 0.  Zero samples are legal with
-    a bias; without one they raise ScenarioError.
+    `plus` and `minus` list the means of the two classes, d numbers each; std >= 0.  Zero samples are allowed with a
+    bias; without one they raise ScenarioError.
     """
     means = np.array([*plus, *minus], dtype=np.float64)
     check_entries(n, means.shape[1], "data.n x len(data.means_plus[0])")
@@ -153,10 +157,11 @@ def digits(
     rng: Rng,
     as_classes: bool = False,
 ) -> Dataset:
-    """Some of the 8 x 8 handwritten digits of scikit-learn, d = 64.
+    """Some classes of the 8 x 8 handwritten digits of scikit-learn, X (n, 64).
 
-    Of two classes the first is +1, the second -1; with `as_classes` (three or more) labels are 0, 1, ... in the
-    order given.  n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
+    For two classes the first gets the label +1, the second -1; with `as_classes` (three or more) labels are 0, 1, ...
+    in the order given.  n samples are drawn without replacement, as balanced as possible (None: all).  Raises
+    ScenarioError.
     """
     inputs, targets = _bundled("load_digits")
     wanted = np.isin(targets, classes)
@@ -166,9 +171,9 @@ def digits(
 
 
 def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], rng: Rng) -> Dataset:
-    """The breast cancer data of scikit-learn (569 samples, d = 30): benign is +1, malignant -1.
+    """The breast cancer data of scikit-learn, 569 samples with d = 30; benign is +1, malignant -1.
 
-    n samples drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
+    n samples are drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
     """
     X, targets = _bundled("load_breast_cancer")
     y = np.where(targets == 1, 1.0, -1.0)
@@ -176,7 +181,7 @@ def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], r
 
 
 def balanced_labels(n: int, rng: Rng) -> Array:
-    """ceil(n/2) times +1 and floor(n/2) times -1 (n,), in random order."""
+    """Labels (n,): ceil(n/2) times +1 and floor(n/2) times -1, in random order."""
     y = np.where(np.arange(n) < (n + 1) // 2, 1.0, -1.0)
     return rng.permutation(y)
 
@@ -236,7 +241,7 @@ def _bundled(loader: str) -> tuple[Array, Array]:
 def _prepared(
     X: Array, y: Array, labels: Sequence[float], n: int | None, scaling: str, source: str, rng: Rng
 ) -> Dataset:
-    """The chosen samples, scaled with their own statistics; `labels` are the values of y, one a class."""
+    """The chosen samples, scaled with their own statistics; `labels` holds the label of each class."""
     if n is not None:
         chosen = _balanced_subset([np.flatnonzero(y == label) for label in labels], n, rng)
         X, y = X[chosen], y[chosen]
@@ -259,7 +264,9 @@ def _balanced_subset(classes: Sequence[np.ndarray], n: int, rng: Rng) -> np.ndar
 
 
 def _balanced_sizes(available: Sequence[int], n: int) -> list[int]:
-    """Sizes that sum to n <= sum(available), as equal as possible; what does not divide goes to the first classes."""
+    """Sizes, one for each class, that sum to n <= sum(available), as equal as possible; the first classes get the
+    remainder.
+    """
     sizes = [0] * len(available)
     while (left := n - sum(sizes)) > 0:
         unfilled = [k for k, room in enumerate(available) if sizes[k] < room]

@@ -1,4 +1,4 @@
-"""Arrays from .npz and .csv files that may be missing, damaged or hostile: ScenarioError, nothing else."""
+"""Readers of .npz and .csv files that may be missing, damaged or hostile; every fault becomes a ScenarioError."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gflow.errors import ScenarioError
 from gflow.problem.dataset import Dataset, checked_dataset
 from gflow.problem.first_line import is_number, starts_with_names
 
-# All that numpy and zipfile raise on damaged archives (found by cutting and corrupting files in tests).
+# All errors that numpy and zipfile raise on damaged archives, as cutting and corrupting files in tests shows.
 DAMAGED = (
     OSError,
     ValueError,
@@ -37,10 +37,10 @@ DAMAGED = (
 
 
 def read_dataset(path: Path, outputs: int = 1, bias: bool = False) -> Dataset:
-    """The data set of a file: .npz with arrays X and y, or .csv with the label in its last column.
+    """The data set of a file: .npz with arrays X (n, d) and y (n,), or .csv with the label in its last column.
 
-    Labels and zero samples are judged by the number of outputs and the bias of the network (`checked_dataset`).
-    Raises ScenarioError.
+    The number of outputs and the bias of the network decide which labels and whether zero samples are allowed
+    (`checked_dataset`).  Raises ScenarioError.
     """
     path = Path(path)
     check_regular_file(path, "data")
@@ -54,7 +54,7 @@ def read_dataset(path: Path, outputs: int = 1, bias: bool = False) -> Dataset:
 
 
 def check_regular_file(path: Path, role: str) -> None:
-    """Raise ScenarioError unless the path is that of a file."""
+    """Raise ScenarioError unless the path leads to a regular file; role: what the file is for, in messages."""
     try:
         if path.is_dir():
             raise ScenarioError(f"{path}: is a folder; name the {role} file in it")
@@ -67,7 +67,10 @@ def check_regular_file(path: Path, role: str) -> None:
 
 
 def read_npz(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """The named arrays of an .npz file; never unpickles.  Raises ScenarioError, also for a missing array."""
+    """The named arrays of an .npz file, of whatever shape (...) and type they have; nothing is unpickled.
+
+    Raises ScenarioError where the file is damaged or a required array is missing.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             present = [name[: -len(".npy")] for name in archive.namelist() if name.endswith(".npy")]
@@ -83,7 +86,7 @@ def read_npz(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = 
 
 def _read_array(path: Path, name: str) -> np.ndarray:
     try:
-        # numpy warns of headers by Python 2, and Python of what a damaged header looks like: neither is for a user.
+        # numpy warns about headers written by Python 2, Python about the syntax of damaged ones: no help to a user.
         with warnings.catch_warnings(action="ignore"), np.load(path, allow_pickle=False) as archive:
             array: np.ndarray = archive[name]
     except DAMAGED as error:
@@ -95,7 +98,10 @@ def _read_array(path: Path, name: str) -> np.ndarray:
 
 
 def float_array(arrays: Mapping[str, np.ndarray], name: str, source: str | Path) -> Array:
-    """The named array as float64.  Raises ScenarioError for booleans, complex numbers, text and records."""
+    """The named array as float64, in its own shape (...).
+
+    Raises ScenarioError for booleans, complex numbers, text and records.
+    """
     array = arrays[name]
     if array.dtype.kind not in "fiu":
         hint = " (write labels as -1 and +1, or as classes 0, 1, 2, ...)" if name == "y" else ""
@@ -105,7 +111,7 @@ def float_array(arrays: Mapping[str, np.ndarray], name: str, source: str | Path)
 
 
 def _read_csv(path: Path, outputs: int, bias: bool) -> Dataset:
-    """Rows of numbers, the last column the label, below a line of names or none (`starts_with_names`)."""
+    """The data set of rows of numbers with the label last; a first line of names is skipped (`starts_with_names`)."""
     rows = list(_csv_rows(path))
     if rows:
         _check_separator(rows[0][1], f"{path}:{rows[0][0]}")
@@ -147,7 +153,11 @@ SEPARATORS = {";": "';'", "\t": "tabs", " ": "blanks"}
 
 
 def _check_separator(cells: list[str], where: str) -> None:
-    """Raise ScenarioError for a first row of one cell that another separator parts, or of numbers that `;` parts."""
+    """Raise ScenarioError where another separator than the comma splits the first row.
+
+    That is the case where the row is one cell that a semicolon, tab or blank splits, or where a semicolon or tab splits
+    its cells into numbers, whose commas are decimal ones.
+    """
     for separator, name in SEPARATORS.items():
         parted = [part for cell in cells for part in cell.strip().split(separator)]
         decimal_commas = separator != " " and all(is_number(part) for part in parted)

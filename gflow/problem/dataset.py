@@ -1,4 +1,4 @@
-"""A labelled data set, and the checks that every data set passes wherever it came from."""
+"""A labelled data set, and the checks that every data set must pass, whatever its source."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from gflow.arrays import Array
 from gflow.errors import ScenarioError
 
 Where = Callable[[int], str]
-"""Sample index -> the words that name it in a message, for example `data.csv:7` or `data.npz: sample 6`."""
+"""From the position of a sample to the words that name it in a message, for example `data.csv:7` or `data.npz: sample
+6`.
+"""
 
 # Squares of inputs and their sums over d stay inside float64 (1e-308 .. 1e308).
 SMALLEST_SIZE, LARGEST_SIZE = 1e-150, 1e150
-MAX_ENTRIES = 2**31  # of a matrix: 16 GiB
+MAX_ENTRIES = 2**31  # in a matrix: 16 GiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """X (n, d) and y (n,), both float64 and C-contiguous; no sample is the zero vector unless neurons have biases.
+    """Inputs X (n, d) and labels y (n,), float64 and C-contiguous.
 
-    y is -1 or +1, or, for K >= 3 outputs, the class 0, ..., K - 1.
+    y is -1 or +1, or for K >= 3 outputs the class 0, ..., K - 1.  A sample is the zero vector only if neurons have
+    biases.
     """
 
     X: Array
@@ -32,12 +35,11 @@ class Dataset:
 def checked_dataset(
     X: Array, y: Array, source: str, where: Where | None = None, outputs: int = 1, bias: bool = False
 ) -> Dataset:
-    """The data set of X (n, d) and y (n,), both float64, for a network with so many outputs.
+    """The data set of X (n, d) and y (n,), both float64, for a network with this number of outputs.
 
-    `source` names the data in messages, `where` one sample of it.  Raises ScenarioError for shapes that do
-    not fit, NaN or inf, labels other than -1 and +1 (1 output) or 0, ..., K - 1 (K outputs), samples that are
-    zero (without a bias), and samples whose squared norm would leave float64 (largest entry outside
-    [1e-150, 1e150]).
+    `source` names the data in messages, `where` one sample of it.  Raises ScenarioError for shapes that do not fit, NaN
+    or inf, labels other than -1 and +1 (1 output) or 0, ..., K - 1 (K outputs), samples that are zero (without a bias),
+    and samples whose squared norm would leave float64 (largest entry outside [1e-150, 1e150]).
     """
     where = where or (lambda i: f"{source}: sample {i}")
     _check_shapes(X, y, source)
@@ -51,7 +53,9 @@ def checked_dataset(
 
 
 def check_entries(rows: int, columns: int, what: str) -> None:
-    """Raise ScenarioError before a matrix that does not fit into memory is allocated."""
+    """Raise ScenarioError where a matrix would not fit into memory, before it is allocated; `what` names it in the
+    message.
+    """
     if rows * columns > MAX_ENTRIES:
         raise ScenarioError(f"{what}: {rows} x {columns} numbers are more than {MAX_ENTRIES}; use fewer")
 

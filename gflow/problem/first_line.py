@@ -1,7 +1,7 @@
-"""What the first line of a .csv is: names of the columns, or a sample; refused where it may be either.
+"""The first line of a .csv file: names of the columns or a sample; a line that may be either is refused.
 
-A header that is taken for a sample, or an index that is taken for an input, changes the problem without a word: every
-result is then right and about something else.  So nothing is guessed.
+A header taken for a sample, or an index of the rows taken for an input, silently changes the problem: every result is
+then right, but about other data.  So nothing is guessed.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from pathlib import Path
 
 from gflow.errors import ScenarioError
 
-Line = tuple[int, list[str]]
-"""The number of a line in its file, and its cells."""
+NumberedLine = tuple[int, list[str]]
+"""The number of a line in its file, and the cells of the line."""
 
 UNNAMED = ("", "unnamed: 0")  # what pandas and R call a column without a name
-INDEX_NAMES = ("index", "id", "row")  # of an index, if its values run like one
-LEAST_ROWS = 3  # of an index without a name: 0, 1 may be the inputs of two samples
+INDEX_NAMES = ("index", "id", "row")  # of a column that is an index if its values count the rows
+LEAST_ROWS = 3  # from which a column without a name can be an index: 0, 1 may be the inputs of two samples
 SHOWN = 40  # characters of a line in a message
 
 
-def starts_with_names(lines: Sequence[Line], path: Path) -> bool:
-    """Is the first of the lines, which has no number in it, a line of names?
+def starts_with_names(lines: Sequence[NumberedLine], path: Path) -> bool:
+    """Whether the first of the lines is a line of names, which has no number in it.
 
-    ScenarioError: it numbers the columns, as pandas does where they have no names, and could be a sample as well; the
-    first column is an index of the rows; there are not as many names as columns.
+    Raises ScenarioError where that line numbers the columns, as pandas writes them without names, since it could be a
+    sample as well; where the first column is an index of the rows; and where there are more or fewer names than
+    columns.
     """
     number, cells = lines[0]
     where, names = f"{path}:{number}", [cell.strip() for cell in cells]
@@ -49,7 +50,7 @@ def starts_with_names(lines: Sequence[Line], path: Path) -> bool:
 
 
 def _check_index(names: list[str] | None, rows: list[list[str]], where: str) -> None:
-    """Raise ScenarioError where column 1 runs through the row numbers and no name says that it is an input."""
+    """Raise ScenarioError where column 1 counts the rows and no name says that it is an input."""
     told = names is not None and names[0].lower() not in INDEX_NAMES
     by_chance = names is None and (len(rows) < LEAST_ROWS or len(rows[0]) < 3)
     if rows and not told and not by_chance and counts([row[0] for row in rows]):
@@ -60,7 +61,7 @@ def _check_index(names: list[str] | None, rows: list[list[str]], where: str) -> 
 
 
 def counts(cells: Sequence[str]) -> bool:
-    """Are these the numbers 0, 1, 2, ... or 1, 2, 3, ...?"""
+    """Whether the cells are the numbers 0, 1, 2, ... or 1, 2, 3, ...."""
     if len(cells) < 2 or not all(is_number(cell) for cell in cells):
         return False
     numbers = [float(cell) for cell in cells]
@@ -68,6 +69,7 @@ def counts(cells: Sequence[str]) -> bool:
 
 
 def is_number(cell: str) -> bool:
+    """Whether Python reads the cell as a number written without underscores."""
     try:
         float(cell)
     except ValueError:

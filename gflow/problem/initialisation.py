@@ -1,4 +1,4 @@
-"""Where the flow starts: Gaussian weights in the units of two libraries, frozen directions, or a file."""
+"""Weights at the start of a flow: Gaussian ones in the units of two libraries, frozen directions, or from a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gflow.errors import ScenarioError
 from gflow.problem.data_files import check_regular_file, float_array, read_npz
 from gflow.problem.dataset import LARGEST_SIZE, check_entries
 
-UNIT_NORM_ERROR = 1e-12  # of directions from a file: what float64 leaves after v / |v|
+UNIT_NORM_ERROR = 1e-12  # allowed for directions from a file: the rounding of v / |v| in float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """W (m, d), and what else a file gives; None stands for what it does not."""
+    """W (m, d) and the further weights that a file gives; None for those that it does not give."""
 
     W: Array
     outer: Array | None
@@ -32,7 +32,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalarStart:
-    """The start of sum_j outer_j phi(inner_j <v_j, x>): |outer_j| = |inner_j|, so that no sign ever changes."""
+    """The start of the scalar network sum_j outer_j phi(inner_j <v_j, x>).
+
+    |outer_j| = |inner_j|, so that the flow never changes a sign (Telgarsky, Theorem 3.3).
+    """
 
     directions: Array
     """v (m, d), rows of norm 1"""
@@ -49,21 +52,24 @@ def gaussian(width: int, d: int, std: float, rng: np.random.Generator) -> Array:
 
 
 def sphere(m: int, d: int, rng: np.random.Generator) -> Array:
-    """m directions (m, d), independent and uniform on the unit sphere of R^d."""
+    """Directions (m, d), independent and uniform on the unit sphere of R^d."""
     check_entries(m, d, "model.width x data.d")
     rows = rng.standard_normal((m, d))
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def balanced(m: int, d: int, size: float, rng: np.random.Generator) -> ScalarStart:
-    """Directions uniform on the sphere, a_j and b_j independent and uniform on +-size (Telgarsky, Theorem 3.3)."""
+    """Directions (m, d) uniform on the sphere; a_j and b_j, (m,) each, independent and uniform on {-size, +size}.
+
+    Source: Telgarsky, Theorem 3.3.
+    """
     directions = sphere(m, d, rng)
     a, b = np.where(rng.integers(0, 2, size=(2, m)) == 1, size, -size)
     return ScalarStart(directions, a, b)
 
 
 def tensorflow_std(width: int, d: int) -> float:
-    """sqrt(2 / (m + d)): the standard deviation of Keras' `Dense` (Glorot; w_TF in Frei et al.).
+    """sqrt(2 / (m + d)): the standard deviation of Keras' `Dense` (Glorot; w_TF in Frei et al.), m = width.
 
     For the outer layer d is the number of outputs.
     """
@@ -71,12 +77,12 @@ def tensorflow_std(width: int, d: int) -> float:
 
 
 def pytorch_std(d: int) -> float:
-    """1 / sqrt(3 d): the standard deviation of the default of PyTorch's `Linear`, uniform on +-1/sqrt(d)."""
+    """1 / sqrt(3 d): the standard deviation of PyTorch's default for `Linear`, which is uniform on +-1/sqrt(d)."""
     return 1.0 / math.sqrt(3.0 * d)
 
 
 def read_file(path: str | Path, width: int, d: int, outputs: int = 1, bias: bool = False) -> Start:
-    """The start of a two-layer network from an .npz file (`start_of`).
+    """The start of a two-layer network from an .npz file with the arrays of `start_of`.
 
     The outer layer a is optional for one output.  Raises ScenarioError, also for missing arrays.
     """
@@ -89,11 +95,11 @@ def read_file(path: str | Path, width: int, d: int, outputs: int = 1, bias: bool
 def start_of(
     arrays: Mapping[str, np.ndarray], width: int, d: int, outputs: int = 1, bias: bool = False, source: str = "start"
 ) -> Start:
-    """The start of a two-layer network from arrays by their names; source: who gives them, for messages.
+    """The start of a two-layer network from arrays by name; `source` says in messages who gave them.
 
-    W (m, d); with a bias b (m,); the outer layer a (m,) for one output, (K, m) for K outputs; c (K,) optionally for K
-    outputs.  Raises ScenarioError for misshapen, non-real, non-finite or huge (> 1e150) arrays, and for biases that the
-    network does not have.
+    W (m, d); b (m,) with a bias; the outer layer a (m,) for one output, (K, m) for K outputs; for K outputs optionally
+    c (K,).  Raises ScenarioError for arrays that are misshapen, not real, not finite or huge (> 1e150), and for biases
+    that the network does not have.
     """
     if not bias:
         _refuse_biases(arrays, "b", "model.bias is false; set `bias: true`", source)
@@ -101,10 +107,10 @@ def start_of(
         _refuse_biases(arrays, "c", "one output has no bias of its own; use it with outputs >= 3", source)
     shape_of_a = (width,) if outputs == 1 else (outputs, width)
     return Start(
-        _checked(arrays, "W", (width, d), source),
-        _checked(arrays, "a", shape_of_a, source) if "a" in arrays else None,
-        _checked(arrays, "b", (width,), source) if bias else None,
-        _checked(arrays, "c", (outputs,), source) if outputs > 1 and "c" in arrays else None,
+        checked_array(arrays, "W", (width, d), source),
+        checked_array(arrays, "a", shape_of_a, source) if "a" in arrays else None,
+        checked_array(arrays, "b", (width,), source) if bias else None,
+        checked_array(arrays, "c", (outputs,), source) if outputs > 1 and "c" in arrays else None,
     )
 
 
@@ -115,12 +121,12 @@ def read_scalar_file(path: str | Path, width: int, d: int) -> ScalarStart:
 
 
 def scalar_start_of(arrays: Mapping[str, np.ndarray], width: int, d: int, source: str = "start") -> ScalarStart:
-    """The start of a scalar network from arrays: unit directions v (m, d), a (m,) and b (m,), |a_j| = |b_j|.
+    """The start of a scalar network from arrays: unit directions v (m, d), a (m,) and b (m,) with |a_j| = |b_j|.
 
-    Raises ScenarioError.
+    Raises ScenarioError where the arrays do not satisfy this.
     """
-    v = _checked(arrays, "v", (width, d), source)
-    a, b = (_checked(arrays, name, (width,), source) for name in ("a", "b"))
+    v = checked_array(arrays, "v", (width, d), source)
+    a, b = (checked_array(arrays, name, (width,), source) for name in ("a", "b"))
     norms = np.linalg.norm(v, axis=1)
     for j in np.flatnonzero(np.abs(norms - 1.0) > UNIT_NORM_ERROR)[:1]:
         remedy = "directions have norm 1, give v / |v| in float64"
@@ -147,11 +153,20 @@ def _refuse_biases(arrays: Mapping[str, np.ndarray], name: str, reason: str, sou
         raise ScenarioError(f"{source}: {name} holds biases, and {reason} or remove {name}")
 
 
-LAYOUTS = {("W", 2): "(width, d)", ("v", 2): "(width, d)", ("a", 2): "(outputs, width)", ("c", 1): "(outputs,)"}
+LAYOUTS = {
+    ("W", 2): "(width, d)",
+    ("v", 2): "(width, d)",
+    ("start", 2): "(width, inputs)",
+    ("a", 2): "(outputs, width)",
+    ("c", 1): "(outputs,)",
+}
 
 
-def _checked(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], source: str) -> Array:
-    """The array, C-contiguous.  Raises ScenarioError for another shape and for unusable entries."""
+def checked_array(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], source: str) -> Array:
+    """The named array of this shape (...), float64 and C-contiguous.
+
+    Raises ScenarioError for another shape, and for entries that are not real, not finite or larger than 1e150.
+    """
     array = float_array(arrays, name, source)
     if array.shape != shape:
         transposed = array.ndim == 2 and array.shape == shape[::-1]

@@ -1,4 +1,6 @@
-"""Logistic and exponential loss in log-stable form: nothing here overflows, underflows or divides by a loss."""
+"""Logistic and exponential loss by their logarithms, so that nothing overflows or is divided by a loss that
+underflows.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,24 @@ from gflow.arrays import Array
 
 
 class Loss(Protocol):
-    """l(p) of a margin p, with g = -l'(p) > 0 handled through log g only."""
+    """The loss l(p) of a margin p, with its slope g = -l'(p) > 0, which is given as log g only.
+
+    Margins p have any shape (...), such as (n,), and results have the same.
+    """
 
     name: str
 
     @abstractmethod
     def log_value(self, p: Array) -> Array:
-        """log l(p), elementwise."""
+        """log l(p), elementwise, (...) -> (...)."""
 
     @abstractmethod
     def log_slope(self, p: Array) -> Array:
-        """log g(p) = log(-l'(p)), elementwise."""
+        """log g(p) = log(-l'(p)), elementwise, (...) -> (...)."""
 
     @abstractmethod
     def log_slope_rate(self, p: Array) -> Array:
-        """d log g / dp in [-1, 0], elementwise."""
+        """d log g / dp in [-1, 0], elementwise, (...) -> (...)."""
 
     @abstractmethod
     def margin_at(self, log_value: float) -> float:
@@ -33,7 +38,7 @@ class Loss(Protocol):
 
     @abstractmethod
     def smoothed_margin(self, p: Array) -> float:
-        """l^{-1}(sum_i l(p_i)) (Lyu and Li; Telgarsky), p (n,)."""
+        """l^{-1}(sum_i l(p_i)), p (n,) (Lyu and Li; Telgarsky)."""
 
 
 class Exponential:
@@ -42,18 +47,22 @@ class Exponential:
     name = "exponential"
 
     def log_value(self, p: Array) -> Array:
+        """-p, (...) -> (...)."""
         return -p
 
     def log_slope(self, p: Array) -> Array:
+        """-p, (...) -> (...)."""
         return -p
 
     def log_slope_rate(self, p: Array) -> Array:
+        """-1 everywhere, (...) -> (...)."""
         return np.full_like(p, -1.0)
 
     def margin_at(self, log_value: float) -> float:
         return -log_value
 
     def smoothed_margin(self, p: Array) -> float:
+        """-log sum_i exp(-p_i), p (n,)."""
         return self.margin_at(float(np.logaddexp.reduce(-p)))
 
 
@@ -63,15 +72,18 @@ class Logistic:
     name = "logistic"
 
     def log_value(self, p: Array) -> Array:
+        """log log(1 + e^-p), (...) -> (...)."""
         small = np.exp(-np.maximum(p, 0.0))
         near = np.log(np.logaddexp(0.0, -np.minimum(p, 30.0)))
         # log(log1p(x)) = log x - x/2 + 5x^2/24 - ... with x = exp(-p); beyond p = 30 two terms are exact.
         return np.where(p > 30.0, -p - 0.5 * small, near)
 
     def log_slope(self, p: Array) -> Array:
+        """-log(1 + e^p), (...) -> (...)."""
         return -np.logaddexp(0.0, p)
 
     def log_slope_rate(self, p: Array) -> Array:
+        """-1 / (1 + e^-p), (...) -> (...)."""
         return -np.exp(-np.logaddexp(0.0, -p))
 
     def margin_at(self, log_value: float) -> float:
@@ -81,6 +93,7 @@ class Logistic:
         return -total - float(np.log1p(-np.exp(-total))) if total > 30.0 else -float(np.log(np.expm1(total)))
 
     def smoothed_margin(self, p: Array) -> float:
+        """The margin at which one sample has the total loss sum_i l(p_i), p (n,)."""
         return self.margin_at(float(np.logaddexp.reduce(self.log_value(p))))
 
 
@@ -88,5 +101,5 @@ LOSSES: dict[str, Loss] = {"logistic": Logistic(), "exponential": Exponential()}
 
 
 def log_mean(log_values: Array) -> float:
-    """log of the mean of exp(log_values), (n,) -> float."""
+    """The logarithm of the mean of exp(log_values), (n,) -> float."""
     return float(np.logaddexp.reduce(log_values)) - float(np.log(log_values.size))

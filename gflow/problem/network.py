@@ -1,23 +1,23 @@
-"""Networks with one hidden layer, as functions of span coordinates: what is trained, and what the output is."""
+"""A network with one hidden layer in span coordinates: its activation, what of it is trained, and its hidden values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.problem.activation import Smoothing
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """f(x) = sum_j a_j phi(<w_j, x>), one output or K of them.
+    """f(x) = sum_j a_j phi(<w_j, x>), with one output or K of them.
 
-    outer: a (m,), or A (K, m) for K outputs f = A phi(W x) + c; the start when `trains_outer`, else fixed.
-    slope: of max(z, slope z): ReLU 0, leaky in (0, 1), linear 1.  smoothing replaces the kink where given.
-    directions (m, d): frozen unit rows v_j of the scalar network sum_j a_j phi(b_j <v_j, x>) (Telgarsky, Thm 3.3).
+    outer: a (m,), or A (K, m) for K outputs f = A phi(W x) + c; its start if `trains_outer`, else its fixed value.
+    slope: of phi(z) = max(z, slope z), 0 for ReLU, in (0, 1) for leaky ReLU, 1 for linear.  smoothing: a smooth
+    activation in place of the kinked one.  directions (m, d): the frozen unit rows v_j of the scalar network sum_j a_j
+    phi(b_j <v_j, x>) (Telgarsky, Thm 3.3).  output_bias (K,): c at the start; None where there is none.
     """
 
     outer: Array
@@ -29,30 +29,38 @@ class Network:
 
     @property
     def width(self) -> int:
+        """The number m of neurons."""
         return int(self.outer.shape[-1])
 
     @property
     def outputs(self) -> int:
-        """1, or the number K of classes."""
+        """The number of outputs: 1, or the number K of classes."""
         return 1 if self.outer.ndim == 1 else int(self.outer.shape[0])
 
     @property
     def homogeneity(self) -> int:
-        """Of the trained parameters: 2 when both layers are trained, else 1 (smooth activations: by name only)."""
+        """The degree of f in the trained parameters: 2 where both layers are trained, else 1.
+
+        For smooth activations f is not homogeneous; they get the number that the kinked network would have.
+        """
         return 2 if self.trains_outer else 1
 
     @property
     def homogeneous(self) -> bool:
-        """Is f(alpha theta) = alpha^homogeneity f(theta), theta all that is trained?"""
+        """Whether f(alpha theta) = alpha^homogeneity f(theta) for alpha > 0, with theta all trained parameters."""
         return self.smoothing is None and self.output_bias is None
 
     @property
     def kinked(self) -> bool:
-        """Does the activation have a kink that a neuron can cross?  (Balanced scalar networks never do.)"""
+        """Whether neurons can cross a kink of the activation, which those of balanced scalar networks never do."""
         return self.smoothing is None and self.slope != 1.0 and self.directions is None
 
-    def hidden(self, z: Array, pattern: NDArray[np.int8]) -> Array:
-        """phi(z) (m, n) at pre-activations z (m, n); the pattern, not a rounded sign, tells the branch at a kink."""
+    def hidden(self, z: Array, pattern: Sides) -> Array:
+        """phi(z) (m, n) at pre-activations z (m, n).
+
+        pattern (m, n): the sides of the neurons, which decide the branch at a kink, where the sign of z is rounding; 0
+        gives 0.
+        """
         if self.smoothing is not None:
             return self.smoothing.value(z)
         if not self.kinked:  # no kink is ever crossed, so the sign of z is never in doubt
@@ -61,7 +69,10 @@ class Network:
 
 
 def class_margins(f: Array, labels: Array) -> Array:
-    """p_i = f_{y_i} - logsumexp over k != y_i of f_k, f (K, n), labels (n,): cross-entropy is log(1 + e^{-p_i})."""
+    """Margins p_i (n,) of outputs f (K, n) with classes `labels` (n,): p_i = f_{y_i} - log sum_{k != y_i} exp f_k.
+
+    The cross-entropy of sample i is then log(1 + e^{-p_i}).
+    """
     own = labels.astype(np.intp)
     columns = np.arange(own.size)
     others = f.copy()

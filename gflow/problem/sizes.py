@@ -1,4 +1,4 @@
-"""Sizes whose products leave float64: each of inputs, weights and outer layer may be fine, and the flow not."""
+"""A check of sizes whose products leave float64, though inputs, weights and outer layer each fit."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from gflow.errors import ScenarioError
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 
-# Squares of what moves a neuron are the entries of the kernel, whose sums and reciprocals must be numbers.
+# Entries of the kernel are squares of the forces |a_j| |x_i|; their sums and reciprocals must fit float64.
 SMALLEST_FORCE, LARGEST_FORCE = 1e-140, 1e140
 LARGEST_MARGIN = 1e290
 
 
 def check_products(problem: Problem, inner: Array) -> None:
-    """Raise ScenarioError where max |a_j| max |x_i| or the margins at inner parameters (m, d) leave float64.
+    """Raise ScenarioError where max |a_j| max |x_i|, or the margins at these inner parameters, leave float64.
 
-    A network whose outer layer is 0 throughout moves nothing, and is left alone.
+    inner: W (m, d), or b (m, 1) of the scalar network.  Nothing moves where the outer layer is 0, so that is allowed.
     """
     directions = problem.network.directions
     sample, outer = float(row_norms(problem.X).max()), float(np.abs(problem.network.outer).max())

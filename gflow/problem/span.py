@@ -1,4 +1,7 @@
-"""Span coordinates: X = C B with orthonormal B, so that W = W_perp + U B and only U ever moves (exact)."""
+"""Span coordinates: X = C B with orthonormal rows of B, so that W = W_perp + U B, where only U moves.
+
+W_perp is orthogonal to all samples and stays as it is, exactly.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,32 @@ from gflow.arrays import Array
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The factorisation of one data set.  C (n, r) sample coordinates, B (r, d) orthonormal rows, r = rank X."""
+    """The factors of X = C B: sample coordinates C (n, r) and orthonormal rows B (r, d), with r = rank X."""
 
     C: Array
     B: Array
 
     @property
     def rank(self) -> int:
+        """The rank r of the data."""
         return int(self.B.shape[0])
 
     def outside(self, W: Array) -> Array:
-        """The part of the rows of W (m, d) outside the span.
+        """The part (m, d) of the rows of W (m, d) that is orthogonal to the span; exactly 0 where the samples span R^d.
 
-        Projected twice: what one projection leaves in the span is the rounding of W, which may be far larger than
+        It is projected twice.  After one projection the rounding of W remains in the span, which may be far larger than
         weights that have come to rest near 0 (Parlett, The Symmetric Eigenvalue Problem, 6.9: twice is enough).
         """
+        if self.rank == self.B.shape[1]:
+            return np.zeros_like(W)
         once = W - (W @ self.B.T) @ self.B
         return np.asarray(once - (once @ self.B.T) @ self.B)
 
 
 def factor_span(X: Array) -> Span:
-    """X (n, d) without zero rows -> Span.  Rows are normalised first: the rank must not depend on their scales."""
+    """The span of X (n, d), which has no zero rows; they are normalised first, so that the rank does not depend on
+    their lengths.
+    """
     norms = row_norms(X)
     _, singular, Vt = np.linalg.svd(X / norms[:, None], full_matrices=False)
     rank = int(np.sum(singular > max(X.shape) * np.finfo(float).eps * singular[0]))

@@ -1,38 +1,39 @@
-"""Switching surfaces: parallel samples (repeated, scaled, antipodal) share one, since they switch together."""
+"""Switching surfaces of the data; parallel samples (repeated, scaled, opposite) share one, as they switch together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.problem.span import row_norms
 
-# Two unit vectors closer than this are one direction: far above rounding, far below anything a data set means.
+# Unit vectors closer than this count as one direction: far above rounding, far below differences that data mean.
 PARALLEL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """c_i = alpha_i u_{of_sample[i]}: H surfaces with unit normals u (H, r) in span coordinates.
+    """H surfaces with c_i = alpha_i u_h, h = of_sample[i], and unit normals u_h in span coordinates.
 
-    The normal points along the first sample of the surface, so its alpha is positive.
+    normals (H, r); of_sample (n,): the surface of each sample; alpha (n,): signed lengths; first_sample (H,): the first
+    sample of each surface, along which its normal points, so that its alpha is positive.
     """
 
     normals: Array  # (H, r)
-    of_sample: NDArray[np.intp]  # (n,)
+    of_sample: Index  # (n,)
     alpha: Array  # (n,)
-    first_sample: NDArray[np.intp]  # (H,)
+    first_sample: Index  # (H,)
 
     @property
     def count(self) -> int:
+        """The number H of surfaces."""
         return int(self.normals.shape[0])
 
 
 def group_surfaces(C: Array) -> Surfaces:
-    """C (n, r) without zero rows -> the surfaces in the order of their first samples."""
+    """The surfaces of samples C (n, r) without zero rows, in the order of their first samples."""
     norms = row_norms(C)
     units = C / norms[:, None]
     of_sample = np.full(C.shape[0], -1, dtype=np.intp)

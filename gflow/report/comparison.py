@@ -1,4 +1,4 @@
-"""A comparison for people: a line for every step size, the verdicts, and progress while it is made."""
+"""The text of a comparison: a line for every step size, the verdicts, and progress while it is made."""
 
 from __future__ import annotations
 

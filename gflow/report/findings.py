@@ -1,4 +1,4 @@
-"""What analyzers found, for people: one line each, and the claims of the papers as a table."""
+"""The text of an analysis: a paragraph for every analyzer, and the claims of the papers as a table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
-from gflow.analysis.claims.claim import Claim, Conclusion
 from gflow.analysis.failure import Failed
-from gflow.analysis.findings import Findings
+from gflow.claims.claim import Claim, Conclusion
+from gflow.pipeline.findings import Findings
 
 VERDICTS = {"violated": "violated", "holds": "hold", "not applicable": "not applicable"}
-# Verdicts of claims that are shown whatever else was asked for.
+# Verdicts of claims that are always shown, also where other analyzers were asked for.
 ALARMING = ("failed", "violated")
 
 

@@ -1,13 +1,14 @@
-"""Single pieces of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
+"""Building blocks of the texts about a trajectory: times, sizes, and one line on each of its aspects."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from gflow.console import printable
+from gflow.flow_time import time_text
+from gflow.problem.activation import SMOOTHINGS
 from gflow.trajectory import DESCENT, Trajectory
 
 LABEL_WIDTH = 12
@@ -26,7 +27,7 @@ def outcome_text(trajectory: Trajectory) -> str:
 
 
 # Activations without a kink: their signs may change, but no event marks it.
-SMOOTH = {"linear", "smooth_leaky_relu", "huberized_relu"}
+SMOOTH = {"linear", *SMOOTHINGS}
 
 
 def pattern_text(trajectory: Trajectory) -> str:
@@ -61,7 +62,7 @@ def balance_text(trajectory: Trajectory) -> str:
 
 
 def values_text(values: Mapping[str, float], separator: str = ", ") -> str:
-    # Adding 0 turns the -0 of floating point, which nobody means, into 0.
+    # Adding 0 turns the -0 of floating point, which would only puzzle readers, into 0.
     return separator.join(f"{text} {value + 0.0:.4g}" for text, value in values.items())
 
 
@@ -75,16 +76,6 @@ def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, f
 def saved_text(trajectory: Trajectory) -> str:
     rows = f"{trajectory.n_rows} row{'s' if trajectory.n_rows != 1 else ''}"
     return f"{printable(trajectory.path)}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
-
-
-def log_time(log1p_time: float) -> float | None:
-    """log t = v + log(1 - e^-v) with v = log(1 + t), exact also where t overflows; None at t = 0."""
-    return log1p_time + math.log(-math.expm1(-log1p_time)) if log1p_time > 0 else None
-
-
-def time_text(log1p_time: float) -> str:
-    value = log_time(log1p_time)
-    return "t = 0" if value is None else f"log t = {value:.4g}"
 
 
 def size_text(size: int) -> str:

@@ -1,4 +1,4 @@
-"""How far a run is: one line rewritten on a terminal, a plain line now and then in a log."""
+"""Progress lines: one line rewritten on a terminal, a plain line now and then in a log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from gflow.analysis.progress import AnalysisProgress
-from gflow.report.lines import log_time
-from gflow.trajectory.rows import Progress, Target
+from gflow.flow_time import log_time_of
+from gflow.trajectory.rows import RunProgress, Target
 
 TERMINAL_INTERVAL = 0.1  # seconds between two lines
 LOG_INTERVAL = 10.0  # seconds; a batch job of one hour then writes about 40 kB
@@ -23,7 +23,7 @@ Line = Callable[[bool], str]
 
 
 class LinePrinter:
-    """Shown each line, writes few of them; `close`, or the end of a `with`, finishes the last line.
+    """A printer that is shown every line and writes few of them; `close`, or leaving `with`, finishes the last line.
 
     `clock` counts seconds.  A carriage return is only ever written to a terminal.
     """
@@ -53,7 +53,7 @@ class LinePrinter:
         self._write(line)
 
     def close(self) -> None:
-        """On a terminal, show the last state and end its line; in a log nothing is left open."""
+        """Show the last state and end its line, on a terminal; in a log every line is ended already."""
         if not self._is_terminal:
             return
         if self._unseen is not None:
@@ -84,9 +84,9 @@ class LinePrinter:
 
 
 class ProgressPrinter(LinePrinter):
-    """Called with each `Progress` of a run."""
+    """Called with each `RunProgress` of a run."""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: RunProgress) -> None:
         self.show(lambda with_bar: progress_line(progress, with_bar))
 
 
@@ -99,18 +99,18 @@ class AnalysisPrinter(LinePrinter):
 
 def analysis_line(progress: AnalysisProgress) -> str:
     """`analyze: the way ahead: log t 8.4e+05, step 1842 of at most 10000`."""
-    value = log_time(progress.log1p_time)
+    value = log_time_of(progress.log1p_time)
     at = "t = 0" if value is None else f"log t {value:.3g}"
     return f"analyze: {progress.doing.rstrip(',')}: {at}, step {progress.steps} of at most {progress.most_steps}"
 
 
 def fitted(line: Line, columns: int) -> str:
-    """The line in at most so many columns, first without its bar: a line that wraps cannot be rewritten."""
+    """The line in at most `columns` columns, if need be without its bar: a line that wraps cannot be rewritten."""
     text = line(True)
     return (text if len(text) <= columns else line(False))[: max(columns, 1)]
 
 
-def progress_line(progress: Progress, with_bar: bool = True) -> str:
+def progress_line(progress: RunProgress, with_bar: bool = True) -> str:
     """`log t 8.4e+05 / 1e+06  [##########----]  log loss -8.4e+05   events 703   sliding 102   steps 1842`."""
     start = [target_text(progress.target)]
     if with_bar and progress.share is not None:
@@ -126,7 +126,7 @@ def target_text(target: Target) -> str:
     return f"{target.label} {target.value:.3g}{goal}"
 
 
-def state_texts(progress: Progress) -> list[str]:
+def state_texts(progress: RunProgress) -> list[str]:
     """The time and the loss, unless the target shows them already."""
     texts = []
     if progress.target.label not in ("t", "log t"):

@@ -1,4 +1,4 @@
-"""What a run was and how it ended: a headline, a closing table, and all of it for `gflow inspect`."""
+"""The summary of a run: a headline, a closing table, and the whole content for `gflow inspect`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from gflow.console import printable
+from gflow.flow_time import log_time_of, time_text
+from gflow.problem.activation import NUMBERS
 from gflow.report.lines import (
     balance_text,
     labelled,
-    log_time,
     margins_text,
     outcome_text,
     pattern_text,
     saved_text,
     stable_rank_text,
-    time_text,
 )
 from gflow.trajectory import DESCENT, EVENT_KINDS, FILE_NAME, Trajectory
 
@@ -57,7 +57,7 @@ def signs_text(trajectory: Trajectory) -> str:
 def activation_text(facts: Facts) -> str | None:
     if "activation" not in facts:
         return None
-    values = [float(facts.get(name, 0.0)) for name in ("slope", "bandwidth")]
+    values = [float(facts.get(name, 0.0)) for name in NUMBERS]
     shown = ", ".join(f"{value:g}" for value in values if value)
     return f"{facts['activation']}({shown})" if shown else str(facts["activation"])
 
@@ -82,7 +82,7 @@ def joined(parts: list[str | float | int | None]) -> str:
 
 
 def closing_table(trajectory: Trajectory) -> str:
-    """What to know when a run has ended, one labelled line each; lines without content are left out."""
+    """The table shown when a run has ended, with labelled lines; lines without content are left out."""
     lines = {
         "Outcome": outcome_text(trajectory),
         "Pattern": pattern_text(trajectory),
@@ -116,7 +116,7 @@ def inspection(trajectory: Trajectory) -> Json:
         "outcome_sentence": trajectory.outcome_sentence,
         "rows": trajectory.n_rows,
         "log1p_time": {"first": times[0], "last": times[-1]},
-        "log_time": {"first": log_time(times[0]), "last": log_time(times[-1])},
+        "log_time": {"first": log_time_of(times[0]), "last": log_time_of(times[-1])},
         "last_row": last_row(trajectory),
         "neurons": neurons_content(trajectory),
         "events": events_content(trajectory),
@@ -154,7 +154,7 @@ def events_content(trajectory: Trajectory) -> Json:
             name.replace(" ", "_"): np.count_nonzero(events.kind == kind) for kind, name in EVENT_KINDS.items()
         },
         "last_log1p_time": last,
-        "last_log_time": None if last is None else log_time(last),
+        "last_log_time": None if last is None else log_time_of(last),
     }
 
 
@@ -162,7 +162,7 @@ def table(trajectory: Trajectory) -> list[Json]:
     """About `TABLE_ROWS` rows from the first to the last; a series that the run has not is null."""
     rows = np.unique(np.linspace(0, trajectory.n_rows - 1, TABLE_ROWS).round().astype(int))
     columns = {
-        "log_time": [log_time(value) for value in trajectory.log1p_time[rows]],
+        "log_time": [log_time_of(value) for value in trajectory.log1p_time[rows]],
         "log_loss": trajectory.log_loss[rows],
         "min_margin": trajectory.margins[rows].min(axis=1),
     }

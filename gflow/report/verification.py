@@ -1,4 +1,5 @@
-"""A verification for people: one line a check, why those fail that do, and progress while it is made."""
+"""The text of a verification: one line for each check, the reasons of those that fail, and progress while it is
+made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario files: YAML text to a frozen, validated specification.  No torch here."""
+"""Scenario files: from YAML text to a frozen, validated specification, without torch."""
 
 from gflow.scenario.fingerprint import differences, sha256
 from gflow.scenario.load import load_scenario, parse_scenario, resolved_yaml, scenario_of

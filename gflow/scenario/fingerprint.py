@@ -1,4 +1,4 @@
-"""The identity of a scenario, and in what two of them differ."""
+"""Fingerprints of scenarios, which identify runs, and the keys in which two scenarios differ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def sha256(scenario: Scenario) -> str:
 
 
 def differences(one: Scenario, other: Scenario) -> list[str]:
-    """The keys, `flow.until.time` for instance, with other values in the two; in the order of the file, lists whole."""
+    """The keys whose values differ, for example `flow.until.time`, in the order of the file; lists count as one
+    value.
+    """
     first, second = (dict(_leaves(scenario.model_dump(mode="json"))) for scenario in (one, other))
     return [key for key in first | second if key not in first or key not in second or first[key] != second[key]]
 

@@ -1,4 +1,4 @@
-"""Read a scenario: YAML text to a frozen, validated Scenario.  The only file that knows YAML."""
+"""The reader and writer of scenarios in YAML.  No other file knows YAML."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from gflow.errors import ScenarioError
 from gflow.scenario.messages import refusal
-from gflow.scenario.places import fields_of_kind
 from gflow.scenario.schema import Origin, Scenario
+from gflow.scenario.schema_locations import fields_of_kind
 from gflow.scenario.tree import Leaf, Listing, Node, Place, Table, node_at, plain, scalar, tree_of, with_value
 
 MAX_BYTES = 1_000_000
@@ -56,7 +56,7 @@ def parse_scenario(
 
 
 def scenario_of(content: dict[str, Any], source: str) -> Scenario:  # Any: nested dicts, lists and scalars
-    """The scenario of values that a program gives, and not a file; `source` names them in messages.
+    """The scenario of values that a program gives instead of a file; `source` names them in messages.
 
     Raises ScenarioError.
     """
@@ -76,7 +76,7 @@ def resolved_yaml(scenario: Scenario) -> str:
 
 
 def _kind_first(content: Any) -> Any:  # Any: nested dicts, lists and scalars
-    """The same content with the key `kind`, which decides what the others mean, in front."""
+    """The same content with the key `kind` first, since it decides what the other keys mean."""
     if not isinstance(content, dict):
         return content
     return {key: _kind_first(content[key]) for key in sorted(content, key=lambda key: key != "kind")}
@@ -104,9 +104,10 @@ def _read_text(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's parser without its rules for values: an implicit tag is empty, so an explicit one shows.
+    """PyYAML's parser without its rules for values: an implicit tag is empty, so that an explicit one can be told from
+    it.
 
-    Not the faster C parser: 10^5 open brackets overflow its stack and end the program.
+    The faster C parser is not used: 10^5 open brackets overflow its stack and end the program.
     """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:  # Any: PyYAML's own signature

@@ -1,4 +1,4 @@
-"""From the errors of the validation to one sentence a reader can act on: place, value, bound, remedy."""
+"""Sentences for the errors of validation, each with the place, the value, the bound and the remedy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gflow.errors import ScenarioError
-from gflow.scenario.places import Spot, locate
 from gflow.scenario.schema.base import Spec
+from gflow.scenario.schema_locations import SchemaLocation, locate
 from gflow.scenario.tree import FLOAT, Keys, Leaf, Node, Place, Table, dotted, node_at, shown
 
 # What is wrong, by the name pydantic gives the error; {...} are its bounds.
@@ -97,7 +97,7 @@ def _place_above(tree: Node, keys: Keys) -> Place:
     return node.place
 
 
-def _about_missing(detail: ErrorDetails, spot: Spot) -> str:
+def _about_missing(detail: ErrorDetails, spot: SchemaLocation) -> str:
     path = dotted(spot.keys)
     if detail["type"] == "missing":
         return f"{path} is missing; {_meaning(spot)}"
@@ -105,7 +105,7 @@ def _about_missing(detail: ErrorDetails, spot: Spot) -> str:
     return f"{path} (by default): {detail.get('ctx', {}).get('reason', detail['msg'])}"
 
 
-def _about_kind(node: Node, spot: Spot) -> Complaint:
+def _about_kind(node: Node, spot: SchemaLocation) -> Complaint:
     """A mapping with a wrong or missing `kind`, or no mapping."""
     path = dotted(spot.keys)
     options = ", ".join(spot.kinds)
@@ -130,7 +130,7 @@ def _name_or_number(node: Node, known: Sequence[str]) -> str:
     return f"must be a number{hint} or {', '.join(known)}" if hint else f"{_choice(node, known)} or a number"
 
 
-def _about_unknown(node: Node, spot: Spot, tree: Node) -> Complaint:
+def _about_unknown(node: Node, spot: SchemaLocation, tree: Node) -> Complaint:
     """A key that is not known at its place."""
     unknown = f"{_equation(spot.keys, node)}: unknown key"
     if spot.keys[-1] == "<<":
@@ -144,7 +144,7 @@ def _about_unknown(node: Node, spot: Spot, tree: Node) -> Complaint:
     return Complaint(node.place, text, meant=(*spot.keys[:-1], guess) if guess else None)
 
 
-def _wrong(detail: ErrorDetails, spot: Spot, node: Node) -> str:
+def _wrong(detail: ErrorDetails, spot: SchemaLocation, node: Node) -> str:
     context = detail.get("ctx", {})
     if detail["type"] == "refused":
         reason = str(context["reason"])
@@ -174,7 +174,7 @@ def _hint(kind: str, node: Node) -> str:
     return f" (write [{node.text}])" if kind == "tuple_type" and isinstance(value, float | int) else ""
 
 
-def _meaning(spot: Spot) -> str:
+def _meaning(spot: SchemaLocation) -> str:
     """What the key holds, in the words of the schema."""
     names = [key for key in spot.keys if isinstance(key, str)]
     return f"{names[-1]} is {spot.description}" if names and spot.description else "see `gflow schema`"

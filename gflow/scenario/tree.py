@@ -1,4 +1,4 @@
-"""The tree of a scenario file: values with the place each was written at, and overrides applied to it."""
+"""The tree of a scenario file: values with the places where they were written, and overrides applied to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_INTEGER = 4000  # digits; Python refuses to convert more than 4300
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written: a line (from 1) of a file, or, without a line, an override `--set key`."""
+    """The place where a value was written: a line (from 1) of a file or, without a line, an override `--set key`."""
 
     source: str
     line: int | None

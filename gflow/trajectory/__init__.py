@@ -7,7 +7,7 @@ from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FIL
 from gflow.trajectory.lock import sole_writer
 from gflow.trajectory.reader import Trajectory, open_trajectory
 from gflow.trajectory.record import Events, Record
-from gflow.trajectory.rows import EventEntry, Header, Progress, Row, Target
+from gflow.trajectory.rows import EventEntry, Header, Row, RunProgress, Target
 from gflow.trajectory.writer import TrajectoryWriter
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Flow",
     "Events",
     "Header",
-    "Progress",
+    "RunProgress",
     "Record",
     "Row",
     "Target",

@@ -1,4 +1,4 @@
-"""Are rows that were worked out again those that a file holds, bit for bit?"""
+"""The comparison, bit for bit, of rows that were computed again with the rows that a file holds."""
 
 from __future__ import annotations
 

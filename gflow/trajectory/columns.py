@@ -49,7 +49,7 @@ def check_header(header: Header, form: Form) -> None:
 
 
 def row_columns(rows: Sequence[Row], form: Form, sizes: Mapping[str, int], first: int) -> Columns:
-    """One block a dataset for rows `first`, `first + 1`, ...; TrajectoryError: a wrong key, shape or NaN."""
+    """One block (T, ...) per dataset for rows `first`, `first + 1`, ...; TrajectoryError: a wrong key, shape or NaN."""
     for number, row in enumerate(rows, first):
         check_keys(row, form, number)
     columns = {ROW: np.array([row.log1p_time for row in rows], dtype="f8")}
@@ -106,13 +106,14 @@ def stacked(values: Sequence[Any], variable: Variable, sizes: Mapping[str, int],
 
 
 def check_numbers(name: str, block: NDArray[Any], first: int) -> None:
+    """TrajectoryError if a block (T, ...) of rows from number `first` on holds a NaN."""
     if np.isnan(block).any():
         number = first + int(np.argwhere(np.isnan(block))[0, 0])
         raise TrajectoryError(f"row {number}: {name} is NaN: leave out a series not defined in every row")
 
 
 def event_columns(events: Sequence[EventEntry], first: int) -> Columns:
-    """One block a dataset for the entries `first`, `first + 1`, ...; TrajectoryError: an unknown kind."""
+    """One block (E,) per dataset for entries `first`, `first + 1`, ...; TrajectoryError: an unknown kind."""
     unknown = {event.kind for event in events} - layout.EVENT_KINDS.keys()
     if unknown:
         raise TrajectoryError(f"event kind {unknown} is not one of {layout.EVENT_KINDS}")

@@ -1,4 +1,4 @@
-"""What stands in an open file: its datasets, dimensions and attributes, copied and checked."""
+"""The content of an open file: its datasets, dimensions and attributes, created, copied and checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HdfDataset = Any  # an h5py.Dataset
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a copy of a file has other than the original: attributes (None: none any more) and `layout.TEXTS`."""
+    """The changes of a copy of a file against the original: attributes (None: removed) and `layout.TEXTS`."""
 
     attributes: Mapping[str, Fact | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def write_text(file: HdfFile, name: str, text: str) -> None:
 
 
 def append(dataset: HdfDataset, first: int, block: NDArray[Any]) -> None:
-    """Write a block at `first`, over whatever an abandoned block left there."""
+    """Write a block (k, ...) at entry `first`, over what an interrupted block may have left there."""
     dataset.resize(first + len(block), axis=0)
     dataset[first:] = block
 

@@ -1,4 +1,4 @@
-"""The bytes of a file in one number: what was found about a run holds for these bytes only."""
+"""The SHA-256 digest of a file: results on a run are valid for exactly these bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Running extremes along a run: what a claim about all t asks for, over every accepted step and event.
+"""Running extremes along a run, over every accepted step and event, by which claims about all t are judged.
 
-The stable rank is not among them: it needs the weights at every step, which cost more than the step (see `spectrum`);
-rows have it.
+The stable rank is not among them: it needs the weights at every step, which costs more than the step (see `spectrum`).
+Rows have it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Extremes:
         return values | {f"{name}_at": self._at[name] for name in self._names} | self._until
 
     def at_row(self, p: Array, log_loss: float) -> None:
-        """A step begins at a row with margins p (n,); a run that goes on from there knows no more of it than these."""
+        """Take a row with margins p (n,) as the beginning of a step: a resumed run knows no more about the step."""
         self._begin(log_loss, log_mean(self._loss.log_slope(p)))
 
     def _begin(self, log_loss: float, log_mean_g: float) -> None:
@@ -103,20 +103,24 @@ class Extremes:
         """Normalised margin and norm, which may only rise once the smoothed margin is positive (Lyu and Li, Lemma
         B.1; Telgarsky, Lemma A.4).  A margin that is near 0, of weights of whatever size, is not known to be positive
         yet, nor to fall."""
-        smoothed, rounding = self._loss.margin_at(measure.log_loss + self._log_n), smoothing_doubt(measure.p)
+        smoothed, rounding = (
+            self._loss.margin_at(measure.log_loss + self._log_n),
+            smoothing_doubt(measure.p, measure.rounding),
+        )
         scale = measure.norm**self._network.homogeneity
         least, most = (normalized(value, scale) for value in (smoothed - rounding, smoothed + rounding))
         self._keep("sup_normalized_smoothed_margin", least, measure.v)
         fall = _fall(most, self._values["sup_normalized_smoothed_margin"])
         self._keep("sup_margin_fall", max(fall, 0.0), measure.v)
-        fitted = smoothed > 0.0 or self._values.get("sup_fitted_norm", 0.0) > 0.0
+        fitted = smoothed > rounding or self._values.get("sup_fitted_norm", 0.0) > 0.0
         self._keep("sup_fitted_norm", measure.norm if fitted else 0.0, measure.v)
         self._keep("sup_norm_fall", _fall(measure.norm, self._values["sup_fitted_norm"]), measure.v)
 
 
-def smoothing_doubt(p: Array) -> float:
-    """What rounding leaves open of l^-1(sum_i l(p_i)), absolute: of the p_i, and of log L, which is near 1 at p = 0."""
-    return float(8.0 * np.finfo(float).eps * (1.0 + np.abs(p).max()))
+def smoothing_doubt(p: Array, rounding: float) -> float:
+    """Bound of the absolute rounding error of l^-1(sum_i l(p_i)), from the p_i and from log L, whose size is near 1 at
+    p = 0.  p (n,): margins; rounding: the error of the terms that the p_i are sums of."""
+    return float(8.0 * np.finfo(float).eps * (1.0 + np.abs(p).max())) + rounding
 
 
 def normalized(margin: float, scale: float) -> float:

@@ -1,4 +1,4 @@
-"""A flow in memory: rows and events as a file would keep them, without one."""
+"""A flow in memory: the rows and events that a file would keep, without a file."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ class Flow(Record):
         return "a flow in memory"
 
     def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
-        """Rows of one dataset; a copy, so that nobody changes what others read."""
+        """Rows (T, ...) of one dataset; a copy, so that a caller cannot change what others read."""
         if name not in self._columns:
             raise TrajectoryError(f"{name} is no dataset of this flow: it has {', '.join(sorted(self._columns))}")
         return np.array(self._columns[name][self.selection(rows)])
 
     def whole(self, name: str) -> NDArray[Any]:
+        """A dataset without rows, X (n, d) for instance.  Raises TrajectoryError for any other name."""
         if name not in {variable.name for variable in self.form.fixed}:
             raise TrajectoryError(f"{name} is no array of this flow without rows")
         return np.array(getattr(self._header, name))

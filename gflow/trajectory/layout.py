@@ -44,13 +44,13 @@ Rules that writer and reader share:
   `step` (T,), the steps taken.  The rows of one run, those of one `eta`, come in the order of its steps from 0 on, and
   `log1p_time` = log(1 + eta * step) increases along them only.  `pattern` holds the signs of the pre-activations, 0
   where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not recorded.  The facts
-  `etas` (a JSON list) and `until_time` say what was asked for.  What descent goes on with after a stop is not in
-  here but in a checkpoint beside the file, until the comparison is done.
+  `etas` (a JSON list) and `until_time` say what was asked for.  The state from which descent resumes after a stop is
+  not in this file but in a checkpoint beside it, until the comparison is done.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
 * *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by what is in
   `resume/`. That is the checkpoint before the row, a few steps back, since rows are read off the flow and leave its
-  steps alone: a resume goes the way from there to the row once more, in silence. A resume drops what is not committed,
-  removes the outcome and appends to `provenance`; when the run is extended to another end, `scenario`,
+  steps alone: a resume integrates from there to the row again, and records nothing on the way. A resume drops what is
+  not committed, removes the outcome and appends to `provenance`; when the run is extended to another end, `scenario`,
   `scenario_resolved` and `scenario_sha256` become those of the new end. Flows without `resume` (of earlier versions)
   cannot be resumed.
 * *Storage.*  At most `MAX_CHUNKS` chunks a dataset, none compressed, everything of 2 KiB or more aligned to a
@@ -313,7 +313,7 @@ class Form:
         return self._shaped(replace(OUTER, dims=(ROW, *OUTER.dims)) if self.trains_outer else OUTER)
 
     def _shaped(self, outer: Variable) -> Variable:
-        """With the axis of the outputs before that of the neurons, where there are several."""
+        """The outer layer's dataset, with an axis of outputs before that of neurons where there are several outputs."""
         outputs = (OUTPUT.name,) if self.has_outputs else ()
         return replace(outer, dims=(*outer.dims[:-1], *outputs, outer.dims[-1]))
 

@@ -1,4 +1,4 @@
-"""One writer a run folder, for as long as the run goes on; a killed run leaves no lock behind."""
+"""The lock of a run folder, which admits one writer at a time; a killed run leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ except ModuleNotFoundError:  # not a POSIX system: a second writer is then notic
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make the folder and hold it.  TrajectoryError where another run holds it, or it cannot be made.
 
-    The lock is on the folder itself, not a file in it: the system drops it with the process, however that ends.
+    The lock is on the folder itself, not on a file in it; the system releases it with the process, however that ends.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

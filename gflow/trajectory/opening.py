@@ -1,4 +1,5 @@
-"""Open a trajectory for reading: past the lock of a run that writes, and with words for whatever is wrong with it."""
+"""The opening of a trajectory for reading, which waits for a run that is writing and explains what is wrong with a
+file."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.content import HdfFile
 
-# What h5py raises for a damaged file: unreadable, or now an object of another type, shape or encoding.
+# The errors of h5py for a damaged file: unreadable, or with an object of another type, shape or encoding.
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 LOCK_PATIENCE = 2.0  # seconds; a writer holds the file for milliseconds a block
 
@@ -28,7 +29,7 @@ def located(path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[HdfFile]:
-    """The open file; whatever HDF5 finds wrong with it is told as a TrajectoryError."""
+    """The open file; every error that HDF5 raises about it becomes a TrajectoryError."""
     try:
         with unlocked(path) as file:
             yield file
@@ -53,7 +54,7 @@ def unlocked(path: Path) -> HdfFile:
 
 
 def explained(path: Path, error: Exception) -> str:
-    """What an error of h5py means for the file, and what to do."""
+    """The message on an error of h5py: what it means for the file, and what to do."""
     if not path.is_file():
         return f"{path}: no such file any more: it was moved or removed meanwhile"
     if isinstance(error, PermissionError):

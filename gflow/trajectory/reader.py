@@ -1,4 +1,4 @@
-"""Read `trajectory.h5`: the committed rows, lazily, without holding the file open between two accesses."""
+"""The reader of `trajectory.h5`: committed rows, read lazily; the file is not held open between two accesses."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class Trajectory(Record):
         return str(self.path)
 
     def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
-        """Committed rows of one dataset."""
+        """Committed rows (T, ...) of one dataset, as `Record.read`."""
         with opened(self.path) as file:
             return np.asarray(file[name][self.selection(rows)])
 
     def whole(self, name: str) -> NDArray[Any]:
+        """A dataset without rows, X (n, d) for instance; errors as in `Record.read`."""
         with opened(self.path) as file:
             return np.asarray(file[name][...])
 
@@ -59,6 +60,7 @@ class Trajectory(Record):
 
     @property
     def scenario(self) -> str:
+        """The scenario as its author wrote it, as YAML text."""
         return self._text("scenario")
 
     @property

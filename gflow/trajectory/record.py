@@ -1,4 +1,4 @@
-"""What is known of a flow at its rows, wherever they are kept: the names that a file and a flow in memory share."""
+"""The record of a flow: the names by which its rows are read, the same for a file and for a flow in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ Rows = int | slice | NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The entries of the event log, in the order of time; all arrays (E,)."""
+    """The entries of the event log, in the order of time.
+
+    log1p_time (E,): log(1 + t); neuron (E,), sample (E,): indices, the sample being the first of its surface;
+    kind (E,): as in `layout.EVENT_KINDS`.
+    """
 
     log1p_time: Floats
     neuron: NDArray[np.int32]
@@ -75,7 +79,7 @@ class Record(ABC):
 
     @abstractmethod
     def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
-        """Rows of one dataset, `inner` or `series/stable_rank` for instance; an int takes one row.
+        """Rows of one dataset, `inner` (T, m, r) or `series/stable_rank` (T,) for instance; an int takes one row.
 
         An array takes the rows that it names, increasing.  IndexError beyond the rows; TrajectoryError if the dataset
         is not there or not readable.
@@ -83,7 +87,7 @@ class Record(ABC):
 
     @abstractmethod
     def whole(self, name: str) -> NDArray[Any]:
-        """A dataset without rows, `X` for instance."""
+        """A dataset without rows, `X` (n, d) for instance."""
 
     @property
     @abstractmethod
@@ -110,26 +114,28 @@ class Record(ABC):
 
     @property
     def t(self) -> Floats:
-        """(T,) the time of the flow, infinite beyond float64 (log t > 709); `log1p_time` knows no such end."""
+        """(T,) the time of the flow, infinite beyond float64 (log t > 709), where `log1p_time` stays finite."""
         with np.errstate(over="ignore"):
             return np.asarray(np.expm1(self.log1p_time))
 
     @property
     def tau(self) -> Floats:
+        """(T,) rescaled time, d tau = (1/n) sum of g_i dt over the live samples."""
         return self.read("tau")
 
     @property
     def inner(self) -> Floats:
-        """(T, m, r)"""
+        """(T, m, r) U, the first layer in span coordinates; (T, m, 1) for scalar networks"""
         return self.read("inner")
 
     @property
     def margins(self) -> Floats:
-        """(T, n)"""
+        """(T, n) p"""
         return self.read("margins")
 
     @property
     def log_loss(self) -> Floats:
+        """(T,) log of the mean loss L"""
         return self.read("log_loss")
 
     @property
@@ -139,21 +145,22 @@ class Record(ABC):
 
     @property
     def X(self) -> Floats:  # noqa: N802 (the matrix of the literature)
-        """(n, d)"""
+        """(n, d) the samples; the last column is 1 where neurons have a bias"""
         return self.whole("X")
 
     @property
     def y(self) -> Floats:
+        """(n,) labels, -1 or +1, or classes 0, ..., K - 1"""
         return self.whole("y")
 
     @property
     def W_initial(self) -> Floats:  # noqa: N802 (the matrix of the literature)
-        """(m, d)"""
+        """(m, d) the first layer at the start"""
         return self.whole("W_initial")
 
     @property
     def basis(self) -> Floats:
-        """(r, d)"""
+        """(r, d) orthonormal basis of the span of the samples"""
         return self.whole("basis")
 
     @property
@@ -184,7 +191,8 @@ class Record(ABC):
         return self.form.resumable
 
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
-        """The fields of `Form.resume` at one row; empty where the record keeps none."""
+        """The fields of `Form.resume` by name at one row, with the shapes of `layout.RESUME`, such as (m, r) or (n,);
+        empty where the record keeps none."""
         number = range(self.n_rows)[row]
         return {v.field: self.read(v.name, number) for v in self.form.resume}
 
@@ -208,7 +216,7 @@ class Record(ABC):
 
     @property
     def facts(self) -> dict[str, Fact]:
-        """What the run says of itself: name, model, activation, loss, engine, method, ..."""
+        """The facts of the run: name, model, activation, loss, engine, method, ..."""
         return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
 
     def _attribute(self, name: str) -> str | None:

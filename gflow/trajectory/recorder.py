@@ -1,4 +1,4 @@
-"""From states of a flow to the rows of the file: the series and the pattern are worked out here, once a row."""
+"""The recorder, which turns states of a flow into rows: it computes the series and the pattern, once per row."""
 
 from __future__ import annotations
 

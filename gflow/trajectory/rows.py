@@ -1,4 +1,4 @@
-"""What a run hands over to be kept: a header at the start, then rows and events, all of them plain values."""
+"""The values that a run hands over to be kept: a header at the start, then rows and events."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def installed_version() -> str:
 class Header:
     """All that is fixed when a run starts.  n samples, d inputs, m neurons, r rank of the data, K outputs.
 
-    `outer` holds the values at the start; if it is trained, every row brings its own.  With a bias of the neurons the
-    last of the d inputs is the constant 1.  With `directions`, which make a scalar network, `basis` is (1, d) zeros.
+    X (n, d), y (n,), W_initial (m, d) and basis (r, d).  outer (m,), or (K, m) for several outputs, holds the values at
+    the start; if it is trained, every row brings its own.  With a bias of the neurons the last of the d inputs is the
+    constant 1.  With directions (m, d), which make a scalar network, basis is (1, d) zeros.
     `facts` become root attributes (name, model, activation, slope, loss, engine, method, rtol, atol, ...).
     `provenance` is the entry of this start; a resume appends its own.
     """
@@ -84,6 +85,8 @@ class Header:
 class Row:
     """The state of the flow at one time; `layout.ROWS` and `layout.SERIES` say what each field means.
 
+    inner (m, r), or (m, 1) for scalar networks; margins (n,); pattern (m, n); outer (m,) or (K, m); output_bias (K,);
+    neurons: series (m,) by name; resume: numbers, and arrays such as (m, r) or (n,), by name.
     `outer` and `output_bias` are given exactly where the header says that they are trained, `eta` and `step` exactly in
     a file of descent; `resume` holds the fields of `Form.resume` where the file keeps them, and is empty elsewhere.
     """
@@ -124,7 +127,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RunProgress:
     """How far a run is.  `log_time`: None at t = 0; `share` of the way in [0, 1]: None if unknown."""
 
     log_time: float | None

@@ -1,8 +1,9 @@
-"""Disk space, asked for before HDF5 needs it, and writes that HDF5 lost.
+"""Disk space, reserved before HDF5 needs it, and the detection of writes that HDF5 lost.
 
-HDF5 does not survive a full disk: what it has written of its index by then may point to what it could not write.  So a
-block is reserved before the file is opened.  And a write that fails while h5py closes a dataset is told to nobody but
-Python's hook for errors that cannot be raised: unheard, a row would count as saved that is not on disk.
+A full disk damages an HDF5 file: the part of its index that was written may point to data that were not.  So the space
+of a block is reserved before the file is opened.  And where a write fails while h5py closes a dataset, no exception
+reaches the caller; only Python's hook for errors that cannot be raised (`sys.unraisablehook`) is called.  That hook is
+watched here, since otherwise a row would count as saved that is not on disk.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gflow.trajectory import layout
 from gflow.trajectory.layout import Form
 
 PAGE = layout.PAGES["alignment_interval"]
-# Index nodes and headers of one dataset, and of the file beside its datasets.
+# Pages of index nodes and headers: of one dataset, and of the file without its datasets.
 PAGES_A_DATASET, PAGES_A_FILE = 2, 16
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR}
@@ -33,7 +34,7 @@ MAKE_WRITABLE = "make the file and its folder writable, or copy the run to where
 def bytes_needed(
     form: Form, before: Mapping[str, int], after: Mapping[str, int], capacity: Mapping[str, int], texts: int = 0
 ) -> int:
-    """At most so many bytes a file grows by when its dimensions grow from `before` to `after`; texts: bytes beside."""
+    """Upper bound of the bytes that a file grows by when its dimensions grow from `before` to `after`, plus `texts`."""
     pages = PAGES_A_FILE + math.ceil(texts / PAGE)
     for variable in form.variables:
         entry = np.dtype(variable.dtype).itemsize * math.prod(after[name] for name in variable.dims[1:])
@@ -65,7 +66,7 @@ def reserve(path: Path, size: int) -> None:
 
 
 class Losses:
-    """Errors that were told to nobody, of one stretch of writing."""
+    """The errors of one `noticing_losses` block that h5py could not raise."""
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []
@@ -96,7 +97,7 @@ def noticing_losses() -> Iterator[Losses]:
 
 @contextmanager
 def refusals(what: str, remedy: str | None = None, full: type[TrajectoryError] = TrajectoryError) -> Iterator[None]:
-    """A refusal of the disk, the file system or HDF5, told as a TrajectoryError; that of a full disk as `full`.
+    """Turns errors of the disk, the file system or HDF5 into a TrajectoryError, and that of a full disk into `full`.
 
     remedy: by default what helps against the error.
     """

@@ -1,4 +1,4 @@
-"""Write `trajectory.h5` so that a kill between any two instructions leaves every committed row readable.
+"""The writer of `trajectory.h5`, which leaves every committed row readable at whatever instruction a run is killed.
 
 A block is appended to the closed file: open, append, flush, `n_committed`, flush, close.  Whatever changes
 the structure of the file beyond that (its creation, larger chunks, the outcome at the end) is written to a
@@ -140,7 +140,7 @@ class TrajectoryWriter:
 
     @property
     def _no_room(self) -> type[TrajectoryError]:
-        """What a full disk means: the end of a run that keeps rows, or of one that never began."""
+        """The error for a full disk: of a run that keeps its rows, or of one that never began."""
         return NoRoomError if self.n_rows else TrajectoryError
 
     def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
@@ -219,7 +219,7 @@ class TrajectoryWriter:
         os.replace(part, self.path)
 
     def _room(self, capacity: Mapping[str, int], counts: tuple[int, int], texts: Sequence[str]) -> int:
-        """Bytes of a new file with so many rows and events."""
+        """The bytes of a new file with these numbers of rows and events."""
         after = {**self._sizes, ROW: counts[0], EVENT: counts[1]}
         return bytes_needed(self._form, {}, after, capacity, sum(len(text.encode()) for text in texts))
 
@@ -266,7 +266,7 @@ def publish(part: Path, path: Path) -> None:
 
 
 def open_for_append(path: Path) -> HdfFile:
-    """Without the lock if a viewer holds it: whoever looks at a running simulation must not end it."""
+    """The file opened for appending, without HDF5's lock if a viewer holds it: viewing a run must not end the run."""
     try:
         return h5py.File(path, "r+", **layout.PAGES)
     except BlockingIOError:

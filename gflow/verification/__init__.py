@@ -1,1 +1,2 @@
-"""Can a run be trusted?  Its file against itself, against exact identities, and against the flow integrated again."""
+"""The verification of a run: its file against itself, against exact identities, and against the flow integrated
+again."""

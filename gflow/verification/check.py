@@ -1,4 +1,4 @@
-"""One check of a run and what all of them come to; numbers are finite or None."""
+"""One check of a run, and the verdict of all checks together; numbers are finite or None."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 Verdict = Literal["pass", "fail", "not decided", "not applicable"]
 
-# Bounds in units of rtol.  Steps: what they leave at one row, where both sides have the same margins, which are known
-# to rtol, and with them the relative sizes of the g.  A whole run of them: how far it may be from the flow.
+# Bounds in units of rtol.  STEPS: the error of single steps at one row, where both sides have the same margins, known
+# to rtol, and so the same relative sizes of the g.  RUN: the error of a whole run, its distance from the flow.
 STEPS, RUN = 10.0, 100.0
 
 
@@ -18,7 +18,7 @@ STEPS, RUN = 10.0, 100.0
 class Check:
     """A measured value beside its bound: `pass` where value <= bound, None where there is nothing to measure.
 
-    `not decided`: it was begun, and its budget ended before it could say; the sentence tells what was reached.
+    `not decided`: the check began, but its budget ended before a verdict; the sentence tells how far it came.
     """
 
     group: str
@@ -88,10 +88,10 @@ def bounded(group: str, name: str, value: float, bound: float, sentence: str) ->
 
 
 def not_applicable(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
-    """A check that says nothing about this run, and why."""
+    """A check that does not apply to this run, and why."""
     return Check(group, name, "not applicable", value, bound, why)
 
 
 def not_decided(group: str, name: str, why: str, value: float | None = None, bound: float | None = None) -> Check:
-    """A check whose budget ended before it could say, and what was reached until then."""
+    """A check whose budget ended before a verdict, and how far it came."""
     return Check(group, name, "not decided", value, bound, f"not decided: {why}")

@@ -1,4 +1,4 @@
-"""The end that a run says it had against its last row and the ends that its scenario asked for."""
+"""The check of the end that a run reports, against its last row and the ends that its scenario asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from gflow.flow.ending import opening
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, Check, bounded, not_applicable
-from gflow.verification.material import Material
 
 GROUP, OUTCOME, SENTENCE = "ending", "outcome", "sentence"
 
@@ -18,31 +18,31 @@ GROUP, OUTCOME, SENTENCE = "ending", "outcome", "sentence"
 ROUNDING = 1e-13
 
 
-def ending(material: Material, scenario: Scenario) -> list[Check]:
-    """Does the outcome fit the last row, and the sentence the outcome?  Nothing is said of a run that goes on."""
-    said = material.trajectory.outcome
+def ending(recorded: RecordedRun, scenario: Scenario) -> list[Check]:
+    """Does the outcome fit the last row, and the sentence the outcome?  Not applicable to a run without an outcome."""
+    said = recorded.trajectory.outcome
     if said is None:
         why = "the run has not ended"
         return [not_applicable(GROUP, name, why) for name in (OUTCOME, SENTENCE)]
     if said not in {outcome.value for outcome in Outcome}:
         return [Check(GROUP, name, "fail", None, None, f"there is no outcome {said!r}") for name in (OUTCOME, SENTENCE)]
     outcome = Outcome(said)
-    return [_outcome(material, scenario, outcome), _sentence(material, outcome)]
+    return [_outcome(recorded, scenario, outcome), _sentence(recorded, outcome)]
 
 
-def _outcome(material: Material, scenario: Scenario, outcome: Outcome) -> Check:
+def _outcome(recorded: RecordedRun, scenario: Scenario, outcome: Outcome) -> Check:
     """Is the last row where a run with this outcome ends, and not behind an end that was to come first?"""
     until = build_until(scenario)
     if not _asked(scenario, until, outcome):
         return Check(GROUP, OUTCOME, "fail", None, None, f"the scenario asks for no end that gives {outcome.value!r}")
-    if outcome is Outcome.CERTIFIED and not _proved(material):
+    if outcome is Outcome.CERTIFIED and not _proved(recorded):
         return Check(GROUP, OUTCOME, "fail", None, None, "the pattern of the last row is not proved to stay")
-    clock, loss = _beyond(material, until)
+    clock, loss = _beyond(recorded, until)
     clock = abs(clock) if outcome in (Outcome.TIME, Outcome.LOG_TIME) else clock
     loss = abs(loss) if outcome is Outcome.LOG_LOSS else loss
     told = f"outcome {outcome.value}: the last row off, or behind, the end on the"
     on_clock = bounded(GROUP, OUTCOME, max(clock, 0.0), ROUNDING, f"{told} clock, in log(1 + t), relative")
-    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), RUN * material.rtol, f"{told} loss, in log L, relative")
+    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), RUN * recorded.rtol, f"{told} loss, in log L, relative")
     asked, other = (on_loss, on_clock) if outcome is Outcome.LOG_LOSS else (on_clock, on_loss)
     return other if other.verdict == "fail" else asked
 
@@ -62,25 +62,25 @@ def _asked(scenario: Scenario, until: Until, outcome: Outcome) -> bool:
             return True
 
 
-def _beyond(material: Material, until: Until) -> tuple[float, float]:
-    """How far the last row is behind the ends on the clock and on the loss, relative; -inf where there is none."""
-    v, log_loss = float(material.v[-1]), float(material.log_loss[-1])
+def _beyond(recorded: RecordedRun, until: Until) -> tuple[float, float]:
+    """By how much, relatively, the last row exceeds the ends on the clock and on the loss; -inf where there is none."""
+    v, log_loss = float(recorded.log1p_time[-1]), float(recorded.log_loss[-1])
     clock = float("-inf") if until.v_end is None else (v - until.v_end) / (1.0 + until.v_end)
     loss = float("-inf") if until.log_loss is None else (until.log_loss - log_loss) / (1.0 + abs(until.log_loss))
     return clock, loss
 
 
-def _proved(material: Material) -> bool:
+def _proved(recorded: RecordedRun) -> bool:
     """Has the last row a pattern that is proved to stay?"""
-    at = material.snapshot(material.trajectory.n_rows - 1)
-    finding, _ = foreseen(material.problem, at.pattern[:, material.problem.surfaces.first_sample], at.U)
+    at = recorded.row(recorded.trajectory.n_rows - 1)
+    finding, _ = foreseen(recorded.problem, at.side(recorded.problem), at.U)
     return finding.proved
 
 
-def _sentence(material: Material, outcome: Outcome) -> Check:
-    """Does it begin as gflow begins it for this outcome at the last row?"""
-    expected = opening(outcome, float(material.v[-1]), float(material.log_loss[-1]))
-    stored = material.trajectory.outcome_sentence or ""
+def _sentence(recorded: RecordedRun, outcome: Outcome) -> Check:
+    """Does the stored sentence begin as gflow begins it for this outcome at the last row?"""
+    expected = opening(outcome, float(recorded.log1p_time[-1]), float(recorded.log_loss[-1]))
+    stored = recorded.trajectory.outcome_sentence or ""
     fits = stored.startswith(expected) and stored[len(expected) :][:1] in ("", ";", ":")
     told = f"for this outcome and the last row it has to begin with {expected!r}"
     return bounded(GROUP, SENTENCE, float(not fits), 0.0, told if fits else f"it is {stored!r}: {told}")

@@ -1,8 +1,9 @@
-"""The motion of rows in the space of the weights: `rest` against the engine of the run, and against the row before.
+"""The check of the motion of rows in the space of the weights: `weight_velocity` against the engine of the run, and
+against the row before.
 
-The engine is asked twice at a row: for the velocity of the weights, and whether anything but the clock moves.  Where
-the velocity is more than rounding leaves open, the answer to the second is yes, and no later row may have the same
-weights, unless the time between is too short to tell.
+The engine answers two questions at a row: what the velocity of the weights is, and whether anything but the clock
+moves.  Where the velocity is larger than its rounding error, the second answer must be yes, and the next row must not
+have the same weights, unless the time between is too short to see a difference.
 """
 
 from __future__ import annotations
@@ -11,32 +12,32 @@ import numpy as np
 
 from gflow.arrays import EPS
 from gflow.field.branch import Branch
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.steps import engine_of
 from gflow.problem.span import row_norms
+from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
-from gflow.verification.clock import log_passed, unresolved
-from gflow.verification.ladder import Manner, engine_of
-from gflow.verification.material import Material, Snapshot
-from gflow.verification.rest import Velocity, velocity
+from gflow.verification.rescaled_time import log_passed, unresolved
 from gflow.verification.velocity import Field, weights_at
+from gflow.verification.weight_velocity import Velocity, velocity
 
 GROUP, NAME = "identities", "motion"
 MOST_ROWS = 10
 
 
-def motion(material: Material) -> Check:
-    """At the last row, and at rows spread over the run; the largest gap in units of what is granted."""
-    field, engine, worst = Field(material.problem), engine_of(material, Manner.of(material)), Worst()
-    last, resting, leap = material.trajectory.n_rows - 1, False, np.append(unresolved(material), 0.0)
+def motion(recorded: RecordedRun) -> Check:
+    """The check at the last row and at rows spread over the run: the largest gap, in units of the allowed one."""
+    field, worst = Field(recorded.problem), Worst()
+    engine = engine_of(recorded.problem, recorded.inner_initial, recorded.manner)
+    last, resting, leap = recorded.trajectory.n_rows - 1, False, np.append(unresolved(recorded), 0.0)
     for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
-        at = material.snapshot(row)
-        state = state_of(material, at)
+        at = recorded.row(row)
+        state = at.state(recorded.problem, h=1.0)
         branch = engine.segment(engine.resume(state)).branch
         field.take(state.side)
-        seen = velocity(field, weights_at(at), material.weights(at.U))
+        seen = velocity(field, weights_at(at), recorded.weights(at.U))
         resting = branch.at_rest(branch.y0)
-        stuck = _resting(material, at, seen, float(leap[row]))
-        worst.see(max(_apart(material, branch, seen), stuck, seen.excess * resting), row)
+        stuck = _resting(recorded, at, seen, float(leap[row]))
+        worst.see(max(_apart(recorded, branch, seen), stuck, seen.excess * resting), row)
     said = (
         "dW/dtau of a row, from W and X, against that of the engine, and where the engine or the next row is at rest "
     )
@@ -45,16 +46,9 @@ def motion(material: Material) -> Check:
     return bounded(GROUP, NAME, worst.value, 1.0, f"{said}; {worst.place}")
 
 
-def state_of(material: Material, at: Snapshot) -> FlowState:
-    """A stored row as a state from which an engine can go on."""
-    side = np.sign(at.pattern[:, material.problem.surfaces.first_sample])
-    v, tau = float(material.v[at.row]), float(material.tau[at.row])
-    return FlowState(tau, v, Parameters(at.U, at.outer, at.bias), side, at.p, at.log_loss, h=1.0)
-
-
-def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
+def _apart(recorded: RecordedRun, branch: Branch, seen: Velocity) -> float:
     """The velocity of each neuron against that of the engine; of all parameters, its size."""
-    problem, bound = material.problem, STEPS * material.rtol
+    problem, bound = recorded.problem, STEPS * recorded.rtol
     squares = float(seen.motion.square[0]), branch.measure(branch.y0).speed ** 2
     open_ = bound * max(squares) + float((np.minimum(seen.doubt, seen.terms) * seen.terms).sum())
     found = abs(squares[0] - squares[1]) / (2.0 * open_) if open_ > 0.0 else 0.0
@@ -66,17 +60,20 @@ def _apart(material: Material, branch: Branch, seen: Velocity) -> float:
     return max(found, float(np.divide(gaps, granted, out=np.zeros_like(gaps), where=gaps > 0.0).max()))
 
 
-def _resting(material: Material, at: Snapshot, seen: Velocity, leap: float) -> float:
-    """Has the next row the same weights?  Then |dw_j/dtau| over its doubt, of neurons that would have moved by more
-    than runs may be apart in the time between, less the tau of the leap at the start that the clock does not follow."""
-    if at.row + 1 == material.trajectory.n_rows or not seen.excess > 1.0:
+def _resting(recorded: RecordedRun, at: RecordedRow, seen: Velocity, leap: float) -> float:
+    """The largest |dw_j/dtau| over its doubt if the next row has the same weights, else 0.
+
+    Only neurons count that would have moved, in the time between, by more than two runs may differ.  The tau of the
+    leap at the start (`leap`), in which weights do not move, is subtracted from that time.
+    """
+    if at.row + 1 == recorded.trajectory.n_rows or not seen.excess > 1.0:
         return 0.0
-    later, sizes = material.snapshot(at.row + 1), np.maximum(row_norms(material.weights(at.U)), material.outside_norms)
+    later, sizes = recorded.row(at.row + 1), np.maximum(row_norms(recorded.weights(at.U)), recorded.outside_norms)
     if (row_norms(later.U - at.U) > 2.0 * EPS * sizes).any() or not np.array_equal(later.outer, at.outer):
         return 0.0
-    passed = seen.log_clock + float(log_passed(material)[at.row])  # log of tau
+    passed = seen.log_clock + float(log_passed(recorded)[at.row])  # log of tau
     with np.errstate(divide="ignore"):
         passed += np.log1p(-np.exp(min(np.log(leap) - passed, 0.0))) if leap > 0.0 else 0.0
-        far = np.log(seen.norms) + passed > np.log(RUN * material.rtol * sizes)
+        far = np.log(seen.norms) + passed > np.log(RUN * recorded.rtol * sizes)
     over = np.divide(seen.norms, seen.doubt, out=np.zeros_like(seen.norms), where=far)
     return float(over.max())

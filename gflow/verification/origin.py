@@ -1,4 +1,4 @@
-"""The start of the file against its scenario: data and weights drawn anew from the seeds."""
+"""The check of the start: data and weights are drawn again from the seeds of the scenario."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from gflow.assembly import build_setup
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario, sha256
 from gflow.scenario.schema import FileInit
+from gflow.trajectory import Trajectory
 from gflow.verification.check import Check, bounded, not_applicable
-from gflow.verification.material import Material
 
 GROUP, NAME = "rows", "scenario"
 
-# Generators give the same bits everywhere; matrix products of other libraries may round otherwise.
+# Random generators give the same bits on every machine, but matrix products of other libraries may round differently.
 ROUNDING = 1e-12
 
 
-def origin(material: Material, scenario: Scenario) -> Check:
+def origin(trajectory: Trajectory, scenario: Scenario) -> Check:
     """X, y and the start are those that the scenario draws, and its fingerprint is that of the file."""
-    trajectory = material.trajectory
     if trajectory.scenario_sha256 != sha256(scenario):
         return Check(GROUP, NAME, "fail", None, None, "the scenario in the file has another fingerprint than is stored")
     if scenario.data.kind == "file" or isinstance(scenario.init, FileInit):

@@ -1,8 +1,9 @@
-"""The rows against themselves: what follows from the stored weights is worked out again, on the full W and X.
+"""The check of the rows against themselves: what follows from the stored weights is computed again, from the full W and
+X.
 
 Margins come from max(z, slope z) at z = W X^T, not from span coordinates and sides, as the run has them; norms and
-ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of (`sizes`):
-a neuron at rest at w_j = 0 holds the rounding of where it was.
+ranks from eigenvalues of a Gram matrix.  Pre-activations are measured by the terms that they were made of
+(`rounding_scales`): a neuron at rest at w_j = 0 holds the rounding of where it was.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from gflow.arrays import Array
 from gflow.flow.state import Outcome
 from gflow.problem.loss import log_mean
-from gflow.problem.network import class_margins
 from gflow.problem.span import row_norms
+from gflow.reference.margins import hidden, margins, outputs
 from gflow.trajectory.layout import EXTREMES, UNTIL
+from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import Check, Worst, bounded
-from gflow.verification.material import Material, Snapshot
-from gflow.verification.sizes import Sizes
+from gflow.verification.rounding_scales import RoundingScales
 from gflow.verification.velocity import Field, weights_at
 
 GROUP = "rows"
@@ -38,16 +39,16 @@ SENTENCES = {
 }
 
 
-def soundness(material: Material) -> list[Check]:
-    """Are all numbers finite, and the rows in order?  Nothing else can be judged otherwise."""
-    return [_finite(material), _order(material)]
+def soundness(recorded: RecordedRun) -> list[Check]:
+    """Are all numbers finite, and the rows in order?  The other checks are only possible where they are."""
+    return [_finite(recorded), _order(recorded)]
 
 
-def recomputation(material: Material) -> list[Check]:
-    """Every row again, one after the other."""
-    again = _Again(material)
+def recomputation(recorded: RecordedRun) -> list[Check]:
+    """The checks of every row, computed again one after the other."""
+    again = _Again(recorded)
     worst = {name: Worst() for name in again.gaps}
-    for at in material.snapshots():
+    for at in recorded.each_row():
         W = again.at(at)
         for name, gap in again.gaps.items():
             worst[name].see(gap(at, W), at.row)
@@ -55,24 +56,24 @@ def recomputation(material: Material) -> list[Check]:
         bounded(GROUP, name, seen.value, 0.0 if name == "counts" else ROUNDING, f"{SENTENCES[name]}; {seen.place}")
         for name, seen in worst.items()
     ]
-    return [*found, _extremes(material)]
+    return [*found, _extremes(recorded)]
 
 
 class _Again:
     """The gaps between what a row stores and what its weights imply, by the name of their check."""
 
-    def __init__(self, material: Material) -> None:
-        self._problem, self._weights = material.problem, material.weights
-        self._network, self._trajectory = material.problem.network, material.trajectory
-        self._series = dict(material.trajectory.series)
+    def __init__(self, recorded: RecordedRun) -> None:
+        self._problem, self._weights = recorded.problem, recorded.weights
+        self._network, self._trajectory = recorded.problem.network, recorded.trajectory
+        self._series = dict(recorded.trajectory.series)
         self._X_norms = row_norms(self._trajectory.X)
         self._start = self._trajectory.W_initial
-        self._sizes, self._pieces = Sizes(material), np.empty(0)
-        self._unit = float(np.abs(material.outside).max()) or 1.0
-        outside = material.outside / self._unit  # squares of 1e-200 are 0
+        self._sizes, self._pieces = RoundingScales(recorded), np.empty(0)
+        self._unit = float(np.abs(recorded.outside).max())
+        outside = recorded.outside / (self._unit or 1.0)  # squares of 1e-200 are 0
         self._gram_outside = outside @ outside.T if self._wide else np.zeros((0, 0))
         self._balance = self._balanced(self._trajectory.outer_at(0), self._start)
-        self.gaps: dict[str, Callable[[Snapshot, Array], float]] = {
+        self.gaps: dict[str, Callable[[RecordedRow, Array], float]] = {
             "margins": self._margins,
             "pattern": self._pattern,
             "loss": self._loss,
@@ -82,9 +83,9 @@ class _Again:
         }
         if self._trajectory.neurons:
             self.gaps["neurons"] = self._neurons
-            self._stored_neurons = {name: material.rows(f"neurons/{name}") for name in self._trajectory.neurons}
+            self._stored_neurons = {name: recorded.values(f"neurons/{name}") for name in self._trajectory.neurons}
 
-    def at(self, at: Snapshot) -> Array:
+    def at(self, at: RecordedRow) -> Array:
         """W (m, d) of a row, to be asked for one row after the other."""
         W = self._weights(at.U)
         self._pieces = self._sizes.at(at, W)
@@ -96,39 +97,28 @@ class _Again:
         m, d = self._start.shape
         return bool(m <= d) and self._network.directions is None
 
-    def _margins(self, at: Snapshot, W: Array) -> float:
-        z = W @ self._problem.X.T
-        hidden = self._hidden(z)
-        f = at.outer @ hidden
-        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(hidden) + self._pieces[:, None] * self._X_norms)
-        if self._network.outputs == 1:
-            p = self._problem.y * f
-        else:
-            p = class_margins(f if at.bias is None else f + at.bias[:, None], self._problem.y)
+    def _margins(self, at: RecordedRow, W: Array) -> float:
+        phi = hidden(self._network, W @ self._problem.X.T)  # whatever side the run saw
+        p = margins(self._problem.y, outputs(at.outer, phi, at.bias))
+        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(phi) + self._pieces[:, None] * self._X_norms)
         scale = sizes.max(axis=0) + (0.0 if at.bias is None else np.abs(at.bias).max())
         return float(np.divide(np.abs(p - at.p), scale, out=np.abs(p - at.p), where=scale > 0.0).max())
 
-    def _hidden(self, z: Array) -> Array:
-        """phi(z), whatever side the run saw."""
-        if self._network.smoothing is not None:
-            return self._network.smoothing.value(z)
-        return np.asarray(np.maximum(z, self._network.slope * z))
-
-    def _pattern(self, at: Snapshot, W: Array) -> float:
+    def _pattern(self, at: RecordedRow, W: Array) -> float:
         sizes = self._pieces[:, None] * self._X_norms
         depth = np.divide(W @ self._problem.X.T, sizes, out=np.zeros_like(sizes), where=sizes > 0.0)
         wrong = np.where(at.pattern == 0, np.abs(depth), -at.pattern * depth)
         return max(float(wrong.max()), 0.0)
 
-    def _loss(self, at: Snapshot, _: Array) -> float:
+    def _loss(self, at: RecordedRow, _: Array) -> float:
         again = log_mean(self._problem.loss.log_value(at.p))
         return abs(again - at.log_loss) / (1.0 + float(np.abs(at.p).max()))
 
-    def _counts(self, at: Snapshot, _: Array) -> float:
+    def _counts(self, at: RecordedRow, _: Array) -> float:
         names = {"active": 1, "inactive": -1, "sliding": 0}
         return max(abs(int((at.pattern == s).sum()) - self._stored(name, at.row)) for name, s in names.items())
 
-    def _norms(self, at: Snapshot, W: Array) -> float:
+    def _norms(self, at: RecordedRow, W: Array) -> float:
         groups = {"": np.full(self._network.width, True)}
         if self._network.outputs == 1:
             groups |= {"_plus": self._network.outer > 0.0, "_minus": self._network.outer < 0.0}
@@ -143,7 +133,7 @@ class _Again:
             expected["parameter_norm"] = self._size(at, W)
         return float(np.max([self._relative(name, value, at.row) for name, value in expected.items()]))
 
-    def _spectrum(self, at: Snapshot, W: Array, rows: NDArray[np.bool_]) -> tuple[float, float]:
+    def _spectrum(self, at: RecordedRow, W: Array, rows: NDArray[np.bool_]) -> tuple[float, float]:
         """Frobenius and spectral norm of some rows of W."""
         scale = float(np.abs(W[rows]).max())
         if not scale > 0.0:
@@ -156,14 +146,14 @@ class _Again:
         top = float(np.linalg.eigvalsh(gram)[-1]) if np.isfinite(gram).all() else np.nan
         return float(np.linalg.norm(W[rows] / scale)) * scale, scale * float(np.sqrt(top))
 
-    def _size(self, at: Snapshot, W: Array) -> float:
+    def _size(self, at: RecordedRow, W: Array) -> float:
         """|theta| of all that is trained."""
         parts = [float(np.linalg.norm(W))]
         parts += [float(np.linalg.norm(at.outer))] if self._network.trains_outer else []
         parts += [] if at.bias is None else [float(np.linalg.norm(at.bias))]
         return float(np.hypot.reduce(parts))
 
-    def _margin_series(self, at: Snapshot, W: Array) -> float:
+    def _margin_series(self, at: RecordedRow, W: Array) -> float:
         """Relative to the largest margin, normalised where the series is."""
         p, scale = at.p, self._size(at, W) ** self._network.homogeneity
         smoothed, largest = self._problem.loss.smoothed_margin(p), float(np.abs(p).max())
@@ -181,7 +171,7 @@ class _Again:
             gaps.append(abs(value - self._stored(name, at.row)) / (size * unit) if size * unit > 0.0 else 0.0)
         return float(np.max(gaps))
 
-    def _neurons(self, at: Snapshot, W: Array) -> float:
+    def _neurons(self, at: RecordedRow, W: Array) -> float:
         stored = {name: next(rows) for name, rows in self._stored_neurons.items()}
         norms, starts = row_norms(W), row_norms(self._start)
         squares = np.sum(np.atleast_2d(at.outer) ** 2, axis=0)
@@ -212,52 +202,52 @@ class _Again:
         return abs(value - stored) / size if size != 0.0 else 0.0
 
 
-def _finite(material: Material) -> Check:
+def _finite(recorded: RecordedRun) -> Check:
     """Every number of every row."""
-    trajectory = material.trajectory
+    trajectory = recorded.trajectory
     names = ["log1p_time", "tau", "inner", "margins", "log_loss"]
     names += [name for name, there in (("outer", trajectory.trains_outer),) if there]
     names += ["output_bias"] if trajectory.output_bias is not None else []
     names += [f"series/{name}" for name in trajectory.series] + [f"neurons/{name}" for name in trajectory.neurons]
-    bad = {name: sum(int((~np.isfinite(block)).sum()) for block in material.blocks(name)) for name in names}
+    bad = {name: sum(int((~np.isfinite(block)).sum()) for block in recorded.blocks(name)) for name in names}
     where = ", ".join(name for name, count in bad.items() if count)
     said = f"numbers that are not finite, in {where}" if where else f"numbers that are not finite, in {len(names)} sets"
     return bounded(GROUP, "finite", sum(bad.values()), 0.0, said)
 
 
-def _order(material: Material) -> Check:
+def _order(recorded: RecordedRun) -> Check:
     """log(1 + t) grows from row to row, tau and the counts do not fall; a flow at rest at the start ends there."""
-    passed = np.diff(material.v)
-    rests = material.trajectory.outcome == Outcome.STATIONARY.value and material.trajectory.n_rows == 2
-    wrong = int((~(passed >= 0.0)).sum()) + int(material.v[0] != 0.0)
-    wrong += sum(not (rests or _too_short(material, int(row))) for row in np.flatnonzero(passed == 0.0))
-    wrong += int((~(np.diff(material.tau) >= 0.0)).sum()) + int(material.tau[0] != 0.0)
+    passed = np.diff(recorded.log1p_time)
+    rests = recorded.trajectory.outcome == Outcome.STATIONARY.value and recorded.trajectory.n_rows == 2
+    wrong = int((~(passed >= 0.0)).sum()) + int(recorded.log1p_time[0] != 0.0)
+    wrong += sum(not (rests or _too_short(recorded, int(row))) for row in np.flatnonzero(passed == 0.0))
+    wrong += int((~(np.diff(recorded.tau) >= 0.0)).sum()) + int(recorded.tau[0] != 0.0)
     for name in ("events", "steps"):
-        counts = material.trajectory.series[name]
+        counts = recorded.trajectory.series[name]
         wrong += int((np.diff(counts) < 0.0).sum()) + int((counts != np.rint(counts)).sum())
     return bounded(GROUP, "order", wrong, 0.0, "rows where t does not grow, or tau or a count falls, or t = 0 is not")
 
 
-def _too_short(material: Material, row: int) -> bool:
+def _too_short(recorded: RecordedRun, row: int) -> bool:
     """Does tau grow until the next row, in a time that log(1 + t) does not resolve?  At a loss of e^1000 it is so."""
-    field, passed = Field(material.problem), float(material.tau[row + 1] - material.tau[row])
+    field, passed = Field(recorded.problem), float(recorded.tau[row + 1] - recorded.tau[row])
     slowest = np.inf
-    for at in (material.snapshot(row), material.snapshot(row + 1)):
-        field.take(np.sign(at.pattern[:, material.problem.surfaces.first_sample]))
+    for at in (recorded.row(row), recorded.row(row + 1)):
+        field.take(at.side(recorded.problem))
         slowest = min(slowest, float(field.at(weights_at(at), field.live).log_clock[0]))
-    v = float(material.v[row])
+    v = float(recorded.log1p_time[row])
     return passed > 0.0 and np.log(passed) - slowest - v <= np.log(np.spacing(v))
 
 
-def _extremes(material: Material) -> Check:
-    """Running extremes only go their way, and hold what the rows show."""
-    series, worst = material.trajectory.series, Worst()
+def _extremes(recorded: RecordedRun) -> Check:
+    """The check that running extremes are monotone, and no less extreme than the values in the rows."""
+    series, worst = recorded.trajectory.series, Worst()
     for name in [name for name in (*EXTREMES, *UNTIL) if name in series]:
         values = series[name]
         steps = np.diff(values) * (1.0 if name.startswith("inf") else -1.0)
         worst.see(float(max(steps.max(initial=0.0), 0.0)), int(steps.argmax()) + 1 if steps.size else 0)
-    log_loss, least = material.log_loss, series["min_margin"]
+    log_loss, least = recorded.log_loss, series["min_margin"]
     for values, extreme in ((log_loss, series["inf_log_loss"]), (least, series["inf_min_margin"])):
-        above = (extreme - values) / (1.0 + np.abs(values)) - 10.0 * material.rtol
+        above = (extreme - values) / (1.0 + np.abs(values)) - 10.0 * recorded.rtol
         worst.see(float(np.maximum(above, 0.0).max()), int(above.argmax()))
     return bounded(GROUP, "extremes", worst.value, ROUNDING, f"running extremes going back, or passed; {worst.place}")

@@ -1,4 +1,4 @@
-"""What the integrations say of the run: its rows, its events, and the conclusions that are drawn from it."""
+"""Checks of the run against the integrations of the ladder: its rows, its events, and the conclusions drawn from it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gflow.flow.certified import foreseen
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
-from gflow.verification.ladder import Again
-from gflow.verification.material import Material
+from gflow.verification.reintegration import Again
 
 GROUP, CONCLUSIONS = "again", "conclusions"
 
@@ -20,9 +20,9 @@ NOT_UNIQUE = "kinks that can be left in several ways"
 """Words of an outcome that says so (`flow.state.Notes`)."""
 
 
-def agreement(material: Material, runs: Sequence[Again], left: Sequence[tuple[str, str]]) -> list[Check]:
-    """Two checks for each integration, and one for each conclusion."""
-    found = [check for run in runs for check in (_rows(material, run), _events(material, run))]
+def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple[str, str]]) -> list[Check]:
+    """The checks of agreement: two for each integration, and one for each conclusion."""
+    found = [check for run in runs for check in (_rows(recorded, run), _events(recorded, run))]
     found += [not_applicable(GROUP, name, why) for name, why in left]
     whole = [run for run in runs if run.rung.whole]
     tightened = [run for run in whole if run.stopped is None]
@@ -30,21 +30,21 @@ def agreement(material: Material, runs: Sequence[Again], left: Sequence[tuple[st
         why = "the integrations with tighter tolerances were stopped by their budgets"
         concluded = [not_decided(CONCLUSIONS, "stable", why)]
     else:
-        concluded = _conclusions(material, tightened)
-    return [told(material, check) for check in (*found, *concluded)]
+        concluded = _conclusions(recorded, tightened)
+    return [told(recorded, check) for check in (*found, *concluded)]
 
 
-def told(material: Material, check: Check) -> Check:
-    """A disagreement where the solution is not unique is no error of either."""
-    if check.verdict != "fail" or NOT_UNIQUE not in (material.trajectory.outcome_sentence or ""):
+def told(recorded: RecordedRun, check: Check) -> Check:
+    """The check; where the solution is not unique, a disagreement does not count as an error."""
+    if check.verdict != "fail" or NOT_UNIQUE not in (recorded.trajectory.outcome_sentence or ""):
         return check
     why = "they differ, but the run met kinks where solutions are not unique and a policy decides (see its outcome)"
     return not_applicable(check.group, check.name, f"{check.sentence}: {why}", check.value, check.bound)
 
 
-def _rows(material: Material, run: Again) -> Check:
+def _rows(recorded: RecordedRun, run: Again) -> Check:
     """Weights and margins."""
-    name, bound = run.rung.name, RUN * material.rtol
+    name, bound = run.rung.name, RUN * recorded.rtol
     if not run.reached:
         return _stopped(run, "none of its rows was reached", None, bound)
     gaps = [max(at.weight_gap, at.margin_gap) for at in run.reached]
@@ -58,7 +58,7 @@ def _rows(material: Material, run: Again) -> Check:
 
 
 def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
-    """Its budget ended it, which says nothing; any other end before its last row is none that the run had."""
+    """The check of an integration that ended early: undecided if its budget ended it, else failed."""
     assert run.stopped is not None
     if not run.spent:
         why = f"the integration did not reach its last row: {run.stopped.sentence}"
@@ -69,25 +69,25 @@ def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
     return not_decided(GROUP, run.rung.name, why, value, bound)
 
 
-def _events(material: Material, run: Again) -> Check:
+def _events(recorded: RecordedRun, run: Again) -> Check:
     """Number of events until the last common row, and the pattern there; what came before a budget ended."""
     name = f"{run.rung.name}, events"
-    if not material.problem.network.kinked:
+    if not recorded.problem.network.kinked:
         return not_applicable(GROUP, name, "there are no kinks")
     if run.stopped is not None:
-        return _begun(material, run, name)
+        return _begun(recorded, run, name)
     last = run.reached[-1]
-    ours, pairs = int(material.event_counts[last.row]), _other_pairs(material, run)
+    ours, pairs = int(recorded.event_counts[last.row]), _other_pairs(recorded, run)
     said = f"events until row {last.row}: {ours} and {last.events}; pairs of the last pattern that differ: {pairs}"
     return bounded(GROUP, name, abs(ours - last.events) + pairs, 0.0, said)
 
 
-def _begun(material: Material, run: Again, name: str) -> Check:
+def _begun(recorded: RecordedRun, run: Again, name: str) -> Check:
     """The events before an integration was stopped, each with its time: those of one log that the other lacks."""
     assert run.stopped is not None
-    if not material.trajectory.records_events:
+    if not recorded.trajectory.records_events:
         return not_applicable(GROUP, name, "the integration stopped early, and the run does not keep its events")
-    stored, first = material.trajectory.events, material.problem.surfaces.first_sample
+    stored, first = recorded.trajectory.events, recorded.problem.surfaces.first_sample
     ours = list(zip(stored.neuron, stored.sample, stored.kind, stored.log1p_time, strict=True))
     theirs = [(event.neuron, first[event.surface], event.kind.value, event.v) for event in run.events]
     end = run.stopped.state.v
@@ -118,47 +118,47 @@ def _turns(log: Sequence[Entry]) -> dict[tuple[int, int, int, int], float]:
     return found
 
 
-def _other_pairs(material: Material, run: Again) -> int:
+def _other_pairs(recorded: RecordedRun, run: Again) -> int:
     last = run.reached[-1]
-    stored = material.trajectory.read("pattern", last.row)
-    return int((material.problem.sample_sides(last.state.side) != stored).sum())
+    stored = recorded.trajectory.read("pattern", last.row)
+    return int((recorded.problem.sample_sides(last.state.side) != stored).sum())
 
 
-def _conclusions(material: Material, runs: Sequence[Again]) -> list[Check]:
-    """What stays the same as tolerances are tightened."""
+def _conclusions(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
+    """The checks of conclusions, which must not change as tolerances are tightened."""
     if not runs:
         return [not_applicable(CONCLUSIONS, "stable", "no integration with tighter tolerances went all the way")]
-    if not material.problem.network.kinked:
+    if not recorded.problem.network.kinked:
         return [not_applicable(CONCLUSIONS, "stable", "there are no kinks: events and patterns are no conclusions")]
-    checks: list[Callable[[Material, Sequence[Again]], Check]] = [_number, _pattern, _last_event]
-    found = [check(material, runs) for check in checks]
-    network = material.problem.network
+    checks: list[Callable[[RecordedRun, Sequence[Again]], Check]] = [_number, _pattern, _last_event]
+    found = [check(recorded, runs) for check in checks]
+    network = recorded.problem.network
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None:
         why = "no certificate is known for this network"
         return [*found, *(not_applicable(CONCLUSIONS, name, why) for name in ("frozen", "multipliers"))]
-    return [*found, *_limits(material, runs)]
+    return [*found, *_limits(recorded, runs)]
 
 
-def _number(material: Material, runs: Sequence[Again]) -> Check:
+def _number(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     row = runs[0].rung.rows[-1]
-    counts = [int(material.event_counts[row]), *(run.reached[-1].events for run in runs)]
+    counts = [int(recorded.event_counts[row]), *(run.reached[-1].events for run in runs)]
     said = f"number of events: {', '.join(map(str, counts))} as tolerances tighten"
     return bounded(CONCLUSIONS, "number of events", max(counts) - min(counts), 0.0, said)
 
 
-def _pattern(material: Material, runs: Sequence[Again]) -> Check:
-    pairs = [_other_pairs(material, run) for run in runs]
+def _pattern(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
+    pairs = [_other_pairs(recorded, run) for run in runs]
     said = f"pairs of the final pattern that differ: {', '.join(map(str, pairs))} as tolerances tighten"
     return bounded(CONCLUSIONS, "final pattern", max(pairs), 0.0, said)
 
 
-def _last_event(material: Material, runs: Sequence[Again]) -> Check:
+def _last_event(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     """log(1 + t) of the last event until the last common row, as far as the state determines it (`timing`)."""
     name = "last event"
-    if not material.trajectory.records_events:
+    if not recorded.trajectory.records_events:
         return not_applicable(CONCLUSIONS, name, "this run does not keep its events (record.events)")
-    count = int(material.event_counts[runs[0].rung.rows[-1]])
-    times = [float(material.trajectory.events.log1p_time[count - 1]) if count else None]
+    count = int(recorded.event_counts[runs[0].rung.rows[-1]])
+    times = [float(recorded.trajectory.events.log1p_time[count - 1]) if count else None]
     times += [run.last_event for run in runs]
     known = [v for v in times if v is not None]
     if not known:
@@ -166,7 +166,7 @@ def _last_event(material: Material, runs: Sequence[Again]) -> Check:
     said = f"log(1 + t) of the last event: {', '.join('none' if v is None else f'{v:.6g}' for v in times)}"
     largest = max(1.0, *known)
     gap = (max(known) - min(known)) / largest if len(known) == len(times) else float("inf")
-    shift = max((run.leverages[-1] for run in runs if run.leverages), default=0.0) * RUN * material.rtol
+    shift = max((run.leverages[-1] for run in runs if run.leverages), default=0.0) * RUN * recorded.rtol
     if gap <= EVENT_TIME or shift <= EVENT_TIME * largest or not np.isfinite(gap):
         return bounded(CONCLUSIONS, name, gap, EVENT_TIME, said)
     if not np.isfinite(shift):
@@ -176,12 +176,12 @@ def _last_event(material: Material, runs: Sequence[Again]) -> Check:
     return bounded(CONCLUSIONS, name, gap * largest / shift * EVENT_TIME, EVENT_TIME, said)
 
 
-def _limits(material: Material, runs: Sequence[Again]) -> list[Check]:
+def _limits(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
     """Is the last mode proved to stay, and to which multipliers does it lead?"""
-    surfaces, at = material.problem.surfaces, material.snapshot(runs[0].rung.rows[-1])
+    surfaces, at = recorded.problem.surfaces, recorded.row(runs[0].rung.rows[-1])
     states = [(at.pattern[:, surfaces.first_sample], at.U)]
     states += [(run.reached[-1].state.side, run.reached[-1].state.U) for run in runs]
-    found = [foreseen(material.problem, side, U) for side, U in states]
+    found = [foreseen(recorded.problem, side, U) for side, U in states]
     proved = [finding.proved for finding, _ in found]
     said = f"is the last pattern proved to stay for ever: {', '.join('yes' if each else 'no' for each in proved)}"
     frozen = bounded(CONCLUSIONS, "frozen", float(len(set(proved)) - 1), 0.0, said)

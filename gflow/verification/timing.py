@@ -1,4 +1,4 @@
-"""How well the time of an event is determined: what a small change of the state does to it, found at each event.
+"""The conditioning of event times: how far a small change of the state moves the time of each event.
 
 A guard is zero at its event: the distance of a pair to its kink, or the room of a share.  A change of the state by a
 part eps changes a guard by eps of its size, and so moves its root by eps size / |rate|: little where a kink is crossed
@@ -20,13 +20,13 @@ from gflow.flow.items import Advance
 from gflow.flow.state import Event
 from gflow.problem.span import row_norms
 
-# Back along the flow to see how fast guards fall, in tau in which margins move by about 1: far beyond rounding, and so
-# near that nothing bends.
+# How far back along the flow the rate of guards is measured, in units of the tau in which margins move by about 1: far
+# enough to be well above rounding, near enough for the guards to be linear.
 BACK = 1e-5
 
 
 class Timing:
-    """Notes, for each event, by how much log(1 + t) moves per relative change of the state."""
+    """Computes for each event its leverage: the change of its log(1 + t) per relative change of the state."""
 
     def __init__(self, outside: Array) -> None:
         """outside (m,): |w_j| outside the span of the samples."""
@@ -45,7 +45,7 @@ class Timing:
         self._guards = now, before, clock, self._grown(at.segment, y, at.near)
 
     def event(self, event: Event) -> None:
-        """One of the events where the flow was looked at last."""
+        """Take one of the events at the instant of the last `advance`."""
         self.leverages += _leverages([event], *self._guards)
 
     def _grown(self, segment: Segment, y: Array, near: Index) -> Array:
@@ -55,7 +55,7 @@ class Timing:
 
 
 def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float, grown: Array) -> list[float]:
-    """Of each event: the lowest guard of its neuron fired.  Infinite where nothing falls (neurons judged by a hull).
+    """The leverage of each event, whose guard is the lowest of its neuron; inf where no guard falls (judged by a hull).
 
     clock: d log(1 + t) / dtau, times what a relative error of the state is in the duals that pull: an error of margins;
     grown (k,): how far pairs off their kink have outgrown their unit.

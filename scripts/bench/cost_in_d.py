@@ -19,12 +19,10 @@ import numpy as np
 from plain_field import Case
 from threadpoolctl import threadpool_limits
 
-from gflow.field.branch import Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Outcome
-from gflow.flow.stopping import Until, log1p_of_time
+from gflow.flow.steps import steps
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -40,9 +38,8 @@ def once(case: Case) -> dict[str, float]:
     """Seconds of the factorisation, of the flow, and of 100 evaluations of the plain field; events of the flow."""
     start = time.perf_counter()
     problem = Problem.of(case.X, case.y, Network(case.a, case.slope), LOSSES["logistic"])
-    engine = dual_engine(problem, case.W, Tolerances(1e-8, 1e-10))
     factored = time.perf_counter()
-    items = list(simulate(engine, Until(log1p_of_time(20.0), Outcome.TIME, None), iter([]), Choice("auto")))
+    items = list(steps(problem, case.W, Until(log1p_of_time(20.0), Outcome.TIME, None)))
     flowed = time.perf_counter()
     for _ in range(100):
         case.velocity(0.0, case.W.ravel())

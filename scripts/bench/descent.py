@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from plain_field import Case
 from threadpoolctl import threadpool_limits
 
-from gflow.descent import Constant, Iterate, Run, Weights, descend, record_steps
+from gflow.descent import Constant, DescentRun, Iterate, descend, record_steps
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -60,7 +61,7 @@ def plain(case: Case, steps: int) -> Array:
     return W.detach().numpy()
 
 
-def last(problem: Problem, runs: list[Run]) -> list[Iterate]:
+def last(problem: Problem, runs: list[DescentRun]) -> list[Iterate]:
     """The last row of each run."""
     rows = [item for item in descend(problem, runs) if isinstance(item, Iterate)]
     return sorted((row for row in rows if row.step == runs[row.run].steps), key=lambda row: row.run)
@@ -72,10 +73,10 @@ def beside_autograd(steps: int, repeat: int) -> dict[str, Any]:
     case = Case(drawn.X, drawn.y, drawn.a, drawn.W / 50.0, drawn.slope)
     slow, W = best(lambda: plain(case, steps), 1)
     factoring, problem = best(lambda: problem_of(case), 1)
-    start = Weights.of(problem, case.W)
+    start = Parameters.of(problem, case.W)
     many = 20 * steps
-    fast, rows = best(lambda: last(problem, [Run(start, Constant(ETA), np.array([0, steps, many]))]), repeat)
-    (same,) = last(problem, [Run(start, Constant(ETA), np.array([0, steps]))])
+    fast, rows = best(lambda: last(problem, [DescentRun(start, Constant(ETA), np.array([0, steps, many]))]), repeat)
+    (same,) = last(problem, [DescentRun(start, Constant(ETA), np.array([0, steps]))])
     moved = (same.U - start.U) @ problem.span.B
     return {
         "case": "n = 100, d = 10000, m = 512",
@@ -92,8 +93,10 @@ def together(n: int, d: int, m: int, horizon: float, repeat: int) -> dict[str, A
     case = Case.gaussian(0.1, n=n, d=d, m=m)
     problem = problem_of(case)
     etas = [0.4 / (1 + k) for k in range(8)]
-    starts = [Weights.of(problem, Case.gaussian(0.1, n=n, d=d, m=m, seed=seed).W) for seed in range(8)]
-    runs = [Run(start, Constant(eta), record_steps(round(horizon / eta), 10)) for start in starts for eta in etas]
+    starts = [Parameters.of(problem, Case.gaussian(0.1, n=n, d=d, m=m, seed=seed).W) for seed in range(8)]
+    runs = [
+        DescentRun(start, Constant(eta), record_steps(round(horizon / eta), 10)) for start in starts for eta in etas
+    ]
     batched, rows = best(lambda: last(problem, runs), repeat)
     single, alone = best(lambda: [last(problem, [run])[0] for run in runs], 1)
     steps = sum(run.steps for run in runs)

@@ -25,11 +25,10 @@ from scipy.integrate import solve_ivp
 from threadpoolctl import threadpool_limits
 
 from gflow.field.branch import Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, Outcome
-from gflow.flow.stopping import Until, log1p_of_time
+from gflow.flow.steps import Manner, steps
+from gflow.flow.stopping import Until
+from gflow.flow_time import log1p_of_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -41,12 +40,12 @@ HORIZON = 20.0
 
 def gflow(case: Case, rtol: float) -> tuple[Array, dict[str, Any]]:
     problem = Problem.of(case.X, case.y, Network(case.a, case.slope), LOSSES["logistic"])
-    engine = dual_engine(problem, case.W, Tolerances(rtol, 1e-2 * rtol))
-    items = list(simulate(engine, Until(log1p_of_time(HORIZON), Outcome.TIME, None), iter([]), Choice("auto")))
+    manner = Manner("dual", tolerances=Tolerances(rtol, 1e-2 * rtol))
+    items = list(steps(problem, case.W, Until(log1p_of_time(HORIZON), Outcome.TIME, None), manner))
     finish = items[-1]
     assert isinstance(finish, Finish)
-    W = case.W + (finish.state.U - engine.start_parameters.U) @ problem.span.B
-    return W, {"events": sum(isinstance(item, Event) for item in items), "steps": finish.steps}
+    events = sum(isinstance(item, Event) for item in items)
+    return problem.weights(finish.state.U, case.W), {"events": events, "steps": finish.steps}
 
 
 def scipy_dop853(case: Case, rtol: float) -> tuple[Array, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
 
@@ -22,17 +22,17 @@ record: {{times: {{spacing: loglog, count: 40}}}}
 """
 
 
-def gaussian(folder: Path, log_time: float, seed: int = 0, slope: float = 0.1, *overrides: str) -> Subject:
+def gaussian(folder: Path, log_time: float, seed: int = 0, slope: float = 0.1, *overrides: str) -> AnalyzedRun:
     """Six Gaussian samples in R^14, ten neurons."""
     return simulated(folder, GAUSSIAN.format(seed=seed, slope=slope, log_time=log_time), *overrides)
 
 
-def simulated(folder: Path, text: str, *overrides: str) -> Subject:
-    """The subject of a scenario's run."""
-    return Subject.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder, overwrite=True))
+def simulated(folder: Path, text: str, *overrides: str) -> AnalyzedRun:
+    """A scenario's run, with its problem."""
+    return AnalyzedRun.of(gflow.simulate(parse_scenario(text, overrides=overrides), out=folder, overwrite=True))
 
 
-def file_of(subject: Subject) -> Trajectory:
-    """The file that a subject is about."""
-    assert isinstance(subject.trajectory, Trajectory)
-    return subject.trajectory
+def file_of(run: AnalyzedRun) -> Trajectory:
+    """The file that a run is about."""
+    assert isinstance(run.trajectory, Trajectory)
+    return run.trajectory

@@ -12,13 +12,13 @@ from tests.analysis.runs import gaussian
 
 
 def test_angles_against_the_weights_themselves(tmp_path: Path) -> None:
-    subject = gaussian(tmp_path, 1e3)
-    result = direction(subject)
-    limit = subject.limit
+    run = gaussian(tmp_path, 1e3)
+    result = direction(run)
+    limit = run.limit
     assert limit is not None and result.angle is not None
-    W_limit = limit.U @ subject.problem.span.B
+    W_limit = limit.U @ run.problem.span.B
     for row, angle in zip((0, 20, 39), result.angle[[0, 20, 39]], strict=True):
-        W = subject.trajectory.weights(row)
+        W = run.trajectory.weights(row)
         cosine = np.sum(W * W_limit) / np.linalg.norm(W) / np.linalg.norm(W_limit)
         assert angle == pytest.approx(np.arccos(cosine), abs=1e-7)
     assert result.angle_to_limit == result.angle[-1]

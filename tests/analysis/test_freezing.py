@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.continuation import continuation_of
 from gflow.analysis.freezing import freezing
 from gflow.analysis.limit import limit
-from gflow.analysis.prospect import prospect_of
-from gflow.analysis.subject import Subject
 from gflow.field.branch import Tolerances
 from gflow.field.dual import DualBranch
 from gflow.flow.dual import dual_engine
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "scenarios" / "gaussian-leaky.yaml").read_text()
 
 
-def shipped(folder: Path, seed: int, log_time: float) -> Subject:
+def shipped(folder: Path, seed: int, log_time: float) -> AnalyzedRun:
     """n = 20, d = 400, m = 64, slope 0.1."""
     return simulated(folder, SHIPPED, f"seed={seed}", f"flow.until={{log_time: {log_time}}}", "record.times.count=12")
 
@@ -36,7 +36,7 @@ def test_pending_early_and_proved_late(tmp_path: Path, seed: int) -> None:
     middle_run = shipped(tmp_path / "100", seed, 100.0)
     middle = freezing(middle_run)
     assert middle.verdict == "pending"
-    assert middle_run.prospect is not None
+    assert middle_run.continuation is not None
     assert_pending_pairs_leave(middle_run)
     late_run = shipped(tmp_path / "late", seed, 1e6)
     late = freezing(late_run)
@@ -49,21 +49,21 @@ def test_pending_early_and_proved_late(tmp_path: Path, seed: int) -> None:
     assert freezing(further).log1p_time == pytest.approx(late.log1p_time, rel=1e-6)
 
 
-def assert_pending_pairs_leave(subject: Subject) -> None:
+def assert_pending_pairs_leave(run: AnalyzedRun) -> None:
     """What `pending` means: in the flow of the present mode alone each pair leaves, or nears its kink for ever.
 
     (In the true flow a few are settled by another switch before their own.)
     """
-    assert subject.prospect is not None
-    pending = subject.prospect.finding.pending
-    engine = dual_engine(subject.problem, subject.last.U @ subject.problem.span.B, Tolerances(1e-8, 1e-10))
-    segment = engine.segment(engine.resume(subject.last))
+    assert run.continuation is not None
+    pending = run.continuation.finding.pending
+    engine = dual_engine(run.problem, run.last.U @ run.problem.span.B, Tolerances(1e-8, 1e-10))
+    segment = engine.segment(engine.resume(run.last))
     branch = segment.branch
     assert isinstance(branch, DualBranch)
     on = solve_ivp(branch.field, (0.0, 1e5), branch.y0, "Radau", jac=branch.jacobian, t_eval=[5e4, 1e5], rtol=1e-9)
     assert on.success
     half, end = (side_times_zeta(segment, y) for y in on.y.T)
-    share = segment.guards._share(on.y[:, -1], np.arange(subject.problem.network.width)).min(axis=2)
+    share = segment.guards._share(on.y[:, -1], np.arange(run.problem.network.width)).min(axis=2)
     for j, h in pending:
         if branch.mode.side[j, h] == 0:
             assert share[j, np.flatnonzero(branch.mode.slots[j] == h)[0]] < 0.0
@@ -78,9 +78,9 @@ def side_times_zeta(segment: Segment, y: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def test_numbers_agree_with_the_file(tmp_path: Path) -> None:
-    subject = gaussian(tmp_path, 1e4)
-    result = freezing(subject)
-    trajectory = subject.trajectory
+    run = gaussian(tmp_path, 1e4)
+    result = freezing(run)
+    trajectory = run.trajectory
     assert result.verdict == "proved"
     assert result.log1p_time == trajectory.events.log1p_time[-1]
     assert result.sliding == int(trajectory.series["sliding"][-1])
@@ -98,8 +98,8 @@ def test_without_recorded_events_rows_tell_the_last_change(tmp_path: Path) -> No
 
 
 def test_pending_pairs_are_named_by_first_samples(tmp_path: Path) -> None:
-    subject = gaussian(tmp_path, 3.0)
-    result = freezing(subject)
+    run = gaussian(tmp_path, 3.0)
+    result = freezing(run)
     assert result.verdict == "pending" and len(result.pending_pairs) == result.pending > 0
     assert all(0 <= j < 10 and 0 <= i < 6 for j, i in result.pending_pairs)
 
@@ -137,23 +137,23 @@ record: {times: {count: 4}}
 
 def test_linear_networks_have_nothing_to_freeze(tmp_path: Path) -> None:
     """Slope 1: one mode for ever, proved as soon as its limit is."""
-    subject = gaussian(tmp_path, 200.0, 0, 0.1, "model.activation={kind: linear}")
-    result = freezing(subject)
+    run = gaussian(tmp_path, 200.0, 0, 0.1, "model.activation={kind: linear}")
+    result = freezing(run)
     assert result.verdict == "proved" and result.log1p_time is None and result.pending == 0
 
 
 def test_the_way_ahead_is_the_same_from_any_row(tmp_path: Path) -> None:
     """From every row of a run the same last change and the same limit are foreseen."""
-    subject = gaussian(tmp_path, 1e4, 3)
-    final = subject.limit
+    run = gaussian(tmp_path, 1e4, 3)
+    final = run.limit
     assert final is not None
-    last = freezing(subject).log1p_time
+    last = freezing(run).log1p_time
     for row in (0, 5, 15, 25):
-        state = subject.state(row)
-        prospect = prospect_of(subject.problem, state, Tolerances(1e-10, 1e-12))
-        assert prospect.limit is not None
-        assert prospect.limit.multipliers == pytest.approx(final.multipliers, rel=1e-8)
+        state = run.state(row)
+        continuation = continuation_of(run.problem, state, Tolerances(1e-10, 1e-12))
+        assert continuation.limit is not None
+        assert continuation.limit.multipliers == pytest.approx(final.multipliers, rel=1e-8)
         if last is not None and state.v < last:
-            assert prospect.last_change == pytest.approx(last, rel=1e-6)
-            assert not prospect.finding.proved
-    assert np.array_equal(final.side, subject.last.side)
+            assert continuation.last_change == pytest.approx(last, rel=1e-6)
+            assert not continuation.finding.proved
+    assert np.array_equal(final.side, run.last.side)

@@ -50,13 +50,13 @@ record: {{times: {{count: 5}}}}
 @pytest.mark.parametrize("slope", [0.1, 0.5])
 def test_orthogonal_data(tmp_path: Path, slope: float) -> None:
     """lambda_i = m / ((m_y + slope^2 m_-y) |x_i|^2); SR(W+-) = 1; SR(W) = 2 (1 + slope^2) / (1 + slope)^2, balanced."""
-    subject = simulated(tmp_path, ORTHOGONAL.format(slope=slope))
-    result = limit(subject)
+    run = simulated(tmp_path, ORTHOGONAL.format(slope=slope))
+    result = limit(run)
     assert result.verdict == "proved" and result.support == 6
     assert result.multipliers == pytest.approx(np.full(6, 2.0 / (1.0 + slope**2)), rel=1e-12)
     assert result.stable_rank_plus == pytest.approx(1.0, abs=1e-12)
     assert result.stable_rank_minus == pytest.approx(1.0, abs=1e-12)
-    if abs(subject.problem.y.sum()) == 0.0:
+    if abs(run.problem.y.sum()) == 0.0:
         assert result.stable_rank == pytest.approx(2.0 * (1.0 + slope**2) / (1.0 + slope) ** 2, rel=1e-12)
 
 
@@ -64,10 +64,10 @@ def test_all_samples_on_the_margin_is_the_inverse_of_the_kernel(tmp_path: Path) 
     """Where no pair slides and every multiplier is positive, lambda = K^-1 1 with K from patterns alone."""
     gram = "kind: gram, n: 5, d: 9, norms: [1.0, 2.0], coherence: 0.02"
     text = ORTHOGONAL.format(slope=0.4).replace("kind: orthogonal, n: 6, d: 6", gram)
-    subject = simulated(tmp_path, text)
-    result = limit(subject)
-    X, y, a = subject.trajectory.X, subject.problem.y, subject.problem.network.outer
-    slopes = np.where(subject.trajectory.read("pattern", -1) > 0, 1.0, 0.4)
+    run = simulated(tmp_path, text)
+    result = limit(run)
+    X, y, a = run.trajectory.X, run.problem.y, run.problem.network.outer
+    slopes = np.where(run.trajectory.read("pattern", -1) > 0, 1.0, 0.4)
     assert result.sliding == 0
     K = np.outer(y, y) * (X @ X.T) * ((a[:, None] ** 2 * slopes).T @ slopes)
     assert result.multipliers == pytest.approx(np.linalg.solve(K, np.ones(5)), rel=1e-11)
@@ -75,11 +75,11 @@ def test_all_samples_on_the_margin_is_the_inverse_of_the_kernel(tmp_path: Path) 
 
 def test_the_limit_is_reached(tmp_path: Path) -> None:
     """(t / n) g_i -> lambda_i and p_i - log t -> -log(n lambda_i) along the run itself (logistic)."""
-    subject = gaussian(tmp_path, 1e5)
-    result = limit(subject)
-    state = subject.last
+    run = gaussian(tmp_path, 1e5)
+    result = limit(run)
+    state = run.last
     assert result.multipliers is not None
-    read_off = subject.problem.loss.log_slope(state.p) + state.v - np.log(state.p.size)
+    read_off = run.problem.loss.log_slope(state.p) + state.v - np.log(state.p.size)
     assert read_off == pytest.approx(np.log(result.multipliers), abs=1e-6)
 
 

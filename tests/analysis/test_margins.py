@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.margins import margins
-from gflow.analysis.subject import Subject
 from gflow.trajectory import open_trajectory
 from tests.analysis.runs import file_of, gaussian, simulated
 
@@ -26,30 +26,30 @@ record: {{times: {{spacing: loglog, count: 40}}}}
 NORMS = np.array([1.0, 2.0, 1.5])
 
 
-def orthogonal(folder: Path, log_time: float, loss: str = "exponential") -> Subject:
+def orthogonal(folder: Path, log_time: float, loss: str = "exponential") -> AnalyzedRun:
     """Three orthogonal samples of different lengths."""
     np.savez(folder / "data.npz", X=np.diag(NORMS), y=np.array([1.0, -1.0, 1.0]))
     return simulated(folder / "run", ORTHOGONAL.format(path=folder / "data.npz", log_time=log_time, loss=loss))
 
 
-def copy_with(folder: Path, subject: Subject, name: str, values: np.ndarray) -> Subject:
+def copy_with(folder: Path, run: AnalyzedRun, name: str, values: np.ndarray) -> AnalyzedRun:
     """The same trajectory with another dataset."""
     path = folder / "copy.h5"
-    path.write_bytes(file_of(subject).path.read_bytes())
+    path.write_bytes(file_of(run).path.read_bytes())
     with h5py.File(path, "r+") as file:
         file[name][...] = values
-    return Subject.of(open_trajectory(path))
+    return AnalyzedRun.of(open_trajectory(path))
 
 
 @pytest.mark.parametrize("loss", ["exponential", "logistic"])
 def test_multipliers_show_in_the_losses(tmp_path: Path, loss: str) -> None:
     """(t / n) g_i -> lambda_i = 1 / K_ii and t L -> sum lambda_i, both with an error O(1 / t)."""
-    subject = orthogonal(tmp_path, 60.0, loss)
-    found = margins(subject)
+    run = orthogonal(tmp_path, 60.0, loss)
+    found = margins(run)
     assert found.asymptotics is not None
     assert found.asymptotics.worst_multiplier < 1e-9
     assert abs(found.asymptotics.loss) < 1e-9
-    log_t, p = subject.log1p_time[-1], subject.last.p
+    log_t, p = run.log1p_time[-1], run.last.p
     multipliers = 2.0 / ((1.0 + 0.3**2) * NORMS**2)
     np.testing.assert_allclose(p, log_t - np.log(3.0 * multipliers), atol=1e-8)
     assert found.limit_normalized_margin == pytest.approx(float(multipliers.sum()) ** -0.5, rel=1e-12)
@@ -62,14 +62,14 @@ def test_early_the_multipliers_do_not_show(tmp_path: Path) -> None:
     """Negative control: at log t = 7 the same quotients are not yet 1; the exact error is that of the scalar flow,
     e^{M_i(t)} = e^{M_i(s)} + (t - s) / (n lambda_i) from any s after the last event on.
     """
-    subject = orthogonal(tmp_path, 7.0)
-    found = margins(subject)
+    run = orthogonal(tmp_path, 7.0)
+    found = margins(run)
     assert found.asymptotics is not None and found.asymptotics.worst_multiplier > 1e-4
-    row = subject.trajectory.n_rows - 4
-    s, t = (np.expm1(subject.log1p_time[k]) for k in (row, -1))
-    assert subject.trajectory.n_events == int(subject.trajectory.read("series/events", row))
+    row = run.trajectory.n_rows - 4
+    s, t = (np.expm1(run.log1p_time[k]) for k in (row, -1))
+    assert run.trajectory.n_events == int(run.trajectory.read("series/events", row))
     multipliers = 2.0 / ((1.0 + 0.3**2) * NORMS**2)
-    grown = np.exp(subject.state(row).p) + (t - s) / (3.0 * multipliers)
+    grown = np.exp(run.state(row).p) + (t - s) / (3.0 * multipliers)
     np.testing.assert_allclose(found.asymptotics.multipliers, np.log(t / (3.0 * grown * multipliers)), atol=1e-8)
 
 
@@ -86,11 +86,11 @@ def test_the_norm_grows_like_log_t(tmp_path: Path) -> None:
 
 
 def test_the_smoothed_margin_grows_once_the_loss_is_small(tmp_path: Path) -> None:
-    subject = gaussian(tmp_path, 50.0)
-    found = margins(subject)
+    run = gaussian(tmp_path, 50.0)
+    found = margins(run)
     assert found.verdict == "holds" and found.growth is not None
-    below = subject.trajectory.log_loss < np.log(np.log(2.0) / 6.0)
-    assert found.growth.since == subject.log1p_time[below][0]
+    below = run.trajectory.log_loss < np.log(np.log(2.0) / 6.0)
+    assert found.growth.since == run.log1p_time[below][0]
     assert found.growth.rows == below.sum() > 10
     assert found.growth.largest_fall == 0.0
     assert found.normalized_margin is not None and found.smoothed_margin is not None
@@ -106,10 +106,10 @@ def test_both_layers_trained_grow_too(tmp_path: Path) -> None:
 
 def test_a_margin_that_falls_is_seen(tmp_path: Path) -> None:
     """Negative control: the same rows, one of them lower by a millionth of itself."""
-    subject = gaussian(tmp_path / "run", 50.0)
-    values = subject.trajectory.series["normalized_smoothed_margin"].copy()
+    run = gaussian(tmp_path / "run", 50.0)
+    values = run.trajectory.series["normalized_smoothed_margin"].copy()
     values[-1] = values[-2] * (1.0 - 1e-6)
-    found = margins(copy_with(tmp_path, subject, "series/normalized_smoothed_margin", values))
+    found = margins(copy_with(tmp_path, run, "series/normalized_smoothed_margin", values))
     assert found.verdict == "violated" and found.growth is not None
     assert found.growth.largest_fall == pytest.approx(1e-6, rel=1e-3)
 
@@ -127,10 +127,10 @@ def test_smooth_networks_are_not_judged(tmp_path: Path) -> None:
 
 def test_sup_of_the_loss_ratio(tmp_path: Path) -> None:
     """At least the largest over the rows, and that of the run where the run keeps it."""
-    subject = gaussian(tmp_path, 20.0)
-    log_g = subject.problem.loss.log_slope(subject.trajectory.margins)
+    run = gaussian(tmp_path, 20.0)
+    log_g = run.problem.loss.log_slope(run.trajectory.margins)
     over_rows = float((log_g.max(axis=1) - log_g.min(axis=1)).max())
-    found = margins(subject)
-    kept = subject.extreme("sup_log_g_ratio")
+    found = margins(run)
+    kept = run.extreme("sup_log_g_ratio")
     assert found.sup_log_loss_ratio == pytest.approx(over_rows if kept is None else kept[0], rel=1e-12)
     assert found.sup_log_loss_ratio >= over_rows * (1.0 - 1e-12)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.potential import cone_potential, cone_shares, cones, nodes, parity_features, potential_rate
-from gflow.analysis.subject import Subject
-from gflow.flow.state import FlowState, Parameters
+from gflow.flow.state import FlowState
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
 
@@ -70,13 +71,13 @@ def test_the_potential_of_cones_by_hand() -> None:
     W = np.array([[2.0, 0.0], [-0.5, 0.0], [1e-3, 0.0]])
     parameters = Parameters(W @ problem.span.B.T, np.array([1.0, -1.0, -1.0]))
     state = FlowState(0.0, 0.0, parameters, np.ones((3, 1), dtype=np.int8), np.ones(2), 0.0, 0.0)
-    subject = Subject(cast(Trajectory, None), problem)
-    vars(subject)["outside"] = np.zeros(3)
-    shares = cone_shares(subject, state, found)
+    run = AnalyzedRun(cast(Trajectory, None), problem)
+    vars(run)["outside"] = np.zeros((3, 2))
+    shares = cone_shares(run, state, found)
     order = np.argsort(found.features.alpha)  # the cone of label -1 first
     assert shares[order] == pytest.approx(np.array([[0.0, 0.25, 0.0], [1.0, 0.0, 0.0]]))
     expected = 0.125 * (np.log(0.25 * 0.5) + np.log(1.0 * 2.0))
-    assert cone_potential(subject, state, found) == pytest.approx(expected)
+    assert cone_potential(run, state, found) == pytest.approx(expected)
 
 
 def test_the_least_rate_of_a_potential() -> None:
@@ -95,11 +96,11 @@ def test_nodes_are_one_neuron_a_feature() -> None:
         problem = of(X, y, V, m=8)
         parameters = Parameters(np.ones((8, 1)), outer)
         state = FlowState(0.0, 0.0, parameters, np.ones((8, 4), dtype=np.int8), np.ones(4), 0.0, 0.0)
-        subject = Subject(cast(Trajectory, None), problem)
-        object.__setattr__(subject, "state", lambda row: state)
+        run = AnalyzedRun(cast(Trajectory, None), problem)
+        object.__setattr__(run, "state", lambda row: state)
         features = parity_features(problem)
         assert features is not None
-        return nodes(subject, features)
+        return nodes(run, features)
 
     signs = np.array([1.0, -1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0])
     found = chosen(signs)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rank import excess, rank, ranks, row_spread
-from gflow.analysis.subject import Subject
 from tests.analysis.runs import gaussian, simulated
 
 # Eight orthogonal samples, four of each label; outer weights +-1/m of Kou et al. (m a sign).
@@ -25,7 +25,7 @@ record: {{times: {{spacing: loglog, count: 60}}}}
 """
 
 
-def orthogonal(folder: Path, activation: str, log_time: float = 500.0, norms: float = 1.0) -> Subject:
+def orthogonal(folder: Path, activation: str, log_time: float = 500.0, norms: float = 1.0) -> AnalyzedRun:
     """The run on eight orthogonal samples, labels alternating, in twelve dimensions (so W_perp is not 0)."""
     X = np.hstack([norms * np.eye(8), np.zeros((8, 4))])
     np.savez(folder / "data.npz", X=X, y=np.where(np.arange(8) % 2 == 0, 1.0, -1.0))
@@ -64,8 +64,8 @@ def test_ranks_of_two_directions() -> None:
 @pytest.mark.parametrize("slope", [0.1, 0.5])
 def test_leaky_relu_on_orthonormal_samples(tmp_path: Path, slope: float) -> None:
     """SR(W+-) -> 1 like 1 / log^2 t, SR(W) -> 2 (1 + slope^2) / (1 + slope)^2 for balanced labels and signs."""
-    subject = orthogonal(tmp_path, f"{{kind: leaky_relu, slope: {slope}}}")
-    found = rank(subject)
+    run = orthogonal(tmp_path, f"{{kind: leaky_relu, slope: {slope}}}")
+    found = rank(run)
     assert found.verdict == "low rank" and found.rank == 2
     assert found.stable_rank == pytest.approx(2.0 * (1.0 + slope**2) / (1.0 + slope) ** 2, rel=1e-12)
     assert found.limit is not None
@@ -80,13 +80,13 @@ def test_relu_on_orthogonal_samples(tmp_path: Path) -> None:
     """The start decides: w*_j = a_j sum of lambda_i x_i over the samples of its sign that it is active on, and
     lambda_i = m^2 / (|S_i| |x_i|^2), S_i the neurons of the sign of y_i active on sample i.
     """
-    subject = orthogonal(tmp_path, "{kind: relu}", norms=2.0)
-    problem = subject.problem
+    run = orthogonal(tmp_path, "{kind: relu}", norms=2.0)
+    problem = run.problem
     a, y = problem.network.outer, problem.y
-    own = (subject.state(0).side > 0) & (a[:, None] * y > 0.0)
+    own = (run.state(0).side > 0) & (a[:, None] * y > 0.0)
     multipliers = 6.0**2 / (own.sum(axis=0) * 4.0)
     W = (a[:, None] * own * (y * multipliers)) @ problem.X
-    found = rank(subject)
+    found = rank(run)
     values = np.linalg.svd(W, compute_uv=False)
     assert found.stable_rank == pytest.approx(float(np.sum(values**2) / values[0] ** 2), rel=1e-12)
     plus = np.linalg.svd(W[a > 0.0], compute_uv=False)
@@ -97,9 +97,9 @@ def test_relu_on_orthogonal_samples(tmp_path: Path) -> None:
 
 def test_the_last_row_is_that_of_the_full_weights(tmp_path: Path) -> None:
     """W_perp included, for both signs; the limit is far from it at log t = 2, where the way ahead is followed."""
-    subject = gaussian(tmp_path, 2.0)
-    found = rank(subject).last_row
-    W, a = subject.trajectory.weights(-1), subject.problem.network.outer
+    run = gaussian(tmp_path, 2.0)
+    found = rank(run).last_row
+    W, a = run.trajectory.weights(-1), run.problem.network.outer
     for part, value in ((W, found.excess), (W[a > 0.0], found.excess_plus), (W[a < 0.0], found.excess_minus)):
         sigma = np.linalg.svd(part, compute_uv=False)
         assert value == pytest.approx(float(np.sum(sigma[1:] ** 2) / sigma[0] ** 2), rel=1e-10)
@@ -110,9 +110,9 @@ def test_the_last_row_is_that_of_the_full_weights(tmp_path: Path) -> None:
 
 
 def test_sup_over_the_rows(tmp_path: Path) -> None:
-    subject = gaussian(tmp_path, 2.0)
-    found = rank(subject)
-    each = [np.linalg.norm(W) ** 2 / np.linalg.norm(W, 2) ** 2 for W in map(subject.trajectory.weights, range(40))]
+    run = gaussian(tmp_path, 2.0)
+    found = rank(run)
+    each = [np.linalg.norm(W) ** 2 / np.linalg.norm(W, 2) ** 2 for W in map(run.trajectory.weights, range(40))]
     assert found.sup_stable_rank == pytest.approx(float(max(each)), rel=1e-10)
 
 

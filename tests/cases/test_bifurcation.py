@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.field.branch import Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Finish, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -85,8 +83,8 @@ def test_neither_tolerance_is_proved_from_the_start(tmp_path: Path, rtol: str) -
     assert found["freezing"].proved_log1p_time == run.log1p_time[-1]
     assert "from the computed state there" in (run.outcome_sentence or "")
     # The proof itself, which used to be all that was asked for, closes at both tolerances.
-    prospect = Subject.of(run).prospect
-    assert prospect is not None and prospect.standing == "proved" and prospect.finding.proved
+    continuation = AnalyzedRun.of(run).continuation
+    assert continuation is not None and continuation.standing == "proved" and continuation.finding.proved
 
 
 def test_a_start_bisected_to_the_last_bit_is_not_proved(tmp_path: Path) -> None:
@@ -101,8 +99,8 @@ def test_a_start_bisected_to_the_last_bit_is_not_proved(tmp_path: Path) -> None:
     def active(shift: float) -> bool:
         moved = W.copy()
         moved[0] += shift * normal
-        engine = dual_engine(problem, moved, Tolerances(1e-12, 1e-10))
-        end = [said for said in simulate(engine, until, iter(()), Choice("auto")) if isinstance(said, Finish)][-1]
+        *_, end = steps(problem, moved, until, Manner("dual", tolerances=Tolerances(1e-12, 1e-10)))
+        assert isinstance(end, Finish)
         return bool(end.state.side[0, problem.surfaces.of_sample[3]] > 0)
 
     for _ in range(33):

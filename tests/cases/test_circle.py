@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import gflow
+from gflow.analysis.continuation import MOST_IDLE, MOST_STEPS
 from gflow.analysis.progress import AnalysisProgress
-from gflow.analysis.prospect import MOST_IDLE, MOST_STEPS
 from tests.cases.runs import simulated
 
 # A step costs 2 to 4 ms: so many are within 10 s of work.

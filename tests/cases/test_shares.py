@@ -16,14 +16,13 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
-from gflow.analysis.subject import Subject
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.event_log import event_log
-from gflow.verification.material import Material
 from gflow.verification.velocity import Field, weights_at
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing, named
-from tests.verification.test_clock import given
+from tests.verification.test_rescaled_time import given
 
 Array = NDArray[np.float64]
 X, Y = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, -1.0])
@@ -38,9 +37,9 @@ def slid(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 
 def shares(trajectory: Trajectory) -> list[tuple[int, Array]]:
     """phi' (m, n) that the checks find at every row with a sliding pair."""
-    at, found = Material(trajectory, Subject.of(trajectory).problem), []
+    at, found = RecordedRun.of(trajectory), []
     field = Field(at.problem)
-    for row in at.snapshots():
+    for row in at.each_row():
         if (row.pattern == 0).any():
             field.take(np.sign(row.pattern[:, at.problem.surfaces.first_sample]))
             found.append((row.row, field.shares(field.at(weights_at(row), field.live)).slopes))
@@ -72,7 +71,7 @@ def test_a_share_beyond_the_branches_fails(slid: Trajectory, tmp_path: Path) -> 
         file["y"][1] = 1.0
 
     trajectory = changed(slid, tmp_path, change)
-    at = Material(trajectory, Subject.of(trajectory).problem)
+    at = RecordedRun.of(trajectory)
     assert "events: shares" in failing(event_log(at))
 
 

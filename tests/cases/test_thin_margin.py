@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.dual import DualBranch
-from gflow.flow.stopping import log1p_of_log_time
+from gflow.flow_time import log1p_of_log_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

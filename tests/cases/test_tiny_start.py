@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.analysis.subject import Subject
 from gflow.problem.span import row_norms
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
-from gflow.verification.material import Material
 from gflow.verification.recomputation import recomputation
-from gflow.verification.sizes import Sizes
+from gflow.verification.rounding_scales import RoundingScales
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, failing
-from tests.verification.test_clock import RELU, given
+from tests.verification.test_rescaled_time import RELU, given
 
 
 def rows(trajectory: Trajectory) -> list[Check]:
-    return recomputation(Material(trajectory, Subject.of(trajectory).problem))
+    return recomputation(RecordedRun.of(trajectory))
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +30,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 
 
 def test_a_start_of_1e_120_passes(tiny: Trajectory) -> None:
-    """Three neurons rest at about 1e-33, one is off and keeps its 1e-120, two grow."""
+    """Three neurons come to rest at w = 0, one is off and keeps its 1e-120, two grow."""
     norms = row_norms(tiny.read("inner", tiny.n_rows - 1))
-    assert ((1e-36 < norms) & (norms < 1e-30)).sum() == 3 and (norms < 1e-100).sum() == 1 and (norms > 0.1).sum() == 2
+    assert (norms == 0.0).sum() == 3 and ((0.0 < norms) & (norms < 1e-100)).sum() == 1 and (norms > 0.1).sum() == 2
     assert failing(gflow.verify(tiny)) == set()
 
 
 def test_a_neuron_that_was_never_pushed_is_measured_by_itself(tiny: Trajectory, tmp_path: Path) -> None:
     """Its sides are known to its own 1e-120, whatever the others are made of; those of neurons that grow, to them."""
-    material = Material(tiny, Subject.of(tiny).problem)
-    sizes, last = Sizes(material), tiny.n_rows - 1
-    for at in material.snapshots():
-        largest = sizes.at(at, material.weights(at.U))
-    norms = row_norms(material.weights(tiny.read("inner", last)))
-    idle, grown = int(np.argmin(norms)), int(np.argmax(norms))
+    recorded = RecordedRun.of(tiny)
+    sizes, last = RoundingScales(recorded), tiny.n_rows - 1
+    for at in recorded.each_row():
+        largest = sizes.at(at, recorded.weights(at.U))
+    norms = row_norms(recorded.weights(tiny.read("inner", last)))
+    resting = tiny.read("inner", last) == 0.0
+    idle, grown = int(np.argmin(np.where(resting.all(axis=1), np.inf, norms))), int(np.argmax(norms))
     assert largest[idle] == pytest.approx(norms[idle], rel=1e-12)
     assert norms[grown] <= largest[grown] < 1e2 * norms[grown]
     for j in (idle, grown):

@@ -176,9 +176,9 @@ def test_the_angle_to_a_proved_limit(tmp_path: Path) -> None:
     """It is that of W_GD in W-space to the limit that the analyzer of directions knows."""
     trajectory = simulated(tmp_path, slope=0.5)
     run = gflow.compare(trajectory, [0.02]).etas[0]
-    from gflow.analysis.subject import Subject
+    from gflow.analysis.analyzed_run import AnalyzedRun
 
-    limit = Subject.of(trajectory).limit
+    limit = AnalyzedRun.of(trajectory).limit
     assert limit is not None and run.angle_to_limit is not None
     W = gflow.open_trajectory(tmp_path / DESCENT_FILE_NAME).weights(-1 % (len(run.series.log1p_time)))
     target = limit.U @ trajectory.basis

@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gflow.comparison.clock import (
+from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
+from gflow.comparison.gaps import Frame, angle, gap
+from gflow.comparison.order import fitted_order
+from gflow.comparison.paired_run import PairedRun, RankAndMargin
+from gflow.comparison.patterns import Events, genuine, opposed
+from gflow.comparison.sharpness import sharpness, stability_threshold
+from gflow.comparison.timetable import (
     MOST_STEPS,
     checked_etas,
     cut_short,
@@ -16,12 +22,6 @@ from gflow.comparison.clock import (
     record_steps,
     timetable,
 )
-from gflow.comparison.course import Course, Sizes
-from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
-from gflow.comparison.gaps import Frame, angle, gap
-from gflow.comparison.order import fitted_order
-from gflow.comparison.patterns import Events, genuine, opposed
-from gflow.comparison.sharpness import sharpness, stability_threshold
 from gflow.comparison.verdict import Evidence, summary, verdict
 from gflow.errors import GflowError
 from gflow.field.transition import EventKind
@@ -39,9 +39,9 @@ def test_the_flow_beside_itself_has_no_gap() -> None:
     states = [row.state for row in found.rows]
     assert any((state.side == 0).any() for state in states), "something slides"
     frame = Frame(problem, states[0].U, 1.0, states[-1].U)
-    course = Course(frame, 0.1)
+    course = PairedRun(frame, 0.1)
     for state in states:
-        course.row(state, state, (Sizes(1.0, 0.0), Sizes(1.0, 0.0)), 0.0)
+        course.row(state, state, (RankAndMargin(1.0, 0.0), RankAndMargin(1.0, 0.0)), 0.0)
     series = course.series()
     assert series.relative_gap == (None, *[0.0] * (len(states) - 1))
     assert set(series.margin_gap) == {0.0} and set(series.direction_angle) == {0.0}

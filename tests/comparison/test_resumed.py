@@ -19,9 +19,10 @@ from click.testing import CliRunner
 
 import gflow
 from gflow.cli import main
+from gflow.comparison import flow_and_descent
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline import CompareProgress, beside, side_by_side
+from gflow.pipeline import CompareProgress, comparison_run
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load, save
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import (
@@ -168,7 +169,7 @@ def test_no_flip_of_a_bit_goes_unnoticed(tmp_path: Path, monkeypatch: pytest.Mon
         save(path, identity, saved)
         kept.append((identity, saved))
 
-    monkeypatch.setattr(side_by_side, "save", keep)
+    monkeypatch.setattr(comparison_run, "save", keep)
     compared(PLAIN, plain.copy(plain.flow, tmp_path))
     identity, saved = kept[3]
     save(tmp_path / "one", identity, saved)
@@ -326,7 +327,7 @@ def test_the_command_line_goes_on_where_a_signal_stopped_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: Begun, number: signal.Signals, stage: str
 ) -> None:
     folder = plain.copy(plain.flow, tmp_path)
-    monkeypatch.setattr(beside, "MOST_PAIRS_AHEAD", 0)
+    monkeypatch.setattr(flow_and_descent, "MOST_PAIRS_AHEAD", 0)
     words = ["compare", str(folder), "--eta", "0.2", "--eta", "0.1"]
 
     def stop(_: object, progress: CompareProgress) -> None:
@@ -355,7 +356,7 @@ def test_large_checkpoints_are_rarer(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     def told(_: CompareProgress) -> None:
         clock[0] += 2.0
 
-    monkeypatch.setattr(side_by_side, "save", slow)
+    monkeypatch.setattr(comparison_run, "save", slow)
     monkeypatch.setattr("gflow.pipeline.descent.file.time.monotonic", lambda: clock[0])
     with killed_before(ALL) as writes:
         gflow.compare(gflow.open_trajectory(plain.copy(plain.flow, tmp_path)), PLAIN.etas, progress=told)

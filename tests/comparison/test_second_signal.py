@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.descent import Checkpoint, loop
+from gflow.comparison.ledger import Ledger
+from gflow.descent import DescentCheckpoint, loop
 from gflow.descent.program import Program
 from gflow.errors import TrajectoryError
-from gflow.pipeline import side_by_side
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, PART, Ledger, Saved, load, save
+from gflow.pipeline import comparison_run
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, PART, Saved, load, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import DESCENTS, Descent, assert_same_comparison, compared, cut, found, made
@@ -58,7 +59,7 @@ def interrupted_inside(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Program, "advance", torn)
-        patch.setattr(side_by_side, "save", keep)
+        patch.setattr(comparison_run, "save", keep)
         patch.setattr(loop, "CHUNK", 3)  # so that some advances end at no row
         yield kept
 
@@ -197,7 +198,7 @@ def test_no_part_of_a_checkpoint_stays(
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    saved = Saved(Ledger(3), Checkpoint(8, (0,), (0,), 8, {"inner": np.ones(4)}))
+    saved = Saved(Ledger(3), DescentCheckpoint(8, (0,), (0,), 8, {"inner": np.ones(4)}))
     save(tmp_path / "one", "me", saved)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("os.fsync", interrupt)
@@ -215,7 +216,7 @@ def test_no_part_of_a_checkpoint_stays(
 
 def test_the_digest_is_of_every_part(tmp_path: Path) -> None:
     """Shapes and names count, not only bytes."""
-    origin = Checkpoint(8, (0,), (0,), 8, {"inner": np.arange(4.0), "outer": np.ones(2)})
+    origin = DescentCheckpoint(8, (0,), (0,), 8, {"inner": np.arange(4.0), "outer": np.ones(2)})
     save(tmp_path / "one", "me", Saved(Ledger(3), origin))
     with np.load(tmp_path / "one") as file:
         arrays = dict(file)

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gflow.descent import Coordinates, Iterate, Options, Run, Weights, descend
+from gflow.descent import Coordinates, DescentRun, Iterate, Options, descend
 from gflow.problem.activation import Huberized, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]
@@ -50,8 +51,8 @@ class Case:
     inner: Array
     phi: Callable[[Tensor], Tensor]
 
-    def weights(self) -> Weights:
-        return Weights.of(self.problem, self.inner)
+    def weights(self) -> Parameters:
+        return Parameters.of(self.problem, self.inner)
 
     def inner_at(self, row: Iterate) -> Array:
         """W at a row."""
@@ -133,7 +134,7 @@ class Plain:
         return float(loss.detach())
 
 
-def rows(case: Case, *runs: Run, options: Options | None = None) -> list[Iterate]:
+def rows(case: Case, *runs: DescentRun, options: Options | None = None) -> list[Iterate]:
     """All rows of all runs."""
     return [item for item in descend(case.problem, runs, options) if isinstance(item, Iterate)]
 

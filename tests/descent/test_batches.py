@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.descent import Constant, GivenBatches, LossWatch, Options, RandomBatches, Run
-from gflow.descent.batches import BLOCK, Stream
+from gflow.descent import Constant, DescentRun, GivenBatches, LossWatch, Options, RandomBatches
+from gflow.descent.batches import DRAWN_TOGETHER, Stream
 from gflow.descent.schedule import LogSquared
 from gflow.errors import ScenarioError
 from tests.descent.cases import DEVICES, Plain, case, gap, rows
@@ -36,7 +36,7 @@ def test_replacement_draws_uniformly() -> None:
 @pytest.mark.parametrize("replacement", [True, False])
 def test_how_many_are_taken_changes_nothing(replacement: bool) -> None:
     batches = RandomBatches(4, replacement, 5)
-    count = BLOCK // 4 + 100  # across a block
+    count = DRAWN_TOGETHER // 4 + 100  # across a block
     at_once = Stream(batches, 9).take(count)
     stream = Stream(batches, 9)
     pieces = [stream.take(k) for k in (1, 0, 7, count - 8)]
@@ -56,7 +56,7 @@ def test_drawn_batches_are_those_of_plain_descent(replacement: bool, size: int, 
     for own, weight in zip(indices, weights, strict=True):
         plain.step(0.1, own[weight > 0.0].tolist())
     last = rows(
-        chosen, Run(chosen.weights(), Constant(0.1), np.array([0, 200]), batches), options=Options(device=device)
+        chosen, DescentRun(chosen.weights(), Constant(0.1), np.array([0, 200]), batches), options=Options(device=device)
     )
     assert gap(chosen.inner_at(last[-1]), plain.inner) < 1e-13
 
@@ -64,10 +64,10 @@ def test_drawn_batches_are_those_of_plain_descent(replacement: bool, size: int, 
 def test_a_full_permutation_is_the_full_batch() -> None:
     chosen = case("both layers", "logistic")
     record = np.array([0, 100])
-    full = rows(chosen, Run(chosen.weights(), Constant(0.1), record))[-1]
-    shuffled = rows(chosen, Run(chosen.weights(), Constant(0.1), record, RandomBatches(9, False, 0)))[-1]
+    full = rows(chosen, DescentRun(chosen.weights(), Constant(0.1), record))[-1]
+    shuffled = rows(chosen, DescentRun(chosen.weights(), Constant(0.1), record, RandomBatches(9, False, 0)))[-1]
     assert gap(shuffled.U, full.U) < 1e-13
-    single = rows(chosen, Run(chosen.weights(), Constant(0.1), record, RandomBatches(1, False, 0)))[-1]
+    single = rows(chosen, DescentRun(chosen.weights(), Constant(0.1), record, RandomBatches(1, False, 0)))[-1]
     assert gap(single.U, full.U) > 1e-3, "negative control: one example a step is another path"
 
 
@@ -83,12 +83,12 @@ def test_a_full_permutation_is_the_full_batch() -> None:
 def test_wrong_batches_are_refused(batches: RandomBatches | GivenBatches, message: str) -> None:
     chosen = case("leaky", "logistic")
     with pytest.raises(ScenarioError, match=message):
-        rows(chosen, Run(chosen.weights(), Constant(0.1), np.array([0, 6]), batches))
+        rows(chosen, DescentRun(chosen.weights(), Constant(0.1), np.array([0, 6]), batches))
 
 
 def test_what_needs_the_loss_needs_full_batches() -> None:
     chosen, record, batches = case("leaky", "logistic"), np.array([0, 6]), RandomBatches(2, True, 0)
     with pytest.raises(ScenarioError, match="full batches"):
-        rows(chosen, Run(chosen.weights(), LogSquared(0.1, 0.1), record, batches))
+        rows(chosen, DescentRun(chosen.weights(), LogSquared(0.1, 0.1), record, batches))
     with pytest.raises(ScenarioError, match="full batches"):
-        rows(chosen, Run(chosen.weights(), Constant(0.1), record, batches), options=Options(watch=LossWatch()))
+        rows(chosen, DescentRun(chosen.weights(), Constant(0.1), record, batches), options=Options(watch=LossWatch()))

@@ -10,42 +10,44 @@ import numpy as np
 import pytest
 
 from gflow.descent import (
-    Checkpoint,
     Constant,
     Coordinates,
-    Finish,
+    DescentCheckpoint,
+    DescentFinish,
+    DescentProgress,
+    DescentRun,
     GivenBatches,
     Iterate,
     LogSquared,
     LossWatch,
     Options,
     Precision,
-    Progress,
     RandomBatches,
-    Run,
     descend,
     iterates_at,
     loop,
     record_steps,
 )
 from gflow.descent.batches import Stream
-from gflow.descent.loop import Item
+from gflow.descent.loop import DescentItem
 from gflow.errors import CheckpointError
 from tests.descent.cases import BOTH, DEVICES, KINDS, Case, case
 from tests.descent.test_runs import ladder
 
-Found = list[tuple[Item, Checkpoint | None]]
+Found = list[tuple[DescentItem, DescentCheckpoint | None]]
 
 
-def followed(chosen: Case, runs: Sequence[Run], options: Options, origin: Checkpoint | None = None) -> Found:
+def followed(
+    chosen: Case, runs: Sequence[DescentRun], options: Options, origin: DescentCheckpoint | None = None
+) -> Found:
     """All items, with the checkpoint where there is one."""
     return [
-        (item, item.checkpoint() if isinstance(item, Progress) else None)
+        (item, item.checkpoint() if isinstance(item, DescentProgress) else None)
         for item in descend(chosen.problem, runs, options, origin)
     ]
 
 
-def same_bits(a: Item, b: Item) -> bool:
+def same_bits(a: DescentItem, b: DescentItem) -> bool:
     """Rows, ends and progress alike, in every bit."""
     if isinstance(a, Iterate) and isinstance(b, Iterate):
         pairs = [(getattr(a, field.name), getattr(b, field.name)) for field in fields(a)]
@@ -53,7 +55,7 @@ def same_bits(a: Item, b: Item) -> bool:
     return a == b
 
 
-def check_all_cuts(chosen: Case, runs: Sequence[Run], options: Options) -> Found:
+def check_all_cuts(chosen: Case, runs: Sequence[DescentRun], options: Options) -> Found:
     """Go on from the first, the last and some checkpoints between: the rest of the items has the same bits."""
     whole = followed(chosen, runs, options)
     cuts = [place for place, (_, checkpoint) in enumerate(whole) if checkpoint is not None]
@@ -90,16 +92,16 @@ def test_groups_go_on(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> 
 def test_a_run_that_diverges_is_found_at_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = case("both layers", "exponential")
     monkeypatch.setattr(loop, "CHUNK", 7)
-    runs = [Run(chosen.weights(), Constant(eta), record_steps(60, 5)) for eta in (50.0, 0.1, 0.05)]
+    runs = [DescentRun(chosen.weights(), Constant(eta), record_steps(60, 5)) for eta in (50.0, 0.1, 0.05)]
     whole = check_all_cuts(chosen, runs, Options(watch=LossWatch()))
-    ends = {item.run: item for item, _ in whole if isinstance(item, Finish)}
-    assert ends[0].outcome is loop.Outcome.DIVERGED and ends[1].outcome is loop.Outcome.STEPS
+    ends = {item.run: item for item, _ in whole if isinstance(item, DescentFinish)}
+    assert ends[0].outcome is loop.DescentOutcome.DIVERGED and ends[1].outcome is loop.DescentOutcome.STEPS
 
 
 def test_steps_that_follow_the_loss_go_on() -> None:
     """Their sum is the clock."""
     chosen = case("both layers", "logistic")
-    runs = [Run(chosen.weights(), LogSquared(0.1, q), record_steps(300, 9)) for q in (0.2, 0.5)]
+    runs = [DescentRun(chosen.weights(), LogSquared(0.1, q), record_steps(300, 9)) for q in (0.2, 0.5)]
     check_all_cuts(chosen, runs, Options())
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gflow.descent import AtKink, Constant, Coordinates, Options, Run, Weights
+from gflow.descent import AtKink, Constant, Coordinates, DescentRun, Options
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.descent.cases import BOTH, DEVICES, Case, leaky, relu, rows
 
@@ -38,7 +39,7 @@ def test_the_first_step_takes_the_slope_stated(
     at_zero = {AtKink.MINUS: slope, AtKink.PLUS: 1.0, AtKink.MIDDLE: 0.5 + 0.5 * slope}[choice]
     options = Options(at_kink=choice, coordinates=coordinates, device=device)
     plain = Case(problem, W, relu)
-    first, second = rows(plain, Run(plain.weights(), Constant(0.3), np.array([0, 1])), options=options)
+    first, second = rows(plain, DescentRun(plain.weights(), Constant(0.3), np.array([0, 1])), options=options)
     z = W @ problem.X.T
     slopes = np.where(z > 0.0, 1.0, np.where(z < 0.0, slope, at_zero))
     g = 1.0 / (1.0 + np.exp(first.p))
@@ -53,7 +54,7 @@ def test_the_choice_matters_only_where_z_is_zero() -> None:
     plain = Case(problem, W, leaky)
 
     def ends(U: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        run = Run(Weights(U, problem.network.outer), Constant(0.3), np.array([0, 20]))
+        run = DescentRun(Parameters(U, problem.network.outer), Constant(0.3), np.array([0, 20]))
         return [rows(plain, run, options=Options(at_kink=choice))[-1].U for choice in AtKink]
 
     on, off = ends(plain.weights().U), ends(plain.weights().U + 0.01)
@@ -70,5 +71,5 @@ def test_the_default_is_what_torch_does(slope: float, phi: Callable[[torch.Tenso
     leaf = torch.tensor(W, requires_grad=True)
     p = torch.tensor(problem.y) * (torch.tensor(problem.network.outer) @ phi(leaf @ torch.tensor(problem.X).T))
     (gradient,) = torch.autograd.grad(torch.nn.functional.softplus(-p).mean(), leaf)
-    last = rows(plain, Run(plain.weights(), Constant(0.3), np.array([0, 1])))[-1]
+    last = rows(plain, DescentRun(plain.weights(), Constant(0.3), np.array([0, 1])))[-1]
     assert plain.inner_at(last) == pytest.approx(W - 0.3 * gradient.numpy(), abs=1e-15)

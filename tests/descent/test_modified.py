@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from gflow.descent import Constant, ModifiedFlow, Run
+from gflow.descent import Constant, DescentRun, ModifiedFlow
 from gflow.errors import ScenarioError
 from tests.descent.cases import Case, Plain, case, gap, rows
 
@@ -28,7 +28,7 @@ def order(chosen: Case, modified: bool) -> float:
     gaps = []
     for eta in ETAS:
         steps = round(HORIZON / eta)
-        last = rows(chosen, Run(chosen.weights(), Constant(float(eta)), np.array([0, steps])))[-1]
+        last = rows(chosen, DescentRun(chosen.weights(), Constant(float(eta)), np.array([0, steps])))[-1]
         flow = ModifiedFlow(chosen.problem, float(eta) if modified else 0.0)
         weights = flow.unpack(flowed(flow, chosen))
         difference = [last.U - weights.U, last.outer - weights.outer]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.descent import Constant, Coordinates, LogSquared, Options, Precision, Run, single_precision_warning
+from gflow.descent import Constant, Coordinates, DescentRun, LogSquared, Options, Precision, single_precision_warning
 from tests.descent.cases import DEVICES, KINDS, case, gap, rows
 
 
@@ -13,7 +13,7 @@ from tests.descent.cases import DEVICES, KINDS, case, gap, rows
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_is_close_early(kind: str, device: str) -> None:
     chosen = case(kind, "logistic")
-    run = Run(chosen.weights(), Constant(0.1), np.array([0, 50]))
+    run = DescentRun(chosen.weights(), Constant(0.1), np.array([0, 50]))
     single = rows(chosen, run, options=Options(precision=Precision.SINGLE, device=device))[-1]
     double = rows(chosen, run, options=Options(device=device))[-1]
     assert 1e-12 < gap(single.U, double.U) < 1e-5
@@ -24,7 +24,7 @@ def test_float32_is_close_early(kind: str, device: str) -> None:
 def test_float32_loses_steps_that_float64_takes() -> None:
     """Steps below 6e-8 of the weights vanish in U: the run stands still where float64 moves."""
     chosen = case("leaky", "logistic")
-    run = Run(chosen.weights(), Constant(1e-8), np.array([0, 100]))
+    run = DescentRun(chosen.weights(), Constant(1e-8), np.array([0, 100]))
     moved = {}
     for precision in Precision:
         first, last = rows(chosen, run, options=Options(precision=precision, coordinates=Coordinates.SPAN))
@@ -34,7 +34,7 @@ def test_float32_loses_steps_that_float64_takes() -> None:
 
 def test_times_of_schedules_stay_float64() -> None:
     chosen = case("huberized", "logistic")
-    run = Run(chosen.weights(), LogSquared(0.1, 0.1), np.array([0, 1]))
+    run = DescentRun(chosen.weights(), LogSquared(0.1, 0.1), np.array([0, 1]))
     assert rows(chosen, run, options=Options(precision=Precision.SINGLE))[-1].t == 0.1
 
 

@@ -12,37 +12,39 @@ import torch
 from gflow.descent import (
     Constant,
     Coordinates,
-    Finish,
+    DescentFinish,
+    DescentOutcome,
+    DescentProgress,
+    DescentRun,
     FullBatch,
     Iterate,
     LossReport,
     LossWatch,
     Options,
-    Outcome,
-    Progress,
     RandomBatches,
-    Run,
-    Weights,
     descend,
     loop,
     record_steps,
 )
 from gflow.descent.coordinates import SampleInner, SpanInner, inner_of
 from gflow.errors import ScenarioError
+from gflow.problem.parameters import Parameters
 from tests.descent.cases import DEVICES, KINDS, Case, Plain, case, gap, rows
 
 
-def ladder(chosen: Case, batches: bool = False) -> list[Run]:
+def ladder(chosen: Case, batches: bool = False) -> list[DescentRun]:
     """Five runs to t = 20 with steps 0.1, 0.05, ..., from different starts and with different seeds."""
     network = chosen.problem.network
     runs = []
     for k in range(5):
         first = chosen.weights()
-        moved = Weights(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
+        moved = Parameters(first.U * (1.0 + 0.1 * k), network.outer * (1.0 - 0.1 * k), network.output_bias)
         record = record_steps(200 * (k + 1), 6 + k)
         schedule = Constant(0.1 / (k + 1))
         runs.append(
-            Run(moved, schedule, record, RandomBatches(2, False, k)) if batches else Run(moved, schedule, record)
+            DescentRun(moved, schedule, record, RandomBatches(2, False, k))
+            if batches
+            else DescentRun(moved, schedule, record)
         )
     return runs
 
@@ -87,9 +89,9 @@ def test_rows_do_not_change_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = case("relu", "logistic")
     start, schedule = chosen.weights(), Constant(0.1)
     batches = RandomBatches(2, True, 3)
-    few = rows(chosen, Run(start, schedule, np.array([0, 300]), batches))[-1]
+    few = rows(chosen, DescentRun(start, schedule, np.array([0, 300]), batches))[-1]
     monkeypatch.setattr(loop, "CHUNK", 7)
-    many = rows(chosen, Run(start, schedule, np.arange(301), batches))[-1]
+    many = rows(chosen, DescentRun(start, schedule, np.arange(301), batches))[-1]
     assert np.array_equal(few.U, many.U)
 
 
@@ -97,36 +99,36 @@ def test_progress_and_ends_are_told() -> None:
     chosen = case("leaky", "logistic")
     runs = ladder(chosen)
     items = list(descend(chosen.problem, runs))
-    progress = [item for item in items if isinstance(item, Progress)]
+    progress = [item for item in items if isinstance(item, DescentProgress)]
     assert (progress[-1].taken, progress[-1].total) == (3000, 3000)
     assert all(a.taken <= b.taken for a, b in zip(progress, progress[1:], strict=False))
-    ends = {item.run: item for item in items if isinstance(item, Finish)}
+    ends = {item.run: item for item in items if isinstance(item, DescentFinish)}
     assert {run: end.step for run, end in ends.items()} == {k: 200 * (k + 1) for k in range(5)}
-    assert {end.outcome for end in ends.values()} == {Outcome.STEPS}
+    assert {end.outcome for end in ends.values()} == {DescentOutcome.STEPS}
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_run_that_diverges_ends_alone(device: str) -> None:
     """Both layers at eta = 50 blow up; its neighbour is untouched, and no row holds a number that is not finite."""
     chosen = case("both layers", "exponential")
-    tame, wild = (Run(chosen.weights(), Constant(eta), record_steps(3000, 40)) for eta in (0.01, 50.0))
+    tame, wild = (DescentRun(chosen.weights(), Constant(eta), record_steps(3000, 40)) for eta in (0.01, 50.0))
     items = list(descend(chosen.problem, [wild, tame], Options(device=device)))
-    ends = {item.run: item for item in items if isinstance(item, Finish)}
-    assert (ends[0].outcome, ends[1].outcome) == (Outcome.DIVERGED, Outcome.STEPS)
+    ends = {item.run: item for item in items if isinstance(item, DescentFinish)}
+    assert (ends[0].outcome, ends[1].outcome) == (DescentOutcome.DIVERGED, DescentOutcome.STEPS)
     found = [item for item in items if isinstance(item, Iterate)]
     assert all(np.isfinite([*row.U.ravel(), *row.outer, *row.p, row.log_loss, row.t]).all() for row in found)
     assert max(row.step for row in found if row.run == 0) < ends[0].step <= 3000
     alone = rows(chosen, tame, options=Options(device=device))
     assert all(same(a, b) for a, b in zip([row for row in found if row.run == 1], alone, strict=True))
-    assert isinstance(items[-1], Progress) and items[-1].taken < items[-1].total
+    assert isinstance(items[-1], DescentProgress) and items[-1].taken < items[-1].total
 
 
 def test_rows_are_what_they_say() -> None:
     """p, log L and the pattern of a row are those of its weights, and zero steps are a run."""
     chosen = case("classes", "logistic")
     problem = chosen.problem
-    for row in rows(chosen, Run(chosen.weights(), Constant(0.2), np.array([0, 17]))) + rows(
-        chosen, Run(chosen.weights(), Constant(0.2), np.array([0]))
+    for row in rows(chosen, DescentRun(chosen.weights(), Constant(0.2), np.array([0, 17]))) + rows(
+        chosen, DescentRun(chosen.weights(), Constant(0.2), np.array([0]))
     ):
         z = problem.preactivations(row.U)
         assert np.array_equal(row.pattern, np.sign(z).astype(np.int8))
@@ -140,7 +142,7 @@ def test_rows_are_copies() -> None:
     """A row kept by the caller is not overwritten by later steps."""
     chosen = case("scalar", "logistic")
     kept, before = [], []
-    for item in descend(chosen.problem, [Run(chosen.weights(), Constant(0.1), np.arange(4))]):
+    for item in descend(chosen.problem, [DescentRun(chosen.weights(), Constant(0.1), np.arange(4))]):
         if isinstance(item, Iterate):
             kept.append(item)
             before.append((item.U.copy(), item.outer.copy(), item.p.copy(), item.pattern.copy()))
@@ -171,8 +173,8 @@ def test_losses_are_watched(eta: float, rises: bool, above: int) -> None:
     change = np.diff(np.log(losses))
     bound = 2.0 * 0.1 * losses[0] if eta < 1.0 else 1e-300
     watch = Options(watch=LossWatch(bound))
-    run = Run(chosen.weights(), Constant(eta), record_steps(200, 5))
-    end = next(item for item in descend(chosen.problem, [run], watch) if isinstance(item, Finish))
+    run = DescentRun(chosen.weights(), Constant(eta), record_steps(200, 5))
+    end = next(item for item in descend(chosen.problem, [run], watch) if isinstance(item, DescentFinish))
     assert end.losses is not None
     assert end.losses.rises == int((change > 1e-13).sum())
     assert (end.losses.rises > 0) == rises
@@ -186,9 +188,11 @@ def test_a_step_above_the_bound_is_counted_once() -> None:
     plain = Plain(chosen)
     losses = np.array([plain.step(0.5) for _ in range(300)])
     bound = 0.5 * float(np.sqrt(losses[100] * losses[101]))
-    run = Run(chosen.weights(), Constant(0.5), np.array([0, 300]))
+    run = DescentRun(chosen.weights(), Constant(0.5), np.array([0, 300]))
     end = next(
-        item for item in descend(chosen.problem, [run], Options(watch=LossWatch(bound))) if isinstance(item, Finish)
+        item
+        for item in descend(chosen.problem, [run], Options(watch=LossWatch(bound)))
+        if isinstance(item, DescentFinish)
     )
     assert end.losses is not None and end.losses.above_bound == 101
 
@@ -199,11 +203,11 @@ def test_watched_runs_together_as_alone() -> None:
     plain = Plain(chosen)
     losses = [plain.step(40.0) for _ in range(60)]
     ends = [k + 1 for k in range(59) if losses[k + 1] > losses[k]]  # runs that end on a rise
-    runs = [Run(chosen.weights(), Constant(eta), np.array([0, end])) for end in ends[:3] for eta in (40.0, 10.0)]
+    runs = [DescentRun(chosen.weights(), Constant(eta), np.array([0, end])) for end in ends[:3] for eta in (40.0, 10.0)]
 
-    def reports(*runs: Run) -> list[LossReport]:
+    def reports(*runs: DescentRun) -> list[LossReport]:
         items = descend(chosen.problem, runs, Options(watch=LossWatch(0.5)))
-        finished = {item.run: item.losses for item in items if isinstance(item, Finish)}
+        finished = {item.run: item.losses for item in items if isinstance(item, DescentFinish)}
         return [report for number in range(len(runs)) if (report := finished[number]) is not None]
 
     together = reports(*runs)
@@ -221,10 +225,10 @@ def test_margins_that_overflow_are_no_row() -> None:
     """Finite weights of 1e200 in both layers: the product is not finite, so the run has diverged where it starts."""
     chosen = case("both layers", "logistic")
     start = chosen.weights()
-    huge = Weights(1e200 * start.U, 1e200 * start.outer)
-    items = list(descend(chosen.problem, [Run(huge, Constant(0.1), np.array([0, 5]))]))
-    assert [type(item) for item in items] == [Finish, Progress]
-    assert isinstance(items[0], Finish) and (items[0].outcome, items[0].step) == (Outcome.DIVERGED, 0)
+    huge = Parameters(1e200 * start.U, 1e200 * start.outer)
+    items = list(descend(chosen.problem, [DescentRun(huge, Constant(0.1), np.array([0, 5]))]))
+    assert [type(item) for item in items] == [DescentFinish, DescentProgress]
+    assert isinstance(items[0], DescentFinish) and (items[0].outcome, items[0].step) == (DescentOutcome.DIVERGED, 0)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_the_cheapest_coordinates(d: int, batches: int, cheapest: type) -> None:
     """One product with (n, n) or two with (n, r): n = 9 against r = min(n, d)."""
     chosen = case("leaky", "logistic", d=d)
     drawn = RandomBatches(batches, True, 0) if batches else FullBatch()
-    run = Run(chosen.weights(), Constant(0.1), np.array([0]), drawn)
+    run = DescentRun(chosen.weights(), Constant(0.1), np.array([0]), drawn)
     U = torch.from_numpy(chosen.weights().U)[None]
     assert isinstance(inner_of(chosen.problem, run, Coordinates.CHEAPEST, U), cheapest)
 
@@ -243,14 +247,19 @@ def test_the_cheapest_coordinates(d: int, batches: int, cheapest: type) -> None:
     "wrong, message",
     [
         (lambda c: [], "no runs"),
-        (lambda c: [Run(c.weights(), Constant(0.1), np.array([1, 2]))], "increase from 0"),
-        (lambda c: [Run(c.weights(), Constant(0.1), np.array([0, 2, 2]))], "increase from 0"),
-        (lambda c: [Run(Weights(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))], "shapes"),
+        (lambda c: [DescentRun(c.weights(), Constant(0.1), np.array([1, 2]))], "increase from 0"),
+        (lambda c: [DescentRun(c.weights(), Constant(0.1), np.array([0, 2, 2]))], "increase from 0"),
+        (
+            lambda c: [
+                DescentRun(Parameters(c.weights().U[:3], c.problem.network.outer), Constant(0.1), np.array([0]))
+            ],
+            "shapes",
+        ),
         (lambda c: [*ladder(c), *ladder(c, batches=True)], "kind of schedule or batches"),
-        (lambda c: [Run(c.weights(), Constant(0.1), np.array([0, 1]), RandomBatches(10, False, 0))], "1..9"),
+        (lambda c: [DescentRun(c.weights(), Constant(0.1), np.array([0, 1]), RandomBatches(10, False, 0))], "1..9"),
     ],
 )
-def test_wrong_requests_are_refused_at_once(wrong: Callable[[Case], list[Run]], message: str) -> None:
+def test_wrong_requests_are_refused_at_once(wrong: Callable[[Case], list[DescentRun]], message: str) -> None:
     chosen = case("leaky", "logistic")
     with pytest.raises(ScenarioError, match=message):
         descend(chosen.problem, wrong(chosen))

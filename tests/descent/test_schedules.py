@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.descent import Constant, Iterate, LogSquared, Options, Run, Weights, descend
+from gflow.descent import Constant, DescentRun, Iterate, LogSquared, Options, descend
 from gflow.errors import ScenarioError
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.descent.cases import BOTH, DEVICES, Plain, allowed, case, gap, rows
 
@@ -34,7 +35,7 @@ def test_log_squared(kind: str, device: str) -> None:
     assert len(set(sizes)) > 300
     for coordinates in BOTH:
         options = Options(coordinates=allowed(chosen, coordinates), device=device)
-        found = rows(chosen, Run(chosen.weights(), schedule, np.array([0, 1, 100, 400])), options=options)
+        found = rows(chosen, DescentRun(chosen.weights(), schedule, np.array([0, 1, 100, 400])), options=options)
         assert [row.t for row in found] == pytest.approx([0.0, 0.05, sum(sizes[:100]), sum(sizes)], rel=1e-12)
         assert gap(chosen.inner_at(found[-1]), plain.inner) < 1e-11
 
@@ -42,9 +43,9 @@ def test_log_squared(kind: str, device: str) -> None:
 def test_the_guard_of_the_formula() -> None:
     """From a loss above 1 the first step is repeated, as long as the loss is above it, and no longer."""
     chosen = case("leaky", "exponential")
-    far = Weights(4.0 * chosen.weights().U, chosen.problem.network.outer)
+    far = Parameters(4.0 * chosen.weights().U, chosen.problem.network.outer)
     schedule = LogSquared(0.05, 3.0)
-    found = rows(chosen, Run(far, schedule, np.arange(400)))
+    found = rows(chosen, DescentRun(far, schedule, np.arange(400)))
     loss = np.exp([row.log_loss for row in found[:-1]])
     sizes = np.diff([row.t for row in found])
     guarded = loss >= 1.0
@@ -56,7 +57,7 @@ def test_the_guard_of_the_formula() -> None:
 def test_runs_with_different_schedules_of_one_kind() -> None:
     chosen = case("huberized", "logistic")
     schedules = [LogSquared(0.05, 0.2), LogSquared(0.5, 0.1, 0.5)]
-    together = rows(chosen, *(Run(chosen.weights(), s, np.array([0, 50])) for s in schedules))
+    together = rows(chosen, *(DescentRun(chosen.weights(), s, np.array([0, 50])) for s in schedules))
     for number, schedule in enumerate(schedules):
         plain = Plain(chosen)
         total = sum(plain_sizes(plain, schedule, 50))
@@ -67,7 +68,7 @@ def test_runs_with_different_schedules_of_one_kind() -> None:
 
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
 def test_constant_steps_give_exact_times(loss: str) -> None:
-    found = rows(case("leaky", loss), Run(case("leaky", loss).weights(), Constant(0.1), np.array([0, 3, 7])))
+    found = rows(case("leaky", loss), DescentRun(case("leaky", loss).weights(), Constant(0.1), np.array([0, 3, 7])))
     assert [row.t for row in found] == [0.0, 0.1 * 3, 0.1 * 7]
 
 
@@ -91,7 +92,7 @@ def test_huge_margins_do_not_overflow(loss: str, size: float) -> None:
 
 
 def rows_of(problem: Problem, size: float) -> list[Iterate]:
-    run = Run(Weights.of(problem, np.array([[size]])), LogSquared(1.0, 1e-3), np.array([0, 10]))
+    run = DescentRun(Parameters.of(problem, np.array([[size]])), LogSquared(1.0, 1e-3), np.array([0, 10]))
     return [item for item in descend(problem, [run]) if isinstance(item, Iterate)]
 
 

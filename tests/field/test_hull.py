@@ -222,3 +222,12 @@ def test_a_bundle_of_surfaces_is_one_to_rounding() -> None:
         rows = np.array([0.6, 0.8, 0.0]) + spread * rng.standard_normal((9, 3))
         found = cells(rows / np.linalg.norm(rows, axis=1, keepdims=True))
         assert found is not None and found.tolist() == [[-1] * 9, [1] * 9]
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-7, 1e-9, 1e-10])
+@pytest.mark.parametrize("size", [1e-150, 1.0, 1e150])
+def test_a_hull_near_0_is_as_far_as_it_is(distance: float, size: float) -> None:
+    """The segment from (d, 1) to (d, -2), beside points further off: its nearest point is (d, 0)."""
+    points = size * np.array([[distance, 1.0], [distance, -2.0], [3.0, 0.5], [1.0, 1.0]])
+    nearest = least_norm_in_hull(points)
+    assert nearest[0] / size == pytest.approx(distance, abs=1e-14) and abs(nearest[1]) < 1e-14 * size

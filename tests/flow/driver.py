@@ -13,9 +13,10 @@ from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Checkpoint, Event, Finish, FlowState, Outcome, Row
-from gflow.flow.stopping import Until, log1p_of_log_time, log1p_of_time, spaced
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Checkpoint, Event, Finish, FlowRow, FlowState, Outcome
+from gflow.flow.stopping import Until, spaced
+from gflow.flow_time import log1p_of_log_time, log1p_of_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -33,7 +34,7 @@ class Result:
 
     state: FlowState
     events: list[Event]
-    rows: list[Row]
+    rows: list[FlowRow]
     finish: Finish
     engine: Engine
     counted: list[int]
@@ -51,8 +52,7 @@ class Result:
 
     def weights(self, W_initial: Array, row: int = -1) -> Array:
         """The full weights (m, d) at a row: what the flow cannot move, plus U B."""
-        span = self.engine.problem.span
-        return np.asarray(W_initial + (self.rows[row].state.U - W_initial @ span.B.T) @ span.B)
+        return self.engine.problem.weights(self.rows[row].state.U, W_initial)
 
 
 def flow(
@@ -79,12 +79,12 @@ def followed(
     """Run an engine, from a checkpoint where one is given, and keep what it says; rows as for `flow`."""
     due: Iterator[float] = spaced("log", rows, until) if isinstance(rows, int) else iter(rows)
     events: list[Event] = []
-    kept: list[Row] = []
+    kept: list[FlowRow] = []
     counted: list[int] = []
-    for said in simulate(engine, until, due, Choice(method), origin):
+    for said in flow_items(engine, until, due, Choice(method), origin):
         if isinstance(said, Event):
             events.append(said)
-        elif isinstance(said, Row):
+        elif isinstance(said, FlowRow):
             kept.append(said)
             counted.append(len(events))
         elif isinstance(said, Finish):

@@ -13,13 +13,10 @@ from click.testing import CliRunner
 import gflow
 from gflow.cli import main
 from gflow.errors import ScenarioError
-from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
 from gflow.flow.items import Item
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Outcome, Row
+from gflow.flow.state import Event, Finish, FlowRow, Outcome
+from gflow.flow.steps import steps
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -45,13 +42,12 @@ def items(account: Account) -> Iterator[Item]:
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((8, 5)), rng.choice([-1.0, 1.0], size=8)
     problem = Problem.of(X, y, Network(np.array([1.0, -1.0, 1.0, -1.0]), 0.1), LOSSES["logistic"])
-    engine = dual_engine(problem, 0.1 * rng.standard_normal((4, 5)), Tolerances(1e-8, 1e-10))
-    return simulate(engine, until_log_time(100.0), iter([]), Choice("auto"), account=account)
+    return steps(problem, 0.1 * rng.standard_normal((4, 5)), until_log_time(100.0), account=account)
 
 
 def finish_of(account: Account) -> tuple[Finish, list[Event]]:
     said = list(items(account))
-    assert isinstance(said[-1], Finish) and isinstance(said[-2], Row)
+    assert isinstance(said[-1], Finish) and isinstance(said[-2], FlowRow)
     assert said[-2].state is said[-1].state
     return said[-1], [item for item in said if isinstance(item, Event)]
 

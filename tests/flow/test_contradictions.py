@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from gflow.field.transition import EventKind
 from gflow.flow.state import Outcome
-from gflow.flow.stopping import log1p_of_log_time
+from gflow.flow_time import log1p_of_log_time
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

@@ -26,7 +26,7 @@ the tolerance each, and come in the order of the times located.
 
 Rows.  A row at the instant of an event shows the pattern before it and does not count it: the event follows the row,
 within rounding of its time.  So an event at the very end is no part of the run, and is the first thing that comes when
-the run goes on.  Row 0 is the exception: it shows what was decided on the kinks of the start, for which there are
+the run goes on.  FlowRow 0 is the exception: it shows what was decided on the kinks of the start, for which there are
 no events.
 """
 
@@ -43,12 +43,9 @@ from scipy.optimize import brentq
 
 from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
-from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Outcome, Progress, Row
+from gflow.flow.state import Event, FlowProgress, FlowRow, Outcome
+from gflow.flow.steps import Manner, engine_of, steps
 from gflow.flow.stopping import Until
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, followed, until_time
@@ -64,8 +61,7 @@ three_ways = pytest.mark.parametrize("engine, method", WAYS[:4])
 
 
 def start(P: Problem, W: Array, engine: str, rtol: float) -> Engine:
-    tolerances = Tolerances(rtol, rtol / 100.0)
-    return dual_engine(P, W, tolerances) if engine == "dual" else primal_engine(P, W, tolerances)
+    return engine_of(P, W, Manner(engine, tolerances=Tolerances(rtol, rtol / 100.0)))
 
 
 def run(
@@ -76,7 +72,7 @@ def run(
     method: str,
     rows: Sequence[float] = (),
     rtol: float | None = None,
-    origin: Row | None = None,
+    origin: FlowRow | None = None,
 ) -> Result:
     """A run with rows at both ends and at the times v = log(1 + t); its events are checked against its rows."""
     checkpoint, side = (None, None) if origin is None else (origin.checkpoint, origin.state.side)
@@ -261,8 +257,8 @@ def test_the_loss_of_an_event_ends_the_run(engine: str, method: str) -> None:
 
 def step_ends(P: Problem, W: Array, end: float, engine: str, rtol: float) -> list[float]:
     """t at the end of each accepted step."""
-    said = simulate(start(P, W, engine, rtol), until_time(end), iter(()), Choice("DOP853"))
-    return [expm1(each.v) for each in said if isinstance(each, Progress)]
+    said = steps(P, W, until_time(end), Manner(engine, "DOP853", Tolerances(rtol, rtol / 100.0)))
+    return [expm1(each.v) for each in said if isinstance(each, FlowProgress)]
 
 
 @pytest.mark.parametrize("engine, rtol", [("dual", 1e-3), ("primal", 1e-2)])

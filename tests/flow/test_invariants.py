@@ -14,12 +14,10 @@ from scipy.optimize import nnls
 from gflow.field.branch import Tolerances
 from gflow.field.clock import dual_variables
 from gflow.field.mode import DualMode, Mode
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine, Segment
-from gflow.flow.simulate import simulate
+from gflow.flow.items import Advance
 from gflow.flow.state import Finish, FlowState
-from gflow.flow.stopping import log1p_of_time, spaced
+from gflow.flow.steps import Manner, steps
+from gflow.flow_time import log1p_of_time
 from gflow.problem.problem import Problem
 from tests.flow.driver import Result, flow, problem_of, relative_gap, until_time
 from tests.reference.setting import Setting, drawn
@@ -33,21 +31,6 @@ CASES = [
 ]  # fmt: skip
 
 
-class RecordingEngine(Engine):
-    """Keeps the states and kernels that segments start from."""
-
-    @classmethod
-    def on(cls, dual: Engine) -> RecordingEngine:
-        """The same engine, recording."""
-        return cls(dual.problem, dual.start_parameters, dual._outside, dual._tolerances, dual._coordinates)
-
-    def segment(self, state: FlowState) -> Segment:
-        self.starts: list[FlowState] = [*getattr(self, "starts", []), state]
-        assert isinstance(self._mode, DualMode)
-        self.kernels: list[Array] = [*getattr(self, "kernels", []), self._mode.K.copy()]
-        return super().segment(state)
-
-
 @dataclass(frozen=True)
 class Recorded:
     problem: Problem
@@ -59,10 +42,15 @@ class Recorded:
 def recorded(kind: str, slope: float, loss: str) -> Recorded:
     setting, W = drawn(kind, slope, loss, seed=3)
     P = problem_of(setting)
-    engine = RecordingEngine.on(dual_engine(P, W, Tolerances(1e-11, 1e-13)))
-    said = list(simulate(engine, until_time(T), spaced("log", 5, until_time(T)), Choice("auto")))
-    assert isinstance(said[-1], Finish)
-    return Recorded(P, [*engine.starts, said[-1].state], engine.kernels)
+    states, kernels = list[FlowState](), list[Array]()
+    for item in steps(P, W, until_time(T), Manner("dual", tolerances=Tolerances(1e-11, 1e-13))):
+        if isinstance(item, Advance) and (not states or item.segment.state is not states[-1]):
+            assert isinstance(item.segment.branch.mode, DualMode)
+            states.append(item.segment.state)
+            kernels.append(item.segment.branch.mode.K.copy())
+        if isinstance(item, Finish):
+            states.append(item.state)
+    return Recorded(P, states, kernels)
 
 
 def velocity(P: Problem, mode: Mode, p: Array) -> tuple[Array, float]:

@@ -8,21 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gflow.field.branch import Measure, Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
+from gflow.field.branch import Measure
 from gflow.flow.items import Advance, Item
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Progress, Row
+from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import spaced
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from tests.flow.driver import problem_of, until_log_time
-from tests.flow.test_measures import ENGINES
 from tests.reference.setting import drawn
 
-LETTERS = {Advance: "a", Measure: "m", Event: "e", Progress: "p", Row: "r", Finish: "f"}
+LETTERS = {Advance: "a", Measure: "m", Event: "e", FlowProgress: "p", FlowRow: "r", Finish: "f"}
 # Of a stretch: its measure; whole steps with the rows in them; a part of a step that ends it, with its events.
 STRETCH = r"m((amr)*amp)*((amr)*ame*p)?"
 WHOLE = re.compile(rf"mr({STRETCH})+rf")
@@ -31,8 +28,7 @@ WHOLE = re.compile(rf"mr({STRETCH})+rf")
 def items(engine: str, slope: float) -> Iterator[Item]:
     setting, W = drawn("wide", slope, "logistic", seed=1)
     until = until_log_time(6.0)
-    flow = ENGINES[engine](problem_of(setting), W, Tolerances(1e-8, 1e-10))
-    return simulate(flow, until, spaced("log", 9, until), Choice("auto"))
+    return steps(problem_of(setting), W, until, Manner(engine), spaced("log", 9, until))
 
 
 CASES = pytest.mark.parametrize("engine, slope", [("dual", 0.0), ("dual", 0.3), ("primal", 0.3)])
@@ -60,7 +56,7 @@ def test_the_parts_of_a_stretch_join_and_end_where_something_happens(engine: str
     following = {id(item): after for item, after in zip(flow, flow[2:], strict=False)}
     events = [item for item in advances if isinstance(following[id(item)], Event)]
     assert events and all(item.near is not None for item in events)
-    rows = [item for item in advances if isinstance(following[id(item)], Row)]
+    rows = [item for item in advances if isinstance(following[id(item)], FlowRow)]
     assert len(rows) == 7 and all(item.near is None for item in rows)
 
 
@@ -74,7 +70,7 @@ def test_the_states_are_those_of_the_rows(engine: str, slope: float) -> None:
                 tau + (item.high - item.low) * item.segment.branch.unit,
                 item.segment.branch.weights(item.y[None])[0],
             )
-        if isinstance(item, Row):
+        if isinstance(item, FlowRow):
             last = item.state
             if last.v > 0.0 and not item.last:
                 np.testing.assert_allclose(before, last.U, rtol=0.0, atol=1e-13)
@@ -84,8 +80,7 @@ def test_the_states_are_those_of_the_rows(engine: str, slope: float) -> None:
 def test_a_leap_of_the_clock_shows_in_the_checkpoint_of_row_0() -> None:
     """Margins of 100 at the start: the clock passes e^100 before a weight moves."""
     problem = Problem.of(np.eye(2), np.array([1.0, -1.0]), Network(np.array([1.0, -1.0]), 0.0), LOSSES["logistic"])
-    engine = dual_engine(problem, np.array([[100.0, -1.0], [-1.0, 100.0]]), Tolerances(1e-8, 1e-10))
-    flow = list(simulate(engine, until_log_time(200.0), iter(()), Choice("auto")))
-    first = next(item for item in flow if isinstance(item, Row))
+    flow = list(steps(problem, np.array([[100.0, -1.0], [-1.0, 100.0]]), until_log_time(200.0)))
+    first = next(item for item in flow if isinstance(item, FlowRow))
     begun = next(item for item in flow if isinstance(item, Advance)).segment.state
     assert first.state.tau == 0.0 and first.checkpoint.state.tau == begun.tau > 0.0

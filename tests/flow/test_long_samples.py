@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Finish, Outcome
+from gflow.flow.steps import steps
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
 from tests.flow.driver import until_log_time
 
 
-def finish_of(norms: dict[int, float], steps: int = 30) -> Finish:
+def finish_of(norms: dict[int, float], most: int = 30) -> Finish:
     """Of a run of so many steps on 20 unit samples but for those whose norms are given."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((20, 10)), rng.choice([-1.0, 1.0], size=20)
@@ -25,11 +22,8 @@ def finish_of(norms: dict[int, float], steps: int = 30) -> Finish:
     for sample, norm in norms.items():
         X[sample] *= norm
     outer = rng.choice([-1.0, 1.0], size=8) / np.sqrt(8.0)
-    engine = dual_engine(
-        Problem.of(X, y, Network(outer, 0.1), LOSSES["logistic"]), rng.standard_normal((8, 10)), Tolerances(1e-8, 1e-10)
-    )
-    account = Account(Budget(steps=steps))
-    *_, end = simulate(engine, until_log_time(1e4), iter(()), Choice("auto"), account=account)
+    problem, W = Problem.of(X, y, Network(outer, 0.1), LOSSES["logistic"]), rng.standard_normal((8, 10))
+    *_, end = steps(problem, W, until_log_time(1e4), account=Account(Budget(steps=most)))
     assert isinstance(end, Finish)
     return end
 
@@ -57,6 +51,5 @@ def test_others_are_not_blamed(norms: dict[int, float]) -> None:
 def test_a_run_that_came_to_its_end_says_nothing_of_it() -> None:
     rng = np.random.default_rng(0)
     problem = Problem.of(np.array([[1.0], [1e4]]), np.ones(2), Network(np.ones(1), 0.1), LOSSES["logistic"])
-    engine = dual_engine(problem, np.abs(rng.standard_normal((1, 1))), Tolerances(1e-8, 1e-10))
-    *_, end = simulate(engine, until_log_time(5.0), iter(()), Choice("auto"))
+    *_, end = steps(problem, np.abs(rng.standard_normal((1, 1))), until_log_time(5.0))
     assert isinstance(end, Finish) and end.outcome is Outcome.LOG_TIME and "normalise" not in end.sentence

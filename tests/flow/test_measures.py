@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,13 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine
 from gflow.flow.items import Item
-from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, FlowState, Progress, Row
+from gflow.flow.state import Event, FlowProgress, FlowRow, FlowState
+from gflow.flow.steps import AS_USUAL, Manner, steps
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -28,25 +23,26 @@ from tests.reference.plain_network import PlainNetwork, Weights, leaky, soft_lea
 from tests.reference.setting import Setting, drawn
 
 Array = NDArray[np.float64]
-ENGINES: dict[str, Callable[[Problem, Array, Tolerances], Engine]] = {"dual": dual_engine, "primal": primal_engine}
+ENGINES = ["dual", "primal"]
+FINE = Tolerances(1e-10, 1e-12)
 CASES = [("wide", 0.2, "logistic"), ("wide", 0.0, "exponential"), ("degenerate", 0.0, "logistic")]
 
 
-def said(engine: Engine, until: Until, rows: int, method: str = "auto") -> list[Item]:
+def said(problem: Problem, W: Array, until: Until, rows: int, manner: Manner = AS_USUAL) -> list[Item]:
     """All that a run hands over."""
-    return list(simulate(engine, until, spaced("log", rows, until), Choice(method)))
+    return list(steps(problem, W, until, manner, spaced("log", rows, until)))
 
 
 def run(kind: str, slope: float, loss: str, engine: str, rows: int = 40) -> tuple[Setting, Array, list[Item]]:
     setting, W = drawn(kind, slope, loss, seed=3)
     until = until_time(8.0)
-    made = ENGINES[engine](problem_of(setting), W, Tolerances(1e-10, 1e-12))
-    return setting, W, said(made, until, rows, "auto" if engine == "dual" else "DOP853")
+    manner = Manner(engine, "auto" if engine == "dual" else "DOP853", FINE)
+    return setting, W, said(problem_of(setting), W, until, rows, manner)
 
 
 def measured_rows(items: list[Item]) -> list[tuple[Measure, FlowState]]:
     """Each row with the last measure before it."""
-    return [(measure_before(items, k), item.state) for k, item in enumerate(items) if isinstance(item, Row)]
+    return [(measure_before(items, k), item.state) for k, item in enumerate(items) if isinstance(item, FlowRow)]
 
 
 def measure_before(items: list[Item], place: int) -> Measure:
@@ -85,7 +81,7 @@ def test_every_step_and_both_sides_of_every_event_are_measured(engine: str) -> N
         before, at, after = measure_before(items, k), items[k], measure_after(items, k)
         assert isinstance(at, Event) and before.v == at.v == after.v
         assert after.p == pytest.approx(before.p, abs=1e-9) and after.norm == pytest.approx(before.norm, rel=1e-9)
-    progress = [k for k, item in enumerate(items) if isinstance(item, Progress)]
+    progress = [k for k, item in enumerate(items) if isinstance(item, FlowProgress)]
     for earlier, later in zip(progress, progress[1:], strict=False):
         assert any(isinstance(item, Measure) for item in items[earlier:later])
 
@@ -113,7 +109,7 @@ def test_measures_of_other_networks(kind: str) -> None:
     network = Network(a, 0.2, trains_outer=kind != "smooth", smoothing=smoothing, output_bias=bias)
     problem = Problem.of(X, y, network, LOSSES["logistic"])
     plain = PlainNetwork(X, y, leaky(0.2) if smoothing is None else soft_leaky(0.3), network.trains_outer)
-    measure = said(primal_engine(problem, W, Tolerances(1e-8, 1e-10)), until_time(0.1), 2, "DOP853")[0]
+    measure = said(problem, W, until_time(0.1), 2, Manner("primal", "DOP853"))[0]
     assert isinstance(measure, Measure)
     weights = Weights(W, a, bias)
     gradient = plain.gradient(weights)
@@ -141,11 +137,7 @@ def margins(problem: Problem, w: Weights) -> Array:
 def test_nothing_underflows_late(loss: str) -> None:
     """At log t = 1e6 the gradient is e^-1e6; its ratio to mean g, and the rates per tau, are still numbers near 1."""
     setting, W = drawn("wide", 0.2, loss, seed=3)
-    measures = [
-        item
-        for item in said(dual_engine(problem_of(setting), W, Tolerances(1e-8, 1e-10)), until_log_time(1e6), 5)
-        if isinstance(item, Measure)
-    ]
+    measures = [item for item in said(problem_of(setting), W, until_log_time(1e6), 5) if isinstance(item, Measure)]
     last = measures[-1]
     assert last.v == 1e6 and last.log_clock == pytest.approx(-1e6, rel=1e-4)
     # Late, every margin grows at the rate kappa = |grad L|^2 / (mean g)^2, and |W|^2 = kappa tau^2.
@@ -157,7 +149,7 @@ def test_a_run_that_rests_is_measured_at_its_rows() -> None:
     """Nothing reaches the one sample (its neuron is inactive), so only the clock moves, and every row shows it."""
     X, W = np.array([[1.0, 0.0]]), np.array([[-1.0, 0.5]])
     problem = Problem.of(X, np.array([1.0]), Network(np.array([1.0]), 0.0), LOSSES["logistic"])
-    items = said(dual_engine(problem, W, Tolerances(1e-8, 1e-10)), until_time(5.0), 4)
+    items = said(problem, W, until_time(5.0), 4)
     rows = measured_rows(items)
     assert [measure.v for measure, _ in rows] == [state.v for _, state in rows]
     assert rows[-1][0] == replace(rows[-1][0], v=float(np.log1p(5.0)))

@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
-from gflow.flow.dual import dual_engine
-from gflow.flow.primal import primal_engine
 from gflow.flow.state import Outcome
-from gflow.flow.stopping import log_time
+from gflow.flow.steps import Manner, engine_of
+from gflow.flow_time import log_time_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -33,8 +32,7 @@ def drawn(seed: int, slope: float, loss: str, largest: float = 1.0) -> tuple[Pro
 def run(problem: Problem, W: Array, log_t: float, size: float = 1.0, engine: str = "dual") -> Result:
     """To log t; size: of the weights, in which atol is counted."""
     tolerances = Tolerances(RTOL, 1e-2 * RTOL * size)
-    made = (dual_engine if engine == "dual" else primal_engine)(problem, W, tolerances)
-    return followed(made, until_log_time(log_t), "auto", 2)
+    return followed(engine_of(problem, W, Manner(engine, tolerances=tolerances)), until_log_time(log_t), "auto", 2)
 
 
 def sequence(result: Result) -> list[tuple[int, int, str]]:
@@ -42,7 +40,7 @@ def sequence(result: Result) -> list[tuple[int, int, str]]:
 
 
 def times(result: Result) -> Array:
-    return np.array([log_time(event.v) for event in result.events], dtype=float)
+    return np.array([log_time_of(event.v) for event in result.events], dtype=float)
 
 
 @pytest.mark.parametrize(

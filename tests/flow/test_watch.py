@@ -7,11 +7,9 @@ import pytest
 
 from gflow.field.branch import Tolerances
 from gflow.flow import certified
-from gflow.flow.certified import LOOKS, Watch
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Finish, Outcome, Progress
+from gflow.flow.certified import LOOKS_PER_DOUBLING, Watch
+from gflow.flow.state import Finish, FlowProgress, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import ModeLimit
 from gflow.problem.loss import LOSSES
@@ -32,15 +30,15 @@ def problem() -> Problem:
 def ended(rtol: float, rows: list[float]) -> tuple[Finish, int]:
     """How a run ends, and its steps."""
     W = np.random.default_rng(6).standard_normal((4, 8))
-    said = list(simulate(dual_engine(problem(), W, Tolerances(rtol, rtol)), CERTIFIED, iter(rows), Choice("DOP853")))
+    said = list(steps(problem(), W, CERTIFIED, Manner("dual", "DOP853", Tolerances(rtol, rtol)), rows))
     assert isinstance(said[-1], Finish)
-    return said[-1], sum(isinstance(each, Progress) for each in said)
+    return said[-1], sum(isinstance(each, FlowProgress) for each in said)
 
 
 def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explicit steps at a fine tolerance: far more of them than marks."""
     looks, limits = list[int](), list[int]()
-    judged, made = certified.judged, ModeLimit.__init__
+    judged, made = certified.finding_at, ModeLimit.__init__
 
     def counted(*given: object) -> object:
         looks.append(1)
@@ -50,11 +48,11 @@ def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch
         limits.append(1)
         made(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(certified, "judged", counted)
+    monkeypatch.setattr(certified, "finding_at", counted)
     monkeypatch.setattr(ModeLimit, "__init__", counted_too)
     finish, steps = ended(1e-12, [])
     assert finish.outcome is Outcome.CERTIFIED
-    marks = LOOKS * (np.log2(finish.state.tau) + 52)
+    marks = LOOKS_PER_DOUBLING * (np.log2(finish.state.tau) + 52)
     assert len(looks) <= marks and len(limits) <= marks
     assert len(looks) < 0.5 * steps
 
@@ -68,5 +66,10 @@ def test_rows_do_not_hide_a_proof() -> None:
 
 
 def test_when_it_looks_depends_on_the_state_alone() -> None:
-    assert [certified._mark(tau) for tau in (0.0, 1.0, 2.0, 2.1)] == [-np.inf, 0.0, LOOKS, LOOKS]
+    assert [certified._mark(tau) for tau in (0.0, 1.0, 2.0, 2.1)] == [
+        -np.inf,
+        0.0,
+        LOOKS_PER_DOUBLING,
+        LOOKS_PER_DOUBLING,
+    ]
     assert Watch(problem())._limit is None

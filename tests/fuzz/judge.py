@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.field.affine import margin_rounding
 from gflow.field.branch import Measure, Tolerances
-from gflow.field.dual import margin_rounding
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
 from gflow.flow.ending import UNRESOLVED
-from gflow.flow.engine import Engine
 from gflow.flow.items import Advance, Item
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Finish, Row
+from gflow.flow.state import Event, Finish, FlowRow
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import spaced
 from gflow.problem.sizes import check_products
 from tests.flow.driver import until_log_time
@@ -29,23 +26,23 @@ RTOL = 1e-8
 Allowed = Callable[[Measure], float]
 
 
-def followed(recipe: Recipe, budget: Budget, engine: Engine | None = None, allowed: Allowed | None = None) -> Finish:
-    """Run a recipe, by the dual engine unless another is given; all it says is judged.  Returns how the run ended.
+def followed(recipe: Recipe, budget: Budget, engine: str = "dual", allowed: Allowed | None = None) -> Finish:
+    """Run a recipe by an engine; all it says is judged.  Returns how the run ended.
 
     allowed: how far the loss may rise at a measure; by default what fits the dual engine, which keeps margins to rtol.
     Raises ScenarioError for sizes that `gflow simulate` refuses, too.
     """
     problem, W = built(recipe)
     check_products(problem, W)
-    engine = engine or dual_engine(problem, W, Tolerances(RTOL, RTOL / 100.0))
+    manner = Manner(engine, tolerances=Tolerances(RTOL, RTOL / 100.0))
     until = until_log_time(recipe.log_time)
     finish = None
-    items = simulate(engine, until, spaced("loglog", 5, until), Choice("auto"), account=Account(budget))
+    items = steps(problem, W, until, manner, spaced("loglog", 5, until), account=Account(budget))
     rise = 100.0 * RTOL if recipe.is_moderate else 2.0 * UNRESOLVED
     for item in judged(items, allowed or (lambda _: rise)):
         assert finish is None, "something was said after the end"
         finish = item if isinstance(item, Finish) else None
-        if isinstance(item, Row) and recipe.is_moderate:
+        if isinstance(item, FlowRow) and recipe.is_moderate:
             check_row(problem, W, item.state)
     assert finish is not None, "the flow ended without saying how"
     assert finish.sentence and finish.state.v <= (until.v_end or np.inf)
@@ -59,7 +56,7 @@ def judged(items: Iterator[Item], rise: Allowed) -> Iterator[Item]:
     v, lowest = 0.0, np.inf
     for item in items:
         match item:
-            case Row() | Finish():
+            case FlowRow() | Finish():
                 state = item.state
                 assert _finite(state.U, state.p, state.v, state.tau, state.log_loss, state.h), f"not finite: {state}"
                 here = state.v

@@ -53,9 +53,9 @@ def check_cone(problem: Problem, W: Array, state: FlowState) -> None:
     """sign(a_j) (w_j(t) - w_j(0)) is a combination of the y_i x_i with weights >= 0: integrals of g_i phi'."""
     rays = (problem.y[:, None] * problem.span.C).T
     rays = rays / np.linalg.norm(rays, axis=0)
-    way_of = np.sign(problem.network.outer)[:, None] * (state.U - W @ problem.span.B.T)
+    path_stability_of = np.sign(problem.network.outer)[:, None] * (state.U - W @ problem.span.B.T)
     rounding = ROUNDING * (np.linalg.norm(W, axis=1) + longest_way(problem, state))
-    for j, way in enumerate(way_of):
+    for j, way in enumerate(path_stability_of):
         far = float(np.linalg.norm(way))
         apart = far * nnls(rays, way / far)[1] if far > 0.0 else 0.0
         assert apart <= LEFT_OUT * far + rounding[j], (

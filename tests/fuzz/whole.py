@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import gflow
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.errors import GflowError
 from gflow.flow.state import Outcome
 from gflow.trajectory import Trajectory
@@ -24,7 +24,7 @@ from tests.reference.frozen_mode import FrozenMode
 
 ENDS = ("{certified: true}", "{certified: true}", "{log_time: 100}", "{log_time: 1e4}", "{time: 20}")
 SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
-PATIENCE = 60  # seconds of this process for one problem; most take two
+PATIENCE = 300  # seconds of this process for one problem: most take ten; verify may go twenty times as far as the run
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
 
@@ -165,9 +165,9 @@ def margins_said(limit: dict[str, Any], all_live: bool) -> dict[str, float]:  # 
 
 def mode_of_limit(trajectory: Trajectory) -> FrozenMode:
     """The mode whose limit is spoken of, which may lie ahead of the last row, even with the same margin."""
-    subject = Subject.of(trajectory)
-    assert subject.limit is not None
-    return replace(last_mode(trajectory), pattern=subject.problem.sample_sides(subject.limit.side))
+    run = AnalyzedRun.of(trajectory)
+    assert run.limit is not None
+    return replace(last_mode(trajectory), pattern=run.problem.sample_sides(run.limit.side))
 
 
 def last_mode(trajectory: Trajectory) -> FrozenMode:

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from gflow.field.branch import Tolerances
 from gflow.field.mode import DualMode
 from gflow.flow.certified import foreseen
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
 from gflow.flow.state import Event, Finish, FlowState, Outcome
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import Finding
 from gflow.problem.loss import LOSSES
@@ -37,9 +35,8 @@ class Followed:
 
 
 def follow(problem: Problem, W: Array, until: Until, origin: FlowState | None = None) -> Followed:
-    engine = dual_engine(problem, W, TOLERANCES)
     events: list[Event] = []
-    for said in simulate(engine, until, iter(()), Choice("auto"), origin):
+    for said in steps(problem, W, until, Manner("dual", tolerances=TOLERANCES), origin=origin):
         if isinstance(said, Event):
             events.append(said)
         elif isinstance(said, Finish):

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.field.mode import DualMode
-from gflow.flow.certified import foreseen, judged
+from gflow.flow.certified import finding_at, foreseen
 from gflow.flow.state import FlowState, Outcome
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import Finding, ModeLimit
@@ -86,7 +86,7 @@ def late(X: Array) -> Finding:
     other = problem_of(Setting(X, problem.y, outer, problem.network.slope, "exponential"))
     U = 1e3 * W @ other.span.B.T
     side = np.sign(U @ other.surfaces.normals.T).astype(np.int8)
-    return judged(ModeLimit(other, DualMode(other, side)), U)
+    return finding_at(ModeLimit(other, DualMode(other, side)), U)
 
 
 def proved_on_a_cube() -> tuple[Problem, FlowState, Array]:
@@ -123,7 +123,7 @@ def test_samples_that_almost_coincide_have_no_proof(apart: float) -> None:
         other = problem_of(setting)
         U = 1e3 * W @ other.span.B.T
         side = np.sign(U @ other.surfaces.normals.T).astype(np.int8)
-        finding = judged(ModeLimit(other, DualMode(other, side)), U)
+        finding = finding_at(ModeLimit(other, DualMode(other, side)), U)
         assert finding.proved is proved, finding.reason
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
-from gflow.flow.primal import primal_engine
+from gflow.flow.steps import Manner, engine_of
 from gflow.flow.stopping import Until
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -34,7 +34,8 @@ def primal(
     device: str = "cpu",
 ) -> Result:
     """Run from W (m, d), or b (m, 1) of the scalar network; atol is rtol / 100, rows as for `flow`."""
-    return followed(primal_engine(problem, inner, Tolerances(rtol, rtol / 100.0), device), until, method, rows)
+    manner = Manner("primal", method, Tolerances(rtol, rtol / 100.0), device)
+    return followed(engine_of(problem, inner, manner), until, method, rows)
 
 
 def parity(n: int, d: int, m: int, seed: int, slope: float = 0.0, loss: str = "logistic") -> tuple[Problem, Array]:

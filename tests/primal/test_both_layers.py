@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+import gflow
 from gflow.flow.state import Outcome
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -147,3 +148,41 @@ def test_an_outer_layer_that_is_fixed_is_the_dual_flow() -> None:
     assert other.state.U == pytest.approx(one.state.U, abs=1e-8)
     assert (other.state.parameters.outer == problem.network.outer).all()
     assert event_list(other) == event_list(one)
+
+
+def test_a_neuron_stays_on_its_kink_however_long_it_slides() -> None:
+    """Labels that contradict each other 4e-6 apart: what moves it along its kink is a millionth of what is balanced
+    across it, for tau = 1e5; a_j^2 - |w_j|^2 and z = 0 hold all the same."""
+    X = np.array([[4.496272, 1.751542], [4.496273, 1.751538], [-1.611578, 0.760895]])
+    flow = gflow.integrate(
+        X,
+        [1.0, -1.0, 1.0],
+        [[1e-8, 1e-8]],
+        [3.0],
+        train_outer=True,
+        until=gflow.log_time(14.0),
+        rows=2,
+    )
+    w, a = flow.weights(-1)[0], float(flow.outer_at(-1)[0])
+    assert flow.read("pattern", -1)[0, 1] == 0
+    assert a**2 - w @ w == pytest.approx(9.0, abs=1e-7)
+    assert abs(w @ X[1]) < 1e-14 * np.linalg.norm(w) * np.linalg.norm(X[1])
+
+
+def test_the_loss_never_rises_beside_neurons_of_norm_1e8() -> None:
+    """Antipodal samples whose margins are sums of terms of 1e8: errors of rtol |w_j| would move them by 1e8 rtol."""
+    X = np.array([[1.4676, 5.8137, -2.7923, -4.7178], [-1.4676, -5.8137, 2.7923, 4.7178], [5.51, 1.92, -3.99, -4.02]])
+    W = 1e8 * np.array([[-1.0, 0.3, 0.03, 0.04], [-0.53, 1.12, 0.21, 0.78], [1.13, 1.8, 2.32, 0.24]])
+    flow = gflow.integrate(
+        X,
+        np.ones(3),
+        W,
+        [-0.84, 1.593, -2.279],
+        activation="leaky_relu",
+        slope=0.01,
+        train_outer=True,
+        until=gflow.time(20.0),
+        rows=2,
+        budget={"steps": 60},
+    )
+    assert flow.series["steps"][-1] == 60.0 and flow.series["sup_loss_rise"][-1] < 1e-9

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
 from gflow.field.mode import Mode
-from gflow.field.tensors import TensorField
+from gflow.field.tensors import PrimalField
 from gflow.flow.primal import primal_engine
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network, class_margins
@@ -64,7 +64,7 @@ def test_the_field_is_the_gradient_of_autograd(K: int, slope: float, device: str
         slopes = np.where(U @ problem.span.C.T > 0.0, 1.0, slope)
         mode = Mode(problem, np.where(U @ problem.surfaces.normals.T > 0.0, 1, -1).astype(np.int8))
         assert (mode.minus == slopes).all()
-        field = TensorField(problem, slopes, mode, 0.25, torch.device(device))
+        field = PrimalField(problem, slopes, mode, 0.25, torch.device(device))
         rate = field(torch.cat([theta.detach(), torch.full((1,), 0.7, dtype=torch.float64, device=device)]))
         p = field.margins(torch.cat([theta.detach(), theta.new_zeros(1)])).detach()
         mean_g = torch.sigmoid(-p).mean()

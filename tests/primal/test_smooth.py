@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from gflow.field import tensors
-from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
+from gflow.problem.activation import SMOOTHINGS, Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -27,6 +27,10 @@ KINDS: dict[str, tuple[Smoothing, Activation]] = {
     "smooth leaky": (SmoothLeaky(0.2), soft_leaky(0.2)),
     "huberized": (Huberized(BANDWIDTH), huber(BANDWIDTH)),
 }
+
+
+def test_every_smooth_activation_is_among_the_kinds() -> None:
+    assert {type(smoothing) for smoothing, _ in KINDS.values()} == set(SMOOTHINGS.values())
 
 
 def drawn(kind: str, trains_outer: bool, seed: int = 4) -> tuple[Problem, Array, PlainNetwork]:
@@ -98,7 +102,7 @@ def test_the_flow_is_that_of_scipy(kind: str, trains_outer: bool, method: str, d
 
 
 def test_what_a_huberized_network_is_delivered() -> None:
-    """As `HUBERIZED_CAUTION` says: rtol as a rule, not as a bound, since jumps of phi'' are not located."""
+    """As `flow.primal.CAUTION` says: rtol as a rule, not as a bound, since jumps of phi'' are not located."""
     rtol = 1e-8
     errors = sorted(
         relative_gap(ours("huberized", False, rtol, "DOP853", seed=seed)[0], by_scipy("huberized", False, seed))
@@ -185,7 +189,7 @@ class TestActivations:
         assert slope.numpy() == pytest.approx(smoothing.derivative(self.z), rel=1e-14, abs=1e-15)
 
     def test_it_is_the_formula_of_the_paper(self, smoothing: Smoothing) -> None:
-        plain = huber(smoothing.h) if isinstance(smoothing, Huberized) else soft_leaky(smoothing.slope)
+        plain = huber(smoothing.bandwidth) if isinstance(smoothing, Huberized) else soft_leaky(smoothing.slope)
         z = self.z[np.abs(self.z) < 50.0]
         assert smoothing.value(z) == pytest.approx(plain(z)[0], rel=1e-13, abs=1e-15)
         assert smoothing.derivative(z) == pytest.approx(plain(z)[1], rel=1e-13, abs=1e-15)

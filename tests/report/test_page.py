@@ -24,10 +24,10 @@ from gflow.report.page.figures import (
     FLOW,
     Absent,
     Drawing,
+    FigureData,
     Format,
-    Material,
-    course,
     inline_svg,
+    loss_and_margins,
     patterns,
     save,
     style,
@@ -290,11 +290,11 @@ def test_the_same_bytes_each_time(late: Trajectory, full: str) -> None:
 
 @pytest.mark.parametrize(("form", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_files_of_figures_are_the_same_each_time(late: Trajectory, tmp_path: Path, form: Format, start: bytes) -> None:
-    for maker in (course.margins, patterns.pairs_over_time):
+    for maker in (loss_and_margins.margins, patterns.pairs_over_time):
         contents = []
         for _ in range(2):
             with style():
-                drawing = maker(Material(late, analysis_of(late)))
+                drawing = maker(FigureData(late, analysis_of(late)))
                 assert isinstance(drawing, Drawing)
                 contents.append(save(drawing, tmp_path, form).read_bytes())
         assert contents[0] == contents[1] and contents[0].startswith(start)
@@ -302,7 +302,7 @@ def test_files_of_figures_are_the_same_each_time(late: Trajectory, tmp_path: Pat
 
 def test_a_figure_can_be_put_into_the_page_and_into_a_file(late: Trajectory, tmp_path: Path) -> None:
     with style():
-        drawing = course.loss(Material(late))
+        drawing = loss_and_margins.loss(FigureData(late))
         before = inline_svg(drawing)
         titled = save(drawing, tmp_path, "svg").read_text(encoding="utf-8")
         assert inline_svg(drawing) == before
@@ -342,9 +342,11 @@ def maker_names() -> list[str]:
 
 
 @pytest.mark.parametrize("maker", [*FLOW, *DESCENT], ids=maker_names())
-def test_figures_have_words_and_labelled_axes(late: Trajectory, maker: Callable[[Material], Drawing | Absent]) -> None:
+def test_figures_have_words_and_labelled_axes(
+    late: Trajectory, maker: Callable[[FigureData], Drawing | Absent]
+) -> None:
     with style():
-        drawing = maker(Material(late, analysis_of(late), comparison_of(late)))
+        drawing = maker(FigureData(late, analysis_of(late), comparison_of(late)))
     assert isinstance(drawing, Drawing)
     assert drawing.title.endswith("?") and drawing.caption.endswith(".") and len(drawing.alt) > 20
     (ax,) = drawing.figure.axes

@@ -10,9 +10,9 @@ import pytest
 from gflow.analysis.progress import AnalysisProgress
 from gflow.report import ProgressPrinter
 from gflow.report.progress import AnalysisPrinter, bar, progress_line
-from gflow.trajectory import Progress, Target
+from gflow.trajectory import RunProgress, Target
 
-LATE = Progress(
+LATE = RunProgress(
     log_time=843_210.0,
     target=Target("log t", 843_210.0, 1e6),
     share=0.84321,
@@ -61,7 +61,7 @@ class Clock:
         ),
     ],
 )
-def test_the_line(progress: Progress, line: str) -> None:
+def test_the_line(progress: RunProgress, line: str) -> None:
     assert progress_line(progress) == line
 
 

@@ -15,15 +15,14 @@ from gflow.scenario.schema import (
     ClustersData,
     DigitsData,
     GaussianInit,
-    HuberizedRelu,
     Init,
     Model,
     OuterInit,
     ParityData,
     ScalarModel,
-    SmoothLeakyRelu,
     TwoLayerModel,
 )
+from gflow.scenario.schema.network import HuberizedRelu, SmoothLeakyRelu
 
 from .test_load import ODD, paths_of
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from gflow.scenario import Scenario, json_schema, parse_scenario
-from gflow.scenario.places import member_models
 from gflow.scenario.schema.base import Spec
+from gflow.scenario.schema_locations import member_models
 
 from .test_load import EXAMPLE, SHORT
 

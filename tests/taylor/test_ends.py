@@ -8,7 +8,7 @@ from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
-from gflow.flow.simulate import simulate
+from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
 from gflow.flow.stopping import Until
 from tests.flow.driver import flow, until_log_time
@@ -18,7 +18,7 @@ from tests.taylor.test_late import gaussian
 def test_a_budget_of_steps_is_spent_to_the_step() -> None:
     problem, W = gaussian(0.1)
     engine, account = dual_engine(problem, W, Tolerances(1e-8, 1e-10)), Account(Budget(steps=17))
-    *_, last = simulate(engine, until_log_time(3.0), iter(()), Choice("taylor"), account=account)
+    *_, last = flow_items(engine, until_log_time(3.0), iter(()), Choice("taylor"), account=account)
     assert isinstance(last, Finish) and last.outcome is Outcome.BUDGET and last.steps == 17
     assert "flow.budget.steps = 17 is spent" in last.sentence
 

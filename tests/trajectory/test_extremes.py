@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Engine
 from gflow.flow.items import Item
-from gflow.flow.primal import primal_engine
-from gflow.flow.simulate import simulate
-from gflow.flow.state import Event, Row
+from gflow.flow.state import Event, FlowRow
+from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until, spaced
 from gflow.problem.activation import SmoothLeaky
 from gflow.problem.loss import LOSSES
@@ -29,12 +25,14 @@ from tests.primal.driver import parity
 from tests.reference.setting import Setting, drawn
 
 Array = NDArray[np.float64]
-ENGINES: dict[str, Callable[[Problem, Array, Tolerances], Engine]] = {"dual": dual_engine, "primal": primal_engine}
 METHODS = {"dual": "auto", "primal": "DOP853"}
+FINE = Tolerances(1e-10, 1e-12)
 
 
-def said(engine: Engine, until: Until, method: str, rows: Sequence[float] = ()) -> list[Item]:
-    return list(simulate(engine, until, iter(rows), Choice(method)))
+def said(
+    problem: Problem, W: Array, until: Until, engine: str, tolerances: Tolerances, rows: Sequence[float] = ()
+) -> list[Item]:
+    return list(steps(problem, W, until, Manner(engine, METHODS[engine], tolerances), rows))
 
 
 def taken(problem: Problem, items: Iterable[Item | Measure]) -> Extremes:
@@ -46,7 +44,7 @@ def taken(problem: Problem, items: Iterable[Item | Measure]) -> Extremes:
 
 
 @pytest.mark.sample("*-dual")
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", METHODS)
 @pytest.mark.parametrize(("slope", "loss"), [(0.2, "logistic"), (0.0, "exponential")])
 def test_dense_rows_find_the_same_extremes(engine: str, slope: float, loss: str) -> None:
     """n = 6, d = 20, m = 8: a run with no row in between has the extremes of 1000 rows evaluated by definition.
@@ -55,13 +53,13 @@ def test_dense_rows_find_the_same_extremes(engine: str, slope: float, loss: str)
     """
     setting, W = drawn("wide", slope, loss, seed=3)
     problem, until = problem_of(setting), until_time(8.0)
-    coarse = said(ENGINES[engine](problem, W, Tolerances(1e-10, 1e-12)), until, METHODS[engine])
+    coarse = said(problem, W, until, engine, FINE)
     events = np.array([item.v for item in coarse if isinstance(item, Event)])
     dense = np.unique(np.concatenate([np.linspace(0.0, np.log(9.0), 600), events - 1e-7, events + 1e-7]))
     inside = [float(v) for v in dense if 0.0 < v < np.log(9.0)]
-    fine = said(ENGINES[engine](problem, W, Tolerances(1e-10, 1e-12)), until, METHODS[engine], inside)
-    states = [item.state for item in fine if isinstance(item, Row)]
-    full = [W + (state.U - W @ problem.span.B.T) @ problem.span.B for state in states]
+    fine = said(problem, W, until, engine, FINE, inside)
+    states = [item.state for item in fine if isinstance(item, FlowRow)]
+    full = [problem.weights(state.U, W) for state in states]
     rows = [plain_measure(setting, weights, state) for weights, state in zip(full, states, strict=True)]
     values, finer = taken(problem, coarse).values(), taken(problem, fine).values()
     for name, expected in by_definition(setting, rows).items():
@@ -93,12 +91,12 @@ def by_definition(setting: Setting, rows: list[Measure]) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", METHODS)
 def test_the_last_time_above_a_bound_is_bracketed_by_dense_rows(engine: str) -> None:
     """The end of the step that crosses log(2) / n: not before the crossing, and at most one step after it."""
     setting, W = drawn("wide", 0.2, "logistic", seed=3)
     problem, until = problem_of(setting), until_time(60.0)
-    items = said(ENGINES[engine](problem, W, Tolerances(1e-10, 1e-12)), until, METHODS[engine])
+    items = said(problem, W, until, engine, FINE)
     measures = [item for item in items if isinstance(item, Measure)]
     values = taken(problem, items).values()
     n, v = setting.y.size, np.array([measure.v for measure in measures])
@@ -119,9 +117,8 @@ def test_what_may_only_rise_or_fall_does_up_to_rounding(name: str) -> None:
     problem, tolerances = problem_of(setting), Tolerances(1e-8, 1e-10)
     if name == "primal, both layers":
         problem, W = parity(24, 10, 32, 0)
-    made = primal_engine if name.startswith("primal") else dual_engine
     until = until_log_time(1e4 if name == "dual, late" else 12.0)
-    values = taken(problem, said(made(problem, W, tolerances), until, METHODS[name.split(",")[0]])).values()
+    values = taken(problem, said(problem, W, until, name.split(",")[0], tolerances)).values()
     assert 0.0 < values["last_unfitted"] < 12.0 and values["sup_normalized_smoothed_margin"] > 0.0
     assert 0.0 <= values["sup_loss_rise"] < 1e-9
     assert 0.0 <= values["sup_margin_fall"] < 1e-11
@@ -182,7 +179,7 @@ def test_a_margin_that_is_rounding_does_not_fall() -> None:
 def test_mean_g_counts_samples_that_nothing_moves() -> None:
     """A ReLU neuron that is off on sample 2: g_2 = 1 for ever, while |grad L| = g_1 / 2 falls."""
     problem = Problem.of(np.eye(2), np.ones(2), Network(np.ones(1), 0.0), LOSSES["exponential"])
-    items = said(dual_engine(problem, np.array([[0.5, -1.0]]), Tolerances(1e-9, 1e-11)), until_time(50.0), "auto")
+    items = said(problem, np.array([[0.5, -1.0]]), until_time(50.0), "dual", Tolerances(1e-9, 1e-11))
     g = 1.0 / (np.exp(0.5) + 25.0)  # e^p grows by t / n
     assert taken(problem, items).values()["inf_gradient_ratio"] == pytest.approx(g / (g + 1.0), rel=1e-7)
 
@@ -192,16 +189,16 @@ def test_a_run_goes_on_from_a_row() -> None:
     setting, W = drawn("wide", 0.2, "logistic", seed=3)
     problem, until = problem_of(setting), until_time(20.0)
     rows = list(spaced("log", 12, until))[:-1]
-    items = said(dual_engine(problem, W, Tolerances(1e-8, 1e-10)), until, "auto", rows)
+    items = said(problem, W, until, "dual", Tolerances(1e-8, 1e-10), rows)
     whole = taken(problem, items).values()
-    cuts = [k for k, item in enumerate(items) if isinstance(item, Row)]
+    cuts = [k for k, item in enumerate(items) if isinstance(item, FlowRow)]
     for cut in cuts:
         resumed = Extremes(problem)
         resumed.restore(taken(problem, items[:cut]).values())
         for item in items[cut:]:
             if isinstance(item, Measure):
                 resumed.update(item)
-            elif isinstance(item, Row):
+            elif isinstance(item, FlowRow):
                 resumed.at_row(item.state.p, item.state.log_loss)
         assert resumed.values() == whole
     assert whole["last_unfitted"] > min(rows)

@@ -14,28 +14,27 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
 from gflow.field.dual import DualBranch
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
-from gflow.verification.clock import at_rest
-from gflow.verification.material import Material
 from gflow.verification.motion import motion
-from gflow.verification.rest import velocity
+from gflow.verification.rescaled_time import at_rest
 from gflow.verification.velocity import Field, weights_at
+from gflow.verification.weight_velocity import velocity
 from tests.cases.runs import simulated
 from tests.verification.runs import changed, run
-from tests.verification.test_clock import LEAKY, RELU, come_to_rest, dead, given, no_outer
+from tests.verification.test_rescaled_time import LEAKY, RELU, come_to_rest, dead, given, no_outer
 
 Array = NDArray[np.float64]
 
 
-def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+def recorded(trajectory: Trajectory) -> RecordedRun:
+    return RecordedRun.of(trajectory)
 
 
 def judged(trajectory: Trajectory) -> Check:
-    return motion(material(trajectory))
+    return motion(recorded(trajectory))
 
 
 def resting(_: DualBranch, __: Array) -> bool:
@@ -105,18 +104,18 @@ def test_rows_that_stand_still_fail(tmp_path: Path) -> None:
 
 def test_the_velocity_is_that_of_rational_arithmetic(tmp_path: Path) -> None:
     """To 1e-15 of itself although its terms are 1e10 times larger; and `at_rest` agrees that it moves."""
-    at = material(almost_antipodal(tmp_path, 1e-10))
-    row, field = at.snapshot(0), Field(at.problem)
+    at = recorded(almost_antipodal(tmp_path, 1e-10))
+    row, field = at.row(0), Field(at.problem)
     side = np.sign(row.pattern[:, at.problem.surfaces.first_sample])
     field.take(side)
     seen = velocity(field, weights_at(row), at.weights(row.U))
-    forces = seen.motion.forces.slopes[0] * seen.motion.forces.push[0]
+    forces = seen.motion.at.branch_slopes[0] * seen.motion.at.push[0]
     for j in range(2):
         for c in range(2):
             exact = sum(Fraction(float(forces[j, i])) * Fraction(float(at.problem.X[i, c])) for i in range(2))
             assert seen.W[j, c] == pytest.approx(float(exact), rel=1e-15, abs=0.0)
     assert seen.excess > 1e3 and not at_rest(at, field, side, weights_at(row))
-    moved = field.at(weights_at(row), field.live).rates[0]  # what K shows of it is below rounding
+    moved = field.at(weights_at(row), field.live).at.rates[0]  # what K shows of it is below rounding
     assert np.abs(moved).max() < 64.0 * np.finfo(float).eps * seen.reach.max()
 
 

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
+from gflow.verification.dual_masses import dual_masses
 from gflow.verification.ending import ending
 from gflow.verification.event_log import event_log
 from gflow.verification.event_times import event_times
 from gflow.verification.extremes import extremes
 from gflow.verification.invariants import invariants
-from gflow.verification.ladder import Again, again, rungs
-from gflow.verification.masses import dual_masses
-from gflow.verification.material import Material
+from gflow.verification.ladder import rungs
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
+from gflow.verification.reintegration import Again, again
 from tests.verification.runs import Change, changed, failing, named, run
 
 File = Any  # an open h5py.File
@@ -30,16 +30,16 @@ ROW = 7
 
 def quick(trajectory: Trajectory) -> list[Check]:
     """Everything but the integrations."""
-    material = Material(trajectory, Subject.of(trajectory).problem)
+    recorded = RecordedRun.of(trajectory)
     scenario = parse_scenario(trajectory.scenario_resolved)
     return [
-        origin(material, scenario),
-        *soundness(material),
-        *recomputation(material),
-        *event_log(material),
-        *invariants(material),
-        *dual_masses(material),
-        *ending(material, scenario),
+        origin(trajectory, scenario),
+        *soundness(recorded),
+        *recomputation(recorded),
+        *event_log(recorded),
+        *invariants(recorded),
+        *dual_masses(recorded),
+        *ending(recorded, scenario),
     ]
 
 
@@ -47,14 +47,14 @@ def quick(trajectory: Trajectory) -> list[Check]:
 def again_and_again(clean: Trajectory) -> list[Again]:
     """The flow of the clean run integrated with tolerances 10 and 100 times tighter; a change of the file is none of
     theirs."""
-    material = Material(clean, Subject.of(clean).problem)
-    return [again(material, rung, lambda _: None) for rung in rungs(material)[0][:2]]
+    recorded = RecordedRun.of(clean)
+    return [again(recorded, rung, lambda _: None) for rung in rungs(recorded)[0][:2]]
 
 
 def beside(trajectory: Trajectory, runs: list[Again]) -> list[Check]:
     """What is judged along these integrations."""
-    material = Material(trajectory, Subject.of(trajectory).problem)
-    return [event_times(material, runs), *extremes(material, runs)]
+    recorded = RecordedRun.of(trajectory)
+    return [event_times(recorded, runs), *extremes(recorded, runs)]
 
 
 def add(name: str, index: Any, amount: float) -> Change:  # Any: an index of numpy
@@ -229,8 +229,8 @@ def test_numbers_that_cannot_be(clean: Trajectory, tmp_path: Path, name: str, va
         file[name][ROW] = value
 
     trajectory = changed(clean, tmp_path, change)
-    material = Material(trajectory, Subject.of(trajectory).problem)
-    assert failing(soundness(material)) == {"rows: order" if name == "tau" else "rows: finite"}
+    recorded = RecordedRun.of(trajectory)
+    assert failing(soundness(recorded)) == {"rows: order" if name == "tau" else "rows: finite"}
 
 
 LATER: dict[str, tuple[Change, str]] = {

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gflow.analysis.subject import Subject
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event
 from gflow.trajectory import Trajectory
-from gflow.verification.ladder import Again, rungs
-from gflow.verification.material import Material
+from gflow.trajectory.recorded_run import RecordedRun
+from gflow.verification.ladder import rungs
+from gflow.verification.reintegration import Again
 from gflow.verification.stability import _last_event
 from gflow.verification.timing import BACK, _leverages
 
@@ -37,7 +37,7 @@ def test_the_last_event_is_judged_as_far_as_the_state_determines_it(
     clean: Trajectory, leverage: float, verdict: str
 ) -> None:
     """Met 0.1 later by an integration in which 100 rtol of the state move it by 0, 1e-3, 1e3, or nobody knows."""
-    at = Material(clean, Subject.of(clean).problem)
+    at = RecordedRun.of(clean)
     rung = replace(rungs(at)[0][0], rows=(clean.n_rows - 1,))
     last = float(clean.events.log1p_time[-1]) + 0.1
     found = Again(rung, (), (Event(last, 0, 0, EventKind.SLIDE),), None, (leverage,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import gflow
-from gflow.analysis.subject import Subject
 from gflow.cli import main
 from gflow.errors import GflowError
+from gflow.field.branch import Tolerances
 from gflow.trajectory import Trajectory
+from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.identities import INTEGRATED
-from gflow.verification.ladder import SHORT_EVENTS, LadderProgress, Manner, Rung, again, rungs
-from gflow.verification.material import Material
+from gflow.verification.ladder import SHORT_EVENTS, Rung, rungs, tighter
+from gflow.verification.reintegration import LadderProgress, again
 from gflow.verification.stability import NOT_UNIQUE, agreement
 from tests.verification.runs import changed, failing, named, run
 
@@ -36,8 +38,8 @@ def silent(_: LadderProgress) -> None:
     pass
 
 
-def material(trajectory: Trajectory) -> Material:
-    return Material(trajectory, Subject.of(trajectory).problem)
+def recorded(trajectory: Trajectory) -> RecordedRun:
+    return RecordedRun.of(trajectory)
 
 
 def test_a_clean_run_passes_and_says_so(clean: Trajectory) -> None:
@@ -103,7 +105,7 @@ def test_a_whole_row_from_elsewhere_is_found_by_integrating_again(clean: Traject
         file["inner"][-1] = file["inner"][-1] * (1.0 + 1e-4)
         file["margins"][-1] = file["margins"][-1] * (1.0 + 1e-4)
 
-    at = material(changed(clean, tmp_path, change))
+    at = recorded(changed(clean, tmp_path, change))
     chosen, _ = rungs(at)
     checks = named(agreement(at, [again(at, chosen[0], silent)], []))
     assert checks["again: rtol / 10"].verdict == "fail"
@@ -113,12 +115,11 @@ def test_a_whole_row_from_elsewhere_is_found_by_integrating_again(clean: Traject
 
 def test_loose_steps_are_told_from_the_flow(clean: Trajectory) -> None:
     """The gap that is measured is that of the integration: at rtol 1e-3 it exceeds that at rtol 1e-9 by far."""
-    at = material(clean)
-    own = Manner.of(at)
-    loose = Manner(own.engine, own.method, type(own.tolerances)(1e-3, 1e-5))
+    at = recorded(clean)
+    loose = replace(at.manner, tolerances=Tolerances(1e-3, 1e-5))
     gaps = [
         max(each.margin_gap for each in again(at, Rung("", manner, (5, 20), True), silent).reached)
-        for manner in (loose, own.tighter(10.0) or own)
+        for manner in (loose, tighter(at.manner, 10.0) or at.manner)
     ]
     assert gaps[0] > 100.0 * gaps[1]
 
@@ -128,13 +129,13 @@ def test_where_solutions_are_not_unique_a_disagreement_is_no_error(clean: Trajec
         file["margins"][-1] = file["margins"][-1] + 1.0
         file.attrs["outcome_sentence"] = f"reached log t = 4; 2 pairs were on {NOT_UNIQUE}, where the policy decided"
 
-    at = material(changed(clean, tmp_path, change))
+    at = recorded(changed(clean, tmp_path, change))
     check = named(agreement(at, [again(at, rungs(at)[0][0], silent)], []))["again: rtol / 10"]
     assert check.verdict == "not applicable" and "not unique" in check.sentence and check.value is not None
 
 
 def test_the_integrations_are_those_promised(clean: Trajectory) -> None:
-    at = material(clean)
+    at = recorded(clean)
     chosen, left = rungs(at)
     assert left == []
     assert [rung.rows[-1] for rung in chosen[:2]] == [clean.n_rows - 1] * 2
@@ -142,7 +143,7 @@ def test_the_integrations_are_those_promised(clean: Trajectory) -> None:
     assert all(at.event_counts[rung.rows[-1]] <= SHORT_EVENTS for rung in chosen[2:])
     assert [rung.manner.tolerances.rtol for rung in chosen] == pytest.approx([1e-9, 1e-10, 1e-8, 1e-8])
     reached = again(at, chosen[0], silent).reached
-    assert np.array_equal([each.state.v for each in reached], at.v[list(chosen[0].rows)])
+    assert np.array_equal([each.state.v for each in reached], at.log1p_time[list(chosen[0].rows)])
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -1,22 +1,22 @@
-"""What a point of the convex problem proves: a lower bound of the distance that no other weights can undercut.
+"""A proved lower bound of the distance in the convex problem: no multipliers and slopes at kinks reach less.
 
 Let r be the residual and h_c the gradients, each with the slopes at kinks that pull most.  If <r, h_c> <= 0 for all c,
 every s = sum_c lambda_c h_c has <r, theta - s> >= <r, theta>, so that |theta - s| >= <r, theta> / |r|.  A residual
 that misses this by little is mended with theta itself: margins are homogeneous, <h_c, theta> = L p_c > 0 (Euler), so
-that u = r - mu theta has <u, h_c> <= 0 once mu is large enough, whatever the accuracy of r.  The bound rests on what u
-is, not on how it was found.
+that u = r - mu theta has <u, h_c> <= 0 once mu is large enough, whatever the accuracy of r.  The bound is a statement
+about u alone: it holds however u was computed.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers, Pulls
 from gflow.arrays import EPS, Array
 
 Parts = tuple[Array, Array]  # of theta: what its inner and its outer layer hold
 
-# Rounding of inner products of unit vectors, beside that of their length.
+# Rounding error of inner products of unit vectors, in addition to the one that grows with their length.
 ROUNDING = 256 * EPS
 # Optimality conditions count as met when they miss by no more than this, in units of |theta|.
 SOLVED = 1e-10
@@ -27,28 +27,29 @@ def steepest(gradients: Gradients, pull: Pulls) -> Array:
     return pull.on_base + gradients.gathered(np.maximum(pull.on_kinks, 0.0))
 
 
-def solved(gradients: Gradients, at: Weights) -> bool:
-    """Are the optimality conditions met: nothing pulls, and the residual is orthogonal to what it is the rest of?"""
+def solved(gradients: Gradients, at: Multipliers) -> bool:
+    """Are the optimality conditions met: no gradient has a positive product with the residual, which is orthogonal
+    to the combination of gradients that was subtracted?"""
     pull = gradients.pulls(gradients.residual(at))
     along = float(pull.on_base @ at.lam + pull.on_kinks @ at.nu)
     return float(steepest(gradients, pull).max(initial=0.0)) <= SOLVED and abs(along) <= SOLVED
 
 
-def proved_distance(gradients: Gradients, at: Weights) -> float:
-    """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all weights; 0 where nothing is proved.
+def proved_distance(gradients: Gradients, at: Multipliers) -> float:
+    """A lower bound of |theta - sum_c lambda_c h_c| / |theta| over all lambda >= 0; 0 where nothing is proved.
 
-    Never above what the weights in hand reach themselves, whatever they are.
+    It is never above the distance that the given multipliers reach themselves.
     """
     residual = gradients.residual(at)
     return min(bound_along(gradients, residual), _length(residual))
 
 
 def bound_along(gradients: Gradients, direction: Parts) -> float:
-    """The bound that a direction proves, whichever it is: the residual of a fit that failed, or of none.
+    """The bound that a direction, (m, r) and (K, m), proves, be it the residual of a good fit, a failed one or none.
 
-    How much theta must mend it is an estimate; that <u, h_c> <= 0 holds for every margin and slope is then looked at on
-    u itself.  (Margins that the direction pushes back may pull once theta is taken off: <h_c, theta> > 0 is not so for
-    all h_c where slopes at kinks are free.)  Only inner products with u are off by rounding, u is as it is.
+    The multiple mu of theta to subtract is an estimate, so <u, h_c> <= 0 is then checked on u itself, for every margin
+    and slope.  (A margin with <r, h_c> < 0 may have <u, h_c> > 0: <h_c, theta> > 0 does not hold for all h_c where
+    slopes at kinks are free.)  u itself is exact; only inner products with it have rounding errors.
     """
     length, theta = _length(direction), gradients.residual(_nothing(gradients))
     if not 0.0 < length < np.inf:
@@ -68,13 +69,13 @@ def bound_along(gradients: Gradients, direction: Parts) -> float:
 
 
 def _rounding(gradients: Gradients) -> float:
-    """Of an inner product of u and a gradient, both of length 1: sums over coordinates, neurons, and kinks."""
+    """The rounding error of an inner product of u and a gradient, both of length 1."""
     (m, r), (K, _) = (part.shape for part in gradients.residual(_nothing(gradients)))
     return ROUNDING + EPS * float(m + r + K)
 
 
-def _nothing(gradients: Gradients) -> Weights:
-    return Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
+def _nothing(gradients: Gradients) -> Multipliers:
+    return Multipliers(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
 
 
 def _length(parts: Parts) -> float:

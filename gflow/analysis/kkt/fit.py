@@ -1,4 +1,4 @@
-"""The solution of the convex problem behind the KKT conditions, with a choice among dependent gradients."""
+"""The solution of the convex problem behind the KKT conditions, with a rule that chooses among dependent gradients."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 from gflow.analysis.kkt.certificate import proved_distance, solved, steepest
 from gflow.analysis.kkt.interior import interior_point
 from gflow.analysis.kkt.polish import polished, reduced
-from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.vertices import by_vertices
 from gflow.arrays import Array
 
 Mask = NDArray[np.bool_]
 
-# Least eigenvalue of the kernel of unit features, relative to the largest, with which multipliers are told apart.
+# Multipliers are unique where the least eigenvalue of the kernel of unit features, over the largest, exceeds this.
 DEPENDENT = 1e-11
 # Among dependent gradients: price of lambda_c (p_c - min p), and how much longer the residual may become for it.
 TIE, ALLOWED, NOTHING = 1e-8, 1.0 + 1e-6, 1e-11
-# Margins up to this much above the least, relative to it, are equal to it.
+# Margins that exceed the least by at most this, relative to it, count as equal to it.
 ON_MARGIN = 1e-6
-# Gradients that a residual pushes back by more than this, and this part of its length, have no weight in any solution.
+# Gradients whose product with the residual is below minus this, and minus this part of its length, have no weight in
+# any solution.
 PUSHED, PUSHED_PART = 1e-9, 1e-6
 TINY = float(np.finfo(float).tiny)
 
@@ -47,7 +48,7 @@ class Fit:
 
 
 def least_distance(
-    gradients: Gradients, slope: float, known: Weights | None = None, binding: Mask | None = None
+    gradients: Gradients, slope: float, known: Multipliers | None = None, binding: Mask | None = None
 ) -> Fit:
     """Solve the convex problem of `problem`; among equally good lambda, one that is 0 off the margin, where there is
     one, else one with small lambda_c (p_c - min p).  known: weights to be preferred where they are as good.
@@ -56,7 +57,7 @@ def least_distance(
     best, least = _solution(gradients), float(gradients.p.min())
     determined, on_margin = _determined(gradients, best), gradients.p <= least + ON_MARGIN * abs(least)
     on_margin = on_margin if binding is None else on_margin | binding
-    candidates, unique, at_least = list[Weights](), determined, None
+    candidates, unique, at_least = list[Multipliers](), determined, None
     if least > 0.0:
         part = gradients.only(on_margin)
         within = _solution(part)
@@ -83,8 +84,8 @@ def least_distance(
     )
 
 
-def _solution(gradients: Gradients) -> Weights:
-    """From the interior, polished; over the vertices where that misses the optimality conditions."""
+def _solution(gradients: Gradients) -> Multipliers:
+    """The interior point solution, polished; the solution over vertices where that misses the optimality conditions."""
     none = np.zeros(gradients.size.size)
     best = polished(gradients, interior_point(gradients, none), none)
     if solved(gradients, best):
@@ -99,10 +100,11 @@ def _relative_excess(gradients: Gradients) -> Array:
         return np.asarray((gradients.p - gradients.p.min()) / gradients.size / max(gradients.length, TINY))
 
 
-def _determined(gradients: Gradients, at: Weights) -> bool:
+def _determined(gradients: Gradients, at: Multipliers) -> bool:
     """Is the kernel definite on all margins that may have a multiplier in some solution, whatever free kinks do?
 
-    The residual is that of all solutions; what it pushes back has no weight in any, what it does not push may have.
+    All solutions have the same residual.  A gradient with a negative product with it has no weight in any solution;
+    the others may have some.
     """
     residual = gradients.residual(at)
     pull, pushed = gradients.pulls(residual), PUSHED + PUSHED_PART * gradients.distance(at)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.analysis.kkt.problem import Gradients, Pulls, Weights, folded
+from gflow.analysis.kkt.problem import Gradients, Multipliers, Pulls, folded
 from gflow.arrays import Array
 
 MOST_STEPS, GAP = 80, 1e-20
@@ -23,14 +23,14 @@ class _Slacks:
     gap: Array
 
 
-def interior_point(gradients: Gradients, price: Array) -> Weights:
+def interior_point(gradients: Gradients, price: Array) -> Multipliers:
     """Mehrotra's predictor-corrector method from inside; price (N,) is a linear cost of lam.
 
-    Where the Newton system is singular in float64, the point before is as near as this method comes: what it is worth
-    is judged by who asked for it.
+    Where the Newton system is singular in float64, the last point before that is returned; the caller has to judge how
+    good it is.
     """
     margin, sizes = gradients.margin, np.cumsum([gradients.size.size, gradients.margin.size])
-    at = Weights(np.ones(gradients.size.size), np.full(margin.size, 0.5))
+    at = Multipliers(np.ones(gradients.size.size), np.full(margin.size, 0.5))
     s = np.concatenate([at.lam, at.nu, at.nu])
     w = 1.0 / s
     for _ in range(MOST_STEPS):
@@ -43,7 +43,7 @@ def interior_point(gradients: Gradients, price: Array) -> Weights:
             break
         length = 0.995 * min(_longest(s, ds), _longest(w, dw))
         s, w = s + length * ds, w + length * dw
-        at = Weights(*np.split(s, sizes)[:2])
+        at = Multipliers(*np.split(s, sizes)[:2])
         if gap < GAP:
             break
     return at

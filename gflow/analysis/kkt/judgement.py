@@ -1,4 +1,4 @@
-"""Is the direction of the flow a KKT point of  min |theta|^2 / 2  with every margin at least 1?  Is it the optimum?"""
+"""The verdict of the KKT analyzer, at the limit of the flow or at the last row, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 
 import numpy as np
 
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.continuation import Standing
 from gflow.analysis.kkt.optimum import ZERO, ConvexProgram, LinearPredictor, convex_program, is_global, linear_predictor
 from gflow.analysis.kkt.residuals import Residuals, residuals_of_limit, residuals_of_row
-from gflow.analysis.prospect import Standing
-from gflow.analysis.subject import Subject
-from gflow.analysis.times import time_text
 from gflow.arrays import Array
 from gflow.field.mode import DualMode
+from gflow.flow_time import time_text
 from gflow.limit.certificate import ModeLimit
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
 
-# Rows whose stationarity is looked at where no limit is known: at these parts of the last log(1 + t).
+# Where no limit is known, stationarity is computed at the rows at these fractions of the last log(1 + t).
 LOOKS = (0.125, 0.25, 0.5)
 # Multipliers of two solutions are the same up to this part of the largest.
 SAME = 1e-6
@@ -28,12 +28,13 @@ Verdict = Literal["holds", "violated", "approaching", "undecided", "not applicab
 class KktResult:
     """The numbers of `Residuals` at the judged point, and for themselves at the last row.
 
-    verdict: at the limit `holds` (stationarity and complementarity at most 1e-6), `violated` (proved: multipliers on
-    the margin leave more), or `undecided` where neither was shown, or where what is proved to be no KKT point is only
-    the expected limit: the limits of flows are KKT points (Lyu and Li 2020), so this one is not where the flow ends;
-    without a known limit `approaching` where
-    stationarity falls along the rows, else `undecided`; `not applicable` for networks that are not homogeneous and
-    where some margin is not positive.  standing of the limit: as the verdict of `LimitResult`.
+    verdict: at a known limit `holds` (stationarity and complementarity are at most 1e-6), `violated` (it is proved that
+    no multipliers on the margin reach that), or `undecided`.  It is `undecided` where neither was shown, and where the
+    refuted point is only the expected limit: limits of flows are KKT points (Lyu and Li 2020), so the flow does not end
+    at this point.  Without a known limit it is `approaching` where stationarity falls along the rows, else `undecided`.
+    `not applicable`: for networks that are not homogeneous, and where some margin is not positive.
+    standing of the limit: as the verdict of `LimitResult`.
+    multipliers: (n,), or (n, K) for K outputs.
     on_margin: samples whose margin is the least to rounding.  at_least: no multipliers on these have a stationarity
     below it.
     earlier: (log(1 + t), stationarity) of rows before the last, where no limit is known.
@@ -65,16 +66,16 @@ class KktResult:
     linear: LinearPredictor | None = None
 
 
-def kkt(subject: Subject) -> KktResult:
+def kkt(run: AnalyzedRun) -> KktResult:
     """Judge the limit of the flow where it is known, else the last row."""
-    if not subject.homogeneous:
-        what = "a smooth activation" if subject.problem.network.smoothing is not None else "a bias of its outputs"
+    if not run.homogeneous:
+        what = "a smooth activation" if run.problem.network.smoothing is not None else "a bias of its outputs"
         return KktResult("not applicable", f"the network has {what} and is not homogeneous, so it has no KKT points")
-    last = residuals_of_row(subject, -1)
-    limit = subject.limit
+    last = residuals_of_row(run, -1)
+    limit = run.limit
     if limit is None:
-        return _from_rows(subject, last)
-    return _from_limit(subject, limit, residuals_of_limit(subject.problem, limit), last)
+        return _from_rows(run, last)
+    return _from_limit(run, limit, residuals_of_limit(run.problem, limit), last)
 
 
 def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"], at: Residuals) -> KktResult:
@@ -95,13 +96,13 @@ def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"],
     )
 
 
-def _from_rows(subject: Subject, last: Residuals) -> KktResult:
+def _from_rows(run: AnalyzedRun, last: Residuals) -> KktResult:
     """Without a known limit the numbers are the message."""
     said = f"at the last row the stationarity is {last.stationarity:.3g}"
     if last.complementarity is None:
         summary = f"margins are not all positive (least {last.min_margin:.3g}), so there is no KKT point; {said}"
         return replace(_result("not applicable", summary, "last row", last), last_row=last)
-    earlier = _earlier(subject)
+    earlier = _earlier(run)
     trend = [stationarity for _, stationarity in earlier] + [last.stationarity]
     falls = len(trend) > 1 and all(after < before for before, after in zip(trend, trend[1:], strict=False))
     before = f" (after {trend[0]:.3g} at {time_text(earlier[0][0])})" if earlier else ""
@@ -114,16 +115,16 @@ def _from_rows(subject: Subject, last: Residuals) -> KktResult:
     )
 
 
-def _earlier(subject: Subject) -> tuple[tuple[float, float], ...]:
+def _earlier(run: AnalyzedRun) -> tuple[tuple[float, float], ...]:
     """(log(1 + t), stationarity) of a few rows on the way, as far as all margins are positive there."""
-    v = subject.log1p_time
+    v = run.log1p_time
     rows = np.unique([np.searchsorted(v, part * v[-1]) for part in LOOKS])
-    found = [(float(v[row]), residuals_of_row(subject, int(row))) for row in rows if row < v.size - 1]
+    found = [(float(v[row]), residuals_of_row(run, int(row))) for row in rows if row < v.size - 1]
     return tuple((when, at.stationarity) for when, at in found if at.min_margin > 0.0)
 
 
-def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
-    standing = subject.standing
+def _from_limit(run: AnalyzedRun, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
+    standing = run.standing
     said = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
     if at.complementarity is None:
         dead = int((limit.margins <= 0.0).sum())
@@ -138,8 +139,8 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
             f"{_opening(verdict, which, at, standing)}: {said}, complementarity {at.complementarity:.3g}; "
             f"{at.on_margin} of {limit.margins.size} samples on the margin{kinks}"
         )
-    mode = ModeLimit(subject.problem, DualMode(subject.problem, limit.side))
-    program = convex_program(subject.problem, limit)
+    mode = ModeLimit(run.problem, DualMode(run.problem, limit.side))
+    program = convex_program(run.problem, limit)
     return replace(
         _result(verdict, summary, "limit", at),
         standing=standing,
@@ -147,13 +148,13 @@ def _from_limit(subject: Subject, limit: LimitPoint, at: Residuals, last: Residu
         unique=at.unique and _same(at.multipliers, limit.multipliers),
         undecided=mode.undecided,
         convex_program=program,
-        global_optimum=is_global(subject.problem, program) if verdict == "holds" else None,
-        linear=linear_predictor(subject.problem, limit) if verdict == "holds" else None,
+        global_optimum=is_global(run.problem, program) if verdict == "holds" else None,
+        linear=linear_predictor(run.problem, limit) if verdict == "holds" else None,
     )
 
 
 def _refuted(at: Residuals) -> bool:
-    """Is it proved that no multipliers on the margin do?"""
+    """Is it proved that no multipliers on the margin meet the KKT conditions?"""
     return at.at_least is not None and at.at_least > ZERO
 
 

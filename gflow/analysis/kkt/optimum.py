@@ -1,4 +1,4 @@
-"""Is a KKT point the optimum?  Frei et al., Theorem 3.2, items 4 to 7."""
+"""The comparison of a KKT point with the global optimum: Frei et al., Theorem 3.2, items 4 to 7."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 from gflow.analysis.rank import row_spread
 from gflow.arrays import Array
 from gflow.limit.hard_margin import hard_margin
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
+from gflow.reference.margins import margins_at
 
 # At a limit, stationarity and complementarity up to this count as zero: far above rounding, far below a wrong slope.
 ZERO = 1e-6
@@ -48,7 +50,7 @@ class LinearPredictor:
 
 
 def convex_program(problem: Problem, limit: LimitPoint) -> ConvexProgram | None:
-    """None for other networks, and where no (v, u) of the right signs has positive margins."""
+    """The comparison; None for other networks, and where no (v, u) of the right signs has positive margins."""
     a, y, slope, C = problem.network.outer, problem.y, problem.network.slope, problem.span.C
     size = np.abs(a)
     if slope == 0.0 or size.max() - size.min() > EQUAL * size.max():
@@ -62,7 +64,7 @@ def convex_program(problem: Problem, limit: LimitPoint) -> ConvexProgram | None:
         return None
     s = np.where(a[:, None] * y > 0.0, 1.0, slope)
     W = a[:, None] * ((s * (y * solved.multipliers)) @ C)
-    least = float(problem.margins(W, np.where(W @ C.T > 0.0, 1, -1).astype(np.int8)).min())
+    least = float(margins_at(problem, Parameters(W, a)).min())
     ratio = None if least <= 0.0 else float(np.linalg.norm(limit.U) * least / np.linalg.norm(W))
     return ConvexProgram(ratio, _angle(limit.U, W), least, _near_orthogonality(problem))
 
@@ -78,7 +80,7 @@ def _near_orthogonality(problem: Problem) -> float | None:
 
 
 def is_global(problem: Problem, program: ConvexProgram | None) -> bool | None:
-    """Of a KKT point with least margin 1: false where the program leads to a shorter W with margins of at least 1;
+    """Is a KKT point with least margin 1 optimal?  False where the program gives a shorter W with margins at least 1;
     true where it is the only KKT point (Frei et al., item 4), or where everything is linear.
     """
     if problem.network.slope == 1.0:
@@ -94,7 +96,7 @@ def is_global(problem: Problem, program: ConvexProgram | None) -> bool | None:
 
 
 def linear_predictor(problem: Problem, limit: LimitPoint) -> LinearPredictor | None:
-    """None where rows of one sign differ, for slope 0 (f = 0 on half spaces), and for samples no plane separates."""
+    """The comparison; None where rows of one sign differ, for slope 0 (f = 0 on half spaces), or not separable."""
     a, C, y, slope = problem.network.outer, problem.span.C, problem.y, problem.network.slope
     spreads = [row_spread(limit.U, a, sign) for sign in (1, -1)]
     if slope == 0.0 or max(spread or 0.0 for spread in spreads) > EQUAL:
@@ -109,6 +111,6 @@ def linear_predictor(problem: Problem, limit: LimitPoint) -> LinearPredictor | N
 
 
 def _angle(first: Array, second: Array) -> float:
-    """In [0, pi], without cancellation at 0."""
+    """The angle of two vectors, in [0, pi], without cancellation at 0."""
     u, v = first / np.linalg.norm(first), second / np.linalg.norm(second)
     return float(2.0 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v)))

@@ -1,4 +1,5 @@
-"""From an interior point to the digits: least squares on the active sets, exchanged until they are right."""
+"""Refinement of an interior point to full accuracy: least squares on the active sets, which are exchanged until they
+are right."""
 
 from __future__ import annotations
 
@@ -7,20 +8,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.kkt.problem import Gradients, Weights, folded
+from gflow.analysis.kkt.problem import Gradients, Multipliers, folded
 from gflow.arrays import Array, Index
 
 Mask = NDArray[np.bool_]
 
 MOST_EXCHANGES = 30
-# Violations below this, in units of |theta|, are rounding; what is shorter by less is no better.
+# Violations below this, in units of |theta|, are rounding; a residual that is shorter by less is no better.
 ROUNDING = 1e-13
-# Part of its range at which an interior point counts as being on a bound; wrong guesses are exchanged.
+# Within this part of its range an interior point counts as being on a bound; wrong guesses are exchanged later.
 ON_BOUND = 1e-8
 
 
-def polished(gradients: Gradients, start: Weights, price: Array) -> Weights:
-    """Least squares on the active sets of the start, which are exchanged until they are right; the best point seen."""
+def polished(gradients: Gradients, start: Multipliers, price: Array) -> Multipliers:
+    """Least squares on the active sets of the start, which are exchanged until they are right; price (N,): as for
+    `interior_point`.  Returns the best point seen."""
     held = start.lam[gradients.margin]
     used = start.lam > ON_BOUND * start.lam.max(initial=0.0)
     low, high = start.nu < ON_BOUND * held, start.nu > (1.0 - ON_BOUND) * held
@@ -41,17 +43,17 @@ def polished(gradients: Gradients, start: Weights, price: Array) -> Weights:
     return best
 
 
-def _clipped(at: Weights, margin: Index) -> Weights:
+def _clipped(at: Multipliers, margin: Index) -> Multipliers:
     lam = np.maximum(at.lam, 0.0)
-    return Weights(lam, np.clip(at.nu, 0.0, lam[margin]))
+    return Multipliers(lam, np.clip(at.nu, 0.0, lam[margin]))
 
 
-def _cost(gradients: Gradients, at: Weights, price: Array) -> float:
+def _cost(gradients: Gradients, at: Multipliers, price: Array) -> float:
     return 0.5 * gradients.distance(at) ** 2 + float(price @ at.lam)
 
 
 def _violations(
-    gradients: Gradients, at: Weights, price: Array, used: Mask, low: Mask, high: Mask
+    gradients: Gradients, at: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
 ) -> tuple[Mask, Mask, Mask]:
     """Which margins, lower and upper bounds of kinks should change sides."""
     pull = gradients.pulls(gradients.residual(at))
@@ -64,13 +66,15 @@ def _violations(
     return wrong_l & gradients.live, wrong_low, wrong_high & ~wrong_low
 
 
-def _least_squares(gradients: Gradients, start: Weights, price: Array, used: Mask, low: Mask, high: Mask) -> Weights:
+def _least_squares(
+    gradients: Gradients, start: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
+) -> Multipliers:
     """Unconstrained on the active sets, with one step of refinement from the residual itself."""
     margin, free = gradients.margin, ~low & ~high
     kernel, mixed, inverse = reduced(gradients, free, high)
     kernel = kernel[np.ix_(used, used)]
     lam = np.where(used, start.lam, 0.0)
-    at = Weights(lam, np.where(free, start.nu, np.where(high, lam[margin], 0.0)))
+    at = Multipliers(lam, np.where(free, start.nu, np.where(high, lam[margin], 0.0)))
     for _ in range(3):
         pull = gradients.pulls(gradients.residual(at))
         right = np.zeros(gradients.blocks.shape[:2])
@@ -86,7 +90,8 @@ def _least_squares(gradients: Gradients, start: Weights, price: Array, used: Mas
 
 
 def reduced(gradients: Gradients, free: Mask, high: Mask) -> tuple[Array, Array, Array]:
-    """Kernel (N, N) with kinks `high` at slope 1 and `free` ones eliminated, their mixed terms, inverse blocks."""
+    """Kernel (N, N) with the kinks high (E,) at slope 1 and the free ones (E,) eliminated; the mixed terms (k, s, N)
+    and the inverse blocks (k, s, s) of the free ones."""
     row, slot, n = gradients.row, gradients.slot, gradients.size.size
     kernel, mixed = folded(gradients, high)
     keep = np.zeros(gradients.blocks.shape[:2])

@@ -1,4 +1,4 @@
-"""The convex problem behind the KKT conditions: how far is a point from stationarity?
+"""The convex problem behind the KKT conditions, whose least value is the distance of a point from stationarity.
 
 At theta, with Clarke gradients h_c of the margins (one output: c = i, p_i = y_i f(x_i); K outputs: c = (i, k), k not
 the class of sample i, p_c = f_{y_i}(x_i) - f_k(x_i), the pairwise form of Lyu and Li 2020),
@@ -7,8 +7,9 @@ the class of sample i, p_c = f_{y_i}(x_i) - f_k(x_i), the pairwise form of Lyu a
 
 In lambda and nu_jc = lambda_c (s_jc - slope) / (1 - slope) this is a convex quadratic program with 0 <= nu_jc <=
 lambda_c: kinks couple within a neuron, neurons through lambda only.  An interior point method (`interior`) finds the
-active sets, whatever the degeneracy (at a KKT point no constraint has a multiplier); linear least squares on them
-(`polish`) gives the digits; where they are lost, vertices (`vertices`).  What a solution proves, `certificate` says.
+active sets, also where the problem is degenerate (at a KKT point no constraint has a multiplier).  Linear least squares
+on these sets (`polish`) gives the full accuracy.  Where both lose their digits, `vertices` solves the problem anew.
+`certificate` derives what a solution proves.
 """
 
 from __future__ import annotations
@@ -20,23 +21,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array, Index
-from gflow.flow.state import Parameters
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
+from gflow.reference.kernel import tangent_kernel
+from gflow.reference.margins import hidden, slopes
+from gflow.reference.point import gradient_factors
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Pulls:
-    """Inner products of all gradients with a vector: with the - branch at kinks (N,), and of what kinks add (E,)."""
+    """Inner products of all gradients with a vector: on_base (N,), with the - branch at kinks, and on_kinks (E,), what
+    the + branch of each kink adds."""
 
     on_base: Array
     on_kinks: Array
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class Multipliers:
     """lam (N,): lambda in units of the lengths of gradients; nu (E,): how much of it is on the + branch of a kink."""
 
     lam: Array
@@ -60,17 +65,12 @@ class Gradients:
         self.sample, self.other, self._pull = _margins(network, problem.y)
         z = problem.preactivations(parameters.U)
         on_kink = (pattern == 0)[:, self.sample] if network.kinked else np.zeros((outer.shape[1], 1), dtype=bool)
-        hidden = network.hidden(z, pattern)
         self._outer_trained = network.trains_outer
-        self._hidden = hidden[:, self.sample]
+        self._hidden = hidden(network, z, pattern)[:, self.sample]
         self.p: Array = np.sum(self._pull * (outer @ self._hidden), axis=0)
         push = outer.T @ self._pull
-        active = pattern > 0 if network.kinked else z > 0.0
-        base = push * np.where(active, 1.0, network.slope)[:, self.sample]
-        if network.directions is None:
-            self._C = problem.coordinates()[self.sample]
-        else:  # scalar weights b_j: their one coordinate differs from neuron to neuron
-            base, self._C = base * problem.coordinates()[:, self.sample, 0], np.ones((self.sample.size, 1))
+        factors, inputs = gradient_factors(problem, slopes(network, z, pattern, at_kink=network.slope))
+        base, self._C = push * factors[:, self.sample], inputs[self.sample]
         self.neuron, self.margin = np.nonzero(on_kink)
         added = (1.0 - network.slope) * push[self.neuron, self.margin]
         self.size = self._sizes(base, added)
@@ -93,9 +93,7 @@ class Gradients:
     def _assemble(self) -> None:
         """The quadratic form: kernel (N, N), blocks (k, s, s) of neurons with kinks, mixed (k, s, N)."""
         gram = self._C @ self._C.T
-        self.kernel = gram * (self._base.T @ self._base)
-        if self._outer_trained:
-            self.kernel = self.kernel + (self._pull.T @ self._pull) * (self._hidden.T @ self._hidden)
+        self.kernel = tangent_kernel(gram, self._base, self._pull if self._outer_trained else None, self._hidden)
         neurons, self.row, counts = np.unique(self.neuron, return_inverse=True, return_counts=True)
         self.slot = np.arange(self.neuron.size) - np.repeat(np.cumsum(counts) - counts, counts)
         k, s = neurons.size, int(counts.max(initial=0))
@@ -116,13 +114,13 @@ class Gradients:
         part._assemble()
         return part
 
-    def filled(self, mask: Mask, at: Weights) -> Weights:
-        """Weights of `only(mask)` as those of all margins, 0 for the others."""
+    def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
+        """Multipliers of `only(mask)`, mask (N,), as multipliers of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
-        return Weights(lam, nu)
+        return Multipliers(lam, nu)
 
-    def residual(self, at: Weights) -> tuple[Array, Array]:
+    def residual(self, at: Multipliers) -> tuple[Array, Array]:
         """(theta - sum_c lambda_c h_c) / |theta| (m, r), and its part in the outer layer (K, m), 0 if not trained."""
         mixed = self._base * at.lam
         mixed[self.neuron, self.margin] += self._added * at.nu
@@ -132,7 +130,7 @@ class Gradients:
         return inner, self._theta_outer - (self._pull * at.lam) @ self._hidden.T
 
     def pulls(self, residual: tuple[Array, Array]) -> Pulls:
-        """Of all gradients with a residual."""
+        """The products of all gradients with a residual: its parts (m, r) and (K, m), as `residual` gives them."""
         inner, outer = residual
         moved = inner @ self._C.T
         on_base = np.sum(self._base * moved, axis=0)
@@ -140,8 +138,8 @@ class Gradients:
             on_base = on_base + np.sum(self._pull * (outer @ self._hidden), axis=0)
         return Pulls(on_base, self._added * moved[self.neuron, self.margin])
 
-    def distance(self, at: Weights) -> float:
-        """Length of the residual."""
+    def distance(self, at: Multipliers) -> float:
+        """Length of the residual, relative to |theta|."""
         inner, outer = self.residual(at)
         return float(np.hypot(np.linalg.norm(inner), np.linalg.norm(outer)))
 

@@ -1,4 +1,4 @@
-"""How far one point of parameter space is from KKT: stationarity, complementarity and multipliers."""
+"""KKT residuals of one point of parameter space: stationarity, complementarity and multipliers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients, Weights
-from gflow.analysis.subject import Subject
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.arrays import Array
-from gflow.flow.state import Parameters
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 
@@ -45,14 +46,14 @@ class Residuals:
     at_least: float | None
 
 
-def residuals_of_row(subject: Subject, row: int) -> Residuals:
-    """At one row, with what W has outside the span of the samples."""
-    state = subject.state(row)
-    return residuals(subject.problem, state.parameters, state.side, float(np.linalg.norm(subject.outside)))
+def residuals_of_row(run: AnalyzedRun, row: int) -> Residuals:
+    """The residuals at one row, including the part of W outside the span of the samples."""
+    state = run.state(row)
+    return residuals(run.problem, state.parameters, state.side, float(np.linalg.norm(run.outside_norms)))
 
 
 def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:
-    """At a limit, with its own multipliers and slopes where no others come closer."""
+    """The residuals at a limit, with its own multipliers and slopes unless others come closer."""
     parameters = Parameters(limit.U, problem.network.outer)
     return residuals(problem, parameters, limit.side, known=limit)
 
@@ -64,9 +65,9 @@ def residuals(
     outside: float = 0.0,
     known: LimitPoint | None = None,
 ) -> Residuals:
-    """At parameters in span coordinates with sides (m, H); outside: |W_perp|, which no gradient can balance."""
+    """The residuals at parameters in span coordinates with sides (m, H); outside: |W_perp|, off all gradients."""
     gradients, slope = Gradients(problem, parameters, problem.sample_sides(side)), problem.network.slope
-    weights, binding = (None, None) if known is None else (_weights(gradients, slope, known), known.binding)
+    weights, binding = (None, None) if known is None else (_weights(gradients, problem, known), known.binding)
     fit = least_distance(gradients, slope, weights, binding)
     size, distance, least = (
         float(np.hypot(part, outside)) for part in (gradients.length, fit.distance, fit.at_least or 0.0)
@@ -92,17 +93,18 @@ def residuals(
     return _scaled(here, problem, gradients, fit.multipliers, distance) if p.min() > 0.0 else here
 
 
-def _weights(gradients: Gradients, slope: float, known: LimitPoint) -> Weights:
+def _weights(gradients: Gradients, problem: Problem, known: LimitPoint) -> Multipliers:
     """The multipliers and slopes of a limit (one output), within their bounds."""
     lam = known.multipliers * gradients.units
     if not gradients.margin.size:
-        return Weights(lam, np.zeros(0))
-    share = (known.slopes[gradients.neuron, gradients.margin] - slope) / (1.0 - slope)
-    return Weights(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
+        return Multipliers(lam, np.zeros(0))
+    slope, used = problem.network.slope, limit_slopes(problem, known)[gradients.neuron, gradients.margin]
+    share = (used - slope) / (1.0 - slope)
+    return Multipliers(lam, np.clip(share, 0.0, 1.0) * lam[gradients.margin])
 
 
 def _scaled(here: Residuals, problem: Problem, gradients: Gradients, multipliers: Array, distance: float) -> Residuals:
-    """With what needs positive margins: theta c, c = p_min^(-1/L), has gradients h c^(L-1), so lambda c^(2-L)."""
+    """The residuals of c theta, c = p_min^(-1/L), with gradients h c^(L-1), so lambda c^(2-L); p_min > 0 is needed."""
     degree, p = problem.network.homogeneity, gradients.p
     scaled, excess = multipliers * p.min() ** (1.0 - 2.0 / degree), p / p.min() - 1.0
     total = float(scaled.sum())

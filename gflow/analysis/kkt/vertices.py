@@ -1,7 +1,7 @@
-"""The convex problem over the vertices of the Clarke sets that matter, added one after the other.
+"""A column-generation method for the convex problem: vertices of the Clarke sets are added one after the other.
 
-Slower than the interior point method, but it works on the gradients themselves, not on their inner products, and it
-never lets multipliers grow that cancel: what to do where the other has lost its digits.
+It is slower than the interior point method, but it works on the gradients themselves, not on their inner products, and
+its multipliers never grow large and cancel.  So it is used where the interior point method has lost its accuracy.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import numpy as np
 from scipy.optimize import nnls
 
 from gflow.analysis.kkt.certificate import SOLVED
-from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.arrays import Array
 
 Vertex = tuple[int, bytes]
 
 MOST_ROUNDS = 60
-# Numbers in the matrix of all vertices: beyond it there is no room for them.
+# Most numbers in the matrix of all vertices: a larger one would not fit into memory.
 LARGEST = 20_000_000
 
 
-def by_vertices(gradients: Gradients) -> Weights | None:
+def by_vertices(gradients: Gradients) -> Multipliers | None:
     """Non-negative least squares on vertices, those that pull most added each round; None where it does not end."""
     N, E = gradients.size.size, gradients.margin.size
-    theta = _flat(gradients.residual(Weights(np.zeros(N), np.zeros(E))))
+    theta = _flat(gradients.residual(Multipliers(np.zeros(N), np.zeros(E))))
     chosen: dict[Vertex, Array] = {}
-    at = Weights(np.zeros(N), np.zeros(E))
+    at = Multipliers(np.zeros(N), np.zeros(E))
     for _ in range(MOST_ROUNDS):
         pull = gradients.pulls(gradients.residual(at))
         on = pull.on_kinks > 0.0
@@ -55,9 +55,9 @@ def _column(gradients: Gradients, vertex: Vertex, theta: Array) -> Array:
     return np.asarray(theta - _flat(gradients.residual(at)))
 
 
-def _weights(vertices: list[Vertex], weights: Array, N: int, E: int) -> Weights:
+def _weights(vertices: list[Vertex], weights: Array, N: int, E: int) -> Multipliers:
     lam, nu = np.zeros(N), np.zeros(E)
     for (c, on), weight in zip(vertices, weights, strict=True):
         lam[c] += weight
         nu += weight * np.frombuffer(on, dtype=np.bool_)
-    return Weights(lam, nu)
+    return Multipliers(lam, nu)

@@ -1,1 +1,1 @@
-"""Descent on its way to `descent.h5`: runs, rows, checkpoints, and how an interrupted one goes on."""
+"""The storage of descent in `descent.h5`: runs, rows, checkpoints, and how an interrupted descent goes on."""

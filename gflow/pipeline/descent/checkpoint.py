@@ -1,4 +1,5 @@
-"""Where descent goes on after a stop: a file beside `descent.h5`, replaced in one step, gone when all is done."""
+"""The checkpoint from which descent goes on after a stop: a file beside `descent.h5`, replaced in one step, and removed
+when all runs are done."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ import json
 import os
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.descent import Checkpoint, LossReport
+from gflow.comparison.ledger import Ledger
+from gflow.descent import DescentCheckpoint
 from gflow.errors import NoRoomError, TrajectoryError
 from gflow.trajectory.space import refusals
 
@@ -26,54 +28,18 @@ DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError, 
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How one run ended."""
-
-    step: int
-    diverged: bool
-    losses: LossReport | None
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What is known of the runs so far beside their rows; runs by their number."""
-
-    n_rows: int = 0
-    """rows on disk when it was saved"""
-    largest_margin: float = 0.0
-    ended: dict[int, Ended] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
-    """the step at which a run had left all scales"""
-    clock: dict[int, tuple[float, float, float]] = field(default_factory=dict)
-    """t, mean g and tau at the last row of a run"""
-
-    def to_json(self) -> dict[str, Any]:  # Any: JSON values
-        """Plain JSON values, numbers in full."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Ledger:  # Any: JSON values
-        """What `to_json` gave; KeyError, TypeError or ValueError for anything else."""
-        ledger = cls(int(content["n_rows"]), float(content["largest_margin"]))
-        for run, end in content["ended"].items():
-            losses = None if end["losses"] is None else LossReport(**end["losses"])
-            ledger.ended[int(run)] = Ended(end["step"], end["diverged"], losses)
-        ledger.lost = {int(run): int(step) for run, step in content["lost"].items()}
-        ledger.clock = {int(run): (t, rate, tau) for run, (t, rate, tau) in content["clock"].items()}
-        return ledger
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
     """The ledger of the rows so far, and the point of descent that they lead to."""
 
     ledger: Ledger
-    origin: Checkpoint
+    origin: DescentCheckpoint
 
 
 def save(path: Path, identity: str, saved: Saved) -> None:
-    """Put it in the place of the one before, on disk also if the power fails.  TrajectoryError if the disk refuses: the
-    one before stays."""
+    """Replace the previous checkpoint by this one, which is then on disk also if the power fails.
+
+    TrajectoryError if the disk refuses; the previous checkpoint stays.
+    """
     origin = saved.origin
     about = {
         "identity": identity,
@@ -99,7 +65,7 @@ def save(path: Path, identity: str, saved: Saved) -> None:
 
 
 def load(path: Path, identity: str, n_rows: int) -> Saved:
-    """The checkpoint of the descent with this identity, of which so many rows are on disk.
+    """The checkpoint of the descent with this identity, of which `n_rows` rows are on disk.
 
     TrajectoryError, with the reason, where there is none, or none that can be used.
     """
@@ -112,7 +78,7 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
         about = json.loads(str(arrays[ABOUT]))
         state = {name.removeprefix(STATE): array for name, array in arrays.items() if name != ABOUT}
         group, alive = tuple(about["group"]), tuple(about["alive"])
-        origin = Checkpoint(int(about["taken"]), group, alive, int(about["step"]), state)
+        origin = DescentCheckpoint(int(about["taken"]), group, alive, int(about["step"]), state)
         saved = Saved(Ledger.from_json(about["ledger"]), origin)
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be read ({error.strerror})") from error
@@ -130,13 +96,13 @@ def load(path: Path, identity: str, n_rows: int) -> Saved:
 
 
 def remove(path: Path) -> None:
-    """It is not needed any more, nor one that was not made to its end; what stays does no harm."""
+    """Remove the checkpoint, and any unfinished one, when they are not needed any more; one that stays does no harm."""
     with suppress(OSError):
         clear(path)
 
 
 def clear(path: Path) -> None:
-    """Neither a checkpoint nor a part of one is left.  OSError where that cannot be."""
+    """Remove the checkpoint and any unfinished one.  OSError where that fails."""
     for each in (path, _part_of(path)):
         each.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
-"""Rows and checkpoints of descent on their way to disk, in this order: a checkpoint never counts a row that is not."""
+"""The writer of descent: rows go to disk first and checkpoints after them, so that no checkpoint counts a row that is
+missing."""
 
 from __future__ import annotations
 
@@ -10,19 +11,20 @@ from math import exp, inf
 import numpy as np
 
 from gflow.assembly import Setup
+from gflow.comparison.descent_runs import iterate_state
+from gflow.comparison.ledger import Ended, Ledger
 from gflow.comparison.sharpness import LARGEST_EXPONENT
-from gflow.descent import Checkpoint, Finish, Iterate, Outcome, Progress
-from gflow.descent.loop import Item
-from gflow.pipeline.descent.checkpoint import Ended, Ledger, Saved
-from gflow.pipeline.descent.runs import iterate_state
+from gflow.descent import DescentCheckpoint, DescentFinish, DescentOutcome, DescentProgress, Iterate
+from gflow.descent.loop import DescentItem
+from gflow.pipeline.descent.checkpoint import Saved
 from gflow.pipeline.descent.store import DescentStore
 from gflow.problem.loss import log_mean
 from gflow.trajectory import Row
 from gflow.trajectory.recorder import Recorder
 
-# Rows wait at most this long (seconds) before they are safe on disk.
+# Rows are written to disk at most this long (seconds) after they were made.
 COMMIT_EVERY = 1.0
-# A checkpoint goes with the rows, unless the one before took more than this part of the time since: large ones do.
+# Rows come with a checkpoint, unless the previous one took more than this part of the time since, as large ones do.
 CHECKPOINT_SHARE = 0.05
 # Weights and margins beyond this have diverged: their squares are near the end of float64.
 LARGEST = 1e100
@@ -42,7 +44,7 @@ class Block:
 
 
 class DescentFile:
-    """Takes the items of descent, from its start or from where an ledger leads."""
+    """Takes the items of descent, from its start or from the point that a ledger belongs to."""
 
     def __init__(
         self,
@@ -57,9 +59,11 @@ class DescentFile:
         self._problem, self._etas, self._store, self._keep = setup.problem, etas, store, keep
         self.ledger, self._progress = ledger, progress
         self._recorder = Recorder(setup.problem, setup.W_initial)
-        # The only count of the rows: a second signal may come between any two statements, and split no pair of counts.
+        # The only count of the rows.  With two of them, a second signal between two statements could make them differ.
         self._block = Block(ledger.n_rows)
-        self._point: Callable[[], Checkpoint] | None = None  # where descent stands, while it can go on from there
+        self._point: Callable[[], DescentCheckpoint] | None = (
+            None  # saves where descent is, while it can go on from there
+        )
         self._rows_due = self._point_due = -inf
 
     @property
@@ -67,37 +71,37 @@ class DescentFile:
         """Rows on disk."""
         return self._store.n_rows
 
-    def follow(self, items: Iterable[Item], alive: Callable[[], None]) -> None:
-        """Descent to its end; alive is called wherever it could go on, and may end it there with an exception."""
+    def follow(self, items: Iterable[DescentItem], alive: Callable[[], None]) -> None:
+        """Follow descent to its end; alive is called wherever descent could be resumed, and may raise to stop it."""
         point = None
         for item in items:
             self._take(item)
             if self._point is not None:
                 alive()
-            point, self._point = self._point, None  # while it moves, what it would save is between two steps
-        self._point = point  # it did not move after its last item
+            point, self._point = self._point, None  # a checkpoint taken while descent moves would fall within a step
+        self._point = point  # after its last item descent has not moved
         self._finish()
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: DescentItem) -> None:
         match item:
             case Iterate():
                 self._take_row(item)
-            case Finish():
+            case DescentFinish():
                 lost = self.ledger.lost
-                diverged = item.outcome is Outcome.DIVERGED or item.run in lost
+                diverged = item.outcome is DescentOutcome.DIVERGED or item.run in lost
                 self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
-            case Progress():
+            case DescentProgress():
                 self._point = item.checkpoint
                 self._progress(item.taken, item.total)
                 if time.monotonic() >= self._rows_due:
                     self._put(time.monotonic() >= self._point_due)
 
     def settle(self) -> None:
-        """Make all rows so far safe, and where descent stands; within a step, the checkpoint before stays."""
+        """Save all rows so far, and a checkpoint; within a step of descent, the previous checkpoint stays."""
         self._put(True)
 
     def _finish(self) -> None:
-        """All runs have ended: the rows, and how they did."""
+        """Save the last rows, and how all runs ended."""
         self.settle()
         diverged = [self._etas[run] for run, end in self.ledger.ended.items() if end.diverged]
         sentence = f"{len(self._etas)} runs of descent"
@@ -118,7 +122,7 @@ class DescentFile:
         self._rows_due = time.monotonic() + COMMIT_EVERY
 
     def _take_row(self, at: Iterate) -> None:
-        """The row, unless the run has left all scales: then it has diverged, and no later row counts either."""
+        """Take the row, unless its weights or margins are beyond `LARGEST`: then neither it nor a later row counts."""
         size = max(float(np.abs(at.U).max()), float(np.abs(at.p).max()), float(np.abs(at.outer).max()))
         if size > LARGEST or at.run in self.ledger.lost:
             self.ledger.lost.setdefault(at.run, at.step)

@@ -1,4 +1,5 @@
-"""From what an interrupted comparison left to the point where its descent goes on, or the reason why it cannot."""
+"""The resumption of an interrupted comparison: the point from which its descent goes on, or the reason why it
+cannot."""
 
 from __future__ import annotations
 
@@ -12,52 +13,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.descent import Checkpoint, Iterate
+from gflow.comparison.ledger import Ledger
+from gflow.comparison.plan import Plan
+from gflow.descent import DescentCheckpoint, Iterate
 from gflow.errors import CheckpointError, TrajectoryError
-from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Ledger, Saved, load
+from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load
 from gflow.pipeline.resumption import check_version
 from gflow.trajectory import Header, Trajectory, open_trajectory
 
 ANEW = "compare anew, without --resume"
-# Facts of a file of descent that say what was asked for, and the option that asks.
-ASKED = {
-    "etas": "--eta",
-    "until_time": "--until-time",
-    "descent": "--sgd",
-    "batch": "--sgd",
-    "batch_seed": "--seed",
-    "precision": "--precision",
-    "device": "--device",
-}
 ARRAYS = ("X", "y", "W_initial", "basis", "directions")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows on disk, and a checkpoint (None: there is none that can be used, for this reason)."""
+    """The rows on disk, and the checkpoint; saved None: no checkpoint can be used, for the reason given."""
 
     rows: Trajectory
     saved: Saved | None
     reason: str = ""
 
     @property
-    def origin(self) -> Checkpoint | None:
+    def origin(self) -> DescentCheckpoint | None:
         """Where descent goes on; None: at its start."""
         return None if self.saved is None else self.saved.origin
 
     @property
     def ledger(self) -> Ledger:
-        """Of the rows up to there."""
+        """The ledger of the rows up to that point."""
         return Ledger() if self.saved is None else self.saved.ledger
 
     @property
     def complete(self) -> bool:
-        """Is nothing left of descent, and is known how its runs ended?"""
+        """Is descent finished, and is it recorded how all its runs ended?"""
         asked = json.loads(str(self.rows.facts["etas"]))
         return self.rows.outcome is not None and len(self.ledger.ended) == len(asked)
 
     def sentence(self) -> str:
-        """What a resume does, for people."""
+        """A sentence for users on what a resume does."""
         if self.complete:
             return f"{self.rows.path} is complete; what is left is the flow beside it"
         if self.origin is None:
@@ -68,8 +61,10 @@ class Kept:
         return f"going on after {self.origin.taken} steps of descent; {self.rows.path} has {self.rows.n_rows} rows"
 
 
-def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequence[Iterate]]) -> Kept:
-    """What there is of the descent that would have the header `made`.  TrajectoryError where that is none.
+def kept_descent(
+    path: Path, made: Header, plan: Plan, iterates: Callable[[DescentCheckpoint], Sequence[Iterate]]
+) -> Kept:
+    """The stored part of the descent of this plan, whose header would be `made`.  TrajectoryError where there is none.
 
     iterates: the runs as they would go on from a checkpoint; CheckpointError for one from which they cannot.
     """
@@ -77,7 +72,7 @@ def kept_descent(path: Path, made: Header, iterates: Callable[[Checkpoint], Sequ
         raise TrajectoryError(f"{path}: there is no comparison to resume; leave --resume away to start one")
     rows = open_trajectory(path)
     check_version(rows, ANEW)
-    _check_asked(rows, made)
+    _check_asked(rows, plan)
     _check_start(rows, made)
     place = path.with_name(CHECKPOINT_FILE_NAME)
     try:
@@ -102,25 +97,26 @@ def _check_point(rows: Trajectory, saved: Saved, iterates: Sequence[Iterate], pl
 
 
 def identity_of(made: Header) -> str:
-    """A checkpoint fits the descent with the same identity only."""
+    """The identity of a descent, in hexadecimal digits: a checkpoint fits only the descent with the same identity."""
     known = hashlib.sha256(json.dumps([made.scenario_sha256, sorted(made.facts.items())]).encode())
     for name in (*ARRAYS, "outer"):
         known.update(_bits(getattr(made, name)))
     return known.hexdigest()
 
 
-def _check_asked(rows: Trajectory, made: Header) -> None:
+def _check_asked(rows: Trajectory, plan: Plan) -> None:
     """TrajectoryError unless the same runs are asked for."""
     if "until_time" not in rows.facts:
         raise TrajectoryError(f"{rows.path} does not say what was asked for: it is of an earlier version; {ANEW}")
-    for name, option in ASKED.items():
-        stored, asked = rows.facts.get(name), made.facts.get(name)
-        if stored != asked:
-            why = ": the rows lie at times that depend on the end" if name == "until_time" else ""
-            raise TrajectoryError(
-                f"--resume: {option} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}{why}; descent "
-                f"goes on as it began: ask for the same, or {ANEW}"
-            )
+    for option in plan.options:
+        for name, asked in option.facts.items():
+            stored = rows.facts.get(name)
+            if stored != asked:
+                why = ": the rows lie at times that depend on the end" if name == "until_time" else ""
+                raise TrajectoryError(
+                    f"--resume: {option.name} is {_shown(asked)}, and {rows.path} was begun with {_shown(stored)}"
+                    f"{why}; descent goes on as it began: ask for the same, or {ANEW}"
+                )
 
 
 def _check_start(rows: Trajectory, made: Header) -> None:

@@ -1,13 +1,14 @@
-"""`descent.h5` while it is written: new rows are appended, rows that were there before must come out again."""
+"""The file `descent.h5` while it is written: new rows are appended, and rows already on disk must be reproduced
+exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from gflow.comparison.result import COMPARISON_FILE_NAME
 from gflow.errors import TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, clear
-from gflow.pipeline.plan import COMPARISON_FILE_NAME
 from gflow.pipeline.resumption import entry
 from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference
 from gflow.trajectory.content import Changes
@@ -42,7 +43,7 @@ class DescentStore:
             self._opened(new[0]).commit(new)
 
     def finish(self, outcome: str, sentence: str, n_rows: int) -> None:
-        """All runs have ended, with so many rows."""
+        """Store that all runs have ended, with `n_rows` rows."""
         if self.n_rows > n_rows:
             raise self._other(n_rows)
         self._opened(None).finish(outcome, sentence)
@@ -74,7 +75,7 @@ class DescentStore:
 
 
 def _clear(path: Path) -> None:
-    """An older comparison goes before the new file comes, the file last: its other parts would not fit the new one."""
+    """Remove an older comparison before the new file is made, its `descent.h5` last: its other files would not fit."""
     try:
         path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
         clear(path.with_name(CHECKPOINT_FILE_NAME))

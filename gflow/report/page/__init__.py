@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that stands alone, and its figures as files."""
+"""The report of a run: one HTML file that needs no other file, and its figures as files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gflow.console import ESCAPED
 from gflow.errors import ReportError
-from gflow.report.page.figures import DESCENT, FLOW, Absent, Drawing, Format, Json, Material, save, style
+from gflow.report.page.figures import DESCENT, FLOW, Absent, Drawing, FigureData, Format, Json, save, style
 from gflow.report.page.inputs import Beside, found_beside
 from gflow.report.page.page import page_text
 from gflow.trajectory import Trajectory
@@ -55,6 +55,6 @@ def _drawn(
     trajectory: Trajectory, analysis: Json | None, comparison: Json | None
 ) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
     """The figures of the flow, and those of descent beside it, which only a comparison has."""
-    material = Material(trajectory, analysis, comparison)
+    data = FigureData(trajectory, analysis, comparison)
     descent = DESCENT if comparison is not None else ()
-    return [make(material) for make in FLOW], [make(material) for make in descent]
+    return [make(data) for make in FLOW], [make(data) for make in descent]

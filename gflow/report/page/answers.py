@@ -1,4 +1,4 @@
-"""The questions that a reader of a run has, and how it answers them: the table that opens a report."""
+"""The table that opens a report: the questions that a reader of a run has, and how the run answers them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Answer:
 def answers(
     run: Path, analysis: Json | None, comparison: Json | None, verification: Json | None = None
 ) -> list[Answer]:
-    """One row a question, in the order of the reading: can the rest be believed?  run: its folder or file."""
+    """One row for each question; the first is whether the run can be trusted.  run: its folder or file."""
     found: Json = {} if analysis is None else analysis
     rows = [_answer(question, *_results(name, found)) for name, question in QUESTIONS.items()]
     return [_trust_answer(run, verification), *rows, _claims_answer(found.get("claims")), _descent_answer(comparison)]
@@ -107,7 +107,7 @@ def _answer(question: str, *results: Json) -> Answer:
 
 
 def sentence_of(summary: str) -> str:
-    """With a capital and a full stop."""
+    """The summary as a sentence, with a capital and a full stop."""
     summary = summary.strip()
     return summary[:1].upper() + summary[1:] + ("" if summary.endswith(".") else ".")
 

@@ -1,4 +1,4 @@
-"""What was found earlier about a run, read from the files beside its trajectory."""
+"""Earlier results on a run, read from the JSON files beside its trajectory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ COMMANDS = {ANALYSIS: "gflow analyze", COMPARISON: "gflow compare", VERIFICATION
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The objects of the three files, None where there is no file or it is of another state of the run.
+    """The objects of the three files; None where there is no file, or it describes another state of the run.
 
-    notes: a sentence for each file that was left aside.
+    notes: a sentence for each file that is ignored.
     """
 
     analysis: Mapping[str, Any] | None
@@ -43,7 +43,7 @@ def found_beside(trajectory: Trajectory) -> Beside:
 
 
 def identity(trajectory: Trajectory) -> dict[str, str | int]:
-    """What a file has to say of the run that it is about: these rows of this scenario, to the byte."""
+    """The identity that a file has to state of its run: the scenario, the number of rows, and the bytes of the file."""
     return {
         "scenario_sha256": trajectory.scenario_sha256,
         "trajectory_sha256": file_sha256(trajectory.path),
@@ -52,7 +52,7 @@ def identity(trajectory: Trajectory) -> dict[str, str | int]:
 
 
 def fits(content: Mapping[str, Any], about: Mapping[str, str | int]) -> bool:
-    """Is it about this state of the run (see `identity`)?  One that does not say all of it is not."""
+    """Is the content about this state of the run (see `identity`)?  It must state every part of the identity."""
     of = content.get("trajectory")
     return isinstance(of, Mapping) and {name: of.get(name) for name in about} == about
 

@@ -1,4 +1,4 @@
-"""The page itself: what stands where is in template.html, how it looks in page.css."""
+"""The HTML page: template.html says what stands where, page.css how it looks."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _comparison(comparison: Json | None) -> dict[str, Any]:  # Any: names of the
 def _shown(figures: list[Drawing | Absent], first: int) -> list[dict[str, Any]]:  # Any: names of the template
     drawings = [each for each in figures if isinstance(each, Drawing)]
     return [
-        # The drawing escapes its own text: it is ours, and no name of the run stands in it.
+        # The SVG is not escaped again: gflow draws it and escapes its text, and it holds no name from the run.
         {"number": first + k, "drawing": drawing, "svg": Markup(inline_svg(drawing))}
         for k, drawing in enumerate(drawings)
     ]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gflow.report.lines import size_text, time_text
+from gflow.flow_time import time_text
+from gflow.report.lines import size_text
 from gflow.report.page.answers import Tone, tone_of
 from gflow.report.page.figures.descent import eta_text
 from gflow.report.summary import flat_text

@@ -13,22 +13,20 @@ from gflow.scenario.schema.data import (
 )
 from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
 from gflow.scenario.schema.network import (
-    HuberizedRelu,
     LeakyRelu,
     Linear,
     Model,
     Outer,
     Relu,
     ScalarModel,
-    SmoothLeakyRelu,
+    SmoothActivation,
     TwoLayerModel,
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
 from gflow.scenario.schema.run import Budget, Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
-from gflow.scenario.schema.scenario import AnalysisName, Origin, Record, Scenario, json_schema
+from gflow.scenario.schema.scenario import Origin, Record, Scenario, json_schema
 
 __all__ = [
-    "AnalysisName",
     "BalancedInit",
     "BreastCancerData",
     "Budget",
@@ -47,7 +45,6 @@ __all__ = [
     "GaussianMixtureData",
     "GivenTimes",
     "GramData",
-    "HuberizedRelu",
     "Init",
     "LeakyRelu",
     "Linear",
@@ -62,7 +59,7 @@ __all__ = [
     "Relu",
     "ScalarModel",
     "Scenario",
-    "SmoothLeakyRelu",
+    "SmoothActivation",
     "SpacedTimes",
     "TwoLayerModel",
     "Until",

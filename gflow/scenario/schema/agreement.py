@@ -1,11 +1,11 @@
-"""What the parts of a scenario demand of each other; every refusal names the key to change."""
+"""Checks that the parts of a scenario agree with each other; every refusal names the key to change."""
 
 from __future__ import annotations
 
 from gflow.scenario.schema.base import refuse
 from gflow.scenario.schema.data import Data
 from gflow.scenario.schema.init import BalancedInit, GaussianInit, Init
-from gflow.scenario.schema.network import HuberizedRelu, Model, ScalarModel, SmoothLeakyRelu, TwoLayerModel
+from gflow.scenario.schema.network import Model, ScalarModel, SmoothActivation, TwoLayerModel
 from gflow.scenario.schema.real_data import DigitsData, FileData
 from gflow.scenario.schema.run import Flow
 
@@ -70,6 +70,6 @@ def _obstacle(model: Model) -> str | None:
         return "model.kind scalar"
     if model.outer.train:
         return "a trained outer layer (model.outer.train)"
-    if isinstance(model.activation, SmoothLeakyRelu | HuberizedRelu):
+    if isinstance(model.activation, SmoothActivation):
         return f"the smooth activation {model.activation.kind}"
     return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None

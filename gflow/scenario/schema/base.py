@@ -1,4 +1,4 @@
-"""What all parts of a scenario share: strictness, number types, and refusals that name a key."""
+"""The base of all parts of a scenario: strict models, number types, and refusals that name a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which data a scenario asks for: a random generator of the papers, or real data (`real_data`)."""
+"""The data of a scenario: a random generator of the papers, or real data (`real_data`)."""
 
 from __future__ import annotations
 

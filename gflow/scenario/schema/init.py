@@ -1,4 +1,4 @@
-"""Where the flow starts: random weights or a file."""
+"""The start of a flow in a scenario: random weights or a file."""
 
 from __future__ import annotations
 

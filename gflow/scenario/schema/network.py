@@ -40,7 +40,17 @@ class Linear(Spec):
     kind: Literal["linear"]
 
 
-class SmoothLeakyRelu(Spec):
+class SmoothActivation(Spec):
+    """No kinks: the flow is followed in the parameters themselves."""
+
+    kind: str
+
+    def numbers(self, width: int) -> dict[str, float]:
+        """Its numbers for m = width neurons, by their names in `gflow.problem.activation`."""
+        return self.model_dump(exclude={"kind"})
+
+
+class SmoothLeakyRelu(SmoothActivation):
     """phi(z) = slope z + (1 - slope) log((1 + e^z) / 2) (Frei et al., Section 4)."""
 
     kind: Literal["smooth_leaky_relu"]
@@ -48,7 +58,7 @@ class SmoothLeakyRelu(Spec):
     """the slope at z = -infinity, in (0, 1)"""
 
 
-class HuberizedRelu(Spec):
+class HuberizedRelu(SmoothActivation):
     """phi(z) = 0 for z < 0, z^2 / (2 h) up to h, z - h/2 beyond (Chatterji et al.)."""
 
     kind: Literal["huberized_relu"]
@@ -57,6 +67,9 @@ class HuberizedRelu(Spec):
     )
     """the width of the parabola: a number > 0, or `inverse_half_width` (1/P with P = width/2 for an even
     width; the default)"""
+
+    def numbers(self, width: int) -> dict[str, float]:
+        return {"bandwidth": 2.0 / width if self.h == "inverse_half_width" else self.h}
 
 
 NamedScale = Literal["inverse_sqrt_width", "inverse_half_width", "inverse_width", "one"]

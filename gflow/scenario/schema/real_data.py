@@ -1,4 +1,4 @@
-"""Data that are not drawn: a file, or a real data set bundled with scikit-learn."""
+"""Data of a scenario that are not drawn: a file, or a real data set bundled with scikit-learn."""
 
 from __future__ import annotations
 

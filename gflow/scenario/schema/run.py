@@ -1,4 +1,4 @@
-"""How the flow is integrated, where it ends, what is recorded, and what is compared with it."""
+"""The run of a scenario: how the flow is integrated, where it ends, what is recorded, and what is compared with it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
+from gflow.analyzer_names import AnalyzerName
 from gflow.scenario.schema.agreement import check_engine, check_labels, check_start
 from gflow.scenario.schema.base import LIST, NAME, Seed, Spec, refuse, shape_of
 from gflow.scenario.schema.data import Data
@@ -16,8 +17,7 @@ from gflow.scenario.schema.init import Init
 from gflow.scenario.schema.network import Model
 from gflow.scenario.schema.run import Commit, Descent, Flow, GivenTimes, SpacedTimes, times_shape
 
-AnalysisName = Literal["freezing", "limit", "direction", "kkt", "rank", "margins", "alignment", "rho", "claims"]
-AnalysisList = Annotated[tuple[AnalysisName, ...], Field(strict=False)]
+AnalysisList = Annotated[tuple[AnalyzerName, ...], Field(strict=False)]
 
 
 @dataclass(frozen=True, slots=True)

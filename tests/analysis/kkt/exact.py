@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.kkt.problem import Gradients
-from gflow.flow.state import Parameters
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.analysis.subject import Subject
+from gflow.analysis.analyzed_run import AnalyzedRun
 from tests.analysis.runs import simulated
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ record: {{times: {{count: 20}}}}
 
 def given(
     folder: Path, X: Array, y: Array, slope: float, until: str = "log_time: 500.0", activation: str = ""
-) -> Subject:
+) -> AnalyzedRun:
     """The run of four leaky neurons with outer weights +-1/2 on these data."""
     np.savez(folder / "data.npz", X=X, y=y)
     kind = activation or f"{{kind: leaky_relu, slope: {slope}}}"

@@ -9,11 +9,11 @@ import pytest
 
 from gflow.analysis.kkt.certificate import bound_along, proved_distance, solved
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.residuals import residuals
 from gflow.analysis.kkt.vertices import by_vertices
-from gflow.flow.state import Parameters
-from gflow.limit.point import LimitPoint
+from gflow.limit.limit_point import LimitPoint
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.exact import made, tied
 from tests.analysis.kkt.vertices import by_vertices as stationarity
 from tests.analysis.kkt.vertices import drawn
@@ -70,7 +70,7 @@ def test_a_fit_that_failed_proves_nothing() -> None:
     assert found is not None
     problem, U, pattern, _ = found
     gradients = tied(problem, U, pattern)
-    nothing = Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
+    nothing = Multipliers(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
     assert gradients.distance(nothing) == pytest.approx(1.0) and not solved(gradients, nothing)
     assert proved_distance(gradients, nothing) < 1e-9
 
@@ -85,7 +85,7 @@ def test_no_direction_proves_what_is_not_so(size: float) -> None:
             continue
         problem, U, pattern, _ = found
         gradients = tied(problem, U, pattern)
-        theta, none = gradients.residual(Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size)))
+        theta, none = gradients.residual(Multipliers(np.zeros(gradients.size.size), np.zeros(gradients.margin.size)))
         turned += bool((gradients.pulls((theta, none)).on_base < -0.1).any())
         for noise in np.random.default_rng(seed).standard_normal((60, *theta.shape)):
             assert bound_along(gradients, (size * noise, none)) < 1e-9, seed
@@ -101,7 +101,7 @@ def test_no_direction_proves_more_than_the_distance(seed: int) -> None:
         return
     gradients = Gradients(problem, Parameters(U, outer), pattern)
     exact = stationarity(problem, U, outer, pattern)
-    none = Weights(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
+    none = Multipliers(np.zeros(gradients.size.size), np.zeros(gradients.margin.size))
     theta, rng = gradients.residual(none), np.random.default_rng(seed)
     for _ in range(40):
         mixed = [
@@ -120,8 +120,7 @@ def test_a_limit_that_is_known_to_its_error_is_not_told_from_a_kkt_point_within(
         noise, error = np.random.default_rng(seed).standard_normal(U.shape), 0.01 * float(np.linalg.norm(U))
         moved = U + error / np.linalg.norm(noise) * noise
         side, on = pattern[:, problem.surfaces.first_sample], np.ones(problem.samples, dtype=bool)
-        ones = np.ones(pattern.shape)
-        point = LimitPoint(side, moved, multipliers, multipliers, ones[0], 0.5 * ones, on, True, on, error)
+        point = LimitPoint(side, moved, multipliers, multipliers, np.ones(on.size), on, True, on, error)
         at = Parameters(moved, problem.network.outer)
         exact = residuals(problem, at, side, known=point)
         alone = residuals(problem, at, side, known=replace(point, error=0.0))

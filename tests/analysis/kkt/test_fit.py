@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from gflow.analysis.kkt import interior
 from gflow.analysis.kkt.fit import least_distance
-from gflow.analysis.kkt.problem import Gradients, Pulls, Weights
+from gflow.analysis.kkt.problem import Gradients, Multipliers, Pulls
 from gflow.analysis.kkt.residuals import residuals
-from gflow.flow.state import Parameters
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
+from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from tests.analysis.kkt.vertices import by_vertices, drawn
 
@@ -64,7 +64,7 @@ def test_larger_problems_are_optimal(seed: int) -> None:
     fit = least_distance(gradients, slope)
     lam = fit.multipliers * gradients.units
     nu = lam[gradients.margin] * (fit.slopes - slope) / (1.0 - slope)
-    pulls = gradients.pulls(gradients.residual(Weights(lam, nu)))
+    pulls = gradients.pulls(gradients.residual(Multipliers(lam, nu)))
     steepest = pulls.on_base + gradients.gathered(np.maximum(pulls.on_kinks, 0.0))
     assert fit.determined and (lam > 0.0).any()
     assert steepest.max() < 1e-11

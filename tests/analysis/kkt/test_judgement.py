@@ -8,23 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt import kkt
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients
-from gflow.analysis.subject import Subject
-from gflow.flow.state import Parameters
+from gflow.problem.parameters import Parameters
 from tests.analysis.kkt.runs import BOTH_LAYERS, GAUSSIAN, GIVEN, given
 from tests.analysis.kkt.vertices import by_vertices
 from tests.analysis.runs import simulated
 
 
 @pytest.fixture(scope="module")
-def sliding(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def sliding(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
     """A certified run whose limit has kinks with interior slopes."""
     return simulated(tmp_path_factory.mktemp("sliding"), GAUSSIAN.format(seed=0))
 
 
-def test_interior_slopes_at_the_limit_are_found(sliding: Subject) -> None:
+def test_interior_slopes_at_the_limit_are_found(sliding: AnalyzedRun) -> None:
     """The limit point knows its multipliers; the convex problem finds them without being told."""
     limit = sliding.limit
     assert limit is not None
@@ -38,10 +39,10 @@ def test_interior_slopes_at_the_limit_are_found(sliding: Subject) -> None:
     problem = sliding.problem
     gradients = Gradients(problem, Parameters(limit.U, problem.network.outer), problem.sample_sides(limit.side))
     fit = least_distance(gradients, problem.network.slope)
-    np.testing.assert_allclose(fit.slopes, limit.slopes[gradients.neuron, gradients.margin], atol=1e-10)
+    np.testing.assert_allclose(fit.slopes, limit_slopes(problem, limit)[gradients.neuron, gradients.margin], atol=1e-10)
 
 
-def test_the_last_row_is_judged_too(sliding: Subject) -> None:
+def test_the_last_row_is_judged_too(sliding: AnalyzedRun) -> None:
     """At the last row: every vertex by least squares again, W outside the span included."""
     last = kkt(sliding).last_row
     assert last is not None and last.multipliers is not None and last.epsilon is not None
@@ -56,36 +57,36 @@ def test_the_last_row_is_judged_too(sliding: Subject) -> None:
 
 
 @pytest.mark.parametrize("size", [1e-4, 1e-2])
-def test_a_perturbed_limit_is_violated(sliding: Subject, size: float) -> None:
+def test_a_perturbed_limit_is_violated(sliding: AnalyzedRun, size: float) -> None:
     """Negative control: a random change of the limit shows in the stationarity with most of its size."""
-    prospect = sliding.prospect
-    assert prospect is not None and prospect.limit is not None
-    U = prospect.limit.U
+    continuation = sliding.continuation
+    assert continuation is not None and continuation.limit is not None
+    U = continuation.limit.U
     noise = np.random.default_rng(3).standard_normal(U.shape)
-    moved = replace(prospect.limit, U=U + size * np.linalg.norm(U) / np.linalg.norm(noise) * noise)
-    subject = Subject(sliding.trajectory, sliding.problem)
-    vars(subject)["prospect"] = replace(prospect, limit=moved)
-    found = kkt(subject)
+    moved = replace(continuation.limit, U=U + size * np.linalg.norm(U) / np.linalg.norm(noise) * noise)
+    run = AnalyzedRun(sliding.trajectory, sliding.problem)
+    vars(run)["continuation"] = replace(continuation, limit=moved)
+    found = kkt(run)
     assert found.verdict == "violated"
     assert found.stationarity is not None and 0.5 * size < found.stationarity < 1.1 * size
-    vars(subject)["prospect"] = replace(prospect, limit=moved, standing="expected")
-    assert kkt(subject).verdict == "undecided" and "the flow does not end in the expected limit" in kkt(subject).summary
+    vars(run)["continuation"] = replace(continuation, limit=moved, standing="expected")
+    assert kkt(run).verdict == "undecided" and "the flow does not end in the expected limit" in kkt(run).summary
     within = replace(moved, error=2.0 * size * float(np.linalg.norm(U)))  # the exact point may be one
-    vars(subject)["prospect"] = replace(prospect, limit=within)
-    assert kkt(subject).verdict == "undecided"
+    vars(run)["continuation"] = replace(continuation, limit=within)
+    assert kkt(run).verdict == "undecided"
     assert found.global_optimum is None
 
 
-def test_wrong_slopes_are_violated(sliding: Subject) -> None:
+def test_wrong_slopes_are_violated(sliding: AnalyzedRun) -> None:
     """Negative control: W made with the - branch at the kinks needs slopes that the multipliers cannot have."""
-    prospect = sliding.prospect
-    assert prospect is not None and prospect.limit is not None
-    limit, problem = prospect.limit, sliding.problem
-    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit.slopes)
+    continuation = sliding.continuation
+    assert continuation is not None and continuation.limit is not None
+    limit, problem = continuation.limit, sliding.problem
+    slopes = np.where(sliding.problem.sample_sides(limit.side) == 0, -0.5, limit_slopes(problem, limit))
     wrong = (problem.network.outer[:, None] * slopes * (problem.y * limit.multipliers)) @ problem.span.C
-    subject = Subject(sliding.trajectory, sliding.problem)
-    vars(subject)["prospect"] = replace(prospect, limit=replace(limit, U=wrong))
-    assert kkt(subject).verdict == "violated"
+    run = AnalyzedRun(sliding.trajectory, sliding.problem)
+    vars(run)["continuation"] = replace(continuation, limit=replace(limit, U=wrong))
+    assert kkt(run).verdict == "violated"
 
 
 @pytest.mark.parametrize(("seed", "verdict", "kinks"), [(0, "approaching", 4), (2, "undecided", 3)])
@@ -94,14 +95,14 @@ def test_both_layers_trained(tmp_path: Path, seed: int, verdict: str, kinks: int
 
     With seed 2 the stationarity rises between log t = 13 and 26.
     """
-    subject = simulated(tmp_path, BOTH_LAYERS.format(seed=seed))
-    found = kkt(subject)
-    state, problem = subject.last, subject.problem
+    run = simulated(tmp_path, BOTH_LAYERS.format(seed=seed))
+    found = kkt(run)
+    state, problem = run.last, run.problem
     assert found.point == "last row" and found.verdict == verdict and found.interior == kinks
     assert found.stationarity is not None and found.last_row is not None
     outer = state.parameters.outer
     inside = by_vertices(problem, state.U, outer, problem.sample_sides(state.side))
-    size, outside = np.hypot(np.linalg.norm(state.U), np.linalg.norm(outer)), np.linalg.norm(subject.outside)
+    size, outside = np.hypot(np.linalg.norm(state.U), np.linalg.norm(outer)), np.linalg.norm(run.outside_norms)
     expected = np.hypot(inside * size, outside) / np.hypot(size, outside)
     assert found.stationarity == pytest.approx(float(expected), rel=1e-6)
     trend = [stationarity for _, stationarity in found.earlier] + [found.stationarity]

@@ -60,8 +60,8 @@ def test_gram_data(tmp_path: Path) -> None:
 
 def test_a_limit_that_is_not_the_optimum(tmp_path: Path) -> None:
     """Far from orthogonal, the flow of seed 5 ends at a KKT point although a shorter W has margins of at least 1."""
-    subject = simulated(tmp_path, GAUSSIAN.format(seed=5))
-    found = kkt(subject)
+    run = simulated(tmp_path, GAUSSIAN.format(seed=5))
+    found = kkt(run)
     assert found.verdict == "holds" and found.global_optimum is False
     assert found.convex_program is not None and found.convex_program.norm_ratio is not None
     assert found.convex_program.norm_ratio > 1.01

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import gflow.report.page.figures.library  # noqa: F401  before the first import of matplotlib
 
 # isort: split
-from gflow.report.page.figures import course, descent, neurons, patterns, ranks
+from gflow.report.page.figures import descent, loss_and_margins, neurons, patterns, ranks
 from gflow.report.page.figures.drawing import Absent, Drawing, Format, inline_svg, save, style
-from gflow.report.page.figures.material import Json, Material
+from gflow.report.page.figures.figure_data import FigureData, Json
 
-Maker = Callable[[Material], Drawing | Absent]
+Maker = Callable[[FigureData], Drawing | Absent]
 
 FLOW: tuple[Maker, ...] = (
-    course.loss,
-    course.margins,
-    course.spread,
-    course.support,
+    loss_and_margins.loss,
+    loss_and_margins.margins,
+    loss_and_margins.spread,
+    loss_and_margins.support,
     ranks.direction,
     ranks.stable_rank,
     ranks.spectrum,
@@ -30,4 +30,4 @@ FLOW: tuple[Maker, ...] = (
 )
 DESCENT: tuple[Maker, ...] = (descent.gap_over_time, descent.gap_by_eta, descent.agreement, descent.rank_beside)
 
-__all__ = ["DESCENT", "FLOW", "Absent", "Drawing", "Format", "Json", "Material", "inline_svg", "save", "style"]
+__all__ = ["DESCENT", "FLOW", "Absent", "Drawing", "Format", "Json", "FigureData", "inline_svg", "save", "style"]

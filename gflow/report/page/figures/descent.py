@@ -1,4 +1,4 @@
-"""Gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
+"""Figures of gradient descent beside the flow: how far apart, until when, and with which order in the step size."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from matplotlib.axes import Axes
 
 from gflow.arrays import Array
 from gflow.report.page.figures.drawing import BLUE, CYCLE, INK, Absent, Drawing, axes, legend_above, logarithmic
-from gflow.report.page.figures.material import Json, Material
+from gflow.report.page.figures.figure_data import FigureData, Json
 
 Runs = Sequence[Json]
 MOST_TICKS = 6
 
 
-def gap_over_time(material: Material) -> Drawing | Absent:
+def gap_over_time(data: FigureData) -> Drawing | Absent:
     """|W_GD - W_GF| / |W_GF - W(0)| at each step size."""
     title = "How far is descent from the flow?"
     figure, ax = axes()
-    drawn = _lines(ax, material, "relative_gap", lambda values: np.where(values > 0.0, values, np.nan))
+    drawn = _lines(ax, data, "relative_gap", lambda values: np.where(values > 0.0, values, np.nan))
     if not drawn:
         return Absent(title, "the comparison holds no gaps")
     logarithmic(ax, "y", min(drawn), max(drawn))
@@ -28,22 +28,22 @@ def gap_over_time(material: Material) -> Drawing | Absent:
     legend_above(ax)
     caption = (
         "Distance of the weights of descent, at step k, from those of the flow at t = ηk, over the way that the flow "
-        f"has gone. {_worst(material)}"
+        f"has gone. {_worst(data)}"
     )
     alt = "Relative distance of descent from the flow over time, a line for each step size, logarithmic."
     return Drawing("gap-time", title, caption, alt, figure)
 
 
-def gap_by_eta(material: Material) -> Drawing | Absent:
+def gap_by_eta(data: FigureData) -> Drawing | Absent:
     """Largest gaps against step sizes, with the fitted power."""
     title = "With which order does descent tend to the flow?"
-    runs = [run for run in _runs(material) if run.get("max_relative_gap")]
+    runs = [run for run in _runs(data) if run.get("max_relative_gap")]
     if not runs:
         return Absent(title, "no step size has a gap")
     eta, gap = (np.array([run[name] for run in runs], dtype=float) for name in ("eta", "max_relative_gap"))
     figure, ax = axes()
     ax.plot(eta, gap, linestyle="none", marker="o", markersize=6.0, color=BLUE, label="largest gap")
-    order = (material.comparison or {}).get("fitted_order")
+    order = (data.comparison or {}).get("fitted_order")
     if order is not None:
         ends = np.array([eta.min(), eta.max()])
         centre_eta, centre_gap = np.exp(np.log(eta).mean()), np.exp(np.log(gap).mean())
@@ -56,22 +56,22 @@ def gap_by_eta(material: Material) -> Drawing | Absent:
         ax.set_xticks(eta, [f"{value:g}" for value in eta])
     ax.set_ylabel("largest relative gap")
     legend_above(ax)
-    caption = f"Largest gap from the first tenth of the horizon on. {_order_text(material.comparison or {})}"
+    caption = f"Largest gap from the first tenth of the horizon on. {_order_text(data.comparison or {})}"
     alt = f"Largest gap against step size, {len(runs)} points" + (f", fitted order {order:.3g}." if order else ".")
     return Drawing("gap-eta", title, caption, alt, figure)
 
 
-def agreement(material: Material) -> Drawing | Absent:
+def agreement(data: FigureData) -> Drawing | Absent:
     """Share of pairs on the same side."""
     title = "Until when do the patterns agree?"
     figure, ax = axes()
-    drawn = _lines(ax, material, "pattern_agreement", lambda values: 100.0 * values)
+    drawn = _lines(ax, data, "pattern_agreement", lambda values: 100.0 * values)
     if not drawn:
         return Absent(title, "the comparison holds no patterns")
     ax.set_ylim(min(drawn) - 0.05 * (100.0 - min(drawn)) - 0.1, 100.3)
     ax.set_ylabel("agreeing pairs, in %")
     legend_above(ax)
-    first = [run["first_pattern_disagreement_log1p_time"] for run in _runs(material)]
+    first = [run["first_pattern_disagreement_log1p_time"] for run in _runs(data)]
     known = sum(value is not None for value in first)
     caption = (
         "Share of the pairs that do not slide in the flow and are on the same side in both; a sliding pair has no side "
@@ -81,18 +81,18 @@ def agreement(material: Material) -> Drawing | Absent:
     return Drawing("agreement", title, caption, alt, figure)
 
 
-def rank_beside(material: Material) -> Drawing | Absent:
+def rank_beside(data: FigureData) -> Drawing | Absent:
     """Stable ranks of both."""
     title = "Does descent reach the same rank?"
     figure, ax = axes()
-    drawn = _lines(ax, material, "stable_rank", lambda values: values)
-    series = material.trajectory.series
+    drawn = _lines(ax, data, "stable_rank", lambda values: values)
+    series = data.trajectory.series
     if not drawn or "stable_rank" not in series:
         return Absent(title, "the comparison holds no stable ranks")
-    horizon = float((material.comparison or {}).get("horizon_log1p_time") or material.time.last)
-    seen = material.v <= horizon
+    horizon = float((data.comparison or {}).get("horizon_log1p_time") or data.time.last)
+    seen = data.v <= horizon
     flow = series["stable_rank"]
-    ax.plot(material.x[seen], flow[seen], color=INK, linewidth=3.0, alpha=0.35, label="flow", zorder=1)
+    ax.plot(data.x[seen], flow[seen], color=INK, linewidth=3.0, alpha=0.35, label="flow", zorder=1)
     logarithmic(ax, "y", min(drawn), max(drawn))
     ax.set_ylabel("stable rank |W|² / σ₁²")
     legend_above(ax)
@@ -103,34 +103,34 @@ def rank_beside(material: Material) -> Drawing | Absent:
     return Drawing("rank-descent", title, caption, alt, figure)
 
 
-def _runs(material: Material) -> Runs:
-    runs: Runs = (material.comparison or {}).get("etas", ())
+def _runs(data: FigureData) -> Runs:
+    runs: Runs = (data.comparison or {}).get("etas", ())
     return runs
 
 
 def eta_text(run: Json) -> str:
-    """`η = 0.1`, with what else tells two runs apart."""
+    """`η = 0.1`, with whatever else distinguishes two runs."""
     seed = f", seed {run['seed']}" if run.get("seed") is not None else ""
     return f"η = {run['eta']:g}" + (" (SGD" + seed + ")" if run.get("kind") == "sgd" else "")
 
 
-def _lines(ax: Axes, material: Material, name: str, shown: Callable[[Array], Array]) -> list[float]:
+def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array]) -> list[float]:
     """One line a step size; the finite values drawn.  The time axis ends where descent does."""
     values: list[float] = []
     last = 0.0
-    for k, run in enumerate(_runs(material)):
+    for k, run in enumerate(_runs(data)):
         v, y = (_floats(run["series"].get(each) or []) for each in ("log1p_time", name))
         if len(v) != len(y) or not len(v):
             continue
         colour, marker = CYCLE[k % len(CYCLE)]
         seen = shown(y)
         step = max(len(v) // 6, 1)
-        x = material.time.place(v)
+        x = data.time.place(v)
         ax.plot(x, seen, color=colour, marker=marker, markevery=(k * step // 4, step), label=eta_text(run))
         values += seen[np.isfinite(seen)].tolist()
         last = max(last, float(v[-1]))
-    material.time.dress(ax)
-    ax.set_xlim(right=float(material.time.place(np.array([last]))[0]) or 1.0)
+    data.time.dress(ax)
+    ax.set_xlim(right=float(data.time.place(np.array([last]))[0]) or 1.0)
     return values
 
 
@@ -139,8 +139,8 @@ def _floats(values: Sequence[Any]) -> Array:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _worst(material: Material) -> str:
-    gaps = [(run["max_relative_gap"], eta_text(run)) for run in _runs(material) if run.get("max_relative_gap")]
+def _worst(data: FigureData) -> str:
+    gaps = [(run["max_relative_gap"], eta_text(run)) for run in _runs(data) if run.get("max_relative_gap")]
     return (
         "Largest from the first tenth of the horizon on: " + ", ".join(f"{gap:.3g} at {eta}" for gap, eta in gaps) + "."
     )

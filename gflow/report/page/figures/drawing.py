@@ -1,7 +1,7 @@
-"""How the figures of a report look, the same for all: colours, sizes, fonts; and what becomes of them in a file.
+"""The style that all figures of a report share (colours, sizes, fonts), and how figures become files.
 
-A figure in the page is SVG inside the HTML: its text is text, and its colours are variables of the page's style
-sheet, so that it is as legible on dark ground as on light.
+In the page a figure is SVG inside the HTML: its text stays text, and its colours are variables of the page's style
+sheet, so that it is as legible on a dark background as on a light one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ INK, BLUE, ORANGE, GREEN, PURPLE, GREY = "#1b2027", "#0b6bb0", "#c2570c", "#0080
 VARIABLES = {INK: "ink", BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple", GREY: "grey"}
 CYCLE = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v"), (INK, "P"))
 
-# Pixels of images cannot follow the style sheet: these two show on white and on black; the third side is no paint.
+# Pixels of images cannot follow the style sheet: these two colours show on white and on black; the - side is
+# transparent.
 PLUS_SIDE, SLIDING, MINUS_SIDE = "#3a86c8", "#e27418", "none"
 
 WIDTH, HEIGHT = 5.0, 3.4  # inches; at 10 points a text is legible on a phone, where 5 inches become 3.7
@@ -171,6 +172,6 @@ def inline_svg(drawing: Drawing) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path at a hundredth of a point: what is finer, nobody sees."""
+    """A path rounded to a hundredth of a point, which is finer than what can be seen."""
     points = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path[1])
     return f' d="{" ".join(points.split())}"'

@@ -1,7 +1,8 @@
-"""matplotlib, loaded whatever a user has set for it; imported before everything that draws.
+"""The import of matplotlib, made to work whatever a user has configured; it comes before every module that draws.
 
-It reads its settings when it is first imported, and that import fails where they do: `MPLBACKEND` names a backend of a
-notebook that is not installed here, `MATPLOTLIBRC` a file that is none.  A report needs neither.
+matplotlib reads its settings when it is first imported, and the import fails where they are unusable: `MPLBACKEND` may
+name a backend of a notebook that is not installed here, `MATPLOTLIBRC` a file that does not exist.  A report needs
+neither.
 """
 
 from __future__ import annotations

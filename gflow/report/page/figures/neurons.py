@@ -1,4 +1,4 @@
-"""The neurons one by one: their ways in a plane, how far they turned, how large they became."""
+"""Figures of single neurons: their paths in a plane, how far they turned, and how large they became."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import FigureData
 from gflow.report.page.figures.weights import cosines, neuron_sizes, outer_sizes, span_part
 
 COLOURS = {1: BLUE, -1: ORANGE, 0: GREY}
@@ -29,19 +29,19 @@ SIGN_NAMES = {1: "a > 0", -1: "a < 0", 0: "neurons"}
 MOST_NEURONS, MOST_VERTICES, MOST_SAMPLES = 360, 8000, 200
 
 
-def plane(material: Material) -> Drawing | Absent:
+def plane(data: FigureData) -> Drawing | Absent:
     """|a_j| w_j over the largest neuron, in two coordinates (Telgarsky, Figure 1a and 1b, for all times)."""
     title = "Which way do the neurons go?"
-    chosen = _coordinates(material)
+    chosen = _coordinates(data)
     if chosen is None:
         return Absent(title, "the weights move along one direction only")
     axes_of_plane, names = chosen
-    m, shown = material.trajectory.sizes["neuron"], _shown(neuron_sizes(material.trajectory, -1))
-    rows = material.rows(min(MOST_VERTICES // len(shown), 40))
-    ways = np.stack([_in_plane(material, int(row), axes_of_plane)[shown] for row in rows], axis=1)  # (m, k, 2)
+    m, shown = data.trajectory.sizes["neuron"], _shown(neuron_sizes(data.trajectory, -1))
+    rows = data.rows(min(MOST_VERTICES // len(shown), 40))
+    ways = np.stack([_in_plane(data, int(row), axes_of_plane)[shown] for row in rows], axis=1)  # (m, k, 2)
     figure, ax = axes(4.2)
-    reach = _draw_ways(ax, material.sign[shown], ways)
-    _draw_samples(ax, material, axes_of_plane, reach)
+    reach = _draw_ways(ax, data.sign[shown], ways)
+    _draw_samples(ax, data, axes_of_plane, reach)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel(f"{names} 1")
     ax.set_ylabel(f"{names} 2")
@@ -59,9 +59,9 @@ def _plane_text(names: str) -> str:
     return "first two inputs" if names == "input" else "two principal directions of |a| w at the end"
 
 
-def _coordinates(material: Material) -> tuple[Array, str] | None:
+def _coordinates(data: FigureData) -> tuple[Array, str] | None:
     """Two unit columns (r, 2), or (d, 2) of a scalar network, and what they are; None where there are not two."""
-    trajectory = material.trajectory
+    trajectory = data.trajectory
     X = trajectory.X
     scalar = trajectory.directions is not None
     if X.shape[1] < 2 or (not scalar and trajectory.sizes["span"] < 2):
@@ -69,21 +69,21 @@ def _coordinates(material: Material) -> tuple[Array, str] | None:
     if X.shape[1] == 2 or is_parity(X, trajectory.y):
         first_two = np.eye(X.shape[1])[:, :2]
         return (first_two if scalar else trajectory.basis @ first_two), "input"
-    last = outer_sizes(material.outer)[:, None] * span_part(trajectory, -1)
+    last = outer_sizes(data.outer)[:, None] * span_part(trajectory, -1)
     gram = last.T @ last
     return np.asarray(np.linalg.eigh(gram)[1][:, [-1, -2]]), "principal coordinate"
 
 
 def is_parity(X: Array, y: Array) -> bool:
-    """Are the labels the parity of the first two inputs, all inputs of one size?"""
+    """Are the labels y (n,) the parity of the first two inputs, all entries of X (n, d) of one size?"""
     return bool((np.abs(X) == np.abs(X[0, 0])).all() and (np.sign(X[:, 0] * X[:, 1]) == y).all())
 
 
-def _in_plane(material: Material, row: int, axes_of_plane: Array) -> Array:
+def _in_plane(data: FigureData, row: int, axes_of_plane: Array) -> Array:
     """(m, 2) |a_j| w_j at one row, relative to the largest neuron."""
-    size = outer_sizes(material.trajectory.outer_at(row))
-    largest = float(neuron_sizes(material.trajectory, row).max()) or 1.0
-    return np.asarray(size[:, None] * (span_part(material.trajectory, row) @ axes_of_plane) / largest)
+    size = outer_sizes(data.trajectory.outer_at(row))
+    largest = float(neuron_sizes(data.trajectory, row).max()) or 1.0
+    return np.asarray(size[:, None] * (span_part(data.trajectory, row) @ axes_of_plane) / largest)
 
 
 def _shown(sizes: Array) -> NDArray[np.int64]:
@@ -114,8 +114,8 @@ def _draw_ways(ax: Axes, signs: NDArray[np.int64], ways: Array) -> float:
     return float(np.abs(ways).max()) or 1.0
 
 
-def _draw_samples(ax: Axes, material: Material, axes_of_plane: Array, reach: float) -> None:
-    trajectory = material.trajectory
+def _draw_samples(ax: Axes, data: FigureData, axes_of_plane: Array, reach: float) -> None:
+    trajectory = data.trajectory
     scalar = trajectory.directions is not None
     inputs = trajectory.X if scalar else trajectory.X @ trajectory.basis.T
     places = np.unique((inputs @ axes_of_plane).round(12), axis=0)[:MOST_SAMPLES]
@@ -124,10 +124,10 @@ def _draw_samples(ax: Axes, material: Material, axes_of_plane: Array, reach: flo
         ax.plot(*(places * reach / largest).T, linestyle="none", marker="x", color=INK, markersize=5.0, label="samples")
 
 
-def turning(material: Material) -> Drawing:
+def turning(data: FigureData) -> Drawing:
     """Sorted cosines with the start and sorted relative norms (Telgarsky, Figure 1c and 1d)."""
-    cosine = np.sort(cosines(material.trajectory))
-    sizes = np.sort(neuron_sizes(material.trajectory, -1))
+    cosine = np.sort(cosines(data.trajectory))
+    sizes = np.sort(neuron_sizes(data.trajectory, -1))
     norms = sizes / (sizes[-1] or 1.0)
     share = np.linspace(0.0, 100.0, len(norms)) if len(norms) > 1 else np.array([0.0])
     thin = np.unique(np.linspace(0, len(norms) - 1, 400).round().astype(int))
@@ -146,18 +146,18 @@ def turning(material: Material) -> Drawing:
     return Drawing("neurons-sorted", "How far have the neurons turned, how uneven are they?", caption, alt, figure)
 
 
-def turning_and_size(material: Material) -> Drawing | Absent:
+def turning_and_size(data: FigureData) -> Drawing | Absent:
     """Do large norms and large rotations go together?"""
     title = "Do the neurons that turn most grow most?"
-    cosine = cosines(material.trajectory)
-    sizes = neuron_sizes(material.trajectory, -1)
+    cosine = cosines(data.trajectory)
+    sizes = neuron_sizes(data.trajectory, -1)
     if np.ptp(cosine) < 1e-9 or not sizes.any():
         return Absent(title, "no neuron turned" if cosine.min() > 0.5 else "all neurons turned alike")
     kept = _shown(sizes)
     shown = np.isin(np.arange(len(sizes)), kept) & (sizes > 0.0)
     figure, ax = axes()
     for sign in (1, -1, 0):
-        chosen = shown & (material.sign == sign)
+        chosen = shown & (data.sign == sign)
         if chosen.any():
             ax.scatter(
                 cosine[chosen],

@@ -1,4 +1,4 @@
-"""Rank, spectrum and direction of W along the run."""
+"""Figures of the rank, the spectrum and the direction of W along the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gflow.report.page.figures.drawing import (
     legend_above,
     logarithmic,
 )
-from gflow.report.page.figures.material import Material
+from gflow.report.page.figures.figure_data import FigureData
 from gflow.report.page.figures.weights import angles_to_last, singular_values
 
 RANKS = {
@@ -32,10 +32,10 @@ ROWS_OF_SPECTRUM, ROWS_OF_ANGLES = 48, 120
 ROUNDING = 1e-9  # radians; late in a run velocities come from small differences of large margins
 
 
-def stable_rank(material: Material) -> Drawing | Absent:
+def stable_rank(data: FigureData) -> Drawing | Absent:
     """|W|_F^2 / |W|_2^2 of W and of the neurons of either sign."""
     title = "Does the network become one of low rank?"
-    series = material.trajectory.series
+    series = data.trajectory.series
     names = [name for name in RANKS if name in series]
     if not names:
         return Absent(title, "this run recorded no stable rank")
@@ -44,16 +44,16 @@ def stable_rank(material: Material) -> Drawing | Absent:
     for name in names:
         label, colour, dashes = RANKS[name]
         values = series[name]
-        ax.plot(material.x, np.where(values > 0.0, values, np.nan), color=colour, linestyle=dashes, label=label)
+        ax.plot(data.x, np.where(values > 0.0, values, np.nan), color=colour, linestyle=dashes, label=label)
         ends.append(f"{label} {values[-1]:.4g}")
     low, high = ax.get_ylim()
     logarithmic(ax, "y", max(low, 1.0), high)
     ax.set_ylim(bottom=0.95)
-    limit = material.found("limit", "stable_rank")
+    limit = data.found("limit", "stable_rank")
     if limit is not None:
         ax.axhline(limit, color=INK, linestyle=":", linewidth=1.2, label=f"limit of W {limit:.4g}")
     ax.set_ylabel("stable rank |W|² / σ₁²")
-    material.dress(ax)
+    data.dress(ax)
     legend_above(ax, 4)
     parts = " and of its rows with a > 0 (W+) and a < 0 (W−)" if len(names) > 1 else ""
     caption = (
@@ -64,11 +64,11 @@ def stable_rank(material: Material) -> Drawing | Absent:
     return Drawing("stable-rank", title, caption, alt, figure)
 
 
-def spectrum(material: Material) -> Drawing | Absent:
+def spectrum(data: FigureData) -> Drawing | Absent:
     """The largest singular values relative to the first."""
     title = "How many directions does W keep?"
-    rows = material.rows(ROWS_OF_SPECTRUM)
-    values = singular_values(material.trajectory, rows)
+    rows = data.rows(ROWS_OF_SPECTRUM)
+    values = singular_values(data.trajectory, rows)
     if values.shape[1] < 2 or not (values[:, 0] > 0.0).all():
         return Absent(title, "W has one singular value, or vanishes")
     shares = (values / values[:, :1])[:, 1 : SHOWN_VALUES + 1]
@@ -76,11 +76,11 @@ def spectrum(material: Material) -> Drawing | Absent:
     for k, column in enumerate(shares.T):
         colour, marker = CYCLE[k]
         seen = np.where(column > LEAST_VALUE, column, np.nan)
-        ax.plot(material.x[rows], seen, color=colour, marker=marker, markevery=(4 * k, 12), label=f"σ{k + 2}")
+        ax.plot(data.x[rows], seen, color=colour, marker=marker, markevery=(4 * k, 12), label=f"σ{k + 2}")
     least = max(float(shares.min()), LEAST_VALUE)
     logarithmic(ax, "y", least, 1.0)
     ax.set_ylabel("singular value / σ₁")
-    material.dress(ax)
+    data.dress(ax)
     legend_above(ax, SHOWN_VALUES)
     kept = int(np.count_nonzero(values[-1] > 0.01 * values[-1, 0]))
     caption = (
@@ -92,27 +92,27 @@ def spectrum(material: Material) -> Drawing | Absent:
     return Drawing("spectrum", title, caption, alt, figure)
 
 
-def direction(material: Material) -> Drawing | Absent:
+def direction(data: FigureData) -> Drawing | Absent:
     """The angle to the limit where it is known, else to the last row."""
-    times = material.found("direction", "log1p_time")
-    return _to_last(material) if times is None else _to_limit(material, np.array(times, dtype=float))
+    times = data.found("direction", "log1p_time")
+    return _to_last(data) if times is None else _to_limit(data, np.array(times, dtype=float))
 
 
-def _to_limit(material: Material, v: Array) -> Drawing:
-    angle = np.array(material.found("direction", "angle"), dtype=float)
-    turning = np.array(material.found("direction", "velocity_angles"), dtype=float)
-    x = material.time.place(v)
+def _to_limit(data: FigureData, v: Array) -> Drawing:
+    angle = np.array(data.found("direction", "angle"), dtype=float)
+    turning = np.array(data.found("direction", "velocity_angles"), dtype=float)
+    x = data.time.place(v)
     figure, ax = axes()
     for values, colour, dashes, label in ((angle, BLUE, "-", "W"), (turning, ORANGE, "--", "velocity dW/dτ")):
         ax.plot(x, np.where(_resolved(values), values, np.nan), color=colour, linestyle=dashes, label=label)
     seen = np.concatenate([values[_resolved(values)] for values in (angle, turning)])
     logarithmic(ax, "y", float(seen.min(initial=1.0)), float(seen.max(initial=1.0)))
     ax.set_ylabel("angle to the limit (radians)")
-    material.dress(ax)
+    data.dress(ax)
     legend_above(ax)
-    bound = material.found("direction", "angle_bound")
-    from_state = material.found("direction", "verdict") == "proved_from_state"
-    whose = "from the computed state" if from_state else f"({material.found('direction', 'verdict')})"
+    bound = data.found("direction", "angle_bound")
+    from_state = data.found("direction", "verdict") == "proved_from_state"
+    whose = "from the computed state" if from_state else f"({data.found('direction', 'verdict')})"
     caption = (
         f"Angle of W, and of the direction in which it moves, to the limit of the flow {whose}. At the end W is "
         f"{angle[-1]:.3g} rad from it, its velocity {turning[-1]:.3g} rad"
@@ -128,17 +128,17 @@ def _resolved(angle: Array) -> NDArray[np.bool_]:
     return np.logical_and.accumulate(angle > ROUNDING)
 
 
-def _to_last(material: Material) -> Drawing | Absent:
+def _to_last(data: FigureData) -> Drawing | Absent:
     title = "How far does the direction of W still move?"
-    rows = material.rows(ROWS_OF_ANGLES)
-    if len(rows) < 2 or not material.trajectory.read("inner", -1).any():
+    rows = data.rows(ROWS_OF_ANGLES)
+    if len(rows) < 2 or not data.trajectory.read("inner", -1).any():
         return Absent(title, "there is no motion to show")
-    angle = angles_to_last(material.trajectory, rows)
+    angle = angles_to_last(data.trajectory, rows)
     figure, ax = axes()
-    ax.plot(material.x[rows], angle, color=PURPLE)
+    ax.plot(data.x[rows], angle, color=PURPLE)
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel("angle to W at the end (radians)")
-    material.dress(ax)
+    data.dress(ax)
     caption = (
         f"Angle of W to W at the last row, {angle[0]:.3g} rad at the start. No limit direction of this run is known, "
         "and this curve ends at 0 by definition: it shows how fast W turns, not that it converges."

@@ -1,4 +1,5 @@
-"""W along a run without an (m, d) array a row: what lies outside the span of the samples never changes."""
+"""The weights W along a run, without an (m, d) array per row: the part outside the span of the samples never
+changes."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def singular_values(trajectory: Trajectory, rows: NDArray[np.int64]) -> Array:
 
 
 def angles_to_last(trajectory: Trajectory, rows: NDArray[np.int64]) -> Array:
-    """(k,) angle (radians) of W at some rows to W at the last row, accurate where it is small."""
+    """(k,) angle (radians) of W at some rows (k,) to W at the last row, accurate where it is small."""
     W_perp = outside(trajectory)
     fixed = float(np.sum(W_perp**2))
     last = span_part(trajectory, -1)
@@ -69,7 +70,7 @@ def cosines(trajectory: Trajectory) -> Array:
 
 
 def outer_sizes(outer: Array) -> Array:
-    """(m,) |a_j|; the norm over the outputs where there are several."""
+    """(m,) |a_j| of outer (m,) or (K, m): the norm over the outputs where there are several."""
     return np.asarray(np.linalg.norm(np.atleast_2d(outer), axis=0))
 
 

@@ -1,0 +1,165 @@
+"""A problem and its start made from arrays, with the same checks as for a scenario and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gflow.arrays import Array
+from gflow.assembly import Setup, assembled, completed
+from gflow.errors import ScenarioError
+from gflow.pipeline.ends import WAYS, End, number
+from gflow.problem.activation import SMOOTHINGS, numbers_of
+from gflow.problem.data_files import float_array
+from gflow.problem.dataset import checked_dataset
+from gflow.problem.initialisation import checked_array, scalar_start_of, start_of
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
+from gflow.problem.sizes import check_products
+from gflow.scenario import Scenario, scenario_of
+from gflow.scenario.schema import TwoLayerModel
+
+Raw = NDArray[Any]  # Any: whatever the caller gave, until it is checked
+Content = dict[str, Any]  # Any: nested values of a scenario
+
+KEYS = {"bandwidth": "h"}  # what scenarios call the numbers of activations, where it is another name
+
+
+def from_arrays(
+    X: ArrayLike,  # noqa: N803 (the matrices of the literature)
+    y: ArrayLike,
+    W: ArrayLike,  # noqa: N803
+    a: ArrayLike,
+    *,
+    activation: str = "relu",
+    slope: float | None = None,
+    bandwidth: float | None = None,
+    train_outer: bool = False,
+    bias: ArrayLike | None = None,
+    output_bias: ArrayLike | None = None,
+    directions: ArrayLike | None = None,
+    loss: str = "logistic",
+) -> tuple[Problem, Array]:
+    """The learning problem of arrays and the start of its flow, for `gflow.steps`; all arguments as for `integrate`.
+
+    The start is W (m, d), with the biases as last column where there are some, or b (m, 1) of the scalar network.
+    Raises ScenarioError for whatever does not fit.
+    """
+    told = Told("gflow.from_arrays", activation, slope, bandwidth, train_outer, loss)
+    arrays = arrays_of(told.asked, W, a, bias, output_bias, directions)
+    scenario = scenario_for(told.asked, told.model(arrays), loss, {"until": {"time": 1.0}}, {"count": 2})
+    setup = setup_of(told.asked, scenario, X, y, arrays)
+    return setup.problem, setup.inner
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The words and numbers by which a caller describes a network; asked: the function called, for messages."""
+
+    asked: str
+    activation: str
+    slope: float | None
+    bandwidth: float | None
+    train_outer: bool
+    loss: str
+
+    def model(self, arrays: Mapping[str, Raw]) -> Content:
+        """The network that these arrays are the start of, as a scenario says it."""
+        a, phi = arrays["a"], {"kind": self.activation} | given(slope=self.slope, h=self.bandwidth)
+        if a.ndim not in (1, 2):
+            raise ScenarioError(f"{self.asked}: a has shape {a.shape}; it must be (m,), or (K, m) for K outputs")
+        if "v" in arrays:
+            return {"kind": "scalar", "width": a.shape[-1], "activation": phi}
+        model = {"kind": "two_layer", "width": a.shape[-1], "activation": phi, "bias": "b" in arrays}
+        return model | {"outer": {"train": self.train_outer}} | ({"outputs": len(a)} if a.ndim == 2 else {})
+
+
+def arrays_of(
+    asked: str,
+    W: ArrayLike,  # noqa: N803
+    a: ArrayLike,
+    bias: ArrayLike | None,
+    output_bias: ArrayLike | None,
+    directions: ArrayLike | None,
+) -> dict[str, Raw]:
+    """The arrays of a start by the names that they have in a file."""
+    inner = {"W": W, "b": bias, "c": output_bias} if directions is None else {"b": W, "v": directions}
+    return {name: _real(asked, array, name) for name, array in ({"a": a} | inner).items() if array is not None}
+
+
+def scenario_for(asked: str, model: Content, loss: str, flow: Content, times: Content) -> Scenario:
+    """The scenario whose data and start are arrays.  Raises ScenarioError."""
+    arrays = {"kind": "file", "path": "arrays"}
+    words = {"gflow": 1, "name": "arrays", "data": arrays, "model": model, "init": arrays, "loss": loss, "flow": flow}
+    return scenario_of(words | {"record": {"times": times}}, asked)
+
+
+def scenario_around(
+    asked: str, problem: Problem, start: ArrayLike, flow: Content, times: Content
+) -> tuple[Scenario, Setup]:
+    """The scenario of a problem that is there already, and both with a start.  Raises ScenarioError."""
+    network, d = problem.network, problem.X.shape[1]
+    shape = (network.width, d if network.directions is None else 1)
+    inner = checked_array({"start": np.array(_real(asked, start, "start"))}, "start", shape, asked)
+    check_products(problem, inner)
+    return scenario_for(asked, _model_of(network), problem.loss.name, flow, times), Setup(problem, inner)
+
+
+def _model_of(network: Network) -> Content:
+    """A network as a scenario says it."""
+    kinked: dict[float, Content] = {0.0: {"kind": "relu"}, 1.0: {"kind": "linear"}}
+    phi: Content = kinked.get(network.slope, {"kind": "leaky_relu", "slope": network.slope})
+    if network.directions is not None:
+        return {"kind": "scalar", "width": network.width, "activation": phi}
+    if network.smoothing is not None:
+        kind = next(name for name, smooth in SMOOTHINGS.items() if isinstance(network.smoothing, smooth))
+        phi = {"kind": kind} | {KEYS.get(name, name): value for name, value in numbers_of(network.smoothing).items()}
+    model = {"kind": "two_layer", "width": network.width, "activation": phi, "outer": {"train": network.trains_outer}}
+    return model | ({"outputs": network.outputs} if network.outputs > 1 else {})
+
+
+def setup_of(asked: str, scenario: Scenario, X: ArrayLike, y: ArrayLike, arrays: Mapping[str, Raw]) -> Setup:  # noqa: N803
+    """The problem and its start, checked as those of files are."""
+    model, both = scenario.model, {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
+    data, labels = (float_array(both, name, asked) for name in both)
+    if not isinstance(model, TwoLayerModel):
+        dataset = checked_dataset(data, labels, asked)
+        return assembled(scenario, dataset, scalar_start_of(arrays, model.width, data.shape[1], asked))
+    dataset = checked_dataset(data, labels, asked, None, model.outputs, model.bias)
+    start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
+    return assembled(scenario, dataset, completed(model, start))
+
+
+def flow_of(
+    asked: str, until: object, engine: str, method: str, rtol: float, atol: float, budget: Mapping[str, float] | None
+) -> Content:
+    """How a flow is to be integrated, as a scenario says it.  Raises ScenarioError for what no scenario could tell."""
+    if not isinstance(until, End):
+        raise ScenarioError(f"{asked}: until is {until!r}; use {WAYS}")
+    if "disk" in (budget or {}):
+        raise ScenarioError(f"{asked}: budget names disk, and nothing is written; remove it")
+    return given(engine=engine, method=method, rtol=rtol, atol=atol, until=given(**asdict(until)), budget=budget)
+
+
+def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
+    """Which rows are recorded, as a scenario says it."""
+    if isinstance(rows, Sequence | np.ndarray) and not isinstance(rows, str):
+        return {"at": [number(t, f"{asked}: rows") for t in rows]}
+    return {"count": rows, "spacing": spacing}
+
+
+def given(**values: Any) -> Content:  # Any: values of a scenario
+    """The values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _real(asked: str, values: ArrayLike, name: str) -> Raw:
+    """The values as an array of numbers; their range is checked where they are used."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ScenarioError(f"{asked}: {name} is no array: {error}") from error

@@ -1,0 +1,59 @@
+"""The overshoot of an extreme: how far a quantity goes beyond its values at accepted steps."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+
+from gflow.arrays import Array
+from gflow.problem.problem import Problem
+from gflow.trajectory.extremes import Extremes
+
+# Samples on either side of an extreme whose curvature may be that between it and the next.
+NEAR = 2
+
+
+class SampledExtremes(Extremes):
+    """The extremes, and all values that they were chosen from at accepted steps and events, with log(1 + t)."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._met: dict[str, array[float]] = {}  # v and value in turn
+
+    def _keep(self, name: str, value: float, v: float) -> None:
+        super()._keep(name, value, v)
+        self._met.setdefault(name, array("d")).extend((v, value))
+
+    def at_a_row(self) -> None:
+        """Drop what was met last: it is the flow at a row, which lies inside a step and is not the end of one."""
+        for met in self._met.values():
+            del met[-2:]
+
+    def met(self) -> dict[str, Array]:
+        """(k, 2) by name: log(1 + t), and the value then."""
+        return {name: np.array(met).reshape(-1, 2) for name, met in self._met.items()}
+
+
+def overshoot(met: Array, v: float) -> float:
+    """How far a quantity may go beyond its values met (k, 2), as `SampledExtremes.met` gives them, in steps as long as
+    those near v.
+
+    Between the ends of a step h it is at most |f''| h^2 / 8 beyond the larger of its values there.  f'' is that of the
+    parabola through three neighbours in one stretch (where stretches meet, the same time is met twice); the largest of
+    those near v counts.
+    """
+    found = 0.0
+    for stretch in np.split(met, np.flatnonzero(np.diff(met[:, 0]) <= 0.0) + 1):
+        if len(stretch) > NEAR and stretch[0, 0] <= v <= stretch[-1, 0]:
+            at = int(np.searchsorted(stretch[:, 0], v))
+            found = max(found, _largest(stretch[max(at - NEAR, 0) : at + NEAR + 1]))
+    return found
+
+
+def _largest(near: Array) -> float:
+    """max |f''| h^2 / 8 over the three neighbours in a row of (k, 2), h the longer of the two steps; 0 for k < 3."""
+    steps = np.diff(near[:, 0])
+    slopes = np.diff(near[:, 1]) / steps
+    curvature = 2.0 * np.diff(slopes) / (steps[1:] + steps[:-1])
+    return float(np.max(np.abs(curvature) * np.maximum(steps[1:], steps[:-1]) ** 2, initial=0.0)) / 8.0
