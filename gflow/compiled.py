@@ -2,13 +2,15 @@
 
 A `kernel` is and stays a Python function, the reference of what it computes.  An `Entry` is a function whose kernels,
 and theirs, are compiled with it.  It has one signature, so that an int in place of a float becomes one and is no cause
-of a second compilation, and it is kept on disk, so that a machine compiles it once.  numba itself asks only whether the
-file of the entry has changed; here the stamp is that of all files that it is made of.
+of a second compilation, and it is kept on disk, so that a machine compiles it once, and says so.  numba itself asks
+only whether the file of the entry has changed; here the stamp is that of all files that it is made of.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dis import get_instructions
 from functools import cached_property
 from hashlib import sha256
@@ -17,7 +19,10 @@ from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite.binding import llvm_version_info
 from numba import types
+from numba.core.caching import FunctionCache
+from numba.core.registry import cpu_target
 from numba.experimental import structref
 from numba.extending import overload
 
@@ -39,14 +44,61 @@ def kernel(function: F) -> F:
     return function
 
 
+class OnDisk(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """The compiled form of a function, kept beside its file or, where that is read only, in the folder of the user.
+
+    A file that was cut short is compiled anew, and a disk that takes nothing costs the next start no more than that.
+    Raises RuntimeError where there is no such folder.
+    """
+
+    def __init__(self, function: Callable[..., Any], stamp: str, what: str) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp, self._what = stamp, what
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was kept; None, and a line for the user, where it has to be compiled."""
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # whatever the bytes of another file make of themselves
+            found = None
+            with suppress(OSError):
+                self.flush()
+        if found is None:
+            say(f"compiling {self._what}, once")
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep it, where the disk takes it."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
+def say(text: str) -> None:
+    """One line on standard error; on a terminal in place of the line of progress."""
+    if sys.stderr is not None:
+        print(f"\r{f'gflow: {text}':<79}" if sys.stderr.isatty() else f"gflow: {text}", file=sys.stderr, flush=True)
+
+
+def compiled_for() -> dict[str, str]:
+    """What the bits of compiled code depend on besides its source: numba, LLVM and the processor it is compiled for."""
+    if numba.config.DISABLE_JIT:
+        return {"numba": "disabled"}
+    _, processor, features = cpu_target.target_context.codegen().magic_tuple()
+    llvm = ".".join(map(str, llvm_version_info))
+    digest = sha256(features.encode()).hexdigest()[:12]
+    return {"numba": numba.__version__, "llvm": llvm, "processor": processor, "features": digest}
+
+
 class Entry:
     """A function to be compiled, or read from disk, at its first call, for arguments of the types of `example()`."""
 
     def __init__(
-        self, function: Callable[..., Any], example: Callable[[], Sequence[Any]], files: Sequence[Path]
+        self, function: Callable[..., Any], example: Callable[[], Sequence[Any]], files: Sequence[Path], what: str
     ) -> None:
-        """files: those with constants and types that it uses, beside the files of its kernels."""
-        self.function, self._example, self._files = function, example, files
+        """files: those with constants and types that it uses, beside the files of its kernels; what: its name for the
+        user, who waits for it to be compiled.
+        """
+        self.function, self._example, self._files, self._what = function, example, files, what
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns.  Raises TypeError for arguments that do not fit the example's types."""
@@ -57,8 +109,12 @@ class Entry:
         """The compiled function; with NUMBA_DISABLE_JIT=1 the function itself."""
         if numba.config.DISABLE_JIT:
             return self.function
-        dispatcher = numba.njit(_with_kernels(self.function), cache=True, **OPTIONS)
-        dispatcher._cache._cache_file._source_stamp = stamp(self.files)
+        function = _with_kernels(self.function)
+        dispatcher = numba.njit(function, **OPTIONS)
+        try:
+            dispatcher._cache = OnDisk(function, stamp(self.files), self._what)
+        except RuntimeError:
+            say(f"compiling {self._what}; no folder takes the result: let NUMBA_CACHE_DIR name one")
         dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
         dispatcher.disable_compile()
         return cast(Callable[..., Any], dispatcher)
@@ -70,9 +126,11 @@ class Entry:
         return {Path(__file__), *self._files, *(Path(each.__code__.co_filename) for each in kernels)}
 
 
-def entry(example: Callable[[], Sequence[Any]], files: Sequence[Path] = ()) -> Callable[[Callable[..., Any]], Entry]:
-    """Make an entry of a function."""
-    return lambda function: Entry(function, example, files)
+def entry(
+    example: Callable[[], Sequence[Any]], files: Sequence[Path] = (), what: str = "the engine"
+) -> Callable[[Callable[..., Any]], Entry]:
+    """Make an entry of a function; arguments as for `Entry`."""
+    return lambda function: Entry(function, example, files, what)
 
 
 def _named(function: Callable[..., Any]) -> dict[str, FunctionType]:

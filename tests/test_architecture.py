@@ -73,6 +73,7 @@ DOORS = {
     },
     "threadpoolctl": {"gflow/pipeline"},
     "numba": {"gflow/compiled.py"},
+    "llvmlite": {"gflow/compiled.py"},
     "matplotlib": {"gflow/report/page/figures"},
     "jinja2": {"gflow/report/page/page.py"},
     "markupsafe": {"gflow/report/page/page.py"},

@@ -104,3 +104,19 @@ def test_a_file_whose_rows_keep_no_checkpoint_is_read_but_not_resumed(tmp_path: 
     with pytest.raises(TrajectoryError, match="keeps nothing to go on from: it is of an earlier version"):
         gflow.simulate(LEAKY, tmp_path / "run", resume=True)
     assert path.read_bytes() == before
+
+
+def test_a_flow_compiled_by_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bits of compiled code are those of a compiler and a processor, which the file names."""
+    scenario = scenario_of("taylor", tmp_path)
+    cut(scenario, tmp_path / "run", 3)
+    kept = gflow.open_trajectory(tmp_path / "run").provenance[0]["compiled"]
+    before = (tmp_path / "run" / "trajectory.h5").read_bytes()
+    for other in (kept | {"processor": "another"}, kept | {"numba": "0.1"}, {"numba": "disabled"}):
+        with monkeypatch.context() as patch:
+            patch.setattr("gflow.compiled.compiled_for", lambda other=other: other)
+            with pytest.raises(TrajectoryError, match="its flow was compiled by numba .*: resume it where it began"):
+                gflow.simulate(scenario, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
+    assert gflow.simulate(scenario, tmp_path / "run", resume=True).outcome == "time"
+    assert "compiled" not in gflow.simulate(LEAKY, tmp_path / "old").provenance[0]

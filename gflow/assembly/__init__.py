@@ -1,7 +1,7 @@
 """The assembly of a scenario: the one place where its words become data, networks and engines."""
 
 from gflow.assembly.capacity import check_disk, check_room, existing_parent, expected_rows, row_bytes
-from gflow.assembly.facts import facts, provenance
+from gflow.assembly.facts import compilation, facts, provenance
 from gflow.assembly.flow import build_flow, build_manner, build_until
 from gflow.assembly.setup import Setup, assembled, build_setup, completed
 
@@ -14,6 +14,7 @@ __all__ = [
     "build_until",
     "check_disk",
     "check_room",
+    "compilation",
     "completed",
     "existing_parent",
     "expected_rows",

@@ -13,6 +13,7 @@ from typing import Any
 from gflow.assembly.engine_name import engine_name
 from gflow.assembly.setup import Setup
 from gflow.console import printable
+from gflow.flow.choice import TAYLOR
 from gflow.problem.activation import numbers_of
 from gflow.scenario import Scenario
 from gflow.scenario.schema import TwoLayerModel
@@ -42,13 +43,23 @@ def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
 def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
     """One entry of provenance, for one start of the run: who ran it, with which versions, when and on which machine."""
     packages = ("gflow", "numpy", "scipy", "h5py", "torch", "torchdiffeq")
-    return {
+    compiled = compilation(scenario)
+    return ({"compiled": compiled} if compiled else {}) | {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [printable(word) for word in sys.argv],
         "overrides": list(scenario.origin.overrides),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
     }
+
+
+def compilation(scenario: Scenario) -> dict[str, str]:
+    """What compiled the code that integrates the flow, and for which processor; empty where none of it is compiled."""
+    if scenario.flow.method != TAYLOR:
+        return {}
+    from gflow.compiled import compiled_for  # loads numba
+
+    return compiled_for()
 
 
 def _version(package: str) -> str:

@@ -14,7 +14,14 @@ from gflow.flow.state import Finish, FlowRow, Outcome
 from gflow.flow.stopping import Until
 from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
 from gflow.pipeline.interruption import Interruption
-from gflow.pipeline.resumption import check_data, check_scenario, last_checkpoint, nothing_left, stored_run
+from gflow.pipeline.resumption import (
+    check_compilation,
+    check_data,
+    check_scenario,
+    last_checkpoint,
+    nothing_left,
+    stored_run,
+)
 from gflow.scenario import Scenario
 from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
 
@@ -78,6 +85,7 @@ def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, d
     if nothing_left(scenario, build_until(scenario), kept):
         say(f"{path} is complete, nothing is left to do: {kept.outcome_sentence}")
         return
+    check_compilation(scenario, kept)
     run, flow = _prepared(scenario, path, progress, device, kept=kept)
     say(f"going on after row {kept.n_rows - 1} of {path}")
     _write(run, lambda: run.reopen(kept), flow)

@@ -213,7 +213,7 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
     return NEAR
 
 
-@entry(example=lambda: (example(), 1.0, 1.0, 1), files=FILES)
+@entry(example=lambda: (example(), 1.0, 1.0, 1), files=FILES, what="the engine for late times")
 def stride(arrays: Model, clock: float, log_loss: float, until: int) -> int:
     """Strides until a guard is near, or log(1 + t) or the log of the loss come near these: why it came back."""
     model = referred(arrays)
