@@ -36,7 +36,17 @@ LEAKY = scenario_of("leaky", Path())
 
 
 @pytest.mark.sample(
-    "relu", "primal", "both layers", "scalar", "certified", "until a loss", "dying", "late", "in a plane"
+    "relu",
+    "primal",
+    "both layers",
+    "scalar",
+    "certified",
+    "until a loss",
+    "dying",
+    "late",
+    "in a plane",
+    "taylor*",
+    "*, taylor",
 )
 @pytest.mark.parametrize("name", [*CASES, *FILES])
 def test_a_run_cut_after_any_rows_has_the_same_bits(tmp_path: Path, name: str) -> None:
@@ -54,7 +64,7 @@ def test_a_run_cut_after_any_rows_has_the_same_bits(tmp_path: Path, name: str) -
 
 
 @pytest.mark.sample("leaky")
-@pytest.mark.parametrize("name", ["leaky", "in a plane, primal"])
+@pytest.mark.parametrize("name", ["leaky", "in a plane, primal", "taylor in a plane", "taylor late"])
 def test_a_run_cut_after_every_row_has_the_same_bits(tmp_path: Path, name: str) -> None:
     scenario = scenario_of(name, tmp_path)
     whole = gflow.simulate(scenario, tmp_path / "whole")

@@ -76,6 +76,12 @@ class Account:
         limit = self._budget.steps
         return float("inf") if limit is None or not self.is_open else self._first_step + limit
 
+    @property
+    def events_left(self) -> float:
+        """How many events more spend the budget of events; infinite where there is none."""
+        limit = self._budget.events
+        return float("inf") if limit is None or not self.is_open else float(max(limit - self._events, 0))
+
     def _gauged(self, name: str, limit: float | None) -> float:
         return 0.0 if limit is None else self._gauges[name]()
 

@@ -73,7 +73,7 @@ class Checkpoint:
     inside steps without changing them; the flow up to the row at log(1 + t) = shown (None: no row) is repeated without
     handing over anything.  inexact (m,): neurons held at a kink by decision, which their sides do not tell.  stalled:
     guards in a row that fired without progress of tau, or changed no side.  resting: nothing but the clock moves any
-    more.
+    more.  left: the compiled loop leaves the next stretch to the steppers.
     """
 
     state: FlowState
@@ -84,6 +84,7 @@ class Checkpoint:
     notes: Notes = Notes()
     resting: bool = False
     shown: float | None = None
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,18 +20,20 @@ from gflow.flow.choice import Choice
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
-from gflow.flow.one_stretch import Standing, leapt_over, measure_at_start, one_stretch
+from gflow.flow.one_stretch import Standing, checkpoint, leapt_over, measure_at_start, one_stretch
 from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
 from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
 from gflow.flow.stretch import FlowRun
-from gflow.flow.taylor_arrays import Ahead, Ground
+from gflow.flow.taylor_arrays import Ahead, Ends, Ground, Leave
 from gflow.problem.loss import log_mean
-from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE, STIFF
+from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 from gflow.taylor.model import END
 
-# Steps from checkpoint to checkpoint; of one call of the compiled loop, after which budgets are looked at; and of one
-# where a proof is asked for.
-MARKED, BATCH, WATCHED = 8192, 256, 16
+# Steps from checkpoint to checkpoint, and from one look for a proof to the next.
+MARKED, WATCHED = 8192, 16
+# Most steps of one call of the compiled loop, after which budgets are looked at; a step is work like n^2, and a call is
+# to take a tenth of a second at most.
+BATCH, WORK = 256, 2.5e6
 # As `flow.ending.MOST_STALLED`, less what the other loop needs to say so.
 MOST_STALLED = 1000
 
@@ -41,58 +43,83 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     other = replace(run, choice=Choice("auto"))
     ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
     standing: Standing | None = (at, at)
-    undecided = False
     while standing is not None:
         here, mark = standing
-        if undecided or here.stiff or not suits(run.engine, here.state):
-            standing, undecided = (yield from one_stretch(other, here, mark)), False
+        if here.left or here.stiff or _dependent(run.engine):
+            standing = yield from one_stretch(other, replace(here, left=False), mark)
+            continue
+        # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.
+        here = here if here is mark else checkpoint(run.engine, here)
+        if suits(run.engine, here.state):
+            standing = yield from _compiled(run, ground, here)
         else:
-            standing, undecided = yield from _compiled(run, ground, here)
+            standing = yield from one_stretch(other, here, here)
+
+
+def _dependent(engine: Engine) -> bool:
+    """Is a neuron on dependent kinks, which only the other loop decides?"""
+    assert isinstance(engine.mode, DualMode)
+    return bool(engine.mode.dependent)
 
 
 def suits(engine: Engine, state: FlowState) -> bool:
-    """Can the compiled loop go on from a state, whose mode is the current one?"""
-    mode = engine.mode
-    assert isinstance(mode, DualMode)
-    if mode.dependent or not mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
+    """Can the compiled loop go on from a state without dependent kinks, whose mode is the current one?"""
+    if not engine.mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
         return False
     branch = engine.segment(state).branch
     return not isinstance(branch, FeatureBranch) and not branch.at_rest(branch.y0)
 
 
-def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, None, tuple[Standing | None, bool]]:
-    """The flow by the compiled loop from a checkpoint on; and is the next stretch one that it cannot decide?"""
+def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, None, Standing | None]:
+    """The flow by the compiled loop from a checkpoint on; returns where the loop then stands, None at the end."""
     engine, until, due = run.engine, run.until, run.due
     mark = replace(at, inexact=engine.inexact)
     mode, norms = engine.mode, engine.weight_norms(at.state.U)
     assert isinstance(mode, DualMode)
-    segment = engine.segment(at.state)
+    segment, v_end = engine.segment(at.state), np.inf if until.v_end is None else until.v_end
     yield from leapt_over(segment, due, at, mark)
-    yield measure_at_start(segment, np.inf if until.v_end is None else until.v_end)
+    yield measure_at_start(segment, v_end)
     ahead = Ahead(ground, at.state, mode, norms, at.steps, at.stalled)
-    v_end, log_loss = (np.inf if until.v_end is None else until.v_end), until.log_loss
+    ends, spent, tau = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss), "", ahead.tau
     while True:
         goal = min(due.v, v_end)
-        batch, tau = (BATCH if run.watch is None else WATCHED), ahead.tau
-        stop = int(min(mark.steps + MARKED, ahead.steps + batch, max(run.account.last_step, ahead.steps + 1)))
-        status = ahead.go(due.v, v_end, -np.inf if log_loss is None else log_loss, stop, MOST_STALLED)
+        if spent:
+            status = ahead.go(ahead.next_clock, ends, Leave(ahead.steps + 1, MOST_STALLED))
+        else:
+            status = ahead.go(due.v, ends, _leave(run, ahead, mark))
         events = yield from _told(run, ahead, mark)
         run.account.enter(events)
+        if status == CLOCK_PASSED and spent:
+            yield from _inside(run, ahead, mark, spent)
+            return None
         if status == CLOCK_PASSED and goal < v_end:
             yield from _row(run, ahead, mark, goal)
         elif status in (CLOCK_PASSED, LOSS_PASSED):
             yield from _end(run, ahead, mark, goal if status == CLOCK_PASSED else None)
-            return None, False
+            return None
         elif status not in (LOG_FULL, STEPS_DONE) or ahead.steps >= mark.steps + MARKED:
-            undecided = status not in (LOG_FULL, STEPS_DONE)
-            return _handed_over(engine, ahead, at, stiff=status == STIFF), undecided
+            return _handed_over(engine, ahead, at, left=status not in (LOG_FULL, STEPS_DONE))
         elif status == STEPS_DONE:
             state = ahead.state()
             yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
-            spent, proved = run.account.spent(ahead.steps), _proved(run, state, tau)
-            if spent or proved:
+            proved, tau = _proved(run, state, tau), ahead.tau
+            spent = run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
+            if proved or (spent and ahead.strides):
                 yield from _last(run, state, mark, ahead.steps, Proved() if proved else BudgetSpent(spent))
-                return None, False
+                return None
+
+
+def _leave(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Leave:
+    """When the compiled loop is to come back, whatever happens: where a batch ends, a budget is spent, or is to be
+    looked at since rows took some time.
+
+    A run ends inside the step that spends its budget, and after a stride that does.
+    """
+    account, n = run.account, ahead.model.p.size
+    batch = int(np.clip(WORK / n**2, 1.0, BATCH if run.watch is None else WATCHED))
+    last = account.last_step - (0 if ahead.strides else 1)
+    steps = min(mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
+    return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)))
 
 
 def _told(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
@@ -155,8 +182,16 @@ def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: 
     yield Finish(outcome, said + mark.notes.sentence(), state, steps)
 
 
-def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, stiff: bool) -> Standing:
-    """A checkpoint at the state reached, from which whoever is next goes on."""
+def _inside(run: FlowRun, ahead: Ahead, mark: Checkpoint, spent: str) -> Iterator[Item]:
+    """The end halfway through the step that waits, whose end may be an event that a budget does not allow."""
+    u = 0.5 * float(ahead.model.step[END])
+    v = ahead.clock_at(u)
+    yield from _row(run, ahead, mark, v)
+    yield from _last(run, ahead.state(u, v), mark, ahead.steps + 1, BudgetSpent(spent))
+
+
+def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, left: bool) -> Standing:
+    """A checkpoint at the state reached; left: the other loop has to go on there."""
     state = engine.resume(ahead.state())
-    here = replace(at, state=state, inexact=engine.inexact, steps=ahead.steps, stiff=stiff, stalled=ahead.stalled)
+    here = replace(at, state=state, inexact=engine.inexact, steps=ahead.steps, left=left, stalled=ahead.stalled)
     return here, here

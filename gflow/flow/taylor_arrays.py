@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -130,6 +130,23 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     return model
 
 
+class Ends(NamedTuple):
+    """Where the run ends, on the clock log(1 + t) and on log L."""
+
+    v: float
+    log_loss: float
+
+
+class Leave(NamedTuple):
+    """When the compiled loop comes back at the latest: behind the step of this number of the run, after so many guards
+    in a row without progress, and after the instant with the last of so many events.
+    """
+
+    step: int
+    stalled: int
+    events: int = 2**62
+
+
 class Ahead:
     """The compiled loop from a state on: goes on until Python is needed, and tells what happened."""
 
@@ -153,6 +170,16 @@ class Ahead:
         return float(self.model.now[TAU])
 
     @property
+    def next_clock(self) -> float:
+        """log(1 + t) of which the series waits in its very next step."""
+        return float(np.nextafter(self.model.now[CLOCK], np.inf))
+
+    @property
+    def strides(self) -> bool:
+        """Is a stride next, not a step of the series?"""
+        return self._strides
+
+    @property
     def strode(self) -> bool:
         """Did the loop just make strides, which may have passed rows?"""
         return self._before is not None
@@ -162,18 +189,18 @@ class Ahead:
         """Guards in a row that fired without progress."""
         return int(self.model.counts[STALLED])
 
-    def go(self, row: float, end: float, log_loss: float, until: int, stalled: int) -> int:
-        """Why the loop came back, with arrays that are full made larger; arguments as for `advance`.
+    def go(self, row: float, ends: Ends, leave: Leave) -> int:
+        """Why the loop came back, with arrays that are full made larger.
 
-        row: log(1 + t) of the next one, before the end.  The series waits there; strides pass it, and leave behind what
-        is needed to tell it.
+        row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
+        tell it.
         """
-        self._before = copied(self.model) if self._strides and row < end else None
+        self._before = copied(self.model) if self._strides and row < ends.v else None
         if self._strides:
-            status = int(stride(self.model, end, log_loss, until))
+            status = int(stride(self.model, *ends, leave.step))
             self._strides = status != NEAR
         else:
-            status = int(advance(self.model, min(row, end), log_loss, until, stalled))
+            status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
             self._strides = status == STIFF
         if status == SLOTS_FULL:
             self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
@@ -190,7 +217,7 @@ class Ahead:
         status = LOG_FULL
         while status == LOG_FULL:
             there.model.counts[INSTANTS] = there.model.counts[EVENTS] = 0
-            status = there.go(v, v, -np.inf, 2**62, 2**62)
+            status = there.go(v, Ends(v, -np.inf), Leave(2**62, 2**62))
         if status != CLOCK_PASSED:  # at rest, or out of digits: nothing moves on the way that is left
             there.model.terms.c[:], there.model.terms.p[:] = 0.0, 0.0
             there.model.terms.p[0] = there.model.p

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.assembly import Setup
+from gflow.assembly import Setup, compilation
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
@@ -25,6 +25,8 @@ from gflow.trajectory.rows import installed_version
 # The keys that may change when a run goes on: how often it is saved, its budget, its end, and therefore when it is
 # recorded.
 CADENCE, BUDGET, END, TIMES = "record.commit", "flow.budget", "flow.until", "record.times"
+# The code of `Checkpoint.left` in `resume/stiff`.
+LEFT = 2
 
 
 def stored_run(path: Path) -> Trajectory:
@@ -82,6 +84,17 @@ def _check_times(scenario: Scenario, kept: Trajectory) -> None:
                 raise ScenarioError(
                     f"record.times.at: {t!r} is before the last row of {kept.path} and was not recorded; remove it"
                 )
+
+
+def check_compilation(scenario: Scenario, kept: Trajectory) -> None:
+    """TrajectoryError where code that integrates the flow is compiled by, or for, something else than it was."""
+    began, now = kept.provenance[0].get("compiled", {}), compilation(scenario)
+    if began != now:
+        named = [", ".join(f"{key} {value}" for key, value in each.items()) or "nothing" for each in (began, now)]
+        raise TrajectoryError(
+            f"{kept.path}: its flow was compiled by {named[0]}, and here by {named[1]}, on which the last bits depend: "
+            "resume it where it began, or start anew with --overwrite"
+        )
 
 
 def nothing_left(scenario: Scenario, until: Until, kept: Trajectory) -> bool:
@@ -161,7 +174,8 @@ def last_checkpoint(kept: Trajectory, problem: Problem) -> Checkpoint:
         state=state,
         inexact=saved["held"].astype(bool),
         steps=int(saved["steps"]),
-        stiff=bool(saved["stiff"]),
+        stiff=bool(saved["stiff"] == 1),
+        left=bool(saved["stiff"] == LEFT),
         stalled=int(saved["stalled"]),
         notes=Notes(int(saved["unsettled"]), int(saved["conservative"])),
         resting=bool(saved["resting"]),
@@ -188,7 +202,7 @@ def kept_of(checkpoint: Checkpoint, problem: Problem) -> dict[str, float | NDArr
         "pattern": problem.sample_sides(state.side),
         "steps": checkpoint.steps,
         "step": state.h,
-        "stiff": checkpoint.stiff,
+        "stiff": LEFT if checkpoint.left else int(checkpoint.stiff),
         "stalled": checkpoint.stalled,
         "unsettled": notes.unsettled,
         "conservative": notes.conservative,

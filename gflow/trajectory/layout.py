@@ -233,7 +233,7 @@ RESUME = (
     Variable("resume/pattern", (ROW, "neuron", "sample"), "i1", "pattern from where the flow goes on"),
     Variable("resume/steps", (ROW,), "i8", "accepted steps until there"),
     Variable("resume/step", (ROW,), "f8", "step in tau that the integrator tries next"),
-    Variable("resume/stiff", (ROW,), "i1", "1: the automatic choice has turned to the implicit method"),
+    Variable("resume/stiff", (ROW,), "i1", "1: auto has turned to the implicit method; 2: left to the steppers"),
     Variable("resume/stalled", (ROW,), "i4", "guards in a row without progress of tau, or without an event"),
     Variable("resume/unsettled", (ROW,), "i4", "pairs so far on kinks where solutions are not unique"),
     Variable("resume/conservative", (ROW,), "i4", "decisions so far at dependent kinks that were not exact"),

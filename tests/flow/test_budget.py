@@ -16,7 +16,7 @@ from gflow.errors import ScenarioError
 from gflow.flow.budget import Account, Budget
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow, Outcome
-from gflow.flow.steps import steps
+from gflow.flow.steps import Manner, steps
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -37,29 +37,35 @@ record: {times: {spacing: loglog, count: 20}}
 """
 
 
-def items(account: Account) -> Iterator[Item]:
+BOTH = pytest.mark.parametrize("method", ["auto", "taylor"])
+
+
+def items(account: Account, method: str = "auto") -> Iterator[Item]:
     """A small network with events, to log t = 100."""
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((8, 5)), rng.choice([-1.0, 1.0], size=8)
     problem = Problem.of(X, y, Network(np.array([1.0, -1.0, 1.0, -1.0]), 0.1), LOSSES["logistic"])
-    return steps(problem, 0.1 * rng.standard_normal((4, 5)), until_log_time(100.0), account=account)
+    W, manner = 0.1 * rng.standard_normal((4, 5)), Manner(method=method)
+    return steps(problem, W, until_log_time(100.0), manner, account=account)
 
 
-def finish_of(account: Account) -> tuple[Finish, list[Event]]:
-    said = list(items(account))
+def finish_of(account: Account, method: str = "auto") -> tuple[Finish, list[Event]]:
+    said = list(items(account, method))
     assert isinstance(said[-1], Finish) and isinstance(said[-2], FlowRow)
     assert said[-2].state is said[-1].state
     return said[-1], [item for item in said if isinstance(item, Event)]
 
 
-def test_steps() -> None:
-    finish, _ = finish_of(Account(Budget(steps=7)))
+@BOTH
+def test_steps(method: str) -> None:
+    finish, _ = finish_of(Account(Budget(steps=7)), method)
     assert finish.outcome is Outcome.BUDGET and finish.steps == 7
     assert "flow.budget.steps = 7 is spent (7 steps" in finish.sentence and "raise flow.budget.steps" in finish.sentence
 
 
-def test_events() -> None:
-    finish, events = finish_of(Account(Budget(events=5)))
+@BOTH
+def test_events(method: str) -> None:
+    finish, events = finish_of(Account(Budget(events=5)), method)
     assert finish.outcome is Outcome.BUDGET and finish.outcome.is_limit and 5 <= len(events) < 10
     last = events[-1]
     assert f"{len(events)} events" in finish.sentence
@@ -73,13 +79,22 @@ def test_wall_time() -> None:
     assert next(ticks) == 21, "the clock is read once when opened, and once a step or event"
 
 
-def test_no_row_lies_at_the_instant_of_an_event() -> None:
+def test_the_compiled_loop_comes_back_to_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gflow.flow.taylor.BATCH", 1)
+    ticks = count()
+    finish, _ = finish_of(Account(Budget(wall_time=20.0), clock=lambda: float(next(ticks))), "taylor")
+    assert finish.outcome is Outcome.BUDGET and "flow.budget.wall_time = 20 is spent" in finish.sentence
+    assert next(ticks) == 21 and finish.steps == 21, "once a step"
+
+
+@BOTH
+def test_no_row_lies_at_the_instant_of_an_event(method: str) -> None:
     """Where the budget is spent when an event comes, the run ends before it, and goes on with it."""
-    said = list(items(Account(Budget())))
+    said = list(items(Account(Budget()), method))
     times = np.array([item.v for item in said if isinstance(item, Event)])
     checked = 0
     for limit in range(1, len(times)):
-        finish, events = finish_of(Account(Budget(events=limit)))
+        finish, events = finish_of(Account(Budget(events=limit)), method)
         assert [event.v for event in events] == times[: len(events)].tolist()
         assert limit <= len(events) and (np.abs(times - finish.state.v) > 1e-12 * times).all()
         checked += len(events) == limit and finish.state.v < times[limit]
@@ -102,6 +117,7 @@ def test_a_wide_budget_changes_nothing() -> None:
     assert some == all_events and np.array_equal(wide.state.U, free.state.U)
 
 
+@BOTH
 @pytest.mark.parametrize(
     "key, fragment",
     [
@@ -111,9 +127,10 @@ def test_a_wide_budget_changes_nothing() -> None:
         ("memory=1e5", "flow.budget.memory = 100000 is spent"),
     ],
 )
-def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str, fragment: str) -> None:
+def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str, fragment: str, method: str) -> None:
     (tmp_path / "s.yaml").write_text(INSEPARABLE)
     given = ["simulate", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "run"), "--set", f"flow.budget.{key}"]
+    given += ["--set", f"flow.method={method}"]
     done = CliRunner().invoke(main, given)
     assert done.exit_code == 3 and fragment in done.stdout
     trajectory = gflow.open_trajectory(tmp_path / "run")
@@ -122,17 +139,20 @@ def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str
     assert (np.diff(trajectory.log1p_time[:]) > 0.0).all()
 
 
+@BOTH
 @pytest.mark.parametrize("key, most", [("steps", 15), ("events", 5)])
-def test_each_start_has_the_whole_budget(tmp_path: Path, key: str, most: int) -> None:
-    scenario = parse_scenario(INSEPARABLE, overrides=[f"flow.budget={{{key}: {most}}}"])
+def test_each_start_has_the_whole_budget(tmp_path: Path, key: str, most: int, method: str) -> None:
+    by = f"flow.method={method}"
+    scenario = parse_scenario(INSEPARABLE, overrides=[by, f"flow.budget={{{key}: {most}}}"])
     spent = [0.0]
     for resume in range(4):
         run = gflow.simulate(scenario, out=tmp_path, resume=resume > 0)
         assert run.outcome == "budget" and f"({most if key == 'steps' else ''}" in (run.outcome_sentence or "")
         spent.append(float(run.series[key][-1]))
     assert (np.diff(spent) >= most).all() and (np.diff(spent) <= 2 * most).all()
-    far = gflow.simulate(parse_scenario(INSEPARABLE, overrides=["flow.budget={steps: 200}"]), out=tmp_path, resume=True)
-    fresh = gflow.simulate(parse_scenario(INSEPARABLE, overrides=["flow.budget={steps: 200}"]), out=tmp_path / "fresh")
+    longer = parse_scenario(INSEPARABLE, overrides=[by, "flow.budget={steps: 200}"])
+    far = gflow.simulate(longer, out=tmp_path, resume=True)
+    fresh = gflow.simulate(longer, out=tmp_path / "fresh")
     shared = [float(v) for v in far.log1p_time if v in fresh.log1p_time]
     assert len(shared) >= 3
     for v in shared:
@@ -140,8 +160,9 @@ def test_each_start_has_the_whole_budget(tmp_path: Path, key: str, most: int) ->
         assert far.margins[there] == pytest.approx(fresh.margins[here], rel=1e-6, abs=1e-6)
 
 
-def test_data_that_nothing_separates_end_by_wall_time(tmp_path: Path) -> None:
-    scenario = parse_scenario(INSEPARABLE, overrides=["flow.budget={wall_time: 0.5}"])
+@BOTH
+def test_data_that_nothing_separates_end_by_wall_time(tmp_path: Path, method: str) -> None:
+    scenario = parse_scenario(INSEPARABLE, overrides=[f"flow.method={method}", "flow.budget={wall_time: 0.5}"])
     assert gflow.simulate(scenario, out=tmp_path).outcome == "budget"
 
 
