@@ -90,12 +90,14 @@ def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, N
         events = yield from _told(run, ahead, mark)
         run.account.enter(events)
         if status == CLOCK_PASSED and spent:
-            yield from _inside(run, ahead, mark, spent)
-            return None
-        if status == CLOCK_PASSED and goal < v_end:
+            goal = ahead.clock_at(0.5 * float(ahead.model.step[END]))
+        if status == CLOCK_PASSED and goal < v_end and ahead.log_loss_at(goal) > ends.log_loss:
             yield from _row(run, ahead, mark, goal)
+            if spent:
+                yield from _last(run, ahead.state_at(goal), mark, ahead.steps + 1, BudgetSpent(spent))
+                return None
         elif status in (CLOCK_PASSED, LOSS_PASSED):
-            yield from _end(run, ahead, mark, goal if status == CLOCK_PASSED else None)
+            yield from _end(run, ahead, mark, ends, status == LOSS_PASSED or goal < v_end)
             return None
         elif status not in (LOG_FULL, STEPS_DONE) or ahead.steps >= mark.steps + MARKED:
             return _handed_over(engine, ahead, at, left=status not in (LOG_FULL, STEPS_DONE))
@@ -146,18 +148,22 @@ def _row(run: FlowRun, ahead: Ahead, mark: Checkpoint, v: float) -> Iterator[Ite
         yield FlowRow(state, replace(mark, shown=due), ahead.steps + 1, due)
 
 
-def _end(run: FlowRun, ahead: Ahead, mark: Checkpoint, v: float | None) -> Iterator[Item]:
-    """The end of the run in the step that waits, on the clock at v or (None) on the loss."""
-    if v is None:
-        outcome, loss, level = Outcome.LOG_LOSS, run.engine.problem.loss, run.until.log_loss or 0.0
+def _end(run: FlowRun, ahead: Ahead, mark: Checkpoint, ends: Ends, of_loss: bool) -> Iterator[Item]:
+    """The end of the run in the step that waits, on the clock or on the loss, whichever comes first; of_loss: the step
+    is known to pass that of the loss.
+    """
+    loss = run.engine.problem.loss
+    u = float(ahead.model.step[END]) if of_loss else ahead.at_clock(ends.v)
 
-        def left(u: float) -> float:
-            return log_mean(loss.log_value(ahead.margins_at(u))) - level
+    def left(u: float) -> float:
+        return log_mean(loss.log_value(ahead.margins_at(u))) - ends.log_loss
 
-        u = float(brentq(left, 0.0, float(ahead.model.step[END]), xtol=1e-16, rtol=8.9e-16))
-        state = ahead.state(u, ahead.clock_at(u))
+    if of_loss or left(u) <= 0.0:
+        # What is passed to rounding only is reached at the end of the step.
+        u = float(brentq(left, 0.0, u, xtol=1e-16, rtol=8.9e-16)) if left(u) < 0.0 else u
+        outcome, state = Outcome.LOG_LOSS, ahead.state(u, ahead.clock_at(u))
     else:
-        outcome, state = run.until.outcome, ahead.state(ahead.at_clock(v), v)
+        outcome, state = run.until.outcome, ahead.state(u, ends.v)
     yield from _last(run, state, mark, ahead.steps + 1, EndReached(outcome))
 
 
@@ -180,14 +186,6 @@ def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: 
     said = sentence(outcome, reason, state, rounding, [])
     said += long_samples(run.engine.problem) if outcome in SLOW else ""
     yield Finish(outcome, said + mark.notes.sentence(), state, steps)
-
-
-def _inside(run: FlowRun, ahead: Ahead, mark: Checkpoint, spent: str) -> Iterator[Item]:
-    """The end halfway through the step that waits, whose end may be an event that a budget does not allow."""
-    u = 0.5 * float(ahead.model.step[END])
-    v = ahead.clock_at(u)
-    yield from _row(run, ahead, mark, v)
-    yield from _last(run, ahead.state(u, v), mark, ahead.steps + 1, BudgetSpent(spent))
 
 
 def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, left: bool) -> Standing:

@@ -254,6 +254,14 @@ class Ahead:
         model, step = self.model, self.model.step
         return clock_after(float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), u)
 
+    def state_at(self, v: float) -> FlowState:
+        """The state in the step that waits where log(1 + t) = v."""
+        return self.state(self.at_clock(v), v)
+
+    def log_loss_at(self, v: float) -> float:
+        """log L in the step that waits where log(1 + t) = v."""
+        return log_mean(self._problem.loss.log_value(self.margins_at(self.at_clock(v))))
+
     def margins_at(self, u: float) -> Array:
         """p (n,) at u of the step that waits."""
         return self._series(self.model.terms.p, u)

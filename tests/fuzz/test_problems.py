@@ -95,7 +95,7 @@ def test_kinks_without_progress_do_not_go_on_for_ever(monkeypatch: pytest.Monkey
     assert followed(drawn(1690), Budget(steps=500)).outcome is Outcome.LOG_TIME
     assert followed(drawn(143), Budget(steps=150)).outcome is not Outcome.EVENTS_ACCUMULATE
     monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 1)
-    monkeypatch.setattr("gflow.flow.simulate.STALLED", float("inf"))
+    monkeypatch.setattr("gflow.flow.one_stretch.STALLED", float("inf"))
     finish = followed(drawn(143), Budget())
     assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 100
     assert "1 kinks in a row" in finish.sentence  # at which neuron, rounding decides

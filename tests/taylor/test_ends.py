@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
@@ -31,3 +32,22 @@ def test_a_run_ends_where_its_mode_is_proved_to_stay() -> None:
     assert result.finish.outcome is Outcome.CERTIFIED
     np.testing.assert_array_equal(result.state.side, late.state.side)
     assert result.state.v < 1e4
+
+
+def test_no_row_comes_after_the_loss_that_ends_a_run() -> None:
+    """Many rows, some in the very step in which the loss is reached; the last is where that is, for both loops."""
+    problem, W = gaussian(0.1)
+    until = Until(None, Outcome.TIME, -3.0)
+    for method in ("taylor", "auto"):
+        result = flow(problem, W, until, method=method, rows=300)
+        assert result.finish.outcome is Outcome.LOG_LOSS and result.state.log_loss == pytest.approx(-3.0, abs=1e-9)
+        losses, v = ([getattr(row.state, name) for row in result.rows] for name in ("log_loss", "v"))
+        assert min(losses[:-1]) > -3.0 and (np.diff(v) > 0.0).all() and len(v) > 20
+
+
+def test_the_first_of_two_ends_counts() -> None:
+    problem, W = gaussian(0.1)
+    reached = flow(problem, W, Until(None, Outcome.TIME, -3.0)).state.v
+    for factor, outcome in ((1.0 + 1e-6, Outcome.LOG_LOSS), (1.0 - 1e-6, Outcome.TIME)):
+        found = flow(problem, W, Until(factor * reached, Outcome.TIME, -3.0), method="taylor", rows=20).finish
+        assert found.outcome is outcome and found.state.v == pytest.approx(reached, rel=2e-6)
