@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gflow.field.branch import Measure
+from gflow.field.clock import dual_variables
 from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
 from gflow.flow.choice import Choice
@@ -25,6 +26,7 @@ from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
 from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
 from gflow.flow.stretch import FlowRun
 from gflow.flow.taylor_arrays import Ahead, Ends, Ground, Leave
+from gflow.flow.taylor_hulls import Hulls, basis_of
 from gflow.problem.loss import log_mean
 from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 from gflow.taylor.model import END
@@ -34,6 +36,8 @@ MARKED, WATCHED = 8192, 16
 # Most steps of one call of the compiled loop, after which budgets are looked at; a step is work like n^2, and a call is
 # to take a tenth of a second at most.
 BATCH, WORK = 256, 2.5e6
+# Where the compiled loop came back only to be looked at.
+GOES_ON = (LOG_FULL, STEPS_DONE)
 # As `flow.ending.MOST_STALLED`, less what the other loop needs to say so.
 MOST_STALLED = 1000
 
@@ -45,7 +49,7 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     standing: Standing | None = (at, at)
     while standing is not None:
         here, mark = standing
-        if here.left or here.stiff or _dependent(run.engine):
+        if here.left or here.stiff:
             standing = yield from one_stretch(other, replace(here, left=False), mark)
             continue
         # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.
@@ -56,18 +60,18 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
             standing = yield from one_stretch(other, here, here)
 
 
-def _dependent(engine: Engine) -> bool:
-    """Is a neuron on dependent kinks, which only the other loop decides?"""
-    assert isinstance(engine.mode, DualMode)
-    return bool(engine.mode.dependent)
-
-
 def suits(engine: Engine, state: FlowState) -> bool:
-    """Can the compiled loop go on from a state without dependent kinks, whose mode is the current one?"""
-    if not engine.mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
+    """Can the compiled loop go on from a state, whose mode is the current one?"""
+    mode = engine.mode
+    assert isinstance(mode, DualMode)
+    if not mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
         return False
-    branch = engine.segment(state).branch
-    return not isinstance(branch, FeatureBranch) and not branch.at_rest(branch.y0)
+    segment = engine.segment(state)
+    branch, normals = segment.branch, engine.problem.surfaces.normals
+    if isinstance(branch, FeatureBranch) or branch.at_rest(branch.y0):
+        return False
+    clear = all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
+    return clear and Hulls.of(segment).room(dual_variables(engine.problem.loss, state.p, mode.live)[0]) is not None
 
 
 def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, None, Standing | None]:
@@ -79,14 +83,11 @@ def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, N
     segment, v_end = engine.segment(at.state), np.inf if until.v_end is None else until.v_end
     yield from leapt_over(segment, due, at, mark)
     yield measure_at_start(segment, v_end)
-    ahead = Ahead(ground, at.state, mode, norms, at.steps, at.stalled)
+    ahead = Ahead(ground, at.state, mode, norms, at.steps, at.stalled, Hulls.of(segment))
     ends, spent, tau = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss), "", ahead.tau
     while True:
         goal = min(due.v, v_end)
-        if spent:
-            status = ahead.go(ahead.next_clock, ends, Leave(ahead.steps + 1, MOST_STALLED))
-        else:
-            status = ahead.go(due.v, ends, _leave(run, ahead, mark))
+        status = ahead.go(ahead.next_clock if spent else due.v, ends, _leave(run, ahead, mark, bool(spent)))
         events = yield from _told(run, ahead, mark)
         run.account.enter(events)
         if status == CLOCK_PASSED and spent:
@@ -99,29 +100,42 @@ def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, N
         elif status in (CLOCK_PASSED, LOSS_PASSED):
             yield from _end(run, ahead, mark, ends, status == LOSS_PASSED or goal < v_end)
             return None
-        elif status not in (LOG_FULL, STEPS_DONE) or ahead.steps >= mark.steps + MARKED:
-            return _handed_over(engine, ahead, at, left=status not in (LOG_FULL, STEPS_DONE))
+        elif status not in GOES_ON or ahead.steps >= mark.steps + MARKED:
+            return _handed_over(engine, ahead, mark, left=status not in GOES_ON)
         elif status == STEPS_DONE:
-            state = ahead.state()
-            yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
-            proved, tau = _proved(run, state, tau), ahead.tau
-            spent = run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
-            if proved or (spent and ahead.strides):
-                yield from _last(run, state, mark, ahead.steps, Proved() if proved else BudgetSpent(spent))
+            spent, over = yield from _looked(run, ahead, mark, tau)
+            tau = ahead.tau
+            if over:
                 return None
 
 
-def _leave(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Leave:
+def _leave(run: FlowRun, ahead: Ahead, mark: Checkpoint, spent: bool) -> Leave:
     """When the compiled loop is to come back, whatever happens: where a batch ends, a budget is spent, or is to be
     looked at since rows took some time.
 
-    A run ends inside the step that spends its budget, and after a stride that does.
+    A run ends inside the step that spends its budget, and after a stride that does; spent: this is the next step.
     """
+    if spent:
+        return Leave(ahead.steps + 1, MOST_STALLED)
     account, n = run.account, ahead.model.p.size
     batch = int(np.clip(WORK / n**2, 1.0, BATCH if run.watch is None else WATCHED))
     last = account.last_step - (0 if ahead.strides else 1)
     steps = min(mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
     return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)))
+
+
+def _looked(run: FlowRun, ahead: Ahead, mark: Checkpoint, since: float) -> Generator[Item, None, tuple[str, bool]]:
+    """The progress after some steps; returns which budget the next step spends, and whether the run is over.
+
+    since: tau at the last look.
+    """
+    state = ahead.state()
+    yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
+    spent = run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
+    reason = Proved() if _proved(run, state, mark, since) else BudgetSpent(spent) if spent and ahead.strides else None
+    if reason is not None:
+        yield from _last(run, state, mark, ahead.steps, reason)
+    return spent, reason is not None
 
 
 def _told(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
@@ -167,17 +181,17 @@ def _end(run: FlowRun, ahead: Ahead, mark: Checkpoint, ends: Ends, of_loss: bool
     yield from _last(run, state, mark, ahead.steps + 1, EndReached(outcome))
 
 
-def _proved(run: FlowRun, state: FlowState, since: float) -> bool:
+def _proved(run: FlowRun, state: FlowState, mark: Checkpoint, since: float) -> bool:
     """Is the mode proved to stay, where a proof is asked for?  since: tau at the last look."""
     if run.watch is None or not run.account.is_open:
         return False
-    segment = run.engine.segment(run.engine.resume(state))
+    segment = run.engine.segment(run.engine.resume(state, mark.inexact))
     return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
 
 
 def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: Reason) -> Iterator[Item]:
     """The last row, and how the run ended."""
-    run.engine.resume(state)
+    run.engine.resume(state, mark.inexact)
     yield replace(measure_at_start(run.engine.segment(state), np.inf), v=state.v)
     yield FlowRow(state, replace(mark, shown=state.v), steps, state.v, last=True)
     rounding = run.engine.margin_rounding(state)
@@ -190,6 +204,7 @@ def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: 
 
 def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, left: bool) -> Standing:
     """A checkpoint at the state reached; left: the other loop has to go on there."""
-    state = engine.resume(ahead.state())
+    # Whoever was held by decision still is: the compiled loop turns none of them.
+    state = engine.resume(ahead.state(), at.inexact)
     here = replace(at, state=state, inexact=engine.inexact, steps=ahead.steps, left=left, stalled=ahead.stalled)
     return here, here

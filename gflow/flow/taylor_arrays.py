@@ -17,11 +17,12 @@ from gflow.field.guards import ADDED_UP
 from gflow.field.mode import DualMode
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState
+from gflow.flow.taylor_hulls import Hulls, basis_of
 from gflow.problem.loss import log_mean
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.taylor.advance import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL, STIFF, advance
+from gflow.taylor.advance import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF, advance
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -31,6 +32,8 @@ from gflow.taylor.model import (
     GAP,
     INSTANTS,
     LAST,
+    PATH,
+    RELATIVE,
     SINCE,
     SIZE,
     SQUARED,
@@ -104,7 +107,11 @@ def arrays_of(mode: DualMode, slots: int) -> Mode:
     normals, longest = problem.surfaces.normals, float(row_norms(problem.span.C).max())
     for j in np.flatnonzero(sliding.any(axis=1)):
         on = np.flatnonzero(sliding[j])
-        k, force_map = on.size, mode.force_map[j, : on.size]
+        force_map = mode.force_map[j, : on.size]
+        if j in mode.dependent:
+            on = on[basis_of(normals[on])]
+            force_map = np.asarray(np.linalg.pinv(normals[on]).T, dtype=float)
+        k = on.size
         arrays.slots[j, :k], arrays.held[j] = on, k
         arrays.force[j, :k] = force_map @ normals.T
         arrays.lever[j, :k] = longest * np.maximum(np.linalg.norm(force_map, axis=1), 1.0)
@@ -119,8 +126,10 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     """The arrays of the compiled loop at a state; norms (m,): |w_j| there."""
     problem = ground.problem
     slots = max(min(problem.span.rank, 4), int((state.side == 0).sum(axis=1).max(initial=0)))
+    slots = min(slots, problem.span.rank)
     zeta = state.U @ problem.surfaces.normals.T
     lazy = lazy_of(zeta, norms + ground.norms, problem.samples, slots)
+    lazy.by_hull[list(mode.dependent)] = 1
     room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
     allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
     model = assembled(ground.data, arrays_of(mode, slots), lazy, state.p, allowed, room)
@@ -151,13 +160,17 @@ class Ahead:
     """The compiled loop from a state on: goes on until Python is needed, and tells what happened."""
 
     def __init__(
-        self, ground: Ground, state: FlowState, mode: DualMode, norms: Array, steps: int, stalled: int
+        self, ground: Ground, state: FlowState, mode: DualMode, norms: Array, steps: int, stalled: int, hulls: Hulls
     ) -> None:
-        """mode: that of the state; norms (m,): |w_j| there; steps, stalled: so far in the run."""
+        """mode: that of the state, with the hulls of its neurons on dependent kinks; norms (m,): |w_j| there; steps,
+        stalled: so far in the run.
+        """
         self._problem, self._U, self._strides = ground.problem, state.U, False
         self._before: Model | None = None
         self.model = model_of(ground, state, mode, norms)
         self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
+        self._hulls, self._judged = hulls, steps - 1
+        self._judge()
 
     @property
     def steps(self) -> int:
@@ -168,6 +181,21 @@ class Ahead:
     def tau(self) -> float:
         """Reached so far."""
         return float(self.model.now[TAU])
+
+    def _judge(self) -> bool:
+        """Give the neurons on dependent kinks the room that they have now; False where some have none, or too little
+        for one step.
+        """
+        model = self.model
+        if self.steps == self._judged:
+            return False
+        self._judged = self.steps
+        q, _ = dual_variables(self._problem.loss, model.p, model.mode.live > 0)
+        room = self._hulls.room(q)
+        if room is None:
+            return False
+        model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
+        return True
 
     @property
     def next_clock(self) -> float:
@@ -190,7 +218,7 @@ class Ahead:
         return int(self.model.counts[STALLED])
 
     def go(self, row: float, ends: Ends, leave: Leave) -> int:
-        """Why the loop came back, with arrays that are full made larger.
+        """Why the loop came back, with arrays that are full made larger, and hulls judged.
 
         row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
         tell it.
@@ -198,7 +226,7 @@ class Ahead:
         self._before = copied(self.model) if self._strides and row < ends.v else None
         if self._strides:
             status = int(stride(self.model, *ends, leave.step))
-            self._strides = status != NEAR
+            self._strides = status not in (NEAR, HULL)
         else:
             status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
             self._strides = status == STIFF
@@ -206,7 +234,8 @@ class Ahead:
             self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
         elif status == GUARDS_FULL:
             self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) else status
+        goes_on = status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) or (status == HULL and self._judge())
+        return LOG_FULL if goes_on else status
 
     def passed(self, v: float) -> tuple[FlowState, Measure]:
         """The flow at log(1 + t) = v, which strides have just passed: by others from where they began, so that those

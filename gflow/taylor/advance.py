@@ -15,7 +15,7 @@ from gflow.field.clarke import ROUNDING
 from gflow.field.mode import FALLEN
 from gflow.field.mode import THIN as THIN_PART
 from gflow.taylor.firing import DECIDED, NO_SLOT, fire_neuron, fires, guard_at, level_of, margin_rates, rates_of_duals
-from gflow.taylor.guards import bound_path, dual_at, dual_of, look
+from gflow.taylor.guards import bound_path, dual_at, dual_of, hulls_hold, look
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -52,9 +52,10 @@ from gflow.taylor.series import clock_after, evaluate, expand, fastest, grows_un
 # Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
 # for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
 # on kinks that Python decides; the margins move no more, to rounding; masses, or the kernel of the mode, have lost too
-# many digits, or no sample moves anything; steps are held back by stability; guards fire without progress.
+# many digits, or no sample moves anything; steps are held back by stability; guards fire without progress; hulls have
+# to be judged.
 CLOCK_PASSED, LOSS_PASSED, STEPS_DONE, LOG_FULL, GUARDS_FULL, SLOTS_FULL = range(6)
-KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS = range(6, 12)
+KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS, HULL = range(6, 13)
 GOES_ON = -1
 
 # Whence the loop has types and constants.
@@ -111,8 +112,8 @@ def reach(model: Model, h: float, ratio: float) -> float:
 
 
 @kernel
-def attempt(model: Model) -> bool:
-    """Try a step: its series, how far it holds, and the first guard in it; False where there is no room for guards."""
+def attempt(model: Model) -> int:
+    """Try a step: its series, how far it holds, and the first guard in it; why it cannot be, or `GOES_ON`."""
     now, step, tried, terms = model.now, model.step, model.tried, model.terms
     h = min(now[CAP], AHEAD * max(now[GAP], now[TAU] - now[LAST], 1e-12 * now[CAP]))
     clock = allow(model, h)
@@ -123,14 +124,16 @@ def attempt(model: Model) -> bool:
     step[UNIT] = np.log(model.p.size * h) - top
     step[MOVES], step[MOVES_RELATIVE] = bound_path(model, N, u)
     model.counts[TERMS] += N
+    if not hulls_hold(model):
+        return HULL
     if not look(model, u * h):
-        return False
+        return GUARDS_FULL
     if tried[WINNER] >= 0:
         share = step[END] / u  # the bounds are sums of powers of u
         step[MOVES] *= share
         step[MOVES_RELATIVE] = step[MOVES_RELATIVE] * share if step[MOVES_RELATIVE] < np.inf else np.inf
     tried[WAITS] = 1
-    return True
+    return GOES_ON
 
 
 @kernel
@@ -170,6 +173,7 @@ def take_step(model: Model) -> None:
     else:
         for j in range(model.lazy.due_share.size):
             model.lazy.due_share[j] = -np.inf
+        model.hull[1] = -np.inf
     model.counts[STEPS] += 1
     model.tried[WAITS] = 0
     pace(model)
@@ -196,6 +200,8 @@ def renew(model: Model) -> None:
     for j in range(model.lazy.due.size):
         model.lazy.due[j] = -np.inf
         model.lazy.due_share[j] = -np.inf
+    if model.hull[0] < np.inf:
+        model.hull[0], model.hull[1] = -np.inf, -np.inf
 
 
 @kernel
@@ -332,8 +338,9 @@ def advance(arrays: Model, clock: float, log_loss: float, until: int, stalled: i
                 return STEPS_DONE
             if not has_room(model):
                 return LOG_FULL
-            if not attempt(model):
-                return GUARDS_FULL
+            tried = attempt(model)
+            if tried != GOES_ON:
+                return tried
         said = waits_for(model, clock, log_loss)
         if said == GOES_ON:
             said = go(model, stalled)

@@ -203,6 +203,8 @@ def level_of(values: Array) -> float:
 @kernel
 def fire_neuron(model: Model, j: int, slop: float) -> int:
     """Decide neuron j and take its new sides."""
+    if model.lazy.by_hull[j] == 1:
+        return UNDECIDED
     band = band_of(model.data, model.lazy, j, model.now[TAU] - model.now[SINCE])
     bring(model.data, model.mode, model.lazy, j, model.c, model.scratch)
     on = np.zeros(model.data.gram.shape[0], np.int64)

@@ -76,6 +76,13 @@ def bound_path(model: Model, N: int, u: float) -> tuple[float, float]:
 
 
 @kernel
+def hulls_hold(model: Model) -> bool:
+    """Do all neurons on dependent kinks surely stay there in the step?"""
+    now, step, hull = model.now, model.step, model.hull
+    return bool(now[PATH] + step[MOVES] <= hull[0] or now[RELATIVE] + step[MOVES_RELATIVE] <= hull[1])
+
+
+@kernel
 def pair_polynomial(model: Model, j: int, h: int, room: float, guard: Array) -> None:
     """side zeta_jh as a polynomial in u: affine in c."""
     data, mode, terms, N = model.data, model.mode, model.terms, model.tried[DEGREE]
@@ -291,7 +298,7 @@ def look(model: Model, h_end: float) -> bool:
             model.counts[LOOKS] += 1
             if not look_at_pairs(model, j, h_end):
                 return False
-        if mode.held[j] > 0 and lazy.due_share[j] < relative:
+        if mode.held[j] > 0 and lazy.by_hull[j] == 0 and lazy.due_share[j] < relative:
             model.counts[SHARE_LOOKS] += 1
             if not look_at_shares(model, j):
                 return False

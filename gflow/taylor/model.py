@@ -90,6 +90,7 @@ class Lazy(NamedTuple):
     share_lift: Array  # (m, k, 2)
     fresh: Counts  # (m, 2)
     scale: Array  # (m,) |w_j| at the start of the run and of the arrays together, which sets the rounding of zeta_j
+    by_hull: Counts  # (m,) 1 for neurons on dependent kinks: their slots are a basis, and Python judges their shares
 
 
 class Log(NamedTuple):
@@ -149,6 +150,7 @@ class Model(NamedTuple):
     step: Array
     tried: Counts
     weight_error: Array  # (1,) min over neurons of what w_j may be off over |a_j|
+    hull: Array  # (2,) the path of q, and its relative one, one of which may not be passed while hulls are not judged
 
 
 def log_of(events: int, instants: int, samples: int) -> Log:
@@ -203,6 +205,7 @@ def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
         np.zeros((m, slots, 2)),
         np.ones((m, 2), dtype=np.int64),
         np.array(scale),
+        np.zeros(m, dtype=np.int64),
     )
 
 
@@ -225,6 +228,7 @@ def assembled(data: Data, mode: Mode, lazy: Lazy, p: Array, weight_error: float,
         np.zeros(7),
         np.array([0, 0, -1, 0], dtype=np.int64),
         np.array([weight_error]),
+        np.full(2, np.inf),
     )
 
 

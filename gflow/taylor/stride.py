@@ -16,6 +16,7 @@ from gflow.taylor.advance import (
     FILES,
     GOES_ON,
     GUARDS_FULL,
+    HULL,
     LOG_FULL,
     LONGEST,
     STEPS_DONE,
@@ -26,7 +27,7 @@ from gflow.taylor.advance import (
     measure,
 )
 from gflow.taylor.firing import margin_rates
-from gflow.taylor.guards import NOTHING, dual_of, look
+from gflow.taylor.guards import NOTHING, dual_of, hulls_hold, look
 from gflow.taylor.model import (
     CLOCK,
     DEGREE,
@@ -51,7 +52,7 @@ from gflow.taylor.radau import DENSE, Implicit, begin_at, field, implicit, impli
 from gflow.taylor.series import fastest, times
 
 # Why a stride ends beside the reasons of `advance`: the series has to go on, since a guard, a row or the end is near.
-NEAR = 12
+NEAR = 13
 # The nodes of a stride at which q is looked at, and the degree of the polynomial through it.
 SAMPLED = 7
 ABSCISSAE = 0.5 - 0.5 * np.cos(np.pi * np.arange(SAMPLED + 1) / SAMPLED)
@@ -178,6 +179,15 @@ def decay(model: Model, work: Implicit) -> float:
 
 
 @kernel
+def looked(model: Model, work: Implicit, h: float) -> int:
+    """Find the guards that fire in the stride that was made; why that cannot be, or `GOES_ON`."""
+    sampled(model, work)
+    if not hulls_hold(model):
+        return HULL
+    return GOES_ON if look(model, h) else GUARDS_FULL
+
+
+@kernel
 def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> int:
     """One stride; `NEAR` where what is next is too near for it."""
     data, now = model.data, model.now
@@ -190,9 +200,9 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
         h = trial(model, work, margin)
         if h == 0.0:
             return NEAR
-        sampled(model, work)
-        if not look(model, h):
-            return GUARDS_FULL
+        said = looked(model, work, h)
+        if said != GOES_ON:
+            return said
         end = 1.0
         if model.tried[WINNER] >= 0:
             end = model.step[END] - margin / h
