@@ -29,16 +29,17 @@ def build_flow(
     device: str = "cpu",
     path: Path | None = None,
     after: tuple[float, Checkpoint] | None = None,
+    advances: bool = False,
 ) -> Iterator[Item]:
     """The flow of a scenario to its end, with its rows and its budget, which counts from here.
 
     device: `cpu` or `cuda` (primal engine); path: of the file that is written; after: v of the row after which it goes
-    on, with the checkpoint of that row.  Raises ScenarioError.
+    on, with the checkpoint of that row; advances: as in `flow_items`.  Raises ScenarioError.
     """
     manner, account = build_manner(scenario, device), _account(scenario, path)
     v, checkpoint = (0.0, None) if after is None else after
     rows = dropwhile(lambda row: row <= v, _rows(scenario, until))
-    return steps(setup.problem, setup.inner, until, manner, rows, checkpoint, account)
+    return steps(setup.problem, setup.inner, until, manner, rows, checkpoint, account, advances)
 
 
 def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:

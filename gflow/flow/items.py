@@ -12,7 +12,8 @@
 The `Advance`s of a stretch join without gaps, so that they suffice to integrate a quantity along the flow.  Items may
 be kept: the values of an item do not change, although the engine continues with the one mode to which its
 `segment.branch` points (`Segment.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
-stretch, so that an engine that works in batches can hand over the items of a batch one after the other.
+stretch, so that an engine that works in batches can hand over the items of a batch one after the other.  Such an engine
+(`method: taylor`) hands over its `Advance`s only where they are asked for, as `gflow.steps` does.
 
 A leap of the clock before the first step is visible in the checkpoint of row 0.  Rows that it passes over, and rows at
 rest, have no `Advance`, since nothing but the clock moves.  No item has an earlier v than an item before it.

@@ -27,6 +27,7 @@ def flow_items(
     choice: Choice,
     origin: FlowState | Checkpoint | None = None,
     account: Account | None = None,
+    advances: bool = False,
 ) -> Iterator[Item]:
     """The flow, item by item, in the order of `flow.items`.
 
@@ -35,7 +36,8 @@ def flow_items(
 
     rows: record times as v = log(1 + t), increasing, after the start.  origin: a state to begin with instead of the
     start at t = 0, or the checkpoint of a row after which to continue, with exactly the items that came next.  account:
-    of the budget that ends the run; it is checked after every step and before every event.
+    of the budget that ends the run; it is checked after every step and before every event.  advances: whether an engine
+    that works in batches hands over its steps one by one, which takes longer and changes no bit.
     """
     account, shown = account or Account(Budget()), None
     if isinstance(origin, Checkpoint):
@@ -50,7 +52,7 @@ def flow_items(
     else:
         due = RecordTimes(rows if shown is None else chain([shown], rows), until.v_end)
         watch = Watch(engine.problem) if until.certified else None
-        items = _moving(FlowRun(engine, until, choice, due, watch, account), at)
+        items = _moving(FlowRun(engine, until, choice, due, watch, account, advances), at)
         if shown is None:
             account.open(at.steps)
         else:

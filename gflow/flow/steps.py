@@ -43,14 +43,16 @@ def steps(
     rows: Iterable[float] = (),
     origin: FlowState | Checkpoint | None = None,
     account: Account | None = None,
+    advances: bool = False,
 ) -> Iterator[Item]:
     """The flow of a problem, item by item, in the order of `flow.items`; the engine is made at once, not at the first
     item.
 
-    inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account: as in `flow_items`.
+    inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account, advances: as in
+    `flow_items`.
     """
     engine = engine_of(problem, inner, manner)
-    return flow_items(engine, until, iter(rows), Choice(manner.method), origin, account)
+    return flow_items(engine, until, iter(rows), Choice(manner.method), origin, account, advances)
 
 
 def engine_of(problem: Problem, inner: Array, manner: Manner = AS_USUAL) -> Engine:

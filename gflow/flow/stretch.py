@@ -27,7 +27,10 @@ MARKED = 64
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """What does not change while the loop runs; watch: None where no proof is requested."""
+    """What does not change while the loop runs.
+
+    watch: None where no proof is requested; advances: whether an engine that works in batches hands over its steps.
+    """
 
     engine: Engine
     until: Until
@@ -35,6 +38,7 @@ class FlowRun:
     due: RecordTimes
     watch: Watch | None
     account: Account
+    advances: bool = False
 
 
 def stretch_items(

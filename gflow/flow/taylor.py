@@ -25,6 +25,7 @@ from gflow.flow.one_stretch import Standing, checkpoint, leapt_over, measure_at_
 from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
 from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
 from gflow.flow.stretch import FlowRun
+from gflow.flow.taylor_advance import StepShown
 from gflow.flow.taylor_arrays import Ahead, Ends, Ground, Leave
 from gflow.flow.taylor_hulls import Hulls, basis_of
 from gflow.problem.loss import log_mean
@@ -55,7 +56,7 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
         # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.
         here = here if here is mark else checkpoint(run.engine, here)
         if suits(run.engine, here.state):
-            standing = yield from _compiled(run, ground, here)
+            standing = yield from CompiledLoop(run, ground, here).items()
         else:
             standing = yield from one_stretch(other, here, here)
 
@@ -74,137 +75,161 @@ def suits(engine: Engine, state: FlowState) -> bool:
     return clear and Hulls.of(segment).room(dual_variables(engine.problem.loss, state.p, mode.live)[0]) is not None
 
 
-def _compiled(run: FlowRun, ground: Ground, at: Checkpoint) -> Generator[Item, None, Standing | None]:
-    """The flow by the compiled loop from a checkpoint on; returns where the loop then stands, None at the end."""
-    engine, until, due = run.engine, run.until, run.due
-    mark = replace(at, inexact=engine.inexact)
-    mode, norms = engine.mode, engine.weight_norms(at.state.U)
-    assert isinstance(mode, DualMode)
-    segment, v_end = engine.segment(at.state), np.inf if until.v_end is None else until.v_end
-    yield from leapt_over(segment, due, at, mark)
-    yield measure_at_start(segment, v_end)
-    ahead = Ahead(ground, at.state, mode, norms, at.steps, at.stalled, Hulls.of(segment))
-    ends, spent, tau = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss), "", ahead.tau
-    while True:
-        goal = min(due.v, v_end)
-        status = ahead.go(ahead.next_clock if spent else due.v, ends, _leave(run, ahead, mark, bool(spent)))
-        events = yield from _told(run, ahead, mark)
+class CompiledLoop:
+    """The compiled loop from a checkpoint on, where the mode of the engine is the one of that state."""
+
+    def __init__(self, run: FlowRun, ground: Ground, at: Checkpoint) -> None:
+        engine, until = run.engine, run.until
+        assert isinstance(engine.mode, DualMode)
+        self._run, self._mark = run, replace(at, inexact=engine.inexact)
+        self._segment, self._steps_of_call = engine.segment(at.state), self._batch(run)
+        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(self._segment)
+        self._ahead = Ahead(ground, at.state, engine.mode, norms, at.steps, at.stalled, hulls)
+        v_end = np.inf if until.v_end is None else until.v_end
+        self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)
+        self._shown: StepShown | None = None
+        self._proof_looked_at = self._ahead.tau
+        # The budget that the next step spends, in words.
+        self._spent = ""
+
+    @staticmethod
+    def _batch(run: FlowRun) -> int:
+        """Steps of one call, so that it takes a tenth of a second at most."""
+        return int(np.clip(WORK / run.engine.problem.samples**2, 1.0, BATCH if run.watch is None else WATCHED))
+
+    def items(self) -> Generator[Item, None, Standing | None]:
+        """The items of the flow; returns where the loop then stands, None at the end of the run."""
+        run, ahead, due, v_end = self._run, self._ahead, self._run.due, self._ends.v
+        yield from leapt_over(self._segment, due, self._mark, self._mark)
+        yield measure_at_start(self._segment, v_end)
+        while True:
+            if run.advances and (self._shown is None or self._shown.start != ahead.steps):
+                self._shown = StepShown(run.engine, ahead, self._mark.inexact)
+            goal = min(due.v, v_end)
+            status = ahead.go(ahead.next_clock if self._spent else due.v, self._ends, self._leave())
+            yield from self._told()
+            if status == CLOCK_PASSED and self._spent:
+                goal = ahead.clock_at(0.5 * float(ahead.model.step[END]))
+            if status == CLOCK_PASSED and goal < v_end and ahead.log_loss_at(goal) > self._ends.log_loss:
+                yield from self._rows_until(goal)
+                if self._spent:
+                    yield from self._last(ahead.state_at(goal), 1, BudgetSpent(self._spent))
+                    return None
+            elif status in (CLOCK_PASSED, LOSS_PASSED):
+                yield from self._end(of_loss=status == LOSS_PASSED or goal < v_end)
+                return None
+            elif status not in GOES_ON or ahead.steps >= self._mark.steps + MARKED:
+                return self._handed_over(left=status not in GOES_ON)
+            elif status == STEPS_DONE and (yield from self._over()):
+                return None
+
+    def _leave(self) -> Leave:
+        """When the compiled loop is to come back, whatever happens: where a batch ends, or a budget is spent.
+
+        A run ends inside the step that spends its budget, and after a stride that does.
+        """
+        account, ahead, batch = self._run.account, self._ahead, self._steps_of_call
+        if self._spent or self._run.advances:
+            return Leave(ahead.steps + 1, MOST_STALLED)
+        last = account.last_step - (0 if ahead.strides else 1)
+        steps = min(self._mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
+        return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)))
+
+    def _over(self) -> Generator[Item, None, bool]:
+        """The progress after some steps, and the end where the mode is proved to stay, or a stride spent a budget;
+        returns whether the run is over.
+        """
+        ahead, state = self._ahead, self._ahead.state()
+        yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
+        self._spent = self._run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
+        reason: Reason | None = Proved() if self._proved(state) else None
+        if reason is None and self._spent and ahead.strides:
+            reason = BudgetSpent(self._spent)
+        if reason is not None:
+            yield from self._last(state, 0, reason)
+        return reason is not None
+
+    def _told(self) -> Iterator[Item]:
+        """What happened since the loop was called; rows that a stride has passed come before its end."""
+        run, ahead, told = self._run, self._ahead, list(self._ahead.told())
+        events = [item for item in told if isinstance(item, Event)]
+        for item in told:
+            if isinstance(item, Measure):
+                for v in run.due.before(item.v) if ahead.strode else ():
+                    state, measure = ahead.passed(v)
+                    yield from self._part(v)
+                    yield measure
+                    yield FlowRow(state, replace(self._mark, shown=v), ahead.steps, v)
+                if self._shown is not None:
+                    neurons = np.unique([event.neuron for event in events]).astype(np.intp)
+                    yield from self._shown.whole(neurons if events else None)
+            yield item
         run.account.enter(events)
-        if status == CLOCK_PASSED and spent:
-            goal = ahead.clock_at(0.5 * float(ahead.model.step[END]))
-        if status == CLOCK_PASSED and goal < v_end and ahead.log_loss_at(goal) > ends.log_loss:
-            yield from _row(run, ahead, mark, goal)
-            if spent:
-                yield from _last(run, ahead.state_at(goal), mark, ahead.steps + 1, BudgetSpent(spent))
-                return None
-        elif status in (CLOCK_PASSED, LOSS_PASSED):
-            yield from _end(run, ahead, mark, ends, status == LOSS_PASSED or goal < v_end)
-            return None
-        elif status not in GOES_ON or ahead.steps >= mark.steps + MARKED:
-            return _handed_over(engine, ahead, mark, left=status not in GOES_ON)
-        elif status == STEPS_DONE:
-            spent, over = yield from _looked(run, ahead, mark, tau)
-            tau = ahead.tau
-            if over:
-                return None
 
+    def _part(self, v: float) -> Iterator[Item]:
+        """The step that waits, or was made, up to log(1 + t) = v, where steps are asked for."""
+        if self._shown is not None:
+            yield from self._shown.upto(v)
 
-def _leave(run: FlowRun, ahead: Ahead, mark: Checkpoint, spent: bool) -> Leave:
-    """When the compiled loop is to come back, whatever happens: where a batch ends, a budget is spent, or is to be
-    looked at since rows took some time.
+    def _rows_until(self, v: float) -> Iterator[Item]:
+        """The rows up to log(1 + t) = v in the step that waits."""
+        for due in self._run.due.before(v):
+            u = self._ahead.at_clock(due)
+            state = self._ahead.state(u, due)
+            yield from self._part(due)
+            yield self._ahead.measure(u, due)
+            yield FlowRow(state, replace(self._mark, shown=due), self._ahead.steps + 1, due)
 
-    A run ends inside the step that spends its budget, and after a stride that does; spent: this is the next step.
-    """
-    if spent:
-        return Leave(ahead.steps + 1, MOST_STALLED)
-    account, n = run.account, ahead.model.p.size
-    batch = int(np.clip(WORK / n**2, 1.0, BATCH if run.watch is None else WATCHED))
-    last = account.last_step - (0 if ahead.strides else 1)
-    steps = min(mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
-    return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)))
+    def _end(self, of_loss: bool) -> Iterator[Item]:
+        """The end of the run in the step that waits, on the clock or on the loss, whichever comes first; of_loss: the
+        step is known to pass that of the loss.
+        """
+        ahead, ends, loss = self._ahead, self._ends, self._run.engine.problem.loss
+        u = float(ahead.model.step[END]) if of_loss else ahead.at_clock(ends.v)
 
+        def left(u: float) -> float:
+            return log_mean(loss.log_value(ahead.margins_at(u))) - ends.log_loss
 
-def _looked(run: FlowRun, ahead: Ahead, mark: Checkpoint, since: float) -> Generator[Item, None, tuple[str, bool]]:
-    """The progress after some steps; returns which budget the next step spends, and whether the run is over.
+        if of_loss or left(u) <= 0.0:
+            # What is passed to rounding only is reached at the end of the step.
+            u = float(brentq(left, 0.0, u, xtol=1e-16, rtol=8.9e-16)) if left(u) < 0.0 else u
+            outcome, state = Outcome.LOG_LOSS, ahead.state(u, ahead.clock_at(u))
+        else:
+            outcome, state = self._run.until.outcome, ahead.state(u, ends.v)
+        yield from self._last(state, 1, EndReached(outcome))
 
-    since: tau at the last look.
-    """
-    state = ahead.state()
-    yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
-    spent = run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
-    reason = Proved() if _proved(run, state, mark, since) else BudgetSpent(spent) if spent and ahead.strides else None
-    if reason is not None:
-        yield from _last(run, state, mark, ahead.steps, reason)
-    return spent, reason is not None
+    def _proved(self, state: FlowState) -> bool:
+        """Is the mode proved to stay, where a proof is asked for?  It is looked for every so many steps of the run."""
+        run, since = self._run, self._proof_looked_at
+        if run.watch is None or self._ahead.steps % self._steps_of_call:
+            return False
+        self._proof_looked_at = state.tau
+        if not run.account.is_open:
+            return False
+        segment = run.engine.segment(run.engine.resume(state, self._mark.inexact))
+        return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
 
+    def _last(self, state: FlowState, more: int, reason: Reason) -> Iterator[Item]:
+        """The last row, and how the run ended; more: 1 in the step that waits, 0 at the end of a step."""
+        engine, steps = self._run.engine, self._ahead.steps + more
+        if more:
+            yield from self._part(state.v)
+        engine.resume(state, self._mark.inexact)
+        yield replace(measure_at_start(engine.segment(state), np.inf), v=state.v)
+        yield FlowRow(state, replace(self._mark, shown=state.v), steps, state.v, last=True)
+        rounding = engine.margin_rounding(state)
+        outcome = outcome_of(reason, rounding, 0)
+        assert outcome is not None, "each of these reasons ends a run"
+        said = sentence(outcome, reason, state, rounding, [])
+        said += long_samples(engine.problem) if outcome in SLOW else ""
+        yield Finish(outcome, said + self._mark.notes.sentence(), state, steps)
 
-def _told(run: FlowRun, ahead: Ahead, mark: Checkpoint) -> Generator[Item, None, list[Event]]:
-    """What happened, and of it the events; rows that strides have passed in between."""
-    events = []
-    for item in ahead.told():
-        if isinstance(item, Measure):
-            for v in run.due.before(item.v) if ahead.strode else ():
-                state, measure = ahead.passed(v)
-                yield measure
-                yield FlowRow(state, replace(mark, shown=v), ahead.steps, v)
-        if isinstance(item, Event):
-            events.append(item)
-        yield item
-    return events
-
-
-def _row(run: FlowRun, ahead: Ahead, mark: Checkpoint, v: float) -> Iterator[Item]:
-    """The row at log(1 + t) = v of the step that waits."""
-    for due in run.due.before(v):
-        u = ahead.at_clock(due)
-        state = ahead.state(u, due)
-        yield ahead.measure(u, due)
-        yield FlowRow(state, replace(mark, shown=due), ahead.steps + 1, due)
-
-
-def _end(run: FlowRun, ahead: Ahead, mark: Checkpoint, ends: Ends, of_loss: bool) -> Iterator[Item]:
-    """The end of the run in the step that waits, on the clock or on the loss, whichever comes first; of_loss: the step
-    is known to pass that of the loss.
-    """
-    loss = run.engine.problem.loss
-    u = float(ahead.model.step[END]) if of_loss else ahead.at_clock(ends.v)
-
-    def left(u: float) -> float:
-        return log_mean(loss.log_value(ahead.margins_at(u))) - ends.log_loss
-
-    if of_loss or left(u) <= 0.0:
-        # What is passed to rounding only is reached at the end of the step.
-        u = float(brentq(left, 0.0, u, xtol=1e-16, rtol=8.9e-16)) if left(u) < 0.0 else u
-        outcome, state = Outcome.LOG_LOSS, ahead.state(u, ahead.clock_at(u))
-    else:
-        outcome, state = run.until.outcome, ahead.state(u, ends.v)
-    yield from _last(run, state, mark, ahead.steps + 1, EndReached(outcome))
-
-
-def _proved(run: FlowRun, state: FlowState, mark: Checkpoint, since: float) -> bool:
-    """Is the mode proved to stay, where a proof is asked for?  since: tau at the last look."""
-    if run.watch is None or not run.account.is_open:
-        return False
-    segment = run.engine.segment(run.engine.resume(state, mark.inexact))
-    return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
-
-
-def _last(run: FlowRun, state: FlowState, mark: Checkpoint, steps: int, reason: Reason) -> Iterator[Item]:
-    """The last row, and how the run ended."""
-    run.engine.resume(state, mark.inexact)
-    yield replace(measure_at_start(run.engine.segment(state), np.inf), v=state.v)
-    yield FlowRow(state, replace(mark, shown=state.v), steps, state.v, last=True)
-    rounding = run.engine.margin_rounding(state)
-    outcome = outcome_of(reason, rounding, 0)
-    assert outcome is not None, "each of these reasons ends a run"
-    said = sentence(outcome, reason, state, rounding, [])
-    said += long_samples(run.engine.problem) if outcome in SLOW else ""
-    yield Finish(outcome, said + mark.notes.sentence(), state, steps)
-
-
-def _handed_over(engine: Engine, ahead: Ahead, at: Checkpoint, left: bool) -> Standing:
-    """A checkpoint at the state reached; left: the other loop has to go on there."""
-    # Whoever was held by decision still is: the compiled loop turns none of them.
-    state = engine.resume(ahead.state(), at.inexact)
-    here = replace(at, state=state, inexact=engine.inexact, steps=ahead.steps, left=left, stalled=ahead.stalled)
-    return here, here
+    def _handed_over(self, left: bool) -> Standing:
+        """A checkpoint at the state reached; left: the other loop has to go on there."""
+        engine, ahead = self._run.engine, self._ahead
+        # Whoever was held by decision still is: the compiled loop turns none of them.
+        state = engine.resume(ahead.state(), self._mark.inexact)
+        here = replace(
+            self._mark, state=state, inexact=engine.inexact, steps=ahead.steps, left=left, stalled=ahead.stalled
+        )
+        return here, here

@@ -167,6 +167,8 @@ class Ahead:
         """
         self._problem, self._U, self._strides = ground.problem, state.U, False
         self._before: Model | None = None
+        # Was the loop called for strides last?
+        self.was_stride = False
         self.model = model_of(ground, state, mode, norms)
         self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
         self._hulls, self._judged = hulls, steps - 1
@@ -223,7 +225,7 @@ class Ahead:
         row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
         tell it.
         """
-        self._before = copied(self.model) if self._strides and row < ends.v else None
+        self._before, self.was_stride = copied(self.model) if self._strides and row < ends.v else None, self._strides
         if self._strides:
             status = int(stride(self.model, *ends, leave.step))
             self._strides = status not in (NEAR, HULL)

@@ -95,7 +95,7 @@ def steps(
     words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
     scenario, setup = scenario_around(asked, problem, start, words, times)
     with threadpool_limits(limits=1):
-        return _on_one_thread(build_flow(scenario, setup, build_until(scenario)))
+        return _on_one_thread(build_flow(scenario, setup, build_until(scenario), advances=True))
 
 
 def _on_one_thread(flow: Iterator[Item]) -> Iterator[Item]:
