@@ -9,8 +9,8 @@ only whether the file of the entry has changed; here the stamp is that of all fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager, suppress
 from dis import get_instructions
 from functools import cached_property
 from hashlib import sha256
@@ -22,6 +22,7 @@ import numba
 from llvmlite.binding import llvm_version_info
 from numba import types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.registry import cpu_target
 from numba.experimental import structref
 from numba.extending import overload
@@ -115,7 +116,8 @@ class Entry:
             dispatcher._cache = OnDisk(function, stamp(self.files), self._what)
         except RuntimeError:
             say(f"compiling {self._what}; no folder takes the result: let NUMBA_CACHE_DIR name one")
-        dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
+        with translated_once({each.__qualname__ for each in _kernels}):
+            dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
         dispatcher.disable_compile()
         return cast(Callable[..., Any], dispatcher)
 
@@ -167,6 +169,52 @@ def _dispatcher(function: Callable[..., Any]) -> Any:
 def stamp(files: Iterable[Path]) -> str:
     """What changes with any of the files."""
     return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
+
+
+@contextmanager
+def translated_once(inner: Set[str]) -> Iterator[None]:
+    """Functions of these names get no machine code of their own: they are optimised with what they are linked into.
+
+    numba optimises and translates every function together with all that it calls, so that what is called at the sixth
+    level is worked on six times.  Here an inner library is left as it was lowered, and the entry, which links all of
+    them, is optimised as a whole.
+    """
+    finalize, set_env = JITCodeLibrary.finalize, JITCPUCodegen.set_env
+    without_place = list[tuple[Any, str, Any]]()
+
+    def finish(library: Any) -> None:
+        if library.name in inner:
+            library._finalized = True
+        else:
+            library._linking_libraries = _all_linked(library._linking_libraries, inner)
+            finalize(library)
+
+    def place(codegen: Any, name: str, environment: Any) -> None:
+        if codegen._engine.get_global_value_address(name):
+            set_env(codegen, name, environment)
+        else:
+            without_place.append((codegen, name, environment))
+
+    JITCodeLibrary.finalize, JITCPUCodegen.set_env = finish, place
+    try:
+        yield
+    finally:
+        JITCodeLibrary.finalize, JITCPUCodegen.set_env = finalize, set_env
+    for codegen, name, environment in without_place:
+        if codegen._engine.get_global_value_address(name):
+            set_env(codegen, name, environment)
+
+
+def _all_linked(libraries: Iterable[Any], inner: Set[str]) -> list[Any]:
+    """These libraries and those that inner ones among them link, each once, in order."""
+    found: dict[Any, None] = {}
+    waiting = list(libraries)
+    while waiting:
+        library = waiting.pop(0)
+        if library not in found:
+            found[library] = None
+            waiting += library._linking_libraries if library.name in inner else []
+    return list(found)
 
 
 @structref.register

@@ -47,7 +47,7 @@ from gflow.taylor.model import (
     example,
 )
 from gflow.taylor.polynomial import MOST
-from gflow.taylor.series import clock_after, evaluate, expand, fastest, grows_unseen
+from gflow.taylor.series import Counts, clock_after, evaluate, expand, fastest, grows_unseen
 
 # Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
 # for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
@@ -214,6 +214,19 @@ def live_samples(model: Model) -> int:
 
 
 @kernel
+def by_neuron(found: Counts, count: int) -> Counts:
+    """Numbers of the first `count` guards that were found, those of one neuron together and as they were."""
+    order = np.zeros(count, np.int64)
+    for at in range(count):
+        to = at
+        while to > 0 and found[order[to - 1], 0] > found[at, 0]:
+            order[to] = order[to - 1]
+            to -= 1
+        order[to] = at
+    return order
+
+
+@kernel
 def fire(model: Model) -> int:
     """Decide all neurons with a guard at zero, in their order, all at the q that was reached."""
     tried, found = model.tried, model.found.which
@@ -222,7 +235,7 @@ def fire(model: Model) -> int:
     for at_ in range(tried[FOUND]):
         values[at_] = guard_at(model, at_, model.step[END])
     level = level_of(values)
-    order = np.argsort(found[: tried[FOUND], 0], kind="mergesort")
+    order = by_neuron(found, tried[FOUND])
     start, result = 0, DECIDED
     while start < order.size:
         j, stop = found[order[start], 0], start
