@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
 from gflow.arrays import Array
-from gflow.field.clock import dual_variables
-from gflow.field.mode import Mode
 from gflow.flow.state import FlowState
 from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
+from gflow.reference.mode import ReferenceMode
+from gflow.reference.point import Point
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.
 MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5
@@ -97,10 +97,8 @@ def _angle(U: Array, limit: Array, outside: Array | None = None) -> float:
 
 def _velocity(run: AnalyzedRun, state: FlowState) -> Array:
     """dU/dtau (m, r) at a state, its sliding pairs held."""
-    problem = run.problem
-    mode, everyone = Mode(problem, state.side), np.arange(problem.network.width)
-    q, _ = dual_variables(problem.loss, state.p, mode.live)
-    return mode.project(mode.drift(problem.network.outer[:, None] * problem.y * mode.live * q, everyone), everyone)
+    mode = ReferenceMode.of(run.problem, state.side)
+    return Point(run.problem, state.parameters, mode, state.p, mode.live).velocity.inner
 
 
 def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | None]:

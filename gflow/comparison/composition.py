@@ -130,7 +130,7 @@ def _evidence(
 
 
 def _settled(seen: Followed, analyzed: AnalyzedRun) -> tuple[SettledPair, ...]:
-    if not analyzed.kinked:
+    if not analyzed.problem.network.kinked:
         return ()
     first = analyzed.problem.surfaces.first_sample
     descents = []
