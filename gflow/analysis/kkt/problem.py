@@ -62,13 +62,13 @@ class Gradients:
         if network.smoothing is not None:
             raise ValueError("a smooth activation has no Clarke gradients and is not homogeneous")
         outer = np.atleast_2d(parameters.outer)
-        self.sample, self.other, self._pull = _margins(network, problem.y)
+        self.sample, self.other, self._by_output = _margins(network, problem.y)
         z = problem.preactivations(parameters.U)
         on_kink = (pattern == 0)[:, self.sample] if network.kinked else np.zeros((outer.shape[1], 1), dtype=bool)
         self._outer_trained = network.trains_outer
         self._hidden = hidden(network, z, pattern)[:, self.sample]
-        self.p: Array = np.sum(self._pull * (outer @ self._hidden), axis=0)
-        push = outer.T @ self._pull
+        self.p: Array = np.sum(self._by_output * (outer @ self._hidden), axis=0)
+        push = outer.T @ self._by_output
         factors, inputs = gradient_factors(problem, slopes(network, z, pattern, at_kink=network.slope))
         base, self._C = push * factors[:, self.sample], inputs[self.sample]
         self.neuron, self.margin = np.nonzero(on_kink)
@@ -78,7 +78,7 @@ class Gradients:
         unit = self.length or 1.0
         self._theta, self._theta_outer = parameters.U / unit, outer / unit
         self._base, self._added = base / self.size, added / self.size[self.margin]
-        self._pull, self.units = self._pull / self.size, self.size / unit
+        self._by_output, self.units = self._by_output / self.size, self.size / unit
         self._assemble()
 
     def _sizes(self, base: Array, added: Array) -> Array:
@@ -86,14 +86,14 @@ class Gradients:
         whole[self.neuron, self.margin] += added
         squared = np.sum(whole**2, axis=0) * np.sum(self._C**2, axis=1)
         if self._outer_trained:
-            squared = squared + np.sum(self._pull**2, axis=0) * np.sum(self._hidden**2, axis=0)
+            squared = squared + np.sum(self._by_output**2, axis=0) * np.sum(self._hidden**2, axis=0)
         self.live: Mask = squared > 0.0
         return np.asarray(np.sqrt(np.where(self.live, squared, 1.0)))
 
     def _assemble(self) -> None:
         """The quadratic form: kernel (N, N), blocks (k, s, s) of neurons with kinks, mixed (k, s, N)."""
         gram = self._C @ self._C.T
-        self.kernel = tangent_kernel(gram, self._base, self._pull if self._outer_trained else None, self._hidden)
+        self.kernel = tangent_kernel(gram, self._base, self._by_output if self._outer_trained else None, self._hidden)
         neurons, self.row, counts = np.unique(self.neuron, return_inverse=True, return_counts=True)
         self.slot = np.arange(self.neuron.size) - np.repeat(np.cumsum(counts) - counts, counts)
         k, s = neurons.size, int(counts.max(initial=0))
@@ -108,7 +108,7 @@ class Gradients:
         part.sample, part.p, part.live = self.sample[mask], self.p[mask], self.live[mask]
         part.size, part.units = self.size[mask], self.units[mask]
         part.other = None if self.other is None else self.other[mask]
-        part._C, part._base, part._pull = self._C[mask], self._base[:, mask], self._pull[:, mask]
+        part._C, part._base, part._by_output = self._C[mask], self._base[:, mask], self._by_output[:, mask]
         part._hidden, part._added = self._hidden[:, mask], self._added[kept]
         part.neuron, part.margin = self.neuron[kept], (np.cumsum(mask) - 1)[self.margin[kept]]
         part._assemble()
@@ -127,7 +127,7 @@ class Gradients:
         inner = self._theta - mixed @ self._C
         if not self._outer_trained:
             return inner, np.zeros((1, 1))
-        return inner, self._theta_outer - (self._pull * at.lam) @ self._hidden.T
+        return inner, self._theta_outer - (self._by_output * at.lam) @ self._hidden.T
 
     def pulls(self, residual: tuple[Array, Array]) -> Pulls:
         """The products of all gradients with a residual: its parts (m, r) and (K, m), as `residual` gives them."""
@@ -135,7 +135,7 @@ class Gradients:
         moved = inner @ self._C.T
         on_base = np.sum(self._base * moved, axis=0)
         if self._outer_trained:
-            on_base = on_base + np.sum(self._pull * (outer @ self._hidden), axis=0)
+            on_base = on_base + np.sum(self._by_output * (outer @ self._hidden), axis=0)
         return Pulls(on_base, self._added * moved[self.neuron, self.margin])
 
     def distance(self, at: Multipliers) -> float:
@@ -149,7 +149,7 @@ class Gradients:
 
 
 def _margins(network: Network, y: Array) -> tuple[Index, Index | None, Array]:
-    """sample (N,), the class it is told from, and dp_c / df_k (K, N)."""
+    """sample (N,), the class it is compared with, and dp_c / df_k (K, N)."""
     everyone = np.arange(y.size)
     if network.outputs == 1:
         return everyone, None, y[None, :].copy()
