@@ -99,9 +99,9 @@ def in_float64(claim: Claim) -> Claim:
     return replace(claim, hypotheses=(*kept, condition(FITS, False)), conclusion=None)
 
 
-def _fits(said: Hypothesis | Conclusion | None) -> bool:
+def _fits(part: Hypothesis | Conclusion | None) -> bool:
     """Is every number of it finite?"""
-    numbers = () if said is None else (getattr(said, field.name) for field in fields(said))
+    numbers = () if part is None else (getattr(part, field.name) for field in fields(part))
     return all(isfinite(number) for number in numbers if isinstance(number, float))
 
 

@@ -39,12 +39,14 @@ def _gap_bound(run: AnalyzedRun) -> float:
 
 
 def margin_gap(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9, with the constants of Lemma G.1: margins stay close to each other."""
     (gap, v), checked = _found(run, "sup_margin_gap", np.ptp(run.trajectory.margins, axis=1))
     statement = "M_i - M_k <= K1 = max(4 beta, log(60 R^2)) for all i, k, t"
     return judged("kou.lem5.9.gap", statement, checked, explicit(run), below(gap, _gap_bound(run), v))
 
 
 def loss_ratio(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9, with the constants of Lemma G.1: the ratio of two sigmoid weights stays bounded."""
     log_g = run.problem.loss.log_slope(run.trajectory.margins)
     (gap, v), checked = _found(run, "sup_log_g_ratio", np.ptp(log_g, axis=1))
     bound = log(2.0) + float(np.logaddexp(0.0, _gap_bound(run)))
@@ -53,12 +55,14 @@ def loss_ratio(run: AnalyzedRun) -> Claim:
 
 
 def least_margin(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9: no margin falls below -2 beta."""
     (least, v), checked = _found(run, "inf_min_margin", run.trajectory.margins.min(axis=1))
     conclusion = above(least, -2.0 * setting_of(run).beta, v, ROUNDING)
     return judged("kou.lem5.9.start", "M_i >= -2 beta for all i, t", checked, explicit(run), conclusion)
 
 
 def margins_rise(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9: every margin rises."""
     margins = run.trajectory.margins
     rise = np.append(np.diff(margins, axis=0).min(axis=1, initial=np.inf), np.inf)
     (least, v), checked = _found(run, "inf_margin_rate", rise)
@@ -89,6 +93,7 @@ def _rates(run: AnalyzedRun) -> tuple[Extreme, Extreme, Checked] | None:
 
 
 def margin_rate(run: AnalyzedRun) -> Claim:
+    """Equation (5.12): the rate of every margin, from both sides."""
     setting, rates = setting_of(run), _rates(run)
     conclusion, checked = None, ROWS
     if rates is not None:
@@ -139,6 +144,7 @@ def _reached(rows: NDArray[np.intp]) -> Hypothesis:
 
 
 def margin_growth(run: AnalyzedRun) -> Claim:
+    """Lemma G.3: margins grow like log t."""
     rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:
@@ -151,6 +157,7 @@ def margin_growth(run: AnalyzedRun) -> Claim:
 
 
 def weight_decay(run: AnalyzedRun) -> Claim:
+    """Lemma G.3: sigmoid weights fall like 1 / t."""
     rows, C3, c = _late(run)
     conclusion = None
     if rows.size:
@@ -164,6 +171,7 @@ def weight_decay(run: AnalyzedRun) -> Claim:
 
 
 def loss_decay(run: AnalyzedRun) -> Claim:
+    """Lemma G.4: the loss falls like 1 / t, with constants."""
     rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:

@@ -70,6 +70,7 @@ def _log_g(run: AnalyzedRun) -> Array:
 
 
 def growing_sets(run: AnalyzedRun) -> Claim:
+    """Lemma 5.8: the sets S_i only grow."""
     hypotheses = (_monotone(run), recorded(run))
     conclusion = None
     if hypotheses[1].holds:
@@ -80,13 +81,14 @@ def growing_sets(run: AnalyzedRun) -> Claim:
 
 
 def first_active_equal(run: AnalyzedRun) -> Claim:
+    """Lemma E.1 (c): the neurons of S_i(0) keep the largest coefficient, and an equal one."""
     setting = setting_of(run)
     hypotheses = (relu(setting), _monotone(run), recorded(run), independent(run))
     conclusion = None
     if hypotheses[2].holds and hypotheses[3].holds:
         count, first = losses(run, setting.start)
-        course = coefficient_rows_of(run)
-        apart = _apart(course, setting) if course.low.size else None
+        rho_rows = coefficient_rows_of(run)
+        apart = _apart(rho_rows, setting) if rho_rows.low.size else None
         lost = Conclusion(False, float(count), 0.0, log1p_time=first)
         conclusion = lost if count else apart
     statement = (
@@ -96,13 +98,13 @@ def first_active_equal(run: AnalyzedRun) -> Claim:
     return judged("kou.lemE1.c", statement, "rows", hypotheses, conclusion)
 
 
-def _apart(course: CoefficientRows, setting: KouSetting) -> Conclusion:
+def _apart(rho_rows: CoefficientRows, setting: KouSetting) -> Conclusion:
     """Largest relative distance of S_i(0) from the largest of all neurons, over rows and samples."""
     some = setting.start.any(axis=0)
-    high = np.where(course.largest > 0.0, course.largest, 1.0)
-    gap = ((course.largest - course.first_low) / high * some).max(axis=1)
+    high = np.where(rho_rows.largest > 0.0, rho_rows.largest, 1.0)
+    gap = ((rho_rows.largest - rho_rows.first_low) / high * some).max(axis=1)
     k = int(np.argmax(gap))
-    return below(float(gap[k]), ROUNDING, float(course.clock.v[k]))
+    return below(float(gap[k]), ROUNDING, float(rho_rows.clock.v[k]))
 
 
 CLAIMS = (

@@ -38,7 +38,7 @@ ROUNDING = 1e-6  # of compared quantities, relative: what the integrators leave
 def applies(run: AnalyzedRun) -> bool:
     """ReLU or leaky ReLU, one output, no bias, a fixed outer layer of one size."""
     network = run.problem.network
-    return run.kinked and network.smoothing is None and equal_modulus(network) and unbiased(run)
+    return network.kinked and equal_modulus(network) and unbiased(run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class KouSetting:
 
     @property
     def balanced(self) -> bool:
+        """Are there as many neurons of each sign?"""
         return bool(self.sign.sum() == 0.0)
 
     @property
@@ -80,7 +81,7 @@ class KouSetting:
         return float(self.log_rate.max())
 
     @property
-    def share(self) -> Array:
+    def active_part(self) -> Array:
         """|S_i(0)| / m, (n,)."""
         return np.asarray(self.start.sum(axis=0) / self.m)
 
@@ -151,18 +152,22 @@ def judged(
 
 
 def leaky(setting: KouSetting) -> Hypothesis:
+    """Leaky ReLU, the network of Theorem 4.1."""
     return condition("leaky ReLU, slope in (0, 1)", 0.0 < setting.slope < 1.0)
 
 
 def relu(setting: KouSetting) -> Hypothesis:
+    """ReLU, the network of Theorem 4.3."""
     return condition("ReLU", setting.slope == 0.0)
 
 
 def balanced(setting: KouSetting) -> Hypothesis:
+    """The network of the paper has m neurons of each sign."""
     return condition("as many neurons of each sign", setting.balanced)
 
 
 def logistic(run: AnalyzedRun) -> Hypothesis:
+    """The paper has this loss only."""
     return condition("logistic loss", run.problem.loss.name == "logistic")
 
 
@@ -172,6 +177,7 @@ def independent(run: AnalyzedRun) -> Hypothesis:
 
 
 def recorded(run: AnalyzedRun) -> Hypothesis:
+    """Claims on every change of a side need the events of the run."""
     return condition("events recorded", run.trajectory.records_events)
 
 
@@ -219,12 +225,12 @@ def theorem(run: AnalyzedRun, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis,
 def explicit(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
     """Hypotheses under which the constants of Lemma G.1 are explicit."""
     setting = setting_of(run)
-    share = float(setting.share.min())
+    least = float(setting.active_part.min())
     return (
         logistic(run),
         balanced(setting),
         explicit_kou(setting.sizes),
-        at_least("|S_i(0)| >= 0.4 m for all i", share, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once
+        at_least("|S_i(0)| >= 0.4 m for all i", least, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once
         at_most("2 beta <= 1", 2.0 * setting.beta, 1.0),
     )
 
