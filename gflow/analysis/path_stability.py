@@ -111,8 +111,8 @@ def _seen(problem: Problem, taken: PathTaken) -> str:
 
 def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[str]:
     """The decisions of the policy where other solutions exist.  pairs: those held on a kink that pushes."""
-    if said := notes.sentence().removeprefix("; "):
-        yield said
+    if note := notes.sentence().removeprefix("; "):
+        yield note
     if pairs:
         j, h = pairs[0]
         many = "1 pair is" if len(pairs) == 1 else f"{len(pairs)} pairs are"
@@ -138,9 +138,9 @@ def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]
     """Where the flow, followed again, differs from the path that was taken: the first difference found."""
     for name, W, tolerances, strictly in _again(problem, taken):
         allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
-        course = followed(problem, W, tolerances, allowed, tell=tell)
-        if said := _departure(problem, taken, course, strictly):
-            yield f"{name}, {said}"
+        again = followed(problem, W, tolerances, allowed, tell=tell)
+        if difference := _departure(problem, taken, again, strictly):
+            yield f"{name}, {difference}"
             return
 
 
@@ -171,18 +171,18 @@ def changed_by(problem: Problem, W: Array, part: float) -> Array:
     return np.asarray(change @ problem.span.B)
 
 
-def _departure(problem: Problem, taken: PathTaken, course: FollowedFlow, strictly: bool) -> str:
-    """Where a course differs from the path that was taken, in words; empty where it does not."""
-    if strictly and taken.events is not None and (parting := _parting(taken.events, course.events)):
+def _departure(problem: Problem, taken: PathTaken, again: FollowedFlow, strictly: bool) -> str:
+    """Where the flow followed again differs from the path that was taken, in words; empty where it does not."""
+    if strictly and taken.events is not None and (parting := _parting(taken.events, again.events)):
         j, h = parting.neuron, problem.surfaces.first_sample[parting.surface]
         return f"the flow parts from it at neuron {j}, sample {h}, {time_text(parting.v)}"
-    differ = int((course.end.side != taken.side).sum())
-    if course.proved and differ:
+    differ = int((again.end.side != taken.side).sum())
+    if again.proved and differ:
         return f"the flow comes to another pattern ({differ} pairs differ)"
-    if said := course.notes.sentence():
-        return said.removeprefix("; ")
-    if not course.proved:
-        return course.stopped or "no proof closes"
+    if note := again.notes.sentence():
+        return note.removeprefix("; ")
+    if not again.proved:
+        return again.stopped or "no proof closes"
     return ""
 
 

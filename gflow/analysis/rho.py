@@ -223,9 +223,9 @@ class _Changes:
 
 
 def _sentence(good: bool, ratio: Worst | None, books: Worst | None) -> str:
-    said = "every coefficient has the sign of a_j y_i" if good else "the identities of the coefficients fail"
+    sentence = "every coefficient has the sign of a_j y_i" if good else "the identities of the coefficients fail"
     if good and ratio is not None:
-        said += (
+        sentence += (
             f"; those of one sample differ between neurons by no more than the slope allows (slack {ratio.value:.3g})"
         )
-    return said + ("" if books is None else f"; their masses agree with the clock of the run to {books.value:.1e}")
+    return sentence + ("" if books is None else f"; their masses agree with the clock of the run to {books.value:.1e}")

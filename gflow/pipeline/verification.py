@@ -27,7 +27,7 @@ from gflow.verification.motion import motion
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
 from gflow.verification.reintegration import Callback, LadderProgress, all_again
-from gflow.verification.stability import agreement, told
+from gflow.verification.stability import agreement, where_unique
 
 VERIFY_FILE_NAME = "verify.json"
 
@@ -73,6 +73,6 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     checks += [*invariants(recorded), *dual_masses(recorded), *ending(recorded, scenario)]
     chosen, left = rungs(recorded)
     runs = list(all_again(recorded, chosen, progress))
-    beside = [told(recorded, check) for check in (event_times(recorded, runs), *extremes(recorded, runs))]
+    beside = [where_unique(recorded, check) for check in (event_times(recorded, runs), *extremes(recorded, runs))]
     exact = [*identities(recorded, runs), motion(recorded)]
     return [*checks, *beside, *exact, *agreement(recorded, runs, left)]

@@ -61,16 +61,16 @@ def _measured(recorded: RecordedRun) -> list[Check]:
                 passed = float(recorded.tau[row] - recorded.tau[row - 1])
                 sums.see(_gap(moved, unit, kept[masses.moving], passed), row)
         before, side = b, pattern
-    unit_said = "in units of the error that rtol |w_j| leaves"
-    said = f"slope max_j b_ji - min_j b_ji, 0 or less along the flow, {unit_said}; {ratio.place}"
+    in_units = "in units of the error that rtol |w_j| leaves"
+    sentence = f"slope max_j b_ji - min_j b_ji, 0 or less along the flow, {in_units}; {ratio.place}"
     found = [
-        bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {unit_said}; {cone.place}"),
-        bounded(GROUP, "ratio", max(ratio.value, 0.0), UNITS, said),
+        bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {in_units}; {cone.place}"),
+        bounded(GROUP, "ratio", max(ratio.value, 0.0), UNITS, sentence),
     ]
     if unknown:
         return [*found, not_applicable(GROUP, "masses", unknown)]
-    said = f"masses of one sample in several neurons, and their sum against tau, {unit_said}; {sums.place}"
-    return [*found, bounded(GROUP, "masses", sums.value, UNITS, said)]
+    sentence = f"masses of one sample in several neurons, and their sum against tau, {in_units}; {sums.place}"
+    return [*found, bounded(GROUP, "masses", sums.value, UNITS, sentence)]
 
 
 def _unknown_changes(recorded: RecordedRun) -> str:

@@ -125,6 +125,6 @@ def _shares(recorded: RecordedRun) -> Check:
             else "neurons slide on dependent kinks only, where shares are not unique"
         )
         return not_applicable(GROUP, "shares", f"{why} (in the rows)")
-    said = f"of {pairs} sliding pairs: force beyond what a share in [0, 1] of the + branch gives, over all forces"
-    said += f" ({left} on dependent kinks are left out)" if left else ""
-    return bounded(GROUP, "shares", worst.value, STEPS * recorded.rtol, f"{said}; {worst.place}")
+    sentence = f"of {pairs} sliding pairs: force beyond what a share in [0, 1] of the + branch gives, over all forces"
+    sentence += f" ({left} on dependent kinks are left out)" if left else ""
+    return bounded(GROUP, "shares", worst.value, STEPS * recorded.rtol, f"{sentence}; {worst.place}")

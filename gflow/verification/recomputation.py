@@ -211,8 +211,8 @@ def _finite(recorded: RecordedRun) -> Check:
     names += [f"series/{name}" for name in trajectory.series] + [f"neurons/{name}" for name in trajectory.neurons]
     bad = {name: sum(int((~np.isfinite(block)).sum()) for block in recorded.blocks(name)) for name in names}
     where = ", ".join(name for name, count in bad.items() if count)
-    said = f"numbers that are not finite, in {where}" if where else f"numbers that are not finite, in {len(names)} sets"
-    return bounded(GROUP, "finite", sum(bad.values()), 0.0, said)
+    sentence = f"numbers that are not finite, in {where or f'{len(names)} sets'}"
+    return bounded(GROUP, "finite", sum(bad.values()), 0.0, sentence)
 
 
 def _order(recorded: RecordedRun) -> Check:

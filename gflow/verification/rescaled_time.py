@@ -75,8 +75,8 @@ def between_rows(recorded: RecordedRun, group: str) -> Check:
     worst = Worst()
     for later, value in enumerate(np.maximum(np.maximum(above, below), 0.0), 1):
         worst.see(float(value), later)
-    said = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
-    return bounded(group, "clock", worst.value, bound, said)
+    sentence = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
+    return bounded(group, "clock", worst.value, bound, sentence)
 
 
 def _log_slope(log_L: Array) -> Array:

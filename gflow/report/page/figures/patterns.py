@@ -181,13 +181,13 @@ def _moments(ax: Axes, data: FigureData) -> None:
 def _moments_text(data: FigureData) -> str:
     """The end of the caption: what is known of the last change."""
     changed, proved = data.found("freezing", "log1p_time"), data.found("freezing", "proved_log1p_time")
-    said = "" if changed is None else f"; the last change was at {time_text(changed)}"
+    sentence = "" if changed is None else f"; the last change was at {time_text(changed)}"
     if proved is None:
-        return said + "."
+        return sentence + "."
     ahead = ", ahead of this run" if proved > data.time.last else ""
     verdicts = {data.found(name, "verdict") for name in ("freezing", "limit")}
     whose = ", in the flow from the computed state there" if "proved_from_state" in verdicts else ""
-    return said + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}{whose}."
+    return sentence + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}{whose}."
 
 
 def _ordered(things: str, letter: str, signs: NDArray[np.int64]) -> str:
