@@ -62,4 +62,5 @@ def cells_of(check: Check) -> tuple[str, ...]:
 
 
 def number(value: float | None) -> str:
+    """Two digits, `-` for None."""
     return "-" if value is None else f"{value + 0.0:.2g}"

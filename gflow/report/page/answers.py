@@ -49,6 +49,8 @@ OTHERS = {"margins": "Margins", "alignment": "Alignment and balance", "rho": "Da
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """One row: a question, the verdict that answers it, its colour, and a sentence."""
+
     question: str
     verdict: str
     tone: Tone
@@ -95,6 +97,7 @@ def _results(name: str, found: Json) -> list[Json]:
 
 
 def tone_of(verdict: str) -> Tone:
+    """The colour of a verdict."""
     return TONES.get(verdict, "plain")
 
 
