@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.flow.state import FlowState
 from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
@@ -114,12 +113,12 @@ def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | 
     return distance, float(np.arctan2(distance, along - wandering)) if along > wandering else None
 
 
-def _in_mode(states: list[FlowState], point: LimitPoint) -> NDArray[np.bool_]:
+def _in_mode(states: list[FlowState], point: LimitPoint) -> Bools:
     """Which states are in the mode of the limit already."""
     return np.array([np.array_equal(state.side, point.side) for state in states])
 
 
-def _exponent(x: Array, values: Array, chosen: NDArray[np.bool_]) -> float | None:
+def _exponent(x: Array, values: Array, chosen: Bools) -> float | None:
     """-slope of log values against x over the chosen points."""
     chosen = chosen & (values > 0.0)
     if chosen.sum() < LEAST_POINTS or np.ptp(x[chosen]) == 0.0:

@@ -24,11 +24,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.flow.state import Event, Notes
@@ -60,7 +59,7 @@ class PathTaken:
     tolerances: Tolerances
     notes: Notes
     events: Sequence[Event] | None
-    side: NDArray[np.int8]
+    side: Sides
     p: Array
     steps: int
 
@@ -120,7 +119,7 @@ def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[
         yield f"{many} held on a kink that pushes ({where}), where other solutions leave at any time"
 
 
-def repelling(problem: Problem, side: NDArray[np.int8], p: Array) -> list[Pair]:
+def repelling(problem: Problem, side: Sides, p: Array) -> list[Pair]:
     """Pairs (neuron, surface) that slide (side (m, H) 0) on a kink that pushes at margins p (n,): whose jump
     (1 - slope) a_j sum_{i on h} |alpha_i| y_i q_i is positive.  Weights are taken relative to the largest on the kink,
     so that a sign is known however small they are."""

@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.problem.problem import Problem
-from gflow.reference.dual import Samples, live_samples
+from gflow.reference.dual import live_samples
 from gflow.reference.margins import slopes
-
-Sides = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class ReferenceMode:
         return self.problem.sample_sides(self.side)
 
     @cached_property
-    def live(self) -> Samples:
+    def live(self) -> Bools:
         """The live samples (n,), see `live_samples`."""
         return live_samples(self.problem, self.pattern)
 

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
-from gflow.reference.dual import Samples, dual_variables
+from gflow.reference.dual import dual_variables
 from gflow.reference.kernel import tangent_kernel
 from gflow.reference.margins import by_output, hidden, margins, outputs, slopes
 from gflow.reference.mode import ReferenceMode
@@ -61,7 +61,7 @@ class Point:
     parameters: Parameters
     mode: ReferenceMode
     known: Array | None = None
-    live: Samples | None = None
+    live: Bools | None = None
 
     @cached_property
     def z(self) -> Array:

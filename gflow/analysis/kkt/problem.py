@@ -18,17 +18,14 @@ from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.reference.kernel import tangent_kernel
 from gflow.reference.margins import hidden, slopes
 from gflow.reference.point import gradient_factors
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Gradients:
     neuron, margin (E,): the pairs on kinks.
     """
 
-    def __init__(self, problem: Problem, parameters: Parameters, pattern: NDArray[np.int8]) -> None:
+    def __init__(self, problem: Problem, parameters: Parameters, pattern: Sides) -> None:
         """pattern (m, n): signs of the pre-activations, 0 on the kink.  Raises ValueError for smooth activations."""
         network = problem.network
         if network.smoothing is not None:
@@ -87,7 +84,7 @@ class Gradients:
         squared = np.sum(whole**2, axis=0) * np.sum(self._C**2, axis=1)
         if self._outer_trained:
             squared = squared + np.sum(self._by_output**2, axis=0) * np.sum(self._hidden**2, axis=0)
-        self.live: Mask = squared > 0.0
+        self.live: Bools = squared > 0.0
         return np.asarray(np.sqrt(np.where(self.live, squared, 1.0)))
 
     def _assemble(self) -> None:
@@ -102,7 +99,7 @@ class Gradients:
         self.blocks = added[:, :, None] * gram[of_slot[:, :, None], of_slot[:, None, :]] * added[:, None, :]
         self.mixed = added[:, :, None] * gram[of_slot] * self._base[neurons][:, None, :]
 
-    def only(self, mask: Mask) -> Gradients:
+    def only(self, mask: Bools) -> Gradients:
         """The problem with these margins (N,) alone."""
         part, kept = copy(self), mask[self.margin]
         part.sample, part.p, part.live = self.sample[mask], self.p[mask], self.live[mask]
@@ -114,7 +111,7 @@ class Gradients:
         part._assemble()
         return part
 
-    def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
+    def filled(self, mask: Bools, at: Multipliers) -> Multipliers:
         """Multipliers of `only(mask)`, mask (N,), as multipliers of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
@@ -159,7 +156,7 @@ def _margins(network: Network, y: Array) -> tuple[Index, Index | None, Array]:
     return sample, other, pull
 
 
-def folded(gradients: Gradients, high: Mask) -> tuple[Array, Array]:
+def folded(gradients: Gradients, high: Bools) -> tuple[Array, Array]:
     """Kernel (N, N) and mixed terms (k, s, N) when the kinks `high` have slope 1 and the unknown is lam - nu there."""
     chosen = np.zeros(gradients.mixed.shape)
     chosen[gradients.row, gradients.slot, gradients.margin] = high

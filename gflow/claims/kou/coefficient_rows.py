@@ -8,11 +8,10 @@ from math import log
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import Conclusion
 from gflow.claims.kou.setting import KouSetting, independent, setting_of
 from gflow.flow_time import log_times
@@ -26,7 +25,7 @@ class Clock:
     row (T',) their indices; v = log(1 + t), log_t = log t; margins (T', n); log_g (T', n).
     """
 
-    row: NDArray[np.intp]
+    row: Index
     v: Array
     log_t: Array
     margins: Array

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition, coefficients
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below, condition
 from gflow.claims.known_limit import limit_known, standing_of
 from gflow.claims.kou.coefficient_rows import coefficient_rows_of
@@ -28,7 +27,7 @@ from gflow.claims.kou.setting import (
 from gflow.flow_time import log_times
 
 
-def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
+def final_pairs(run: AnalyzedRun, pattern: Sides) -> bool:
     """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs of a pattern (m, n)?"""
     return bool((pattern == np.where(setting_of(run).own, 1, -1)).all())
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.claims.kou.setting import ROUNDING, explicit, judged, logistic, setting_of, worst_of
 from gflow.flow_time import log_times
+from gflow.reference.kernel import tangent_kernel
 from gflow.trajectory.layout import UNBOUNDED
 
 Extreme = tuple[float, float]
@@ -85,8 +85,8 @@ def _rates(run: AnalyzedRun) -> tuple[Extreme, Extreme, Checked] | None:
             continue
         slopes = np.where(pattern > 0, 1.0, problem.network.slope)
         log_g = problem.loss.log_slope(margins[row])
-        pulls = (overlap * (slopes.T @ slopes)) * np.exp(np.clip(log_g - log_g[:, None], -700.0, 700.0))
-        rate = pulls.sum(axis=1) / np.diag(setting.sizes.gram)
+        ratios = np.exp(np.clip(log_g - log_g[:, None], -700.0, 700.0))  # g_k / g_i
+        rate = (tangent_kernel(overlap, slopes) * ratios).sum(axis=1) / np.diag(setting.sizes.gram)
         lows.append((float(rate.min()), float(run.log1p_time[row])))
         highs.append((float(rate.max()), float(run.log1p_time[row])))
     return (min(lows), max(highs), ROWS) if lows else None
@@ -130,7 +130,7 @@ def sandwich(run: AnalyzedRun) -> Claim:
     return judged("kou.lem5.3", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
+def _late(run: AnalyzedRun) -> tuple[Index, float, float]:
     """Rows after T = e^{2 beta}/3 n m / Rmin^2, and C3, c = 2 beta, of Lemma G.3."""
     setting = setting_of(run)
     c = 2.0 * setting.beta
@@ -139,7 +139,7 @@ def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
     return rows, max(log(6.0) + 1.0, log(5.0) + float(np.logaddexp(0.0, c))), c
 
 
-def _reached(rows: NDArray[np.intp]) -> Hypothesis:
+def _reached(rows: Index) -> Hypothesis:
     return condition("the run goes beyond T = e^{2 beta}/3 n m / Rmin^2", rows.size > 0)
 
 

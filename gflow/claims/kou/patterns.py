@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below
 from gflow.claims.kou.coefficient_rows import CoefficientRows, coefficient_rows_of
 from gflow.claims.kou.setting import (
@@ -25,11 +24,10 @@ from gflow.claims.kou.setting import (
 )
 from gflow.trajectory.layout import EVENT_KINDS
 
-Mask = NDArray[np.bool_]
 SIDE_AFTER = {"cross up": 1, "cross down": -1, "slide": 0, "leave up": 1, "leave down": -1}
 
 
-def sides_after(run: AnalyzedRun) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
+def sides_after(run: AnalyzedRun) -> tuple[Sides, Index]:
     """Per event (E,): the side of its surface after it, and the surface."""
     events = run.trajectory.events
     table = np.zeros(max(EVENT_KINDS) + 1, dtype=np.int8)
@@ -38,7 +36,7 @@ def sides_after(run: AnalyzedRun) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
     return table[events.kind], run.problem.surfaces.of_sample[events.sample]
 
 
-def losses(run: AnalyzedRun, pairs: Mask) -> tuple[int, float | None]:
+def losses(run: AnalyzedRun, pairs: Bools) -> tuple[int, float | None]:
     """How often one of the pairs (m, n) goes to z_ji < 0, and log(1 + t) of the first time."""
     events, (side, surface) = run.trajectory.events, sides_after(run)
     of_sample, sign = run.problem.surfaces.of_sample, np.sign(run.problem.surfaces.alpha)

@@ -7,10 +7,9 @@ from math import exp, log
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index
 from gflow.claims.claim import (
     CHANCE,
     Checked,
@@ -26,8 +25,6 @@ from gflow.claims.data import Sizes, explicit_kou, kou_constant, sizes_of
 from gflow.claims.network import equal_modulus, unbiased
 from gflow.flow_time import log_times
 from gflow.trajectory import Record
-
-Mask = NDArray[np.bool_]
 
 DELTA = CHANCE  # failure probability in claims that hold with probability 1 - delta over the start
 ORTHOGONAL = 1e-9  # inputs count as orthogonal below this cosine
@@ -60,8 +57,8 @@ class KouSetting:
     sizes: Sizes
     log_rate: Array
     beta: float
-    own: Mask
-    start: Mask
+    own: Bools
+    start: Bools
     W0_norms: Array
     W0_rms: float
 
@@ -188,7 +185,7 @@ def orthogonal(setting: KouSetting) -> Hypothesis:
     return replace(hypothesis, firm=cosine <= NO_COSINE + setting.sizes.error / setting.sizes.Rmin**2)
 
 
-def grown_rows(run: AnalyzedRun) -> tuple[NDArray[np.intp], Hypothesis]:
+def grown_rows(run: AnalyzedRun) -> tuple[Index, Hypothesis]:
     """Row numbers (k,) in the later half of log t from which a rate of the loss can be read, and whether there are any.
 
     These rows lie beyond T = n m / Rmin^2, the scale of the times T in the paper, and have less than half of the loss

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along
 from gflow.analysis.neurons import conserves_balance
 from gflow.analysis.potential import parity_features
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import CHANCE, Hypothesis, at_least, at_most, condition, covered
 from gflow.problem.span import row_norms
 from gflow.scenario import parse_scenario
@@ -101,7 +100,7 @@ def random_directions(run: AnalyzedRun) -> Hypothesis:
     return condition("directions of the neurons drawn uniformly", drawn)
 
 
-def chosen_rows(run: AnalyzedRun) -> NDArray[np.intp]:
+def chosen_rows(run: AnalyzedRun) -> Index:
     """The numbers (k,) of a few rows, spread from the first to the last."""
     count = run.trajectory.n_rows
     return np.unique(np.linspace(0, count - 1, min(FEW_ROWS, count)).round().astype(np.intp))
