@@ -25,13 +25,13 @@ from gflow.reference.margins import slopes
 class Held:
     """The neurons (h,) that slide, with their surfaces (h, s), padded with -1.
 
-    normals N (h, s, r) and inverses A = pinv(N)^T (h, s, r), 0 where padded.
+    normals N (h, s, r) and force_map A = pinv(N)^T (h, s, r), 0 where padded.
     """
 
     neurons: Index
     surfaces: Index
     normals: Array
-    inverses: Array
+    force_map: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +91,17 @@ class ReferenceMode:
         """All sliding neurons at once."""
         shape = len(self.kinks), max((on.size for on, _, _ in self.kinks.values()), default=0)
         surfaces = np.full(shape, -1, dtype=np.intp)
-        normals, inverses = np.zeros((2, *shape, self.problem.span.rank))
+        normals, force_map = np.zeros((2, *shape, self.problem.span.rank))
         for row, (on, N, A) in enumerate(self.kinks.values()):
-            surfaces[row, : on.size], normals[row, : on.size], inverses[row, : on.size] = on, N, A
-        return Held(np.fromiter(self.kinks, np.intp, len(self.kinks)), surfaces, normals, inverses)
+            surfaces[row, : on.size], normals[row, : on.size], force_map[row, : on.size] = on, N, A
+        return Held(np.fromiter(self.kinks, np.intp, len(self.kinks)), surfaces, normals, force_map)
 
     def projected(self, V: Array) -> tuple[Array, Array]:
         """P_j v_j (..., m, r) for V (..., m, r), and the forces -A_j v_j (..., h, s) that hold the sliding neurons."""
         held = self.held
         if not held.neurons.size:
             return V, np.zeros((*V.shape[:-2], 0, 0))
-        force = -np.einsum("hsr,...hr->...hs", held.inverses, V[..., held.neurons, :])
+        force = -np.einsum("hsr,...hr->...hs", held.force_map, V[..., held.neurons, :])
         moved = V.copy()
         moved[..., held.neurons, :] += np.einsum("...hs,hsr->...hr", force, held.normals)
         return moved, np.asarray(force)

@@ -123,7 +123,7 @@ class Field:
         """Rounding (h, s) of the rest that a share is: of its terms (h, s), and of the force that holds the neuron."""
         forces = (motion.at.push * motion.at.branch_slopes)[0, self.held.neurons]
         size = np.abs(forces) @ row_norms(self.problem.span.C)
-        force = np.linalg.norm(self.held.inverses, axis=2) * size[:, None]
+        force = np.linalg.norm(self.held.force_map, axis=2) * size[:, None]
         return np.asarray((64.0 + self.problem.samples) * EPS * (terms + force))
 
 
