@@ -10,8 +10,8 @@ from math import log
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.limit import stable_rank
 from gflow.analysis.rho import Decomposition
-from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, above, at_most, condition
 from gflow.claims.kou.coefficient_rows import CoefficientRows, grown, largest_constant, log_equality, log_lead, safe_log
 from gflow.claims.kou.setting import (
@@ -123,18 +123,13 @@ def moved_rank(run: AnalyzedRun) -> Claim:
     late = float(log_times(run.log1p_time[-1:])[0]) >= -setting.log_widest
     beyond = condition("the last row is beyond n m / Rmax^2", late)
     moved = setting.c * (run.last.U - run.state(0).U)
-    ranks = [_stable_rank(moved[setting.sign == j]) for j in (1.0, -1.0) if (setting.sign == j).any()]
+    ranks = [stable_rank(moved[setting.sign == j]) for j in (1.0, -1.0) if (setting.sign == j).any()]
     known = [each for each in ranks if each is not None]
     conclusion = None
     if known:
         conclusion = Conclusion(True, max(known), constant=max(known) / setting.sizes.R**6)
     statement = "ReLU: SR(W_j - W_j(0)) <= c R^6 for late t, both signs j (constant: c at the last row)"
     return judged("kou.lemF1", statement, "last row", (*fixed, beyond), conclusion, open_)
-
-
-def _stable_rank(A: Array) -> float | None:
-    singular = np.linalg.svd(A, compute_uv=False)
-    return float((singular**2).sum() / singular[0] ** 2) if singular[0] > 0.0 else None
 
 
 def least_eigenvalue(run: AnalyzedRun) -> Claim:
