@@ -164,11 +164,11 @@ def _changes(scenario: Scenario) -> Changes:
 
 def header(scenario: Scenario, setup: Setup) -> Header:
     """The header of a file, written before it has rows."""
-    problem, network = setup.problem, setup.problem.network
+    problem, network, resolved = setup.problem, setup.problem.network, resolved_yaml(scenario)
     scalar = network.directions is not None
     return Header(
-        scenario=given_text(scenario).decode(),
-        scenario_resolved=resolved_yaml(scenario),
+        scenario=scenario.origin.text or resolved,
+        scenario_resolved=resolved,
         scenario_sha256=sha256(scenario),
         provenance=provenance(scenario),
         X=problem.X,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ Fact = str | float | int
 """What a root attribute says of a run."""
 
 
+@cache
 def installed_version() -> str:
     """Version of the installed gflow, or "unknown" when it runs from a folder that is not installed."""
     try:
