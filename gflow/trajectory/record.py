@@ -105,7 +105,14 @@ class Record(ABC):
             if rows.size and not 0 <= rows[0] <= rows[-1] < self.n_rows:
                 raise IndexError(f"rows {rows[0]} .. {rows[-1]} of {self.place}, which has {self.n_rows}")
             return rows
-        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
+        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else self.number_of(rows)
+
+    def number_of(self, row: int) -> int:
+        """The number of a row, which may be negative to count from the end.  Raises IndexError beyond the rows."""
+        try:
+            return range(self.n_rows)[row]
+        except IndexError:
+            raise IndexError(f"row {row} of {self.place}, which has {self.n_rows}") from None
 
     @property
     def log1p_time(self) -> Floats:
@@ -172,7 +179,7 @@ class Record(ABC):
         """(m,) or (K, m) at one row, which matters only where it is trained; IndexError beyond the rows."""
         if self.trains_outer:
             return self.read("outer", row)
-        range(self.n_rows)[row]  # the IndexError
+        self.number_of(row)  # the IndexError
         return self.outer
 
     @property
@@ -193,7 +200,7 @@ class Record(ABC):
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
         """The fields of `Form.resume` by name at one row, with the shapes of `layout.RESUME`, such as (m, r) or (n,);
         empty where the record keeps none."""
-        number = range(self.n_rows)[row]
+        number = self.number_of(row)
         return {v.field: self.read(v.name, number) for v in self.form.resume}
 
     def weights(self, row: int) -> Floats:

@@ -156,7 +156,7 @@ class RecordedRun:
     def row(self, row: int) -> RecordedRow:
         """One row as stored."""
         values = {name: self.trajectory.read(name, row) for name in names_of_state(self.trajectory)}
-        return RecordedRow.of(range(self.trajectory.n_rows)[row], values, self.problem.network)
+        return RecordedRow.of(self.trajectory.number_of(row), values, self.problem.network)
 
     def each_row(self) -> Iterator[RecordedRow]:
         """All rows in order, read in blocks."""
