@@ -12,7 +12,7 @@ from gflow.comparison.timetable import Timetable, checked_etas, horizon, record_
 from gflow.errors import GflowError
 from gflow.scenario import Scenario
 
-Precision = Literal["double", "single"]
+PrecisionName = Literal["double", "single"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class DescentManner:
     batch: int | None = None
     seed: int = 0
     device: str = "cpu"
-    precision: Precision = "double"
+    precision: PrecisionName = "double"
 
     @classmethod
     def of(
-        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: Precision
+        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: PrecisionName
     ) -> DescentManner:
         """The manner asked for; seed None: that of the scenario.
 
@@ -51,7 +51,7 @@ class DescentManner:
         _check_integer("--sgd", batch, least=1)
         _check_integer("--seed", seed, least=0)
         _check_choice("--device", device, ("cpu", "cuda"))
-        _check_choice("--precision", precision, get_args(Precision))
+        _check_choice("--precision", precision, get_args(PrecisionName))
         if seed is not None and batch is None:
             raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
         return cls(batch, scenario.seed if seed is None else seed, device, precision)

@@ -12,7 +12,7 @@ from math import log, sqrt
 import numpy as np
 import torch
 
-from gflow.arrays import Array, Bools, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.tensors import PrimalField
@@ -24,7 +24,7 @@ from gflow.problem.span import row_norms
 # Errors of the weights are also judged by their effect on log L, which may reach this many rtol of log L.
 LOSS = 10.0
 # No error is required to be below this part of a component, as rounding would not allow it.
-LEAST = 64.0 * float(np.finfo(float).eps)
+LEAST = 64.0 * EPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class PrimalBranch:
             block = tolerances.atol + tolerances.rtol * size
             v = abs(float(y[-1]))
             block[-1] = tolerances.rtol * max(self.passing, min(v, 1.0))
-            block[-1] = max(block[-1], 1e3 * np.finfo(float).eps * v)
+            block[-1] = max(block[-1], 1e3 * EPS * v)
             return np.asarray(np.minimum(block[groups], self._allowed_by_loss(y)) / np.sqrt(count[groups]))
 
         return scale
@@ -153,8 +153,8 @@ class PrimalBranch:
 
     def measure(self, y: Array) -> Measure:
         """The measure at a state y (p,), from one evaluation of the field and the rates of the margins along it."""
-        n, told = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
-        p, rates, (speed, log_total) = told[:n], told[n : 2 * n], told[2 * n :]
+        n, measured = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
+        p, rates, (speed, log_total) = measured[:n], measured[n : 2 * n], measured[2 * n :]
         parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
         return Measure(
             v=float(y[-1]),

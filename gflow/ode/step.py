@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.ode.bernstein import basis
 
 Field = Callable[[float, Array], Array]
@@ -47,7 +46,7 @@ class System:
     jacobian: Field
     scale: Callable[[Array], Array]
     tensor_field: TensorField | None = None
-    groups: NDArray[np.intp] | None = None
+    groups: Index | None = None
     longest: Callable[[Array], float] | None = None
 
     def group_scale(self, y: Array) -> Array:

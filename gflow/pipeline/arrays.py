@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gflow.arrays import Array
 from gflow.assembly import Setup, assembled, check_memory, completed
 from gflow.errors import ScenarioError
-from gflow.pipeline.ends import WAYS, End, numbers, plain_list, plain_value
+from gflow.pipeline.ends import WAYS, End, number_list, plain_list, plain_value
 from gflow.problem.activation import SMOOTHINGS, numbers_of
 from gflow.problem.data_files import float_array
 from gflow.problem.dataset import checked_dataset
@@ -162,7 +162,7 @@ def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
     """Which rows are recorded, as a scenario says it.  Raises ScenarioError for times that are no numbers."""
     times = plain_list(rows)
     if isinstance(times, Sequence) and not isinstance(times, str | bytes):
-        return {"at": numbers(times, f"{asked}: rows")}
+        return {"at": number_list(times, f"{asked}: rows")}
     return {"count": times, "spacing": spacing}
 
 

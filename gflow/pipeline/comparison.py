@@ -10,11 +10,11 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from gflow.arrays import Array
-from gflow.comparison.plan import CompareCallback, DescentManner, Precision, planned
+from gflow.comparison.plan import CompareCallback, DescentManner, PrecisionName, planned
 from gflow.comparison.result import Comparison
 from gflow.console import printable
 from gflow.errors import TrajectoryError
-from gflow.pipeline.ends import number, numbers, plain_value
+from gflow.pipeline.ends import number, number_list, plain_value
 from gflow.pipeline.flow_file import ProgressCallback
 from gflow.pipeline.flow_only import check_flow
 from gflow.pipeline.simulation import Say, simulate
@@ -30,7 +30,7 @@ def compare(
     sgd: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
-    precision: Precision = "double",
+    precision: PrecisionName = "double",
     modified: bool = False,
     progress: CompareCallback | None = None,
     resume: bool = False,
@@ -50,7 +50,7 @@ def compare(
     check_flow("gflow.compare", trajectory)
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
     manner = DescentManner.of(scenario, plain_value(sgd), plain_value(seed), device, precision)
-    etas = None if etas is None else numbers(etas, "--eta")
+    etas = None if etas is None else number_list(etas, "--eta")
     until_time = None if until_time is None else number(until_time, "--until-time")
     flow_end = expm1(min(float(trajectory.read("log1p_time", -1)), 700.0))
     plan = planned(scenario, etas, until_time, flow_end, manner, modified)

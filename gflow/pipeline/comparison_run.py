@@ -96,7 +96,7 @@ class ComparisonRun:
     def _warnings(self, largest_margin: float) -> tuple[str, ...]:
         flow_end = expm1(min(float(self._trajectory.read("log1p_time", -1)), 700.0))
         early = cut_short(self._plan.end, flow_end, self._plan.etas)
-        return tuple(said for said in (early, precision_warning(self._plan.manner, largest_margin)) if said is not None)
+        return tuple(each for each in (early, precision_warning(self._plan.manner, largest_margin)) if each is not None)
 
     def _iterates(self, origin: DescentCheckpoint) -> Sequence[Iterate]:
         return iterates_of(self._setup, self._plan, origin)

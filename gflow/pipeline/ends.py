@@ -67,7 +67,7 @@ def number(value: float, name: str) -> float:
         raise ScenarioError(f"{name}: must be a finite number of float64, below 1.8e308") from error
 
 
-def numbers(values: Sequence[float] | Array, name: str) -> list[float]:
+def number_list(values: Sequence[float] | Array, name: str) -> list[float]:
     """The values as floats, from a list, or a vector of numpy or torch.  Raises ScenarioError where one is none."""
     plain = plain_list(values)
     if not isinstance(plain, Sequence) or isinstance(plain, str | bytes):

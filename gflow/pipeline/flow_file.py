@@ -82,9 +82,9 @@ class FlowFile:
         """One item of the flow."""
         match item:
             case Event():
-                told = self._recording.event(item)
+                event = self._recording.event(item)  # counted, whether or not it is kept
                 if self._scenario.record.events:
-                    self._events.append(told)
+                    self._events.append(event)
             case FlowRow():
                 (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
