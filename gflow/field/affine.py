@@ -75,10 +75,12 @@ class AffineBranch(ABC):
 
     @property
     def y0(self) -> Array:
+        """The state (k + 1,) at the start of the stretch."""
         return np.append(np.zeros(self.floor.size - 1), self.v)
 
     @property
     def system(self) -> System:
+        """The system that the integrator gets."""
         return System(self.field, self.jacobian, self.scale)
 
     def margins(self, y: Array) -> Array:

@@ -36,6 +36,7 @@ class DualBranch(AffineBranch):
 
     @property
     def response(self) -> Array:
+        """K (n, n)."""
         return self.mode.K
 
     def _lifted(self, q: Array) -> Array:

@@ -63,6 +63,7 @@ class PrimalBranch:
 
     @property
     def system(self) -> System:
+        """The system that the integrator gets; its state (p,) is laid out as in `tensors`."""
         return System(self._field, self._jacobian, self._scale(), self.tensor_field, self.groups)
 
     def _on_device(self, y: Array) -> torch.Tensor:

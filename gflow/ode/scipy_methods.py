@@ -57,6 +57,7 @@ class ScipyStepper:
         return solver
 
     def step(self) -> DenseStep:
+        """Advance by one accepted step; see `Stepper`."""
         solver = self._solver
         solver.atol = self._system.group_scale(solver.y)
         if self._system.longest is not None:
@@ -88,6 +89,7 @@ class ScipyStepper:
 
     @property
     def proposed(self) -> float:
+        """The next step size; see `Stepper`."""
         return float(self._solver.h_abs)
 
 

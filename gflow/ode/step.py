@@ -72,6 +72,7 @@ class DenseStep:
 
     @property
     def degree(self) -> int:
+        """The degree of the polynomial."""
         return int(self.coefficients.shape[0]) - 1
 
     def at(self, theta: Array) -> Array:

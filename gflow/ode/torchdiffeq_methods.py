@@ -103,6 +103,7 @@ class TorchdiffeqStepper:
             state = trial._replace(dt=torch.minimum(dt, state.dt * 0.9))
 
     def step(self) -> DenseStep:
+        """Advance by one accepted step; see `Stepper`."""
         self._old = self._solver.rk_state.y1
         self._accepted(self._solver)
         state = self._solver.rk_state
@@ -129,6 +130,7 @@ class TorchdiffeqStepper:
 
     @property
     def proposed(self) -> float:
+        """The next step size; see `Stepper`."""
         return float(self._solver.rk_state.dt)
 
 

@@ -124,6 +124,7 @@ def smoothing_doubt(p: Array, rounding: float) -> float:
 
 
 def normalized(margin: float, scale: float) -> float:
+    """margin / scale; 0 where the scale is 0."""
     return margin / scale if scale > 0.0 else 0.0
 
 

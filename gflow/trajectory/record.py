@@ -98,7 +98,7 @@ class Record(ABC):
     @property
     @abstractmethod
     def scenario_resolved(self) -> str:
-        """The scenario with every default filled in; empty for a flow of arrays."""
+        """The scenario with every default filled in, as YAML text; that of a flow from arrays names no real files."""
 
     def selection(self, rows: Rows) -> Rows:
         """The same rows, counted from the first; IndexError beyond them."""
@@ -220,6 +220,7 @@ class Record(ABC):
 
     @property
     def outcome_sentence(self) -> str | None:
+        """How the run ended, in words; None while it has no outcome."""
         return self._attribute(layout.OUTCOME_SENTENCE)
 
     @property
