@@ -158,7 +158,7 @@ def flow_of(
     return given(engine=engine, method=method, rtol=rtol, atol=atol, until=given(**asdict(until)), budget=limits)
 
 
-def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
+def times_of(asked: str, rows: int | Sequence[float] | Array, spacing: str) -> Content:
     """Which rows are recorded, as a scenario says it.  Raises ScenarioError for times that are no numbers."""
     times = plain_list(rows)
     if isinstance(times, Sequence) and not isinstance(times, str | bytes):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from gflow.arrays import Array
 from gflow.assembly import Setup, build_flow, build_until
 from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
@@ -43,7 +44,7 @@ def integrate(
     atol: float = 1e-10,
     engine: str = "auto",
     method: str = "auto",
-    rows: int | Sequence[float] = 200,
+    rows: int | Sequence[float] | Array = 200,
     spacing: str = "log",
     budget: Mapping[str, float] | None = None,
 ) -> Flow:
@@ -77,7 +78,7 @@ def steps(
     atol: float = 1e-10,
     engine: str = "auto",
     method: str = "auto",
-    rows: int | Sequence[float] = 2,
+    rows: int | Sequence[float] | Array = 2,
     spacing: str = "log",
     budget: Mapping[str, float] | None = None,
 ) -> Iterator[Item]:
