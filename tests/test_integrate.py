@@ -174,7 +174,17 @@ def test_what_is_read_is_a_copy() -> None:
         ({"budget": 3}, "flow.budget = 3: must be a mapping"),
         ({"rows": np.array([[1.0], [2.0]])}, r"rows = \[1.0\]: must be a number"),
         ({"rows": b"ab"}, "record.times.count = b'ab': must be an integer"),
-        ({"train_outer": "yes"}, "model.outer.train = yes: must be true or false"),
+        ({"train_outer": "yes"}, r"model.outer.train = yes: must be true or false.* \(the argument train_outer\)$"),
+        ({"rows": 0}, r"record.times.count = 0: .* \(the argument rows\)$"),
+        (
+            {"activation": "huberized_relu", "slope": None, "bandwidth": -1.0},
+            r"activation.h = -1.0: .*the argument bandwidth\)$",
+        ),
+        ({"bias": BIAS[:2]}, r"b has shape \(2,\).* \(the argument bias\)$"),
+        ({"output_bias": [1.0]}, r"c holds biases.* \(the argument output_bias\)$"),
+        ({"directions": 2.0 * UNIT, "W": np.abs(A)}, r"v\[0\] has norm 2.* \(the argument directions\)$"),
+        ({"directions": UNIT, "W": np.abs(A)[:2]}, r"b has shape \(2,\).* \(the argument W\)$"),
+        ({"y": 3.0 * Y}, r"sample 0: the label is 3; it must be -1 or \+1$"),
     ],
 )
 def test_what_does_not_fit_is_told_in_words(wrong: Told, words: str) -> None:

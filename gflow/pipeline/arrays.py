@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,6 +30,19 @@ Content = dict[str, Any]  # Any: nested values of a scenario
 
 # What numpy raises for values that are no array, and torch for tensors that have no array or require a gradient.
 NO_ARRAY = (ValueError, TypeError, RuntimeError, OverflowError)
+# The arguments behind keys of scenarios, and behind the names that arrays have in files, where they have other names.
+ARGUMENTS = {
+    "model.activation.kind": "activation",
+    "model.activation.h": "bandwidth",
+    "model.outer.train": "train_outer",
+    "model.width": "a",
+    "model.outputs": "a",
+    "record.times.count": "rows",
+    "record.times.at": "rows",
+    "b": "bias",
+    "c": "output_bias",
+}
+OF_SCALAR = ARGUMENTS | {"b": "W", "v": "directions"}
 KEYS = {"bandwidth": "h"}  # what scenarios call the numbers of activations, where it is another name
 
 
@@ -103,7 +118,21 @@ def scenario_for(asked: str, model: Content, loss: str, flow: Content, times: Co
     """The scenario whose data and start are arrays.  Raises ScenarioError."""
     arrays = {"kind": "file", "path": "arrays"}
     words = {"gflow": 1, "name": "arrays", "data": arrays, "model": model, "init": arrays, "loss": loss, "flow": flow}
-    return scenario_of(words | {"record": {"times": times}}, asked)
+    with named_as_given(asked, ARGUMENTS):
+        return scenario_of(words | {"record": {"times": times}}, asked)
+
+
+@contextmanager
+def named_as_given(asked: str, arguments: Mapping[str, str]) -> Iterator[None]:
+    """ScenarioErrors raised inside about one of these names get its argument behind them: `... (the argument rows)`."""
+    try:
+        yield
+    except ScenarioError as error:
+        about = str(error).removeprefix(f"{asked}: ")
+        argument = next((arguments[name] for name in arguments if re.match(rf"{re.escape(name)}\b", about)), None)
+        if argument is None:
+            raise
+        raise ScenarioError(f"{error} (the argument {argument})") from None
 
 
 def scenario_around(
@@ -140,9 +169,12 @@ def setup_of(asked: str, scenario: Scenario, X: ArrayLike, y: ArrayLike, arrays:
         check_memory(scenario, *data.shape)
     if not isinstance(model, TwoLayerModel):
         dataset = checked_dataset(data, labels, asked)
-        return assembled(scenario, dataset, scalar_start_of(arrays, model.width, data.shape[1], asked))
+        with named_as_given(asked, OF_SCALAR):
+            scalar_start = scalar_start_of(arrays, model.width, data.shape[1], asked)
+        return assembled(scenario, dataset, scalar_start)
     dataset = checked_dataset(data, labels, asked, None, model.outputs, model.bias)
-    start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
+    with named_as_given(asked, ARGUMENTS):
+        start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
     return assembled(scenario, dataset, completed(model, start))
 
 
