@@ -159,8 +159,13 @@ class AffineBranch(ABC):
         size = np.abs(pushes(self.problem, q_terms, neurons))
         return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons), size
 
-    def fastest_rate(self, y: Array) -> float:
-        """The largest |eigenvalue| of the field at y (k + 1,), to a few per cent."""
+    @property
+    def turns_implicit(self) -> bool:
+        """True: the systems are as large as the samples are many."""
+        return True
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """The largest |eigenvalue| of the field at y (k + 1,), to a few per cent, whatever is enough."""
         return largest_rate(self.jacobian(0.0, y))
 
     def log_loss(self, y: Array) -> float:

@@ -129,7 +129,12 @@ class Branch(Protocol):
         Terms that cancel count, since their rounding remains.
         """
 
-    def fastest_rate(self, y: Array) -> float | None:
-        """The largest |eigenvalue| at y (p,), per unit, that an explicit method must resolve; None where it is not
-        known.
+    @property
+    def turns_implicit(self) -> bool:
+        """Whether an implicit method is worth its linear systems where the flow turns stiff."""
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """The largest |eigenvalue| at y (p,), per unit, that an explicit method must resolve, to some per cent.
+
+        Where a bound of it is at most `enough`, the bound may be returned.
         """

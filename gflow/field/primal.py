@@ -185,6 +185,11 @@ class PrimalBranch:
         push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
         return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
-    def fastest_rate(self, y: Array) -> None:
-        """None at every y (p,): it is not known without a Jacobian of all parameters."""
-        return None
+    @property
+    def turns_implicit(self) -> bool:
+        """False: the Jacobian holds all parameters, and costs as much as thousands of explicit steps."""
+        return False
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """That of the outputs, or a bound of it, at y (p,), as in `PrimalField.fastest_rate`."""
+        return self.tensor_field.fastest_rate(self._on_device(y), enough)

@@ -61,7 +61,7 @@ class ScipyStepper:
         solver = self._solver
         solver.atol = self._system.group_scale(solver.y)
         if self._system.longest is not None:
-            solver.max_step = self._system.longest(solver.y)
+            solver.max_step = self._system.longest(solver.y, float(solver.h_abs))
         _advance(solver)
         self._dense = solver.dense_output()
         start, end = float(solver.t_old), float(solver.t)

@@ -38,8 +38,9 @@ class System:
     scale: from y (p,) to the local error (p,) that counts as 1 (as RMS over p).  tensor_field: the same autonomous
     field on tensors, for the methods of torchdiffeq.  groups (p,): numbers of the groups of components that are judged
     together; the norm of an error is the largest RMS over a group, so that a large error in one group cannot be
-    averaged away by the others.  None: all components are one group.  longest: from y (p,) to the longest step from
-    there, used by explicit methods of scipy; None: only the error limits the steps.
+    averaged away by the others.  None: all components are one group.  longest: from y (p,) and the
+    step that the error allows to the longest step from there, used by explicit methods of scipy; None: only the error
+    limits the steps.
     """
 
     field: Field
@@ -47,7 +48,7 @@ class System:
     scale: Callable[[Array], Array]
     tensor_field: TensorField | None = None
     groups: Index | None = None
-    longest: Callable[[Array], float] | None = None
+    longest: Callable[[Array, float], float] | None = None
 
     def group_scale(self, y: Array) -> Array:
         """The scale (p,) at y (p,), reduced so that an RMS of 1 over all components means one of at most 1 in every
