@@ -1,4 +1,4 @@
-"""Samples so short that margins say little: weights are followed to their own tolerance before a flow counts as at rest."""
+"""Samples so short that margins say little: weights are followed to their own tolerance before a flow is at rest."""
 
 from __future__ import annotations
 
