@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -51,6 +52,7 @@ def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
     }
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
