@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import gflow
 from gflow.errors import GflowError, ScenarioError
@@ -163,6 +165,26 @@ def test_what_is_read_is_a_copy() -> None:
         ({"budget": {"disk": 1e6}}, "budget names disk, and nothing is written"),
         ({"budget": {"moves": 3}}, "flow.budget.moves = 3: unknown key"),
         ({"train_outer": True, "engine": "dual"}, "flow.engine = dual: does not apply"),
+        ({"W": None}, "W has dtype object"),
+        ({"a": None}, r"a has shape \(\)"),
+        ({"W": torch.tensor(W, requires_grad=True)}, r"W is no array: .*detach\(\)"),
+        ({"W": np.ma.masked_greater(W, 0.0)}, "W has masked entries"),
+        ({"directions": UNIT, "W": np.abs(A), "bias": BIAS}, "bias given; a network with directions has no bias"),
+        ({"directions": UNIT, "W": np.abs(A), "output_bias": [1.0]}, "output_bias given; a network with directions"),
+        ({"budget": 3}, "flow.budget = 3: must be a mapping"),
+        ({"rows": np.array([[1.0], [2.0]])}, r"rows = \[1.0\]: must be a number"),
+        ({"rows": b"ab"}, "record.times.count = b'ab': must be an integer"),
+        ({"train_outer": "yes"}, r"model.outer.train = yes: must be true or false.* \(the argument train_outer\)$"),
+        ({"rows": 0}, r"record.times.count = 0: .* \(the argument rows\)$"),
+        (
+            {"activation": "huberized_relu", "slope": None, "bandwidth": -1.0},
+            r"activation.h = -1.0: .*the argument bandwidth\)$",
+        ),
+        ({"bias": BIAS[:2]}, r"b has shape \(2,\).* \(the argument bias\)$"),
+        ({"output_bias": [1.0]}, r"c holds biases.* \(the argument output_bias\)$"),
+        ({"directions": 2.0 * UNIT, "W": np.abs(A)}, r"v\[0\] has norm 2.* \(the argument directions\)$"),
+        ({"directions": UNIT, "W": np.abs(A)[:2]}, r"b has shape \(2,\).* \(the argument W\)$"),
+        ({"y": 3.0 * Y}, r"sample 0: the label is 3; it must be -1 or \+1$"),
     ],
 )
 def test_what_does_not_fit_is_told_in_words(wrong: Told, words: str) -> None:
@@ -171,9 +193,76 @@ def test_what_does_not_fit_is_told_in_words(wrong: Told, words: str) -> None:
 
 
 @pytest.mark.parametrize("end", [gflow.time, gflow.log_time, gflow.log_loss])
-def test_an_end_that_is_no_number(end: Callable[[Any], object]) -> None:  # Any: what a user may give
-    with pytest.raises(ScenarioError, match="= 'late': must be a number"):
-        end("late")
+@pytest.mark.parametrize("value", ["late", "20", True, None, 1j, [1.0]])
+def test_an_end_that_is_no_number(end: Callable[[Any], object], value: object) -> None:  # Any: what a user may give
+    with pytest.raises(ScenarioError, match=f"= {re.escape(repr(value))}: must be a number"):
+        end(value)
+
+
+def test_an_end_beyond_float64() -> None:
+    with pytest.raises(ScenarioError, match="log_t: must be a finite number of float64"):
+        gflow.log_time(10**400)
+
+
+@pytest.mark.parametrize("join", [lambda: gflow.time(1.0) | 3.0, lambda: gflow.certified | gflow.time(1.0)])
+def test_an_end_is_joined_with_ends_only(join: Callable[[], object]) -> None:
+    with pytest.raises(ScenarioError, match="until joins an end with .*; use gflow.time"):
+        join()
+
+
+def test_a_loss_that_the_start_is_below_already() -> None:
+    with pytest.raises(ScenarioError, match=r"log_loss: 10: the loss at the start is already log L = "):
+        by_arrays("leaky", until=gflow.log_loss(10.0))
+
+
+@pytest.mark.parametrize(
+    "more, plain",
+    [
+        ({"rows": np.int64(5)}, {"rows": 5}),
+        ({"rows": np.array(5)}, {"rows": 5}),
+        ({"rows": torch.tensor([0.5, 1.0], dtype=torch.float64)}, {"rows": [0.5, 1.0]}),
+        ({"slope": np.float64(0.3)}, {"slope": 0.3}),
+        ({"train_outer": np.bool_(True)}, {"train_outer": True}),
+        ({"budget": {"steps": np.int64(3)}}, {"budget": {"steps": 3}}),
+        ({"until": gflow.time(np.float64(2.0))}, {"until": gflow.time(2.0)}),
+    ],
+)
+def test_numbers_of_numpy_and_torch_are_numbers(more: Told, plain: Told) -> None:
+    one, other = by_arrays("leaky", **more), by_arrays("leaky", **plain)
+    np.testing.assert_array_equal(one.margins, other.margins)
+    np.testing.assert_array_equal(one.log1p_time, other.log1p_time)
+
+
+def test_arrays_that_memory_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: 1000)
+    with pytest.raises(ScenarioError, match="data with n = 6, d = 8 and model.width: 6 need at least"):
+        by_arrays("leaky")
+
+
+@pytest.mark.parametrize("judge", [gflow.verify, lambda flow: gflow.compare(flow, [0.1])])
+def test_what_needs_a_run_folder_says_so(judge: Callable[[Any], object]) -> None:  # Any: no trajectory
+    with pytest.raises(GflowError, match="a flow in memory has no run folder; give the trajectory that gflow.simulate"):
+        judge(by_arrays("leaky"))
+
+
+@pytest.mark.parametrize("function", [gflow.analyze, gflow.verify, lambda path: gflow.compare(path, [0.1])])
+def test_what_is_no_trajectory_is_told_in_words(function: Callable[[Any], object]) -> None:  # Any: no trajectory
+    with pytest.raises(GflowError, match=r"str is no trajectory; use the one of gflow.open_trajectory\(path\)"):
+        function("outputs/run")
+
+
+def test_what_is_no_scenario_is_told_in_words() -> None:
+    with pytest.raises(ScenarioError, match=r"str is no scenario; use gflow.load_scenario\(path\)"):
+        gflow.simulate("scenarios/parity-16.yaml")  # type: ignore[arg-type]
+
+
+def test_one_analyzer_may_be_named_alone() -> None:
+    assert list(gflow.analyze(by_arrays("leaky"), "limit")) == ["limit"]
+
+
+def test_a_row_that_is_not_there() -> None:
+    with pytest.raises(IndexError, match="row 9 of a flow in memory, which has 8"):
+        by_arrays("leaky").weights(9)
 
 
 def test_an_end_named_twice() -> None:

@@ -15,7 +15,7 @@ from gflow.errors import GflowError, ScenarioError
 from gflow.field.transition import EventKind
 from gflow.flow.items import Advance, Event, Finish, FlowProgress, FlowRow, Item
 from gflow.problem.problem import Problem
-from tests.test_integrate import NETWORKS, A, Told, W, X, Y, by_arrays
+from tests.test_integrate import NETWORKS, A, M, N, Told, W, X, Y, by_arrays
 
 Array = NDArray[np.float64]
 Kind = TypeVar("Kind")
@@ -179,13 +179,19 @@ def test_arrays_that_do_not_fit_are_told_in_words() -> None:
         gflow.from_arrays(X, Y[:-1], W, A)
 
 
-@pytest.mark.parametrize("at", [-0.1, "x", None, [[0.5]], [0.5, 2.0], float("nan")])
+@pytest.mark.parametrize("at", [-0.1, "x", None, [[0.5]], [0.5, 2.0], float("nan"), 10**400])
 @pytest.mark.parametrize("asked", ["states", "tau", "log1p_time", "margins", "parameters"])
 def test_what_is_no_part_of_a_step_is_refused_by_all_that_it_shows(asked: str, at: object) -> None:
     problem, start = gflow.from_arrays(np.eye(2), [1.0, -1.0], np.eye(2), [1.0, -1.0])
     step = next(item for item in gflow.steps(problem, start, gflow.time(1.0)) if isinstance(item, gflow.items.Advance))
     with pytest.raises(GflowError, match="from 0 to 1"):
         getattr(step, asked)(at)
+
+
+def test_no_parts_of_a_step_have_no_states() -> None:
+    step = of(Advance, stream("both layers"))[0]
+    assert step.margins([]).shape == (0, N) and step.log1p_time([]).shape == (0,)
+    assert step.parameters([]).U.shape == (0, M, N) and step.parameters([]).outer.shape == (0, M)
 
 
 def test_a_problem_of_another_kind_is_refused_in_words() -> None:

@@ -11,7 +11,6 @@ from typing import Self
 from gflow.analysis.continuation import Continuation, Standing, continuation_of
 from gflow.analysis.path_stability import PathStability, PathTaken, path_stability_of
 from gflow.analysis.progress import Tell, untold
-from gflow.field.branch import Tolerances
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState, Notes
 from gflow.limit.limit_point import LimitPoint
@@ -31,11 +30,6 @@ class AnalyzedRun(RecordedRun):
         return cls(trajectory, problem_of(trajectory), tell)
 
     @property
-    def kinked(self) -> bool:
-        """Does the activation have kinks that neurons cross?"""
-        return self.problem.network.kinked
-
-    @property
     def linear_modes(self) -> bool:
         """Are the margins linear in the trained parameters within a mode (fixed outer layer, no smooth activation)?"""
         network = self.problem.network
@@ -44,7 +38,7 @@ class AnalyzedRun(RecordedRun):
     @property
     def homogeneous(self) -> bool:
         """Is the network homogeneous in its trained parameters (no smooth activation, no output bias)?"""
-        return self.problem.network.smoothing is None and self.problem.network.output_bias is None
+        return self.problem.network.homogeneous
 
     @cached_property
     def last(self) -> FlowState:
@@ -76,12 +70,7 @@ class AnalyzedRun(RecordedRun):
         """
         if not self.linear_modes:
             return None
-        return continuation_of(self.problem, self.last, self._tolerances, self.tell)
-
-    @property
-    def _tolerances(self) -> Tolerances:
-        facts = self.trajectory.facts
-        return Tolerances(float(facts["rtol"]), float(facts["atol"]))
+        return continuation_of(self.problem, self.last, self.manner.tolerances, self.tell)
 
     @property
     def standing(self) -> Standing:
@@ -113,7 +102,7 @@ class AnalyzedRun(RecordedRun):
         end = self.last if ahead is None else ahead.end
         return PathTaken(
             W=self.trajectory.W_initial,
-            tolerances=self._tolerances,
+            tolerances=self.manner.tolerances,
             notes=(self.notes or Notes()) + (Notes() if ahead is None else ahead.notes),
             events=self._events(() if ahead is None else ahead.events),
             side=end.side,

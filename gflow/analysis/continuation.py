@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
+from gflow.arrays import Index
 from gflow.field.branch import Tolerances
 from gflow.flow.certified import foreseen
 from gflow.flow.state import FlowState
@@ -47,7 +47,7 @@ class Continuation:
     here: LimitPoint | None  # of the present mode
     log1p_time: float
     last_change: float | None
-    events: NDArray[np.intp]
+    events: Index
     followed: FollowedFlow | None = None
 
     @property

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
-from gflow.arrays import Array
-from gflow.field.clock import dual_variables
-from gflow.field.mode import Mode
+from gflow.arrays import Array, Bools
 from gflow.flow.state import FlowState
 from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
+from gflow.reference.mode import ReferenceMode
+from gflow.reference.point import Point
 
 # Angles are followed on at most this many rows; rates are fitted where they are above rounding.
 MOST_ROWS, LEAST_ANGLE, LEAST_POINTS = 200, 1e-6, 5
@@ -97,10 +96,8 @@ def _angle(U: Array, limit: Array, outside: Array | None = None) -> float:
 
 def _velocity(run: AnalyzedRun, state: FlowState) -> Array:
     """dU/dtau (m, r) at a state, its sliding pairs held."""
-    problem = run.problem
-    mode, everyone = Mode(problem, state.side), np.arange(problem.network.width)
-    q, _ = dual_variables(problem.loss, state.p, mode.live)
-    return mode.project(mode.drift(problem.network.outer[:, None] * problem.y * mode.live * q, everyone), everyone)
+    mode = ReferenceMode.of(run.problem, state.side)
+    return Point(run.problem, state.parameters, mode, state.p, mode.live).velocity.inner
 
 
 def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | None]:
@@ -116,12 +113,12 @@ def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | 
     return distance, float(np.arctan2(distance, along - wandering)) if along > wandering else None
 
 
-def _in_mode(states: list[FlowState], point: LimitPoint) -> NDArray[np.bool_]:
+def _in_mode(states: list[FlowState], point: LimitPoint) -> Bools:
     """Which states are in the mode of the limit already."""
     return np.array([np.array_equal(state.side, point.side) for state in states])
 
 
-def _exponent(x: Array, values: Array, chosen: NDArray[np.bool_]) -> float | None:
+def _exponent(x: Array, values: Array, chosen: Bools) -> float | None:
     """-slope of log values against x over the chosen points."""
     chosen = chosen & (values > 0.0)
     if chosen.sum() < LEAST_POINTS or np.ptp(x[chosen]) == 0.0:

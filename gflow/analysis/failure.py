@@ -25,12 +25,12 @@ class Failed:
 
 def failed(name: str, error: Exception) -> Failed:
     """The result of the analyzer `name`."""
-    said, where = error_text(error), place_of(error)
+    message, where = error_text(error), place_of(error)
     summary = (
-        f"{name} ended in an error of gflow, so that nothing is known of it here: {said}, at {where}; "
+        f"{name} ended in an error of gflow, so that nothing is known of it here: {message}, at {where}; "
         "the other results stand; please report it with the scenario"
     )
-    return Failed(summary, said, where)
+    return Failed(summary, message, where)
 
 
 def error_text(error: Exception) -> str:

@@ -61,26 +61,26 @@ def followed(
     rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
     events, count, gained, gained_at = list[Event](), 0, start, 0
     row: FlowRow | None = None
-    for said in steps(problem, W, until, Manner("dual", tolerances=tolerances), rows, origin):
-        if isinstance(said, Event):
-            events.append(said)
-            gained, gained_at = said.v, count
-        elif isinstance(said, FlowRow):
-            row = said
-        elif isinstance(said, FlowProgress):
+    for item in steps(problem, W, until, Manner("dual", tolerances=tolerances), rows, origin):
+        if isinstance(item, Event):
+            events.append(item)
+            gained, gained_at = item.v, count
+        elif isinstance(item, FlowRow):
+            row = item
+        elif isinstance(item, FlowProgress):
             count += 1
-            tell(AnalysisProgress(allowed.doing, said.v, count, allowed.steps))
-            if said.v >= 2.0 * gained:
-                gained, gained_at = said.v, count
+            tell(AnalysisProgress(allowed.doing, item.v, count, allowed.steps))
+            if item.v >= 2.0 * gained:
+                gained, gained_at = item.v, count
             if left := _left(allowed, count, count - gained_at):
                 assert row is not None, "a flow begins with a row"
-                stopped = f"{allowed.doing} was left at {time_text(said.v)} after {count} steps{left}"
+                stopped = f"{allowed.doing} was left at {time_text(item.v)} after {count} steps{left}"
                 return FollowedFlow(tuple(events), row.state, row.checkpoint.notes, count, False, stopped)
-        elif isinstance(said, Finish):
+        elif isinstance(item, Finish):
             notes = Notes() if row is None else row.checkpoint.notes
-            short = said.outcome not in (Outcome.LOG_TIME, Outcome.CERTIFIED)
-            stopped = f"{allowed.doing} ends early: {said.sentence}" if short else ""
-            return FollowedFlow(tuple(events), said.state, notes, count, said.outcome is Outcome.CERTIFIED, stopped)
+            short = item.outcome not in (Outcome.LOG_TIME, Outcome.CERTIFIED)
+            stopped = f"{allowed.doing} ends early: {item.sentence}" if short else ""
+            return FollowedFlow(tuple(events), item.state, notes, count, item.outcome is Outcome.CERTIFIED, stopped)
     raise AssertionError("the flow ended without saying how")
 
 

@@ -126,13 +126,13 @@ def _summary(continuation: Continuation, changed: float | None, run: AnalyzedRun
             "not proved for the flow from the start, since the way there is not known to be stable: "
             f"{path.reason}; {since}"
         )
-    said = f"not proved to be frozen: {finding.reason}; {since}{_choices(run)}"
+    sentence = f"not proved to be frozen: {finding.reason}; {since}{_choices(run)}"
     if continuation.standing != "proved":
-        return said + continuation.left
+        return sentence + continuation.left
     switches = f"{len(continuation.events)} more switches"
     end = "" if continuation.last_change is None else f", the last at {time_text(continuation.last_change)}"
     proof = f"proved to stay from the computed state at {time_text(continuation.log1p_time)} on"
-    return f"{said}; followed ahead: {switches}{end}, then {proof}"
+    return f"{sentence}; followed ahead: {switches}{end}, then {proof}"
 
 
 def _choices(run: AnalyzedRun) -> str:
@@ -149,12 +149,12 @@ def _without_theory(run: AnalyzedRun, changed: float | None) -> tuple[Literal["p
     if not network.kinked:
         return "no", "the activation is smooth: there is no pattern that could freeze", "no kinks"
     reason = "no certificate is known where the outer layer is trained too, or for several outputs"
-    said = reason + _choices(run)
+    sentence = reason + _choices(run)
     if _quiet(run, changed):
         since = "ever" if changed is None else f"since {time_text(changed)}"
-        return "observed", f"the pattern has not changed {since}; {said}", reason
+        return "observed", f"the pattern has not changed {since}; {sentence}", reason
     assert changed is not None
-    return "no", f"the pattern changed as late as {time_text(changed)} of {time_text(run.last.v)}; {said}", reason
+    return "no", f"the pattern changed as late as {time_text(changed)} of {time_text(run.last.v)}; {sentence}", reason
 
 
 def _from_start(verdict: str) -> float | None:

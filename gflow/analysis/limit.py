@@ -57,8 +57,8 @@ def limit(run: AnalyzedRun) -> LimitResult:
         return LimitResult("none", f"no limit is known: {reason}", reason)
     present = None if continuation.here is None else continuation.here.normalized_margin
     if continuation.limit is None:
-        said = f"no limit is known: {continuation.reason}"
-        return LimitResult("none", said, continuation.reason, present_normalized_margin=present)
+        summary = f"no limit is known: {continuation.reason}"
+        return LimitResult("none", summary, continuation.reason, present_normalized_margin=present)
     point = continuation.limit
     pattern = run.problem.sample_sides(point.side)
     ranks = stable_ranks(run, point)

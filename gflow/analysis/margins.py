@@ -15,6 +15,7 @@ import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
+from gflow.flow_time import log_expm1
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.loss import log_mean
 
@@ -144,7 +145,7 @@ def _asymptotics(run: AnalyzedRun, limit: LimitPoint) -> Asymptotics | None:
     state, loss = run.last, run.problem.loss
     if state.v <= np.log(2.0):
         return None
-    log_t = state.v + float(np.log(-np.expm1(-state.v)))
+    log_t = log_expm1(state.v)
     n, support = run.problem.samples, limit.support
     gaps = np.zeros(n)
     log_g = loss.log_slope(state.p)
@@ -159,12 +160,12 @@ def _summary(run: AnalyzedRun, plain: float | None, growth: Growth | None, at: A
     if not run.homogeneous:
         return f"the network is not homogeneous; the least margin is {run.last.p.min():.4g} at the last row"
     ahead = "" if run.limit is None else f" and tends to {run.limit.normalized_margin:.5g}"
-    said = "" if plain is None else f"the normalised margin is {plain:.5g} at the last row{ahead}; "
+    sentence = "" if plain is None else f"the normalised margin is {plain:.5g} at the last row{ahead}; "
     if growth is None:
-        said += "the loss is never below l(0) / n for two rows, so its growth is not judged"
+        sentence += "the loss is never below l(0) / n for two rows, so its growth is not judged"
     else:
         fall = f"falls by at most {growth.largest_fall:.2g} of its size" if growth.largest_fall > 0.0 else "never falls"
-        said += f"smoothed, it {fall} once L < l(0) / n"
+        sentence += f"smoothed, it {fall} once L < l(0) / n"
     if at is not None:
-        said += f"; multipliers read off the losses are off by a factor e^{at.worst_multiplier:.2g} or less"
-    return said
+        sentence += f"; multipliers read off the losses are off by a factor e^{at.worst_multiplier:.2g} or less"
+    return sentence

@@ -24,11 +24,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.followed_flow import Allowance, FollowedFlow, followed
 from gflow.analysis.progress import Tell, untold
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.flow.state import Event, Notes
@@ -60,7 +59,7 @@ class PathTaken:
     tolerances: Tolerances
     notes: Notes
     events: Sequence[Event] | None
-    side: NDArray[np.int8]
+    side: Sides
     p: Array
     steps: int
 
@@ -111,8 +110,8 @@ def _seen(problem: Problem, taken: PathTaken) -> str:
 
 def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[str]:
     """The decisions of the policy where other solutions exist.  pairs: those held on a kink that pushes."""
-    if said := notes.sentence().removeprefix("; "):
-        yield said
+    if note := notes.sentence().removeprefix("; "):
+        yield note
     if pairs:
         j, h = pairs[0]
         many = "1 pair is" if len(pairs) == 1 else f"{len(pairs)} pairs are"
@@ -120,7 +119,7 @@ def _choices(problem: Problem, notes: Notes, pairs: Sequence[Pair]) -> Iterator[
         yield f"{many} held on a kink that pushes ({where}), where other solutions leave at any time"
 
 
-def repelling(problem: Problem, side: NDArray[np.int8], p: Array) -> list[Pair]:
+def repelling(problem: Problem, side: Sides, p: Array) -> list[Pair]:
     """Pairs (neuron, surface) that slide (side (m, H) 0) on a kink that pushes at margins p (n,): whose jump
     (1 - slope) a_j sum_{i on h} |alpha_i| y_i q_i is positive.  Weights are taken relative to the largest on the kink,
     so that a sign is known however small they are."""
@@ -138,9 +137,9 @@ def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]
     """Where the flow, followed again, differs from the path that was taken: the first difference found."""
     for name, W, tolerances, strictly in _again(problem, taken):
         allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
-        course = followed(problem, W, tolerances, allowed, tell=tell)
-        if said := _departure(problem, taken, course, strictly):
-            yield f"{name}, {said}"
+        again = followed(problem, W, tolerances, allowed, tell=tell)
+        if difference := _departure(problem, taken, again, strictly):
+            yield f"{name}, {difference}"
             return
 
 
@@ -171,18 +170,18 @@ def changed_by(problem: Problem, W: Array, part: float) -> Array:
     return np.asarray(change @ problem.span.B)
 
 
-def _departure(problem: Problem, taken: PathTaken, course: FollowedFlow, strictly: bool) -> str:
-    """Where a course differs from the path that was taken, in words; empty where it does not."""
-    if strictly and taken.events is not None and (parting := _parting(taken.events, course.events)):
+def _departure(problem: Problem, taken: PathTaken, again: FollowedFlow, strictly: bool) -> str:
+    """Where the flow followed again differs from the path that was taken, in words; empty where it does not."""
+    if strictly and taken.events is not None and (parting := _parting(taken.events, again.events)):
         j, h = parting.neuron, problem.surfaces.first_sample[parting.surface]
         return f"the flow parts from it at neuron {j}, sample {h}, {time_text(parting.v)}"
-    differ = int((course.end.side != taken.side).sum())
-    if course.proved and differ:
+    differ = int((again.end.side != taken.side).sum())
+    if again.proved and differ:
         return f"the flow comes to another pattern ({differ} pairs differ)"
-    if said := course.notes.sentence():
-        return said.removeprefix("; ")
-    if not course.proved:
-        return course.stopped or "no proof closes"
+    if note := again.notes.sentence():
+        return note.removeprefix("; ")
+    if not again.proved:
+        return again.stopped or "no proof closes"
     return ""
 
 

@@ -6,11 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.neurons import conserves_balance, neuron_norms
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -102,7 +101,7 @@ def cone_potential(run: AnalyzedRun, state: FlowState, found: Cones) -> float:
     return float(0.25 * np.abs(found.features.alpha) @ np.log(carried))
 
 
-def nodes(run: AnalyzedRun, features: Features) -> NDArray[np.intp] | None:
+def nodes(run: AnalyzedRun, features: Features) -> Index | None:
     """The neurons (r,) of a scalar network that stand for the features; None unless every one has its own.
 
     |sgn(b_k) v_k - beta_k| <= margin / 2 and sgn(a_k) = sgn(alpha_k) (Telgarsky, proof of Theorem 3.3).
@@ -118,7 +117,7 @@ def nodes(run: AnalyzedRun, features: Features) -> NDArray[np.intp] | None:
     return chosen if near.all() and np.unique(chosen).size == chosen.size else None
 
 
-def node_potential(state: FlowState, features: Features, chosen: NDArray[np.intp]) -> float:
+def node_potential(state: FlowState, features: Features, chosen: Index) -> float:
     """Phi = (1/4) sum_k |alpha_k| log(a_k^2 + b_k^2) of the chosen neurons (r,) (Telgarsky, Theorem 3.3)."""
     sizes = state.parameters.outer[chosen] ** 2 + state.U[chosen, 0] ** 2
     return float(0.25 * np.abs(features.alpha) @ np.log(sizes))

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 
 # Singular values above this part of the largest count in the numerical rank.
 RELATIVE_RANK = 1e-9
@@ -167,7 +166,7 @@ def _decay(run: AnalyzedRun, coordinates: _Rows, sign: int, end: float) -> float
     return -float(np.polyfit(np.log(v[rows]), np.log(gaps), 1)[0])
 
 
-def _fitted_rows(v: Array) -> NDArray[np.intp]:
+def _fitted_rows(v: Array) -> Index:
     late = np.flatnonzero((v >= FITTED_FROM * v[-1]) & (v > 0.0))
     chosen = late[np.unique(np.linspace(0, late.size - 1, FITTED_ROWS).astype(np.intp))] if late.size else late
     return np.asarray(chosen)

@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index
 from gflow.problem.span import row_norms
-
-Mask = NDArray[np.bool_]
 
 ROUNDING = 1e-12  # relative error of U that thousands of events leave
 RESOLVED = 1e6  # a coefficient is looked at where it exceeds what rounding can leave by this factor
@@ -123,7 +121,7 @@ def coefficients(run: AnalyzedRun, decomposition: Decomposition | None = None) -
         yield row, map_.coefficients(U), U
 
 
-def matching(run: AnalyzedRun, row: int) -> Mask:
+def matching(run: AnalyzedRun, row: int) -> Bools:
     """(m, n): neuron j belongs to S_i, that is has the sign of y_i and <w_j, x_i> >= 0, at a row."""
     signs = np.sign(run.problem.network.outer)[:, None] * run.problem.y
     return np.asarray((signs > 0.0) & (run.trajectory.read("pattern", row) >= 0))
@@ -203,8 +201,8 @@ class _Changes:
 
     v: Array
     neuron: NDArray[np.int32]
-    surface: NDArray[np.intp]
-    of_sample: NDArray[np.intp]
+    surface: Index
+    of_sample: Index
     shape: tuple[int, int]
 
     @classmethod
@@ -214,7 +212,7 @@ class _Changes:
         shape = (run.problem.network.width, surfaces.count)
         return cls(events.log1p_time, events.neuron, surface, surfaces.of_sample, shape)
 
-    def between(self, first: float, last: float) -> Mask:
+    def between(self, first: float, last: float) -> Bools:
         """(m, n): pairs with an event at log(1 + t) in [first, last]."""
         inside = slice(np.searchsorted(self.v, first, side="left"), np.searchsorted(self.v, last, side="right"))
         changed = np.zeros(self.shape, dtype=bool)
@@ -223,9 +221,9 @@ class _Changes:
 
 
 def _sentence(good: bool, ratio: Worst | None, books: Worst | None) -> str:
-    said = "every coefficient has the sign of a_j y_i" if good else "the identities of the coefficients fail"
+    sentence = "every coefficient has the sign of a_j y_i" if good else "the identities of the coefficients fail"
     if good and ratio is not None:
-        said += (
+        sentence += (
             f"; those of one sample differ between neurons by no more than the slope allows (slack {ratio.value:.3g})"
         )
-    return said + ("" if books is None else f"; their masses agree with the clock of the run to {books.value:.1e}")
+    return sentence + ("" if books is None else f"; their masses agree with the clock of the run to {books.value:.1e}")

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -62,6 +63,7 @@ def compilation(scenario: Scenario) -> dict[str, str]:
     return compiled_for()
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)

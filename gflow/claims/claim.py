@@ -14,9 +14,9 @@ from math import isfinite
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.arrays import Array
 
 Verdict = Literal["holds", "violated", "not applicable", "failed"]
 Checked = Literal["data", "start", "rows", "every step", "limit", "last row"]
@@ -99,9 +99,9 @@ def in_float64(claim: Claim) -> Claim:
     return replace(claim, hypotheses=(*kept, condition(FITS, False)), conclusion=None)
 
 
-def _fits(said: Hypothesis | Conclusion | None) -> bool:
+def _fits(part: Hypothesis | Conclusion | None) -> bool:
     """Is every number of it finite?"""
-    numbers = () if said is None else (getattr(said, field.name) for field in fields(said))
+    numbers = () if part is None else (getattr(part, field.name) for field in fields(part))
     return all(isfinite(number) for number in numbers if isinstance(number, float))
 
 
@@ -153,7 +153,7 @@ def above(value: float, bound: float, log1p_time: float | None = None, rounding:
     return Conclusion(value >= bound - room, value, bound, slack, log1p_time=log1p_time)
 
 
-def worst_row(values: NDArray[np.float64], v: NDArray[np.float64], least: bool = True) -> tuple[float, float]:
+def worst_row(values: Array, v: Array, least: bool = True) -> tuple[float, float]:
     """The least, or else the largest, of values (T,) and its log(1 + t), of v (T,)."""
     k = int(values.argmin() if least else values.argmax())
     return float(values[k]), float(v[k])

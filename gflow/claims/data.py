@@ -68,6 +68,7 @@ class Sizes:
 
     @property
     def n(self) -> int:
+        """The number n of inputs."""
         return int(self.nearest.size)
 
     @property

@@ -43,5 +43,5 @@ def _judged(judge: Judge, run: AnalyzedRun) -> Claim:
         raise
     except Exception as error:
         paper, module = judge.__module__.split(".")[-2:]
-        said = f"not judged, an error of gflow to be reported: {error_text(error)}, at {place_of(error)}"
-        return Claim(f"{paper}.{module}.{judge.__name__}", said, "data", (), None, error_text(error))
+        statement = f"not judged, an error of gflow to be reported: {error_text(error)}, at {place_of(error)}"
+        return Claim(f"{paper}.{module}.{judge.__name__}", statement, "data", (), None, error_text(error))

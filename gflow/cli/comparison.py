@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gflow.cli.group import EXIT_LIMIT, main, warned
+from gflow.cli.group import EXIT_LIMIT, main, warn
 
 if TYPE_CHECKING:
     from gflow.comparison.result import Comparison
@@ -43,7 +43,7 @@ def compare(
 
     trajectory = _run_to_compare(path, etas, until_time, resume)
     with ComparisonPrinter(sys.stderr, sys.stderr.isatty()) as printer:
-        found = run(trajectory, etas or None, until_time=until_time, progress=printer, resume=resume, say=warned, **how)
+        found = run(trajectory, etas or None, until_time=until_time, progress=printer, resume=resume, say=warn, **how)
     _show(found, None if as_json else comparison_text(found, trajectory))
 
 

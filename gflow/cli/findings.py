@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gflow.analyzer_names import ANALYZER_NAMES
-from gflow.cli.group import EXIT_FAILED, EXIT_NOT_VERIFIED, main, warned
+from gflow.cli.group import EXIT_FAILED, EXIT_NOT_VERIFIED, main, warn
 from gflow.console import printable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
 
     trajectory = open_trajectory(path)
     with AnalysisPrinter(sys.stderr, sys.stderr.isatty()) as printer:
-        found = run(trajectory, names or None, warned, printer)
+        found = run(trajectory, names or None, warn, printer)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
     else:
@@ -72,7 +72,7 @@ def verify(path: Path, as_json: bool) -> None:
     with VerificationPrinter(sys.stderr, sys.stderr.isatty()) as printer:
         found = run(trajectory, printer, unsaved.append)
     for text in unsaved:
-        warned(text)
+        warn(text)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
     else:
@@ -104,12 +104,12 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     failed: Sequence[str] = ()
     if found.analysis is None and trajectory.kind == "flow":
         with AnalysisPrinter(sys.stderr, sys.stderr.isatty()) as printer:
-            made = run(trajectory, None, warned, printer)
+            made = run(trajectory, None, warn, printer)
         failed = made.failed
         found = found_beside(trajectory)
         found = found if found.analysis is not None else replace(found, analysis=made.to_json())
     for note in found.notes:
-        warned(note)
+        warn(note)
     target = write_page(trajectory, found.analysis, found.comparison, out or folder / "report.html", found.verification)
     click.echo(f"Report  {printable(target)}  ({size_text(target.stat().st_size)})")
     if form is not None:
@@ -121,5 +121,5 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
 def _exit_if_failed(names: Sequence[str]) -> None:
     """What ended in an error of gflow, if anything, on stderr, and the exit code."""
     if names:
-        warned(f"{', '.join(names)} ended in an error of gflow: please report it with the scenario")
+        warn(f"{', '.join(names)} ended in an error of gflow: please report it with the scenario")
         click.get_current_context().exit(EXIT_FAILED)

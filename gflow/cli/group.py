@@ -47,11 +47,11 @@ def main() -> None:
     """Gradient flow of (leaky) ReLU networks: exact through kinks, to infinite time."""
 
 
-def said(text: str) -> None:
-    """One line on stderr."""
+def note(text: str) -> None:
+    """Print one line on stderr."""
     click.echo(printable(text), err=True)
 
 
-def warned(text: str) -> None:
-    """One line on stderr, from gflow."""
-    said(f"gflow: {text}")
+def warn(text: str) -> None:
+    """Print one line on stderr that names gflow as its source."""
+    note(f"gflow: {text}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gflow.cli.group import EXIT_LIMIT, main, said
+from gflow.cli.group import EXIT_LIMIT, main, note
 from gflow.console import printable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _trajectory(
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
         try:
             scenario = load_scenario(file, overrides)
-            return run(scenario, out, resume, printer, overwrite, device, say=said)
+            return run(scenario, out, resume, printer, overwrite, device, say=note)
         finally:
             printer.close()
     except KeyboardInterrupt as stop:

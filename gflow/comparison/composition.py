@@ -16,9 +16,9 @@ from gflow.comparison.events import SettledPair, settled_at, settled_pairs
 from gflow.comparison.ledger import Ended
 from gflow.comparison.order import fitted_order
 from gflow.comparison.paired_run import PairedRun
-from gflow.comparison.patterns import Disagreement, Events
+from gflow.comparison.patterns import Disagreement, EventColumns
 from gflow.comparison.plan import Plan
-from gflow.comparison.result import Comparison, Pair, RunComparison, Series
+from gflow.comparison.result import Comparison, Pair, RunComparison, RunSeries
 from gflow.comparison.sharpness import stability_threshold
 from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
@@ -31,7 +31,7 @@ class Followed:
     """The result of following both: the runs beside the flow, the flow's events, its last common state and its end."""
 
     runs: list[PairedRun]
-    events: Events
+    events: EventColumns
     last: FlowState
     finish: Finish
     rows: DescentRows
@@ -108,7 +108,7 @@ def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunCo
 
 def _evidence(
     paired: PairedRun,
-    series: Series,
+    series: RunSeries,
     ended: Ended,
     eta: float,
     end: float,
@@ -130,7 +130,7 @@ def _evidence(
 
 
 def _settled(seen: Followed, analyzed: AnalyzedRun) -> tuple[SettledPair, ...]:
-    if not analyzed.kinked:
+    if not analyzed.problem.network.kinked:
         return ()
     first = analyzed.problem.surfaces.first_sample
     descents = []

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import log1p
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gflow.arrays import Index
 from gflow.assembly import Setup
 from gflow.comparison.plan import DescentManner, Plan
 from gflow.descent import (
@@ -52,7 +50,7 @@ def _asked(setup: Setup, plan: Plan) -> tuple[list[DescentRun], Options]:
     return runs, Options(precision=precision, device=manner.device, watch=watch)
 
 
-def iterate_state(at: Iterate, first_sample: NDArray[np.intp], tau: float) -> FlowState:
+def iterate_state(at: Iterate, first_sample: Index, tau: float) -> FlowState:
     """An iterate as a state on the clock of the flow; its sides are the signs at the first sample of each surface.
 
     first_sample (H,): the index of that sample; tau: rescaled time of the iterate.

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
-from gflow.comparison.patterns import Events
+from gflow.arrays import Array, Bools, Index, Sides
+from gflow.comparison.patterns import EventColumns
 
 MOST_PAIRS = 200
 
@@ -32,7 +31,7 @@ class SettledPair:
     descent_log1p_time: tuple[float | None, ...]
 
 
-def settled_at(v: Array, sides: NDArray[np.int8]) -> Array:
+def settled_at(v: Array, sides: Sides) -> Array:
     """The time (m, H) of v (T,) from which on sides (T, m, H) of a pair equal the last; inf if they always do."""
     differs = sides != sides[-1]
     since = len(v) - np.argmax(differs[::-1], axis=0)
@@ -40,7 +39,7 @@ def settled_at(v: Array, sides: NDArray[np.int8]) -> Array:
 
 
 def settled_pairs(
-    events: Events, v_end: float, sliding: NDArray[np.bool_], descents: Sequence[Array], first_sample: Index
+    events: EventColumns, v_end: float, sliding: Bools, descents: Sequence[Array], first_sample: Index
 ) -> tuple[SettledPair, ...]:
     """The `MOST_PAIRS` pairs (neuron, surface) that settle last, in the order in which they do.
 

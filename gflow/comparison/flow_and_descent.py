@@ -16,7 +16,7 @@ from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
 from gflow.comparison.ledger import Ended
 from gflow.comparison.paired_run import PairedRun, RankAndMargin
-from gflow.comparison.patterns import Events
+from gflow.comparison.patterns import EventColumns
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
 from gflow.flow.certified import foreseen
@@ -71,7 +71,7 @@ class FlowAndDescent:
                 progress(place + 1, self._table.v.size)
             elif isinstance(item, Finish):
                 assert last is not None, "both have their start"
-                return Followed(runs, Events.of(events), last, item, rows, ended)
+                return Followed(runs, EventColumns.of(events), last, item, rows, ended)
         raise AssertionError("the flow ended without saying how")
 
     def _flow(self) -> Iterator[Item]:

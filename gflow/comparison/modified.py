@@ -45,8 +45,8 @@ def beside_modified_flows(
         gaps.append(None if top is None else top[0])
     order = fitted_order(plan.etas, gaps, RTOL)
     pairs = tuple(ModifiedGap(eta, gap) for eta, gap in zip(plan.etas, gaps, strict=True))
-    said = f"beside the flow of L + (eta / 4) |grad L|^2{order_text(order)}"
-    return ModifiedComparison(pairs, order.slope, order.interval, order.points, said)
+    text = f"beside the flow of L + (eta / 4) |grad L|^2{order_text(order)}"
+    return ModifiedComparison(pairs, order.slope, order.interval, order.points, text)
 
 
 def modified_gaps(setup: Setup, flow: ModifiedFlow, times: Array, inner: Array, alive: Alive) -> list[float]:

@@ -11,13 +11,13 @@ from gflow.arrays import Array, Index
 from gflow.comparison.gaps import Frame, Gap, gap
 from gflow.comparison.patterns import (
     Disagreement,
-    Events,
+    EventColumns,
     SlidingShares,
     SlidingTally,
     genuine,
-    opposed,
+    opposed_pairs,
 )
-from gflow.comparison.result import Numbers, Series
+from gflow.comparison.result import Numbers, RunSeries
 from gflow.flow.state import FlowState
 
 
@@ -68,7 +68,7 @@ class PairedRun:
                 sharpness=self._eta * sharpness,
             )
         )
-        self._opposed.append(opposed(problem, flow, descent))
+        self._opposed.append(opposed_pairs(problem, flow, descent))
         if problem.network.kinked:
             self._sliding.row(flow, descent)
 
@@ -86,7 +86,7 @@ class PairedRun:
         """The largest relative gap from v_first on, and log(1 + t) there; None without one."""
         return largest(self.v, [row.gap.relative for row in self._rows], v_first)
 
-    def disagreement(self, events: Events) -> Disagreement | None:
+    def disagreement(self, events: EventColumns) -> Disagreement | None:
         """The first pair that is on opposite sides and is not being switched by the flow (`genuine`)."""
         problem = self._frame.problem
         for row, pairs in zip(self._rows, self._opposed, strict=True):
@@ -102,11 +102,11 @@ class PairedRun:
         """The shares of the sides that descent has where pairs slide in the flow."""
         return self._sliding.shares()
 
-    def series(self) -> Series:
+    def series(self) -> RunSeries:
         """The quantities of all rows, as columns."""
         rows = self._rows
         gaps = self.gaps
-        return Series(
+        return RunSeries(
             log1p_time=finite([row.v for row in rows]),
             relative_gap=finite([each.relative for each in gaps]),
             margin_gap=finite([each.margin for each in gaps]),

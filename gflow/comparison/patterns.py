@@ -13,13 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Index, Sides
 from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
-
-Sides = NDArray[np.int8]
 
 
 def pattern_of(problem: Problem, state: FlowState) -> Sides:
@@ -30,7 +27,7 @@ def pattern_of(problem: Problem, state: FlowState) -> Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventColumns:
     """The events of the flow in order: v, neuron, surface and kind, (E,) each."""
 
     v: Array
@@ -39,14 +36,14 @@ class Events:
     kind: Index
 
     @classmethod
-    def of(cls, events: Sequence[Event]) -> Events:
+    def of(cls, events: Sequence[Event]) -> EventColumns:
         """Columns of a list."""
         places = np.array([(event.neuron, event.surface, int(event.kind)) for event in events], dtype=np.intp)
         neuron, surface, kind = places.reshape(-1, 3).T
         return cls(np.array([event.v for event in events]), neuron, surface, kind)
 
 
-def opposed(problem: Problem, flow: FlowState, descent: FlowState) -> Index:
+def opposed_pairs(problem: Problem, flow: FlowState, descent: FlowState) -> Index:
     """(k, 3): neuron, surface and side of the flow of pairs on opposite sides, those farthest from their kink first.
 
     None in a network without kinks.
@@ -71,8 +68,8 @@ class Disagreement:
     descent: int
 
 
-def genuine(pairs: Index, v: float, eta: float, events: Events, surfaces: int) -> Index:
-    """The pairs (j, 3) among pairs (k, 3) of `opposed` that the flow does not switch in [t - eta, t + eta]."""
+def genuine(pairs: Index, v: float, eta: float, events: EventColumns, surfaces: int) -> Index:
+    """The pairs (j, 3) among pairs (k, 3) of `opposed_pairs` that the flow does not switch in [t - eta, t + eta]."""
     t = np.expm1(v)
     low = np.searchsorted(events.v, np.log1p(max(t - eta, 0.0)), side="left")
     high = np.searchsorted(events.v, np.log1p(t + eta), side="right")

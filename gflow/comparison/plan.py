@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gflow.arrays import Integers
 from gflow.comparison.timetable import Timetable, checked_etas, horizon, record_steps, timetable
 from gflow.errors import GflowError
 from gflow.scenario import Scenario
 
-Precision = Literal["double", "single"]
+PrecisionName = Literal["double", "single"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,20 @@ class DescentManner:
     batch: int | None = None
     seed: int = 0
     device: str = "cpu"
-    precision: Precision = "double"
+    precision: PrecisionName = "double"
 
     @classmethod
     def of(
-        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: Precision
+        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: PrecisionName
     ) -> DescentManner:
-        """The manner asked for; seed None: that of the scenario.  GflowError for a seed without a batch size."""
+        """The manner asked for; seed None: that of the scenario.
+
+        Raises GflowError for a seed without a batch size, and for what is no integer, device or precision.
+        """
+        _check_integer("--sgd", batch, least=1)
+        _check_integer("--seed", seed, least=0)
+        _check_choice("--device", device, ("cpu", "cuda"))
+        _check_choice("--precision", precision, get_args(PrecisionName))
         if seed is not None and batch is None:
             raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
         return cls(batch, scenario.seed if seed is None else seed, device, precision)
@@ -120,6 +127,18 @@ class Plan:
     def command(self, folder: str) -> str:
         """The command line that gives the same comparison of the run in a folder, whose name is quoted."""
         return " ".join(["gflow compare", folder, *(option.words for option in self.options if option.words)])
+
+
+def _check_integer(option: str, value: object, least: int) -> None:
+    """Raise GflowError unless the value is None or an integer of at least `least`."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise GflowError(f"{option} {value!r}: must be an integer of at least {least}")
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise GflowError unless the value is one of the choices."""
+    if value not in choices:
+        raise GflowError(f"{option} {value!r}: is not available; use one of {', '.join(choices)}")
 
 
 def planned(

@@ -14,7 +14,7 @@ Numbers = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class RunSeries:
     """Along the rows of one run, each (T,); `_flow`: of the flow at the same times."""
 
     log1p_time: Numbers
@@ -77,7 +77,7 @@ class RunComparison:
     loss_rises: int | None
     largest_loss_rise: float | None
     verdict: str
-    series: Series
+    series: RunSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _run_of(content: dict[str, Any]) -> RunComparison:  # Any: JSON values
     parts = {
         "first_pattern_disagreement": None if pair is None else Pair(**pair),
         "sliding_pairs": SlidingShares(**content["sliding_pairs"]),
-        "series": Series(**{name: _numbers(values) for name, values in content["series"].items()}),
+        "series": RunSeries(**{name: _numbers(values) for name, values in content["series"].items()}),
     }
     return RunComparison(**{**content, **parts})
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import inf, log1p
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Integers
+from gflow.arrays import Array, Index, Integers
 from gflow.errors import GflowError
 
 # Rows of a run: about half of them evenly spaced, which the gap is judged on, the others logarithmically.
@@ -88,7 +87,7 @@ class Timetable:
     """The times of all runs: v (T,) = log(1 + t), increasing from 0; places[k] (T_k,): indices of those of run k."""
 
     v: Array
-    places: tuple[NDArray[np.intp], ...]
+    places: tuple[Index, ...]
 
 
 def timetable(etas: Sequence[float], steps: Sequence[Integers]) -> Timetable:

@@ -94,13 +94,13 @@ def _reasons(evidence: Evidence) -> list[str]:
         top = max(x for x in evidence.edges if x is not None)
         where = f"from t = {edge:.4g}" if edge > 0.0 else "from the start"
         dated.append((edge, f"eta times the sharpness exceeds 2, the edge of stability, {where} (up to {top:.3g})"))
-    said = [text for _, text in sorted(dated)]
+    reasons = [text for _, text in sorted(dated)]
     if evidence.threshold is not None and evidence.eta >= evidence.threshold:
-        said.append(f"the step is above the stability threshold 8 n / lambda_max(K) = {evidence.threshold:.4g}")
+        reasons.append(f"the step is above the stability threshold 8 n / lambda_max(K) = {evidence.threshold:.4g}")
     if evidence.loss_rises:
         times = "once" if evidence.loss_rises == 1 else f"{evidence.loss_rises} times"
-        said.append(f"the loss rises {times}")
-    return said
+        reasons.append(f"the loss rises {times}")
+    return reasons
 
 
 def follows(diverged: bool, max_gap: float | None) -> bool:
@@ -113,11 +113,11 @@ def summary(etas: Sequence[float], follow: Sequence[bool], order: Order, stopped
     good = [eta for eta, one in zip(etas, follow, strict=True) if one]
     where = "every step size" if len(good) == len(etas) else f"{len(good)} of {len(etas)} step sizes"
     where = where if good else "no step size"
-    said = f"descent stays within 1 % of the flow from the first tenth of the horizon on at {where}"
+    text = f"descent stays within 1 % of the flow from the first tenth of the horizon on at {where}"
     below = [eta for eta in etas if good and eta <= max(good)]
     if good and len(good) < len(etas) and len(below) == len(good):
-        said += f" (eta <= {max(good):g})"
-    return said + order_text(order) + (f"; the flow was stopped early: {stopped}" if stopped else "")
+        text += f" (eta <= {max(good):g})"
+    return text + order_text(order) + (f"; the flow was stopped early: {stopped}" if stopped else "")
 
 
 def order_text(order: Order) -> str:

@@ -20,6 +20,7 @@ class FullBatch:
 
     @property
     def size(self) -> None:
+        """None: all samples."""
         return None
 
 
@@ -45,6 +46,7 @@ class GivenBatches:
 
     @property
     def size(self) -> int:
+        """The number of samples of a batch."""
         return int(self.indices.shape[1])
 
 

@@ -48,6 +48,7 @@ class Constant:
 
     @property
     def parameters(self) -> tuple[float, ...]:
+        """The numbers that distinguish this run; see `Schedule`."""
         return (self.eta,)
 
     @staticmethod
@@ -56,6 +57,7 @@ class Constant:
         return parameters[0]
 
     def elapsed(self, steps: int, summed: float) -> float:
+        """t after these steps; see `Schedule`."""
         return self.eta * steps
 
 
@@ -80,6 +82,7 @@ class LogSquared:
 
     @property
     def parameters(self) -> tuple[float, ...]:
+        """The numbers that distinguish this run; see `Schedule`."""
         return self.first, self.factor, log(self.loss_guard)
 
     @staticmethod
@@ -90,6 +93,7 @@ class LogSquared:
         return torch.where((step == 0) | (log_loss >= log_guard), first, factor * log_loss**2)
 
     def elapsed(self, steps: int, summed: float) -> float:
+        """t after these steps; see `Schedule`."""
         return summed
 
 

@@ -75,10 +75,12 @@ class AffineBranch(ABC):
 
     @property
     def y0(self) -> Array:
+        """The state (k + 1,) at the start of the stretch."""
         return np.append(np.zeros(self.floor.size - 1), self.v)
 
     @property
     def system(self) -> System:
+        """The system that the integrator gets."""
         return System(self.field, self.jacobian, self.scale)
 
     def margins(self, y: Array) -> Array:
@@ -157,8 +159,13 @@ class AffineBranch(ABC):
         size = np.abs(pushes(self.problem, q_terms, neurons))
         return pushes(self.problem, q, neurons), pushes(self.problem, q_rate, neurons), size
 
-    def fastest_rate(self, y: Array) -> float:
-        """The largest |eigenvalue| of the field at y (k + 1,), to a few per cent."""
+    @property
+    def turns_implicit(self) -> bool:
+        """True: the systems are as large as the samples are many."""
+        return True
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """The largest |eigenvalue| of the field at y (k + 1,), to a few per cent, whatever is enough."""
         return largest_rate(self.jacobian(0.0, y))
 
     def log_loss(self, y: Array) -> float:

@@ -54,19 +54,24 @@ class Branch(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]  # every branch is a frozen dataclass; Any: as dataclasses say
 
     @property
-    def problem(self) -> Problem: ...
+    def problem(self) -> Problem:
+        """The learning problem."""
 
     @property
-    def mode(self) -> Mode: ...
+    def mode(self) -> Mode:
+        """The sides of all pairs."""
 
     @property
-    def unit(self) -> float: ...
+    def unit(self) -> float:
+        """The unit of tau, a power of two."""
 
     @property
-    def y0(self) -> Array: ...
+    def y0(self) -> Array:
+        """The state (p,) at the start."""
 
     @property
-    def system(self) -> System: ...
+    def system(self) -> System:
+        """The system that the integrator gets."""
 
     @property
     def axes(self) -> Axes | None:
@@ -96,7 +101,8 @@ class Branch(Protocol):
         """
 
     @property
-    def live(self) -> Bools: ...
+    def live(self) -> Bools:
+        """The samples (n,) that set the clock."""
 
     def log_loss(self, y: Array) -> float:
         """log L at a state y (p,)."""
@@ -123,7 +129,12 @@ class Branch(Protocol):
         Terms that cancel count, since their rounding remains.
         """
 
-    def fastest_rate(self, y: Array) -> float | None:
-        """The largest |eigenvalue| at y (p,), per unit, that an explicit method must resolve; None where it is not
-        known.
+    @property
+    def turns_implicit(self) -> bool:
+        """Whether an implicit method is worth its linear systems where the flow turns stiff."""
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """The largest |eigenvalue| at y (p,), per unit, that an explicit method must resolve, to some per cent.
+
+        Where a bound of it is at most `enough`, the bound may be returned.
         """

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 
 Active = NDArray[np.int8]
 
 LOW, FREE, HIGH = -1, 0, 1
 # Bound of the rounding of a sum, relative to the sum of the sizes of its terms.
-ROUNDING = 64 * np.finfo(float).eps
+ROUNDING = 64 * EPS
 
 
 class PivotError(ArithmeticError):

@@ -36,6 +36,7 @@ class DualBranch(AffineBranch):
 
     @property
     def response(self) -> Array:
+        """K (n, n)."""
         return self.mode.K
 
     def _lifted(self, q: Array) -> Array:
@@ -95,14 +96,17 @@ class DualBranch(AffineBranch):
         """Whether the velocity V = sum_i q_i h_i is rounding, or belongs to a motion that ends within the tolerance.
 
         Along a direction in which margins move by s |V| the flow loses V at the rate s^2, so that they move by |V| / s
-        more: |V|^2 over the largest rate of a margin.
+        more: |V|^2 over the largest rate of a margin.  Neurons move by |V_j| / s^2 more, which is far where samples are
+        short.
         """
         V = self._velocity(q)
-        squared, known = float(np.vdot(V, V)), ROUNDING + margin_rounding(self.margins(y))
-        if sqrt(squared) <= known * float(q @ self.mode.free):
+        size, known = float(np.linalg.norm(V)), ROUNDING + margin_rounding(self.margins(y))
+        if size <= known * float(q @ self.mode.free):
             return True
-        rates = (self.problem.network.outer[:, None] * self.mode.slopes * (V @ self.problem.span.C.T)).sum(axis=0)
-        return squared <= self.rtol * float(np.abs(rates).max())
+        a = self.problem.network.outer
+        fastest = float(np.abs((a[:, None] * self.mode.slopes * (V @ self.problem.span.C.T)).sum(axis=0)).max())
+        moved = np.divide(row_norms(V), np.abs(a), out=np.zeros(a.size), where=a != 0.0).max()
+        return size**2 <= self.rtol * fastest and moved <= self.weight_floor * (fastest / size) ** 2
 
     def _velocity(self, q: Array) -> Array:
         """dU / dtau (m, r), computed from the features, not from K."""

@@ -32,6 +32,7 @@ class FeatureBranch(AffineBranch):
 
     @property
     def response(self) -> Array:
+        """H^T (k, n)."""
         return self.features.H.T
 
     def _lifted(self, q: Array) -> Array:

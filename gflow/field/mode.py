@@ -136,7 +136,7 @@ class Mode:
         return self._on_surfaces((plus * push) @ self.signed_lengths, surfaces)
 
     def jumps(self, push: Array, surfaces: Index) -> Array:
-        """w_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
+        """J_jh = (1 - slope) sum_{i on h} |alpha_i| push_ji, push (..., k, n), surfaces (k, s) -> (..., k, s)."""
         return self._on_surfaces((1.0 - self.problem.network.slope) * (push @ self.lengths), surfaces)
 
     @staticmethod

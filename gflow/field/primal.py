@@ -12,7 +12,7 @@ from math import log, sqrt
 import numpy as np
 import torch
 
-from gflow.arrays import Array, Bools, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.branch import Measure, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.tensors import PrimalField
@@ -24,7 +24,7 @@ from gflow.problem.span import row_norms
 # Errors of the weights are also judged by their effect on log L, which may reach this many rtol of log L.
 LOSS = 10.0
 # No error is required to be below this part of a component, as rounding would not allow it.
-LEAST = 64.0 * float(np.finfo(float).eps)
+LEAST = 64.0 * EPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class PrimalBranch:
 
     @property
     def system(self) -> System:
+        """The system that the integrator gets; its state (p,) is laid out as in `tensors`."""
         return System(self._field, self._jacobian, self._scale(), self.tensor_field, self.groups)
 
     def _on_device(self, y: Array) -> torch.Tensor:
@@ -88,7 +89,7 @@ class PrimalBranch:
             block = tolerances.atol + tolerances.rtol * size
             v = abs(float(y[-1]))
             block[-1] = tolerances.rtol * max(self.passing, min(v, 1.0))
-            block[-1] = max(block[-1], 1e3 * np.finfo(float).eps * v)
+            block[-1] = max(block[-1], 1e3 * EPS * v)
             return np.asarray(np.minimum(block[groups], self._allowed_by_loss(y)) / np.sqrt(count[groups]))
 
         return scale
@@ -153,8 +154,8 @@ class PrimalBranch:
 
     def measure(self, y: Array) -> Measure:
         """The measure at a state y (p,), from one evaluation of the field and the rates of the margins along it."""
-        n, told = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
-        p, rates, (speed, log_total) = told[:n], told[n : 2 * n], told[2 * n :]
+        n, measured = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
+        p, rates, (speed, log_total) = measured[:n], measured[n : 2 * n], measured[2 * n :]
         parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
         return Measure(
             v=float(y[-1]),
@@ -184,6 +185,11 @@ class PrimalBranch:
         push = np.abs(self.push(self.y0, np.arange(self.problem.network.width)))
         return np.asarray(h * (push * self.mode.slopes) @ row_norms(self.problem.span.C))
 
-    def fastest_rate(self, y: Array) -> None:
-        """None at every y (p,): it is not known without a Jacobian of all parameters."""
-        return None
+    @property
+    def turns_implicit(self) -> bool:
+        """False: the Jacobian holds all parameters, and costs as much as thousands of explicit steps."""
+        return False
+
+    def fastest_rate(self, y: Array, enough: float) -> float:
+        """That of the outputs, or a bound of it, at y (p,), as in `PrimalField.fastest_rate`."""
+        return self.tensor_field.fastest_rate(self._on_device(y), enough)

@@ -20,8 +20,10 @@ from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
 from gflow.problem.parameters import Layout
 from gflow.problem.problem import Problem
 
-# Beyond this log(1 + e^z) is z in float64; torch's own default of 20 would leave an error of 2e-9.
-LINEAR_BEYOND = 40.0
+# Products with the kernel of the outputs from which the fastest rate is found, to some per cent.
+PRODUCTS = 6
+# A new direction whose square is below this part of the known ones is mostly rounding, for instance in the kernel of K.
+NOTHING_NEW = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,7 @@ class PrimalField:
         hidden, slopes = self._activation(self._preactivations(parts.U))
         seen = self._residuals(parts.A, hidden, parts.c)
         moved = self._moved(parts.A, hidden, slopes, seen.R)
-        along = self.parts(torch.cat([moved, moved.new_zeros(1)]))
-        f_rate = parts.A @ (slopes * self._preactivations(along.U))
-        if self._network.trains_outer:
-            f_rate = f_rate + along.A @ hidden
-        if along.c is not None:
-            f_rate = f_rate + along.c
-        rates = (seen.signs * f_rate).sum(-2)
+        rates = (seen.signs * self._output_rates(parts, hidden, slopes, moved)).sum(-2)
         return torch.cat([seen.p, rates, torch.linalg.vector_norm(moved).unsqueeze(0), seen.log_total.unsqueeze(0)])
 
     def levers(self, theta: Tensor) -> Tensor:
@@ -162,6 +158,71 @@ class PrimalField:
         push, lengths = (parts.A.mT @ R).abs() * slopes.abs(), torch.linalg.vector_norm(self._coordinates, dim=-1)
         inner = push @ lengths if self._network.directions is None else (push * lengths).sum(-1)
         return torch.stack([inner, hidden.abs() @ R.abs().amax(-2)])
+
+    def fastest_rate(self, theta: Tensor, enough: float) -> float:
+        """The largest rate per unit, at one state (p,), at which outputs or the clock return where they are moved away.
+
+        Outputs do by the Gauss-Newton part of the Jacobian of the field, f' = K R(f) with K the kernel of the outputs.
+        Its trace bounds the rate, and is returned where it is at most `enough`.
+        """
+        parts = self.parts(theta)
+        hidden, slopes = self._activation(self._preactivations(parts.U))
+        seen = self._residuals(parts.A, hidden, parts.c)
+        log_rate = self._log_samples + self._log_unit - seen.log_total - parts.v
+        clock = float(torch.exp(torch.clamp(log_rate, max=LARGEST_EXPONENT)))
+        bound = self._unit * float((seen.R.abs() * self._squared_gradients(parts, hidden, slopes)).sum())
+        if max(bound, clock) <= enough:
+            return max(bound, clock)
+        return max(self._fastest_of_outputs(parts, hidden, slopes, seen), clock)
+
+    def _fastest_of_outputs(self, parts: StateParts, hidden: Tensor, slopes: Tensor, seen: OutputResiduals) -> float:
+        """The largest |eigenvalue| of K dR/df per unit at one state, by Arnoldi's method in the inner product of K.
+
+        The first vector is irregular, so that no symmetry of the data makes the method miss the fastest direction.
+        """
+        f = torch.cos(torch.arange(seen.R.numel(), device=self.device, dtype=torch.float64) ** 2).reshape(seen.R.shape)
+        basis, images = f.new_zeros(0, f.numel()), f.new_zeros(0, f.numel())  # residuals R, and K R
+        for _ in range(PRODUCTS):
+            R = self._residual_rates(seen, f).flatten()
+            known = images @ R
+            R = R - known @ basis
+            R = R - (images @ R) @ basis  # again: orthogonal to rounding
+            f = self._unit * self._output_rates(
+                parts, hidden, slopes, self._moved(parts.A, hidden, slopes, R.reshape(f.shape))
+            )
+            squared = R @ f.flatten()
+            if not float(squared) > NOTHING_NEW * float(known @ known):
+                break
+            f = f / squared.sqrt()
+            basis, images = torch.cat([basis, R[None] / squared.sqrt()]), torch.cat([images, f.reshape(1, -1)])
+        returned = self._residual_rates(seen, images.reshape(-1, *f.shape)).reshape(images.shape)
+        return float(np.abs(np.linalg.eigvals((images @ returned.T).cpu().numpy())).max(initial=0.0))
+
+    def _squared_gradients(self, parts: StateParts, hidden: Tensor, slopes: Tensor) -> Tensor:
+        """|df_ki / d theta|^2 (K, n) at one state, before the projection of sliding neurons, which shortens it."""
+        squared = parts.A**2 @ (slopes**2 * (self._coordinates**2).sum(-1))
+        if self._network.trains_outer:
+            squared = squared + (hidden**2).sum(-2)
+        return squared if parts.c is None else squared + 1.0
+
+    def _output_rates(self, parts: StateParts, hidden: Tensor, slopes: Tensor, moved: Tensor) -> Tensor:
+        """df / dtau (K, n) of one state where the parameters move by `moved` (p - 1,)."""
+        along = self.parts(torch.cat([moved, moved.new_zeros(1)]))
+        rates = parts.A @ (slopes * self._preactivations(along.U))
+        if self._network.trains_outer:
+            rates = rates + along.A @ hidden
+        return rates if along.c is None else rates + along.c
+
+    def _residual_rates(self, seen: OutputResiduals, f: Tensor) -> Tensor:
+        """dR / dtau (..., K, n) of one state where its outputs move at the rates f (..., K, n)."""
+        p = (seen.signs * f).sum(-2)
+        log_g = -torch.sigmoid(seen.p) * p if self._logistic else -p
+        drift = torch.where(self._dead == 0.0, seen.q * log_g, 0.0).sum(-1, keepdim=True)
+        R = seen.signs * (seen.q * (log_g - drift)).unsqueeze(-2)
+        if self._network.outputs == 1:
+            return R
+        others = torch.where(self._own, 0.0, seen.signs)
+        return R + others * seen.q * (f + (others * f).sum(-2, keepdim=True))
 
     def _inner(self, coefficients: Tensor) -> Tensor:
         """sum_i coefficient_ji c_i, (..., m, n) -> (..., m, r)."""
@@ -222,5 +283,7 @@ def _smooth(smoothing: Smoothing, z: Tensor) -> tuple[Tensor, Tensor]:
             bent = torch.clamp(z, 0.0, h)
             return bent * bent / (2.0 * h) + torch.clamp(z - h, min=0.0), bent / h
         case SmoothLeaky(slope):
-            soft = torch.nn.functional.softplus(z, threshold=LINEAR_BEYOND) - log(2.0)
+            # As in `SmoothLeaky`; both branches are smooth at 0, where |z| has no derivative for autograd.
+            below = torch.where(z > 0.0, -z, z)
+            soft = torch.where(z > 0.0, z, 0.0) + torch.log1p(0.5 * torch.expm1(below))
             return slope * z + (1.0 - slope) * soft, slope + (1.0 - slope) * torch.sigmoid(z)

@@ -44,36 +44,26 @@ class Choice:
         """
         if self.name != "auto" or stiff:
             return branch.system
-        return replace(branch.system, longest=lambda y: _longest(branch, y))
+        return replace(branch.system, longest=lambda y, h: _longest(branch, y, h))
 
     def stepper(self, branch: Branch, h: float, stiff: bool) -> Stepper:
         """The stepper of a stretch, at its start; h: the step that the stretch before would have tried next."""
         method, system = self.method(stiff), self.system(branch, stiff)
-        h, axes = self.first_step(branch, h, stiff), branch.axes
+        axes = branch.axes
         return method(system, branch.y0, h) if axes is None else OnAxes(method, system, axes, branch.y0, h)
-
-    def first_step(self, branch: Branch, h: float, stiff: bool) -> float:
-        """The first trial step of a stretch.
-
-        A step that an implicit method proposed on a slow stretch is too long for an explicit one.
-        """
-        return h if self.name != "auto" or stiff else min(h, _longest(branch, branch.y0))
 
     def held_back(self, branch: Branch, y: Array, h: float) -> bool:
         """Whether an explicit step of size h is limited by stability at the state y (p,)."""
-        if self.name != "auto":
-            return False
-        fastest = branch.fastest_rate(y)
-        return fastest is not None and h * fastest > STABILITY
+        return self.name == "auto" and branch.turns_implicit and h * branch.fastest_rate(y, STABILITY / h) > STABILITY
 
     def stays_stiff(self, branch: Branch, y: Array, h: float) -> bool:
         """Whether explicit steps over one implicit step h from y (p,) would be so many that the flow counts as stiff
         again.
         """
-        return self.name == "auto" and h > PATIENCE * _longest(branch, y)
+        return self.name == "auto" and h > PATIENCE * _longest(branch, y, h)
 
 
-def _longest(branch: Branch, y: Array) -> float:
-    """The longest explicit step at a state y (p,); infinite where no limit is known."""
-    fastest = branch.fastest_rate(y)
+def _longest(branch: Branch, y: Array, h: float) -> float:
+    """The longest explicit step at a state y (p,), or anything above h; infinite where nothing moves."""
+    fastest = branch.fastest_rate(y, LONGEST / h)
     return LONGEST / fastest if fastest else np.inf

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gflow.arrays import EPS
 from gflow.flow.reason import (
     AtRest,
     BudgetSpent,
@@ -66,22 +67,22 @@ def sentence(
     """
     if outcome is Outcome.PRECISION:
         return precision_sentence(state, rounding)
-    told = opening(outcome, state.v, state.log_loss)
+    text = opening(outcome, state.v, state.log_loss)
     match reason:
         case StepFailed(why):
-            return f"{told}: {why}; explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
+            return f"{text}: {why}; explicit methods bound the reach: try flow.method=Radau or a larger flow.rtol"
         case BudgetSpent(which):
-            return f"{told}: {which}"
+            return f"{text}: {which}"
         case Proved():
-            return f"{told}; {FROM_STATE}"
+            return f"{text}; {FROM_STATE}"
         case GuardReached():
             hover = "it hovers there within the error of the integrator: try a smaller flow.rtol or flow.method=DOP853"
             return (
-                f"{told}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
+                f"{text}: {MOST_STALLED} kinks in a row were reached without progress of time or without "
                 f"a change of sides{_last_at(last)}; {hover}"
             )
         case _:
-            return told
+            return text
 
 
 def opening(outcome: Outcome, v: float, log_loss: float) -> str:
@@ -129,7 +130,7 @@ def _last_at(pairs: Sequence[tuple[int, int]]) -> str:
 def precision_sentence(state: FlowState, rounding: float) -> str:
     """The sentence of a run whose margins float64 does not resolve."""
     return (
-        f"stopped at {when(state)}: margins are sums of up to {rounding / np.finfo(float).eps:.3g}, which float64 "
+        f"stopped at {when(state)}: margins are sums of up to {rounding / EPS:.3g}, which float64 "
         f"resolves to {rounding:.1g} only; scale the outer layer, the inputs or the start down"
     )
 

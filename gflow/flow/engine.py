@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gflow.arrays import Array, Bools, Index, Sides
+from gflow.arrays import EPS, Array, Bools, Index, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.clarke import ROUNDING
 from gflow.field.clock import dual_variables, log_clock_rate
@@ -146,7 +146,7 @@ class Engine:
         t) is known in closed form.
         """
         unit, log_rate = self._unit(state), self._log_rate(state)
-        rest = 0.01 * np.finfo(float).eps * min(unit, self._turning(state))
+        rest = 0.01 * EPS * min(unit, self._turning(state))
         if log_rate + np.log(unit) < LEAP or rest == 0.0:
             return replace(state, h=1e-3 * unit)
         v = float(np.logaddexp(state.v, log_rate + state.v + np.log(rest)))
@@ -177,7 +177,7 @@ class Engine:
         """
         terms = np.abs(self.problem.network.hidden(self.problem.terms(state.U), self.problem.sample_sides(state.side)))
         sums = np.abs(state.parameters.outer) @ terms
-        return float(np.finfo(float).eps * sums.max())
+        return float(EPS * sums.max())
 
     def segment(self, state: FlowState) -> Segment:
         """The smooth problem that starts at `state`, whose mode must be the present one."""

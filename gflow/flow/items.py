@@ -5,9 +5,11 @@
 1. the `Measure` of the start, then `FlowRow` 0;
 2. for each stretch of flow on one mode: its `Measure` at the start; then, step by step, an `Advance` up to each record
    time, followed by the `Measure` and the `FlowRow` there; an `Advance` to the end of the step, its `Measure` and a
-   `FlowProgress`; where the stretch ends inside a step, the `Advance` up to there and its `Measure`, the `Event`s of
-   that instant, by neuron, then surface, and a `FlowProgress`;
-3. at the end the last `FlowRow`, after the events of its instant, and a `Finish`.
+   `FlowProgress`; at the end of the stretch its `Measure`, after the `Advance` up to there where it lies inside a step,
+   the `Event`s of that instant, by neuron, then surface, and a `FlowProgress`;
+3. where nothing but the clock moves any more, the `Measure` and the `FlowRow` of each row that is left;
+4. at the end the last `FlowRow`, after the events of its instant, and a `Finish`.  Where float64 does not resolve the
+   margins at the start, the `Finish` follows row 0.
 
 The `Advance`s of a stretch join without gaps, so that they suffice to integrate a quantity along the flow.  Items may
 be kept: the values of an item do not change, although the engine continues with the one mode to which its
@@ -69,7 +71,7 @@ class Advance:
         """The time since the stretch began, in units of the branch, (k,).  Raises GflowError for what is no part."""
         try:
             parts = np.atleast_1d(np.asarray(at, dtype=float))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: of tensors that need a gradient
             raise GflowError(f"Advance: at = {at!r}; it must be numbers from 0 to 1") from None
         if parts.ndim != 1 or not ((parts >= 0.0) & (parts <= 1.0)).all():
             raise GflowError(f"Advance: at = {at!r}; parts of the way lie from 0 to 1")
@@ -95,8 +97,9 @@ class Advance:
 
     def margins(self, at: ArrayLike) -> Array:
         """p (k, n)."""
-        branch = self.segment.restored().branch
-        return np.stack([branch.measure(y).p for y in self.states(at)])
+        branch, states = self.segment.restored().branch, self.states(at)
+        rows = [branch.measure(y).p for y in states]
+        return np.array(rows).reshape(len(states), branch.problem.samples)
 
 
 Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish

@@ -54,12 +54,12 @@ class Notes:
 
     def sentence(self) -> str:
         """The notes in words; empty where there are none."""
-        said = ""
+        text = ""
         if self.unsettled:
-            said += f"; {self.unsettled} pairs were on kinks that can be left in several ways, where the policy decided"
+            text += f"; {self.unsettled} pairs were on kinks that can be left in several ways, where the policy decided"
         if self.conservative:
-            said += f"; selection: conservative at {self.conservative} instants with dependent kinks"
-        return said
+            text += f"; selection: conservative at {self.conservative} instants with dependent kinks"
+        return text
 
     def __add__(self, other: Notes) -> Notes:
         return Notes(self.unsettled + other.unsettled, self.conservative + other.conservative)

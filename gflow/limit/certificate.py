@@ -209,11 +209,10 @@ class ModeLimit:
         """Judge a state."""
         if self.hard is None:
             kinked = self.problem.network.kinked
-            said = self._no_limit
-            return Finding(self.pending, 0, not kinked, said if kinked else "", no_limit=said)
+            reason = self._no_limit
+            return Finding(self.pending, 0, not kinked, reason if kinked else "", no_limit=reason)
         hard, pairs = self._towards(at, self.hard)
-        said = self._obstacle(at, hard, pairs)
-        ball = said or self._ball(at, hard)
+        ball = self._obstacle(at, hard, pairs) or self._ball(at, hard)
         if isinstance(ball, str):
             stays = not self.problem.network.kinked
             return Finding(pairs.pending, pairs.undecided, stays, "" if stays else ball, hard=hard)
@@ -290,8 +289,8 @@ class ModeLimit:
         return np.asarray(at.p[self.samples] - np.log(self.classes.weight))
 
     def _ball(self, at: StateBounds, hard: HardMargin) -> Ball | str:
-        if said := self._ambiguity(hard):
-            return said
+        if reason := self._ambiguity(hard):
+            return reason
         exponential = isinstance(self.problem.loss, Exponential)
         ball = Ball.of(hard, self.K, self.K_error, self._shifted(at), at.p_error, exponential)
         return ball or "margins are still too small for the logistic loss to be close to the exponential one"

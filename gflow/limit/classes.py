@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.arrays import Array, Index
+from gflow.arrays import EPS, Array, Index
 from gflow.problem.problem import Problem
 
 # Lengths of parallel samples that differ by at most this (relative) count as equal: it is the rounding of one input.
-EQUAL_LENGTHS = 8.0 * float(np.finfo(float).eps)
+EQUAL_LENGTHS = 8.0 * EPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class OnAxes:
             field=lambda t, z: system.field(t, Q @ z) @ Q,
             jacobian=lambda t, z: Q.T @ system.jacobian(t, Q @ z) @ Q,
             scale=lambda z: axes.scale(Q @ z),
-            longest=None if longest is None else lambda z: longest(Q @ z),
+            longest=None if longest is None else lambda z, h: longest(Q @ z, h),
         )
         self._stepper: Stepper = method(turned, y0 @ Q, h)
 

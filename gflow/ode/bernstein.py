@@ -10,9 +10,8 @@ from functools import cache
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index
 
 # Halvings of [0, 1] before a bracket is returned; the caller refines it on the exact guard.
 DEPTH = 14
@@ -80,15 +79,13 @@ def first_descents(coefficients: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def _may_hold_first(owner: NDArray[np.intp], piece: Array) -> NDArray[np.bool_]:
+def _may_hold_first(owner: Index, piece: Array) -> Bools:
     """Which pieces may hold the first descent of their polynomial, (pieces,); pieces are sorted by owner, then by
     start.
     """
     # Where a root falls exactly on the point where two pieces meet, the right piece starts at 0.
     alive = (piece < 0.0).any(axis=1) & ((piece > 0.0).any(axis=1) | (piece[:, 0] == 0.0))
     certain = (piece[:, 0] >= 0.0) & (piece[:, -1] < 0.0)
-    before: NDArray[np.intp] = (
-        np.cumsum(certain) - certain
-    )  # certain descents in earlier pieces, all polynomials together
+    before: Index = np.cumsum(certain) - certain  # certain descents in earlier pieces, all polynomials together
     first_of_owner = np.searchsorted(owner, owner, side="left")
     return np.asarray(alive & (before == before[first_of_owner]))

@@ -57,10 +57,11 @@ class ScipyStepper:
         return solver
 
     def step(self) -> DenseStep:
+        """Advance by one accepted step; see `Stepper`."""
         solver = self._solver
         solver.atol = self._system.group_scale(solver.y)
         if self._system.longest is not None:
-            solver.max_step = self._system.longest(solver.y)
+            solver.max_step = self._system.longest(solver.y, float(solver.h_abs))
         _advance(solver)
         self._dense = solver.dense_output()
         start, end = float(solver.t_old), float(solver.t)
@@ -88,6 +89,7 @@ class ScipyStepper:
 
     @property
     def proposed(self) -> float:
+        """The next step size; see `Stepper`."""
         return float(self._solver.h_abs)
 
 

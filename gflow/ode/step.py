@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.ode.bernstein import basis
 
 Field = Callable[[float, Array], Array]
@@ -39,16 +38,17 @@ class System:
     scale: from y (p,) to the local error (p,) that counts as 1 (as RMS over p).  tensor_field: the same autonomous
     field on tensors, for the methods of torchdiffeq.  groups (p,): numbers of the groups of components that are judged
     together; the norm of an error is the largest RMS over a group, so that a large error in one group cannot be
-    averaged away by the others.  None: all components are one group.  longest: from y (p,) to the longest step from
-    there, used by explicit methods of scipy; None: only the error limits the steps.
+    averaged away by the others.  None: all components are one group.  longest: from y (p,) and the
+    step that the error allows to the longest step from there, used by explicit methods of scipy; None: only the error
+    limits the steps.
     """
 
     field: Field
     jacobian: Field
     scale: Callable[[Array], Array]
     tensor_field: TensorField | None = None
-    groups: NDArray[np.intp] | None = None
-    longest: Callable[[Array], float] | None = None
+    groups: Index | None = None
+    longest: Callable[[Array, float], float] | None = None
 
     def group_scale(self, y: Array) -> Array:
         """The scale (p,) at y (p,), reduced so that an RMS of 1 over all components means one of at most 1 in every
@@ -73,6 +73,7 @@ class DenseStep:
 
     @property
     def degree(self) -> int:
+        """The degree of the polynomial."""
         return int(self.coefficients.shape[0]) - 1
 
     def at(self, theta: Array) -> Array:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torchdiffeq._impl.adaptive_heun import AdaptiveHeunSolver
 from torchdiffeq._impl.bosh3 import Bosh3Solver
 from torchdiffeq._impl.dopri5 import Dopri5Solver
@@ -21,7 +20,7 @@ from torchdiffeq._impl.dopri8 import Dopri8Solver
 from torchdiffeq._impl.fehlberg2 import Fehlberg2
 from torchdiffeq._impl.misc import _PerturbFunc
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.ode.step import MOST_SUBSTEPS, DenseStep, StepError, System, checked, unreached
 
 # Power coefficients of degree 4 -> Bernstein coefficients: b_k = sum_l C(k, l) / C(4, l) a_l.
@@ -104,6 +103,7 @@ class TorchdiffeqStepper:
             state = trial._replace(dt=torch.minimum(dt, state.dt * 0.9))
 
     def step(self) -> DenseStep:
+        """Advance by one accepted step; see `Stepper`."""
         self._old = self._solver.rk_state.y1
         self._accepted(self._solver)
         state = self._solver.rk_state
@@ -130,6 +130,7 @@ class TorchdiffeqStepper:
 
     @property
     def proposed(self) -> float:
+        """The next step size; see `Stepper`."""
         return float(self._solver.rk_state.dt)
 
 
@@ -141,7 +142,7 @@ def _root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.abs().pow(2).mean().sqrt()
 
 
-def _worst_group(groups: NDArray[np.intp], device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+def _worst_group(groups: Index, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     """A norm: the largest RMS over a group of components, so that one neuron's error is not averaged away by the
     others.
     """

@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
 from gflow.pipeline.findings import ANALYZERS, Findings, findings
+from gflow.pipeline.flow_only import check_flow
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
-from gflow.trajectory import DESCENT, Record, Trajectory, file_sha256
+from gflow.trajectory import Record, Trajectory, file_sha256
 from gflow.trajectory.rows import installed_version
 
 FILE_NAME = "analysis.json"
@@ -22,7 +23,7 @@ FILE_NAME = "analysis.json"
 
 def analyze(
     trajectory: Record,
-    only: Sequence[str] | None = None,
+    only: Sequence[str] | str | None = None,
     say: Callable[[str], None] | None = None,
     progress: Tell | None = None,
 ) -> Findings:
@@ -33,9 +34,8 @@ def analyze(
     warning).  progress is called after every step of a flow that is followed: ahead to a proof, and again from the
     start to see whether the way to it is stable.  Raises GflowError for an unknown analyzer and for a file of descent.
     """
-    if isinstance(trajectory, Trajectory) and trajectory.kind == DESCENT:
-        raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder")
-    names = _asked(trajectory) if only is None else list(only)
+    check_flow("gflow.analyze", trajectory, in_memory=True)
+    names = _asked(trajectory) if only is None else [only] if isinstance(only, str) else list(only)
     unknown = sorted(set(names) - ANALYZERS.keys())
     if unknown:
         raise GflowError(f"analyzers {', '.join(unknown)} are not known; there are {', '.join(ANALYZERS)}")

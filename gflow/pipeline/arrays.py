@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gflow.arrays import Array
-from gflow.assembly import Setup, assembled, completed
+from gflow.assembly import Setup, assembled, check_memory, completed
 from gflow.errors import ScenarioError
-from gflow.pipeline.ends import WAYS, End, number
+from gflow.pipeline.ends import WAYS, End, number_list, plain_list, plain_value
 from gflow.problem.activation import SMOOTHINGS, numbers_of
 from gflow.problem.data_files import float_array
 from gflow.problem.dataset import checked_dataset
@@ -26,6 +28,21 @@ from gflow.scenario.schema import TwoLayerModel
 Raw = NDArray[Any]  # Any: whatever the caller gave, until it is checked
 Content = dict[str, Any]  # Any: nested values of a scenario
 
+# What numpy raises for values that are no array, and torch for tensors that have no array or require a gradient.
+NO_ARRAY = (ValueError, TypeError, RuntimeError, OverflowError)
+# The arguments behind keys of scenarios, and behind the names that arrays have in files, where they have other names.
+ARGUMENTS = {
+    "model.activation.kind": "activation",
+    "model.activation.h": "bandwidth",
+    "model.outer.train": "train_outer",
+    "model.width": "a",
+    "model.outputs": "a",
+    "record.times.count": "rows",
+    "record.times.at": "rows",
+    "b": "bias",
+    "c": "output_bias",
+}
+OF_SCALAR = ARGUMENTS | {"b": "W", "v": "directions"}
 KEYS = {"bandwidth": "h"}  # what scenarios call the numbers of activations, where it is another name
 
 
@@ -49,33 +66,35 @@ def from_arrays(
     The start is W (m, d), with the biases as last column where there are some, or b (m, 1) of the scalar network.
     Raises ScenarioError for whatever does not fit.
     """
-    told = Told("gflow.from_arrays", activation, slope, bandwidth, train_outer, loss)
-    arrays = arrays_of(told.asked, W, a, bias, output_bias, directions)
-    scenario = scenario_for(told.asked, told.model(arrays), loss, {"until": {"time": 1.0}}, {"count": 2})
-    setup = setup_of(told.asked, scenario, X, y, arrays)
+    asked, options = "gflow.from_arrays", NetworkOptions(activation, slope, bandwidth, train_outer)
+    arrays = arrays_of(asked, W, a, bias, output_bias, directions)
+    scenario = scenario_for(asked, options.model(asked, arrays), loss, {"until": {"time": 1.0}}, {"count": 2})
+    setup = setup_of(asked, scenario, X, y, arrays)
     return setup.problem, setup.inner
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The words and numbers by which a caller describes a network; asked: the function called, for messages."""
+class NetworkOptions:
+    """The words and numbers by which a caller describes a network, beside its arrays."""
 
-    asked: str
     activation: str
     slope: float | None
     bandwidth: float | None
     train_outer: bool
-    loss: str
 
-    def model(self, arrays: Mapping[str, Raw]) -> Content:
-        """The network that these arrays are the start of, as a scenario says it."""
+    def model(self, asked: str, arrays: Mapping[str, Raw]) -> Content:
+        """The network that these arrays are the start of, as a scenario says it.
+
+        asked: the function called, for messages, here and below.  Raises ScenarioError.
+        """
         a, phi = arrays["a"], {"kind": self.activation} | given(slope=self.slope, h=self.bandwidth)
         if a.ndim not in (1, 2):
-            raise ScenarioError(f"{self.asked}: a has shape {a.shape}; it must be (m,), or (K, m) for K outputs")
+            raise ScenarioError(f"{asked}: a has shape {a.shape}; it must be (m,), or (K, m) for K outputs")
         if "v" in arrays:
             return {"kind": "scalar", "width": a.shape[-1], "activation": phi}
         model = {"kind": "two_layer", "width": a.shape[-1], "activation": phi, "bias": "b" in arrays}
-        return model | {"outer": {"train": self.train_outer}} | ({"outputs": len(a)} if a.ndim == 2 else {})
+        model["outer"] = {"train": plain_value(self.train_outer)}
+        return model | ({"outputs": len(a)} if a.ndim == 2 else {})
 
 
 def arrays_of(
@@ -86,16 +105,34 @@ def arrays_of(
     output_bias: ArrayLike | None,
     directions: ArrayLike | None,
 ) -> dict[str, Raw]:
-    """The arrays of a start by the names that they have in a file."""
-    inner = {"W": W, "b": bias, "c": output_bias} if directions is None else {"b": W, "v": directions}
-    return {name: _real(asked, array, name) for name, array in ({"a": a} | inner).items() if array is not None}
+    """The arrays of a start by the names that they have in a file.  Raises ScenarioError."""
+    biases = {name: array for name, array in {"bias": bias, "output_bias": output_bias}.items() if array is not None}
+    if directions is not None and biases:
+        raise ScenarioError(f"{asked}: {' and '.join(biases)} given; a network with directions has no bias, remove it")
+    start = {"a": a, "W": W} if directions is None else {"a": a, "b": W, "v": directions}
+    start |= given(b=bias, c=output_bias)
+    return {name: _real(asked, array, name) for name, array in start.items()}
 
 
 def scenario_for(asked: str, model: Content, loss: str, flow: Content, times: Content) -> Scenario:
     """The scenario whose data and start are arrays.  Raises ScenarioError."""
     arrays = {"kind": "file", "path": "arrays"}
     words = {"gflow": 1, "name": "arrays", "data": arrays, "model": model, "init": arrays, "loss": loss, "flow": flow}
-    return scenario_of(words | {"record": {"times": times}}, asked)
+    with named_as_given(asked, ARGUMENTS):
+        return scenario_of(words | {"record": {"times": times}}, asked)
+
+
+@contextmanager
+def named_as_given(asked: str, arguments: Mapping[str, str]) -> Iterator[None]:
+    """ScenarioErrors raised inside about one of these names get its argument behind them: `... (the argument rows)`."""
+    try:
+        yield
+    except ScenarioError as error:
+        about = str(error).removeprefix(f"{asked}: ")
+        argument = next((arguments[name] for name in arguments if re.match(rf"{re.escape(name)}\b", about)), None)
+        if argument is None:
+            raise
+        raise ScenarioError(f"{error} (the argument {argument})") from None
 
 
 def scenario_around(
@@ -105,8 +142,10 @@ def scenario_around(
     network, d = problem.network, problem.X.shape[1]
     shape = (network.width, d if network.directions is None else 1)
     inner = checked_array({"start": np.array(_real(asked, start, "start"))}, "start", shape, asked)
+    scenario = scenario_for(asked, _model_of(network), problem.loss.name, flow, times)
+    check_memory(scenario, *problem.X.shape)
     check_products(problem, inner)
-    return scenario_for(asked, _model_of(network), problem.loss.name, flow, times), Setup(problem, inner)
+    return scenario, Setup(problem, inner)
 
 
 def _model_of(network: Network) -> Content:
@@ -126,11 +165,16 @@ def setup_of(asked: str, scenario: Scenario, X: ArrayLike, y: ArrayLike, arrays:
     """The problem and its start, checked as those of files are."""
     model, both = scenario.model, {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
     data, labels = (float_array(both, name, asked) for name in both)
+    if data.ndim == 2:
+        check_memory(scenario, *data.shape)
     if not isinstance(model, TwoLayerModel):
         dataset = checked_dataset(data, labels, asked)
-        return assembled(scenario, dataset, scalar_start_of(arrays, model.width, data.shape[1], asked))
+        with named_as_given(asked, OF_SCALAR):
+            scalar_start = scalar_start_of(arrays, model.width, data.shape[1], asked)
+        return assembled(scenario, dataset, scalar_start)
     dataset = checked_dataset(data, labels, asked, None, model.outputs, model.bias)
-    start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
+    with named_as_given(asked, ARGUMENTS):
+        start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
     return assembled(scenario, dataset, completed(model, start))
 
 
@@ -140,26 +184,30 @@ def flow_of(
     """How a flow is to be integrated, as a scenario says it.  Raises ScenarioError for what no scenario could tell."""
     if not isinstance(until, End):
         raise ScenarioError(f"{asked}: until is {until!r}; use {WAYS}")
-    if "disk" in (budget or {}):
+    limits = {key: plain_value(value) for key, value in budget.items()} if isinstance(budget, Mapping) else budget
+    if isinstance(limits, dict) and "disk" in limits:
         raise ScenarioError(f"{asked}: budget names disk, and nothing is written; remove it")
-    return given(engine=engine, method=method, rtol=rtol, atol=atol, until=given(**asdict(until)), budget=budget)
+    return given(engine=engine, method=method, rtol=rtol, atol=atol, until=given(**asdict(until)), budget=limits)
 
 
-def times_of(asked: str, rows: int | Sequence[float], spacing: str) -> Content:
-    """Which rows are recorded, as a scenario says it."""
-    if isinstance(rows, Sequence | np.ndarray) and not isinstance(rows, str):
-        return {"at": [number(t, f"{asked}: rows") for t in rows]}
-    return {"count": rows, "spacing": spacing}
+def times_of(asked: str, rows: int | Sequence[float] | Array, spacing: str) -> Content:
+    """Which rows are recorded, as a scenario says it.  Raises ScenarioError for times that are no numbers."""
+    times = plain_list(rows)
+    if isinstance(times, Sequence) and not isinstance(times, str | bytes):
+        return {"at": number_list(times, f"{asked}: rows")}
+    return {"count": times, "spacing": spacing}
 
 
 def given(**values: Any) -> Content:  # Any: values of a scenario
-    """The values that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
+    """The values that are not None, as Python's own."""
+    return {name: plain_value(value) for name, value in values.items() if value is not None}
 
 
 def _real(asked: str, values: ArrayLike, name: str) -> Raw:
-    """The values as an array of numbers; their range is checked where they are used."""
+    """The values as an array of numbers; their range is checked where they are used.  Raises ScenarioError."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ScenarioError(f"{asked}: {name} has masked entries; leave out what is not known")
     try:
         return np.asarray(values)
-    except ValueError as error:
+    except NO_ARRAY as error:
         raise ScenarioError(f"{asked}: {name} is no array: {error}") from error

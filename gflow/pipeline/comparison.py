@@ -9,25 +9,28 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from gflow.comparison.plan import CompareCallback, DescentManner, Precision, planned
+from gflow.arrays import Array
+from gflow.comparison.plan import CompareCallback, DescentManner, PrecisionName, planned
 from gflow.comparison.result import Comparison
 from gflow.console import printable
-from gflow.errors import GflowError, TrajectoryError
+from gflow.errors import TrajectoryError
+from gflow.pipeline.ends import number, number_list, plain_value
 from gflow.pipeline.flow_file import ProgressCallback
+from gflow.pipeline.flow_only import check_flow
 from gflow.pipeline.simulation import Say, simulate
 from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
-from gflow.trajectory import DESCENT, FILE_NAME, Trajectory, open_trajectory, sole_writer
+from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
 
 
 def compare(
     trajectory: Trajectory,
-    etas: Sequence[float] | None = None,
+    etas: Sequence[float] | Array | None = None,
     *,
     until_time: float | None = None,
     sgd: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
-    precision: Precision = "double",
+    precision: PrecisionName = "double",
     modified: bool = False,
     progress: CompareCallback | None = None,
     resume: bool = False,
@@ -35,7 +38,7 @@ def compare(
 ) -> Comparison:
     """Gradient descent at each step size, on the clock t = eta k, beside the flow, integrated anew to the same times.
 
-    etas: default those of the scenario's `descent`.  until_time: default that of the scenario, else the end of the
+    etas (k,): default those of the scenario's `descent`.  until_time: default that of the scenario, else the end of the
     flow, or 100,000 of the largest steps if that comes first.  sgd: batch size of stochastic descent with this seed
     (default: the scenario's).  modified: also beside the flow of L + (eta / 4) |grad L|^2 (smooth activations).
     Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones.  resume: go on with the
@@ -44,10 +47,11 @@ def compare(
     does.  Raises GflowError for what cannot be compared or resumed, before anything is written.  An interruption keeps
     the rows of descent so far: KeyboardInterrupt passes through, its message says what there is.
     """
-    if trajectory.kind == DESCENT:
-        raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
+    check_flow("gflow.compare", trajectory)
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
-    manner = DescentManner.of(scenario, sgd, seed, device, precision)
+    manner = DescentManner.of(scenario, plain_value(sgd), plain_value(seed), device, precision)
+    etas = None if etas is None else number_list(etas, "--eta")
+    until_time = None if until_time is None else number(until_time, "--until-time")
     flow_end = expm1(min(float(trajectory.read("log1p_time", -1)), 700.0))
     plan = planned(scenario, etas, until_time, flow_end, manner, modified)
     folder = trajectory.path.parent if trajectory.path.name == FILE_NAME else trajectory.path

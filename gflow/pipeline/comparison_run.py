@@ -48,7 +48,7 @@ class ComparisonRun:
         self._progress = progress
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
         self._analyzed = AnalyzedRun.of(trajectory)
-        self._setup = Setup(self._analyzed.problem, _start(trajectory))
+        self._setup = Setup(self._analyzed.problem, self._analyzed.inner_initial)  # the files of a scenario may be gone
         self._about = _about(trajectory)
         self._made = _header(trajectory, scenario, self._setup, plan)
 
@@ -96,7 +96,7 @@ class ComparisonRun:
     def _warnings(self, largest_margin: float) -> tuple[str, ...]:
         flow_end = expm1(min(float(self._trajectory.read("log1p_time", -1)), 700.0))
         early = cut_short(self._plan.end, flow_end, self._plan.etas)
-        return tuple(said for said in (early, precision_warning(self._plan.manner, largest_margin)) if said is not None)
+        return tuple(each for each in (early, precision_warning(self._plan.manner, largest_margin)) if each is not None)
 
     def _iterates(self, origin: DescentCheckpoint) -> Sequence[Iterate]:
         return iterates_of(self._setup, self._plan, origin)
@@ -157,11 +157,6 @@ def _interrupted(what: str) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         stop.args = (f"interrupted; {what}",)
         raise
-
-
-def _start(trajectory: Trajectory) -> Any:  # Any: an array, W (m, d) or b (m, 1)
-    """The first layer at the start, from the trajectory alone, since the data and start files may be gone."""
-    return trajectory.W_initial if trajectory.directions is None else trajectory.read("inner", 0)
 
 
 def _header(trajectory: Trajectory, scenario: Scenario, setup: Setup, plan: Plan) -> Header:

@@ -82,9 +82,9 @@ class FlowFile:
         """One item of the flow."""
         match item:
             case Event():
-                told = self._recording.event(item)
+                event = self._recording.event(item)  # counted, whether or not it is kept
                 if self._scenario.record.events:
-                    self._events.append(told)
+                    self._events.append(event)
             case FlowRow():
                 (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
@@ -164,11 +164,11 @@ def _changes(scenario: Scenario) -> Changes:
 
 def header(scenario: Scenario, setup: Setup) -> Header:
     """The header of a file, written before it has rows."""
-    problem, network = setup.problem, setup.problem.network
+    problem, network, resolved = setup.problem, setup.problem.network, resolved_yaml(scenario)
     scalar = network.directions is not None
     return Header(
-        scenario=given_text(scenario).decode(),
-        scenario_resolved=resolved_yaml(scenario),
+        scenario=scenario.origin.text or resolved,
+        scenario_resolved=resolved,
         scenario_sha256=sha256(scenario),
         provenance=provenance(scenario),
         X=problem.X,

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from gflow.arrays import Array
 from gflow.assembly import Setup, build_flow, build_until
 from gflow.errors import ScenarioError
 from gflow.field.branch import Measure
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow
-from gflow.pipeline.arrays import Told, arrays_of, flow_of, scenario_around, scenario_for, setup_of, times_of
+from gflow.pipeline.arrays import NetworkOptions, arrays_of, flow_of, scenario_around, scenario_for, setup_of, times_of
 from gflow.pipeline.ends import End
 from gflow.pipeline.flow_file import header
 from gflow.pipeline.recording import Recording
+from gflow.pipeline.simulation import check_loss
 from gflow.problem.problem import Problem
 from gflow.scenario import Scenario
 from gflow.trajectory import EventEntry, Flow, Row
@@ -42,7 +44,7 @@ def integrate(
     atol: float = 1e-10,
     engine: str = "auto",
     method: str = "auto",
-    rows: int | Sequence[float] = 200,
+    rows: int | Sequence[float] | Array = 200,
     spacing: str = "log",
     budget: Mapping[str, float] | None = None,
 ) -> Flow:
@@ -59,13 +61,12 @@ def integrate(
     those of `flow` in a scenario, except for a budget of `disk`.  The flow is that of `simulate` to the last bit.
     Raises ScenarioError for whatever does not fit.
     """
-    told = Told("gflow.integrate", activation, slope, bandwidth, train_outer, loss)
-    words = flow_of(told.asked, until, engine, method, rtol, atol, budget)
-    arrays = arrays_of(told.asked, W, a, bias, output_bias, directions)
-    times = times_of(told.asked, rows, spacing)
-    scenario = scenario_for(told.asked, told.model(arrays), loss, words, times)
+    asked, options = "gflow.integrate", NetworkOptions(activation, slope, bandwidth, train_outer)
+    words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
+    arrays = arrays_of(asked, W, a, bias, output_bias, directions)
+    scenario = scenario_for(asked, options.model(asked, arrays), loss, words, times)
     with threadpool_limits(limits=1):  # small matrices, as in a run
-        return _followed(scenario, setup_of(told.asked, scenario, X, y, arrays))
+        return _followed(scenario, setup_of(asked, scenario, X, y, arrays))
 
 
 def steps(
@@ -77,7 +78,7 @@ def steps(
     atol: float = 1e-10,
     engine: str = "auto",
     method: str = "auto",
-    rows: int | Sequence[float] = 2,
+    rows: int | Sequence[float] | Array = 2,
     spacing: str = "log",
     budget: Mapping[str, float] | None = None,
 ) -> Iterator[Item]:
@@ -110,13 +111,16 @@ def _on_one_thread(flow: Iterator[Item]) -> Iterator[Item]:
 
 
 def _followed(scenario: Scenario, setup: Setup) -> Flow:
-    """The flow to its end, in memory."""
-    recording, rows, events, outcome = Recording(setup), list[Row](), list[EventEntry](), dict[str, Fact]()
-    for item in build_flow(scenario, setup, build_until(scenario)):
+    """The flow to its end, in memory.  Raises ScenarioError where it starts at or below the loss it is to reach."""
+    until, recording = build_until(scenario), Recording(setup)
+    rows, events, outcome = list[Row](), list[EventEntry](), dict[str, Fact]()
+    for item in build_flow(scenario, setup, until):
         match item:
             case Event():
                 events.append(recording.event(item))
             case FlowRow():
+                if not rows:
+                    check_loss(until, item)
                 rows.append(recording.row(item))
             case Measure():
                 recording.measure(item)

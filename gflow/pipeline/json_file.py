@@ -30,8 +30,8 @@ def saved(path: Path, content: dict[str, Any], say: Callable[[str], None] | None
     try:
         write_json(path, content)
     except TrajectoryError as error:
-        said = f"the result was not saved: {error}"
+        text = f"the result was not saved: {error}"
         if say is None:
-            warnings.warn(said, stacklevel=3)
+            warnings.warn(text, stacklevel=3)
         else:
-            say(said)
+            say(text)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Sides
 from gflow.assembly import Setup, compilation
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Checkpoint, FlowState, Notes, Outcome
@@ -183,7 +184,7 @@ def last_checkpoint(kept: Trajectory, problem: Problem) -> Checkpoint:
     )
 
 
-def _undecided(problem: Problem) -> NDArray[np.int8]:
+def _undecided(problem: Problem) -> Sides:
     """Sides of a network without kinks: + throughout, whatever the signs in its pattern."""
     return np.ones((problem.network.width, problem.surfaces.count), dtype=np.int8)
 

@@ -47,6 +47,8 @@ def simulate(
     A run that is interrupted (SIGINT, SIGTERM) keeps its rows: KeyboardInterrupt passes through after they are saved,
     its message says what there is.
     """
+    if not isinstance(scenario, Scenario):
+        raise ScenarioError(f"gflow.simulate: {type(scenario).__name__} is no scenario; use gflow.load_scenario(path)")
     if resume and overwrite:
         raise ScenarioError("--resume and --overwrite exclude each other: one keeps the rows, the other removes them")
     # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
@@ -71,7 +73,7 @@ def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, ov
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
     assert isinstance(first, FlowRow), "a flow begins with its row 0"
-    _check_loss(run.until, first)
+    check_loss(run.until, first)
     with sole_writer(path.parent):
         if overwrite:
             _remove(path)
@@ -130,7 +132,7 @@ def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
     return folder
 
 
-def _check_loss(until: Until, first: FlowRow) -> None:
+def check_loss(until: Until, first: FlowRow) -> None:
     """Raise ScenarioError for a loss to be reached that is not below the first."""
     at = first.state.log_loss
     if until.log_loss is not None and until.log_loss >= at:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from gflow.errors import GflowError
 from gflow.pipeline.analysis import identity
+from gflow.pipeline.flow_only import check_flow
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import saved
 from gflow.scenario import parse_scenario
-from gflow.trajectory import DESCENT, FILE_NAME, Trajectory
+from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.trajectory.rows import installed_version
 from gflow.verification.check import Check, Verification, not_applicable
@@ -27,7 +27,7 @@ from gflow.verification.motion import motion
 from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation, soundness
 from gflow.verification.reintegration import Callback, LadderProgress, all_again
-from gflow.verification.stability import agreement, told
+from gflow.verification.stability import agreement, where_unique
 
 VERIFY_FILE_NAME = "verify.json"
 
@@ -38,11 +38,10 @@ def verify(
     """Check a run: its rows, its events, exact identities, and the flow integrated again; writes `verify.json`.
 
     Where that cannot be written, say is called with a sentence (default: a warning).  Raises GflowError for a file of
-    descent, TrajectoryError where the file cannot be read.  An interruption leaves no file behind: KeyboardInterrupt
-    passes through, its message says so.
+    descent and for a flow in memory, TrajectoryError where the file cannot be read.  An interruption leaves no file
+    behind: KeyboardInterrupt passes through, its message says so.
     """
-    if trajectory.kind == DESCENT:
-        raise GflowError(f"{trajectory.path} holds descent, not a flow: give the run folder or its {FILE_NAME}")
+    check_flow("gflow.verify", trajectory)
     path, about = trajectory.path.with_name(VERIFY_FILE_NAME), identity(trajectory)
     with Interruption() as interruption, threadpool_limits(limits=1):  # small matrices, as in a run
 
@@ -73,6 +72,6 @@ def _checks(trajectory: Trajectory, progress: Callback) -> list[Check]:
     checks += [*invariants(recorded), *dual_masses(recorded), *ending(recorded, scenario)]
     chosen, left = rungs(recorded)
     runs = list(all_again(recorded, chosen, progress))
-    beside = [told(recorded, check) for check in (event_times(recorded, runs), *extremes(recorded, runs))]
+    beside = [where_unique(recorded, check) for check in (event_times(recorded, runs), *extremes(recorded, runs))]
     exact = [*identities(recorded, runs), motion(recorded)]
     return [*checks, *beside, *exact, *agreement(recorded, runs, left)]

@@ -51,9 +51,9 @@ def starts_with_names(lines: Sequence[NumberedLine], path: Path) -> bool:
 
 def _check_index(names: list[str] | None, rows: list[list[str]], where: str) -> None:
     """Raise ScenarioError where column 1 counts the rows and no name says that it is an input."""
-    told = names is not None and names[0].lower() not in INDEX_NAMES
+    is_input = names is not None and names[0].lower() not in INDEX_NAMES
     by_chance = names is None and (len(rows) < LEAST_ROWS or len(rows[0]) < 3)
-    if rows and not told and not by_chance and counts([row[0] for row in rows]):
+    if rows and not is_input and not by_chance and counts([row[0] for row in rows]):
         raise ScenarioError(
             f"{where}: column 1 runs through the numbers of the rows, as an index does: leave it out, "
             "or write a line of names (x1,...,y) on top if it is an input"

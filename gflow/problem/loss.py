@@ -59,6 +59,7 @@ class Exponential:
         return np.full_like(p, -1.0)
 
     def margin_at(self, log_value: float) -> float:
+        """The margin p at which log l(p) = log_value; see `Loss`."""
         return -log_value
 
     def smoothed_margin(self, p: Array) -> float:
@@ -87,6 +88,7 @@ class Logistic:
         return -np.exp(-np.logaddexp(0.0, -p))
 
     def margin_at(self, log_value: float) -> float:
+        """The margin p at which log l(p) = log_value; see `Loss`."""
         if log_value < -30.0:  # -log(expm1(s)) = -log s - s/2 + ...
             return -log_value - 0.5 * float(np.exp(log_value))
         total = float(np.exp(min(log_value, 700.0)))

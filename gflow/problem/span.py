@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def factor_span(X: Array) -> Span:
     """
     norms = row_norms(X)
     _, singular, Vt = np.linalg.svd(X / norms[:, None], full_matrices=False)
-    rank = int(np.sum(singular > max(X.shape) * np.finfo(float).eps * singular[0]))
+    rank = int(np.sum(singular > max(X.shape) * EPS * singular[0]))
     B = np.ascontiguousarray(Vt[:rank])
     return Span(C=norms[:, None] * ((X / norms[:, None]) @ B.T), B=B)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
-
-Samples = NDArray[np.bool_]
 
 # g of a sample that nothing moves may outgrow the others without bound; its ratio to them is capped at e^200.
 LARGEST = 200.0
 
 
-def live_samples(problem: Problem, pattern: NDArray[np.int8]) -> Samples:
+def live_samples(problem: Problem, pattern: Sides) -> Bools:
     """The live samples (n,): those on which some neuron that moves is active without sliding.
 
     pattern (m, n): signs of pre-activations, 0 for a slide.  All samples are live where there is an output bias, or no
@@ -31,7 +28,7 @@ def all_live(problem: Problem) -> bool:
     return problem.network.output_bias is not None or not problem.network.kinked
 
 
-def moving_pairs(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
+def moving_pairs(problem: Problem, pattern: Sides) -> Bools:
     """(m, n): whether the neuron moves (its a_j is trained, or not 0) and the sample is one that moves it.
 
     pattern (m, n): as in `live_samples`.
@@ -41,14 +38,14 @@ def moving_pairs(problem: Problem, pattern: NDArray[np.int8]) -> NDArray[np.bool
     return active_pairs(network, pattern) & np.broadcast_to(moves, network.width)[:, None]
 
 
-def active_pairs(network: Network, pattern: NDArray[np.int8]) -> NDArray[np.bool_]:
+def active_pairs(network: Network, pattern: Sides) -> Bools:
     """(m, n): whether phi' != 0; False where a neuron slides.  pattern (m, n): as in `live_samples`."""
     if network.smoothing is not None:
         return np.ones(pattern.shape, dtype=bool)
     return (pattern > 0) | ((pattern < 0) & (network.slope > 0.0))
 
 
-def dual_variables(log_g: Array, live: Samples) -> tuple[Array, Array]:
+def dual_variables(log_g: Array, live: Bools) -> tuple[Array, Array]:
     """q_i = g_i / sum g (..., n) and log sum g (...), from log_g (..., n); the sums are over live samples, live (n,).
 
     Where none is live the sums are over all samples.  q of a sample that is not live may exceed 1.

@@ -8,17 +8,14 @@ so that the cross-entropy of K outputs is log(1 + exp(-p_i)), the same as the lo
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 
-Pattern = NDArray[np.int8]
 
-
-def slopes(network: Network, z: Array, pattern: Pattern | None = None, at_kink: float = 0.0) -> Array:
+def slopes(network: Network, z: Array, pattern: Sides | None = None, at_kink: float = 0.0) -> Array:
     """phi'(z) for z (..., m, n), on the sides that `pattern` (m, n) tells; None: those of the signs of z.
 
     at_kink: the value on the kink, 0 for neurons that slide, whose z stays 0.  Both are ignored where there is no kink
@@ -33,7 +30,7 @@ def slopes(network: Network, z: Array, pattern: Pattern | None = None, at_kink: 
     return np.broadcast_to(branch, np.broadcast_shapes(z.shape, branch.shape))
 
 
-def hidden(network: Network, z: Array, pattern: Pattern | None = None) -> Array:
+def hidden(network: Network, z: Array, pattern: Sides | None = None) -> Array:
     """phi(z), (..., m, n) -> (..., m, n), on sides as in `slopes`; 0 on the kink."""
     if network.smoothing is not None:
         return network.smoothing.value(z)
@@ -65,13 +62,13 @@ def by_output(y: Array, f: Array) -> Array:
     return np.where(own, 1.0, -np.exp(np.where(own, 0.0, f - others[..., None, :])))
 
 
-def _classes(y: Array, f: Array) -> tuple[NDArray[np.bool_], Array]:
+def _classes(y: Array, f: Array) -> tuple[Bools, Array]:
     """Masks (K, n) of the output of each sample's own class, and log sum of exp of the others (..., n)."""
     own = y.astype(np.intp) == np.arange(f.shape[-2])[:, None]
     return own, np.logaddexp.reduce(np.where(own, -np.inf, f), axis=-2)
 
 
-def margins_at(problem: Problem, parameters: Parameters, pattern: Pattern | None = None) -> Array:
+def margins_at(problem: Problem, parameters: Parameters, pattern: Sides | None = None) -> Array:
     """p (..., n) at parameters with U (..., m, r).
 
     pattern (m, n): the sides; None: those of the pre-activations themselves.

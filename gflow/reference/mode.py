@@ -14,27 +14,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.problem.problem import Problem
-from gflow.reference.dual import Samples, live_samples
+from gflow.reference.dual import live_samples
 from gflow.reference.margins import slopes
-
-Sides = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """The neurons (h,) that slide, with their surfaces (h, s), padded with -1.
 
-    normals N (h, s, r) and pull A (h, s, r), 0 where padded.
+    normals N (h, s, r) and force_map A = pinv(N)^T (h, s, r), 0 where padded.
     """
 
     neurons: Index
     surfaces: Index
     normals: Array
-    pull: Array
+    force_map: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class ReferenceMode:
         return self.problem.sample_sides(self.side)
 
     @cached_property
-    def live(self) -> Samples:
+    def live(self) -> Bools:
         """The live samples (n,), see `live_samples`."""
         return live_samples(self.problem, self.pattern)
 
@@ -94,17 +91,17 @@ class ReferenceMode:
         """All sliding neurons at once."""
         shape = len(self.kinks), max((on.size for on, _, _ in self.kinks.values()), default=0)
         surfaces = np.full(shape, -1, dtype=np.intp)
-        normals, pull = np.zeros((2, *shape, self.problem.span.rank))
+        normals, force_map = np.zeros((2, *shape, self.problem.span.rank))
         for row, (on, N, A) in enumerate(self.kinks.values()):
-            surfaces[row, : on.size], normals[row, : on.size], pull[row, : on.size] = on, N, A
-        return Held(np.fromiter(self.kinks, np.intp, len(self.kinks)), surfaces, normals, pull)
+            surfaces[row, : on.size], normals[row, : on.size], force_map[row, : on.size] = on, N, A
+        return Held(np.fromiter(self.kinks, np.intp, len(self.kinks)), surfaces, normals, force_map)
 
     def projected(self, V: Array) -> tuple[Array, Array]:
         """P_j v_j (..., m, r) for V (..., m, r), and the forces -A_j v_j (..., h, s) that hold the sliding neurons."""
         held = self.held
         if not held.neurons.size:
             return V, np.zeros((*V.shape[:-2], 0, 0))
-        force = -np.einsum("hsr,...hr->...hs", held.pull, V[..., held.neurons, :])
+        force = -np.einsum("hsr,...hr->...hs", held.force_map, V[..., held.neurons, :])
         moved = V.copy()
         moved[..., held.neurons, :] += np.einsum("...hs,hsr->...hr", force, held.normals)
         return moved, np.asarray(force)

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
-from gflow.reference.dual import Samples, dual_variables
+from gflow.reference.dual import dual_variables
 from gflow.reference.kernel import tangent_kernel
 from gflow.reference.margins import by_output, hidden, margins, outputs, slopes
 from gflow.reference.mode import ReferenceMode
@@ -61,7 +61,7 @@ class Point:
     parameters: Parameters
     mode: ReferenceMode
     known: Array | None = None
-    live: Samples | None = None
+    live: Bools | None = None
 
     @cached_property
     def z(self) -> Array:
@@ -136,9 +136,9 @@ class Point:
     @cached_property
     def velocity(self) -> Direction:
         """d theta/dtau = -grad L / ((1/n) sum of g over live samples), of least norm where neurons slide."""
-        network, pulls = self.problem.network, self.by_output * self.q[..., None, :]
-        outer = pulls @ np.swapaxes(self.hidden, -1, -2) if network.trains_outer else None
-        bias = None if self.parameters.output_bias is None else pulls.sum(axis=-1)
+        network, residuals = self.problem.network, self.by_output * self.q[..., None, :]
+        outer = residuals @ np.swapaxes(self.hidden, -1, -2) if network.trains_outer else None
+        bias = None if self.parameters.output_bias is None else residuals.sum(axis=-1)
         return Direction(self._moved[0], outer, bias)
 
     @cached_property
@@ -187,10 +187,10 @@ class Point:
         """|grad p_i| (..., n) in all trained parameters."""
         weights, inputs = gradient_factors(self.problem, self.by_preactivation)
         squared = np.sum(weights**2, axis=-2) * np.sum(inputs**2, axis=-1)
-        pulls = np.sum(self.by_output**2, axis=-2)
+        of_outputs = np.sum(self.by_output**2, axis=-2)
         if self.problem.network.trains_outer:
-            squared = squared + pulls * np.sum(self.hidden**2, axis=-2)
-        return np.asarray(np.sqrt(squared + (pulls if self.parameters.output_bias is not None else 0.0)))
+            squared = squared + of_outputs * np.sum(self.hidden**2, axis=-2)
+        return np.asarray(np.sqrt(squared + (of_outputs if self.parameters.output_bias is not None else 0.0)))
 
 
 def gradient_factors(problem: Problem, by_preactivation: Array) -> tuple[Array, Array]:

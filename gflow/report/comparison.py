@@ -45,6 +45,7 @@ def comparison_text(found: Comparison, trajectory: Trajectory) -> str:
 
 
 def kind_text(found: Comparison) -> str:
+    """`gradient descent`, or `stochastic descent (seed 0)`."""
     stochastic = found.etas[0].kind == "sgd"
     return f"stochastic descent (seed {found.etas[0].seed})" if stochastic else "gradient descent"
 
@@ -73,10 +74,12 @@ def cells_of(run: RunComparison) -> list[str]:
 
 
 def number(value: float | None) -> str:
+    """Three digits, `-` for None."""
     return "-" if value is None else f"{value:.3g}"
 
 
 def modified_text(found: Comparison) -> str:
+    """Descent beside the flow of the modified loss; empty where that was not asked for."""
     if found.modified is None:
         return ""
     gaps = ", ".join(

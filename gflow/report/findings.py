@@ -44,13 +44,13 @@ def claims_summary(claims: Sequence[Claim]) -> str:
 def claim_text(claim: Claim) -> str:
     """Verdict, id, value against bound, where it was looked at; which hypotheses fail, or what went wrong."""
     failed = [each for each in claim.hypotheses if not each.holds]
-    said = f"  {claim.verdict:<14}  {claim.id:<24}  "
+    line = f"  {claim.verdict:<14}  {claim.id:<24}  "
     if claim.error is not None:
-        return said + claim.statement
+        return line + claim.statement
     if failed:
         slacks = ["" if each.slack is None else f" (slack {each.slack:.3g})" for each in failed]
-        return f"{said}fails: {', '.join(each.name + slack for each, slack in zip(failed, slacks, strict=True))}"
-    return said + (conclusion_text(claim.conclusion) if claim.conclusion else "") + f"  ({claim.checked})"
+        return f"{line}fails: {', '.join(each.name + slack for each, slack in zip(failed, slacks, strict=True))}"
+    return line + (conclusion_text(claim.conclusion) if claim.conclusion else "") + f"  ({claim.checked})"
 
 
 def conclusion_text(conclusion: Conclusion) -> str:

@@ -23,6 +23,7 @@ def labelled(lines: Mapping[str, str]) -> str:
 
 
 def outcome_text(trajectory: Trajectory) -> str:
+    """How the run ended, or that it has not."""
     return trajectory.outcome_sentence or NOT_ENDED
 
 
@@ -31,6 +32,7 @@ SMOOTH = {"linear", *SMOOTHINGS}
 
 
 def pattern_text(trajectory: Trajectory) -> str:
+    """When the pattern last changed, and how many pairs slide at the end; empty for descent."""
     if trajectory.kind == DESCENT:
         return ""  # several runs, and none of them slides
     last = trajectory.read("pattern", -1)
@@ -53,6 +55,7 @@ def margins_text(trajectory: Trajectory) -> str:
 
 
 def stable_rank_text(trajectory: Trajectory) -> str:
+    """Stable ranks in the last row: `W 1.027, W+ 1, W- 1`."""
     return values_text(last_values(trajectory, STABLE_RANKS))
 
 
@@ -63,6 +66,7 @@ def balance_text(trajectory: Trajectory) -> str:
 
 def values_text(values: Mapping[str, float], separator: str = ", ") -> str:
     # Adding 0 turns the -0 of floating point, which would only puzzle readers, into 0.
+    """Each text with its value in four digits."""
     return separator.join(f"{text} {value + 0.0:.4g}" for text, value in values.items())
 
 
@@ -74,6 +78,7 @@ def last_values(trajectory: Trajectory, names: Mapping[str, str]) -> dict[str, f
 
 
 def saved_text(trajectory: Trajectory) -> str:
+    """The file, its rows and its size."""
     rows = f"{trajectory.n_rows} row{'s' if trajectory.n_rows != 1 else ''}"
     return f"{printable(trajectory.path)}  ({rows}, {size_text(trajectory.path.stat().st_size)})"
 

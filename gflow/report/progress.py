@@ -120,6 +120,7 @@ def progress_line(progress: RunProgress, with_bar: bool = True) -> str:
 
 
 def target_text(target: Target) -> str:
+    """`log t 8.68 / 1000`: how far, and the goal where there is one."""
     goal = "" if target.goal is None else f" / {target.goal:g}"
     if target.value is None:
         return f"t = 0{goal and f' / {target.label} {target.goal:g}'}"

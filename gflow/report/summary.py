@@ -55,6 +55,7 @@ def signs_text(trajectory: Trajectory) -> str:
 
 
 def activation_text(facts: Facts) -> str | None:
+    """The activation with those of its parameters that are not 0: `leaky_relu(0.1)`; None where none is stored."""
     if "activation" not in facts:
         return None
     values = [float(facts.get(name, 0.0)) for name in NUMBERS]
@@ -78,6 +79,7 @@ def data_text(facts: Facts, sizes: Mapping[str, int]) -> str:
 
 
 def joined(parts: list[str | float | int | None]) -> str:
+    """The parts that there are, with commas."""
     return ", ".join(str(part) for part in parts if part is not None)
 
 
@@ -216,6 +218,7 @@ def descent_text(trajectory: Trajectory) -> str:
 
 
 def events_text(trajectory: Trajectory) -> str:
+    """The number of events, and how many of each kind."""
     if not trajectory.records_events:
         return "not recorded"
     content = events_content(trajectory)
@@ -240,6 +243,7 @@ def resumes_text(entries: Sequence[Json]) -> str:
 
 
 def flat_text(value: Any) -> str:  # Any: one value of a JSON object
+    """A JSON value on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {flat_text(each)}" for key, each in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -258,6 +262,7 @@ def table_text(rows: Sequence[Json]) -> str:
 
 
 def cell_text(name: str, value: float | None) -> str:
+    """One number of the table of rows; None is `-`, and `t = 0` for log t."""
     if value is None:
         return "t = 0" if name == "log_time" else "-"
     return f"{value + 0.0:.6g}" if name in ("row", "step", "sliding", "events") else f"{value + 0.0:.4g}"

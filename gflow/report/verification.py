@@ -31,13 +31,13 @@ def verification_line(progress: LadderProgress, with_bar: bool = True) -> str:
 
 def verification_text(found: Verification, trajectory: Trajectory, columns: int = 120, saved: bool = True) -> str:
     """The table, a paragraph for every check that fails or is not decided, and the summary.  saved: is there a file?"""
-    told = [check for check in found.checks if check.verdict in ("fail", "not decided")]
-    said = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in told]
+    unsettled = [check for check in found.checks if check.verdict in ("fail", "not decided")]
+    reasons = [textwrap.fill(f"{check.group}, {check.name}: {check.sentence}", columns) for check in unsettled]
     lines = {
         "Verdict": f"{found.verdict}: {found.summary}",
         "Saved": f"{printable(trajectory.path.parent)}: verify.json" if saved else "no",
     }
-    return "\n\n".join([headline(trajectory), table_text(found, columns), *said, labelled(lines)])
+    return "\n\n".join([headline(trajectory), table_text(found, columns), *reasons, labelled(lines)])
 
 
 def table_text(found: Verification, columns: int) -> str:
@@ -62,4 +62,5 @@ def cells_of(check: Check) -> tuple[str, ...]:
 
 
 def number(value: float | None) -> str:
+    """Two digits, `-` for None."""
     return "-" if value is None else f"{value + 0.0:.2g}"

@@ -86,6 +86,7 @@ def check_keys(row: Row, form: Form, number: int) -> None:
 
 
 def check_names(found: Set[str], announced: Sequence[str], what: str) -> None:
+    """Raise TrajectoryError unless the names found are those announced; `what` begins the message."""
     if found != set(announced):
         raise TrajectoryError(
             f"{what} {', '.join(sorted(found ^ set(announced)))} missing or not announced: every row brings the "

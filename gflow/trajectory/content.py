@@ -45,6 +45,7 @@ def create_datasets(file: HdfFile, form: Form, sizes: Mapping[str, int], capacit
 def create_dataset(
     file: HdfFile, variable: Variable, sizes: Mapping[str, int], capacity: Mapping[str, int]
 ) -> HdfDataset:
+    """Create one dataset, extensible along rows or events; capacity: how many of these are expected."""
     shape = tuple(sizes[name] for name in variable.dims)
     axis, rest = variable.dims[0], shape[1:]
     if axis not in UNLIMITED:
@@ -156,5 +157,6 @@ def check_rows(path: Path, file: HdfFile, form: Form) -> None:
 
 
 def plain(value: Any) -> Fact:  # h5py yields numpy scalars of any dtype
+    """A fact of an attribute as Python's own number or text."""
     fact: Fact = value.item() if isinstance(value, np.generic) else value
     return fact

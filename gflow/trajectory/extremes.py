@@ -11,7 +11,7 @@ from math import exp, log
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 from gflow.field.branch import Measure
 from gflow.problem.loss import log_mean
 from gflow.problem.problem import Problem
@@ -120,10 +120,11 @@ class Extremes:
 def smoothing_doubt(p: Array, rounding: float) -> float:
     """Bound of the absolute rounding error of l^-1(sum_i l(p_i)), from the p_i and from log L, whose size is near 1 at
     p = 0.  p (n,): margins; rounding: the error of the terms that the p_i are sums of."""
-    return float(8.0 * np.finfo(float).eps * (1.0 + np.abs(p).max())) + rounding
+    return float(8.0 * EPS * (1.0 + np.abs(p).max())) + rounding
 
 
 def normalized(margin: float, scale: float) -> float:
+    """margin / scale; 0 where the scale is 0."""
     return margin / scale if scale > 0.0 else 0.0
 
 

@@ -33,6 +33,7 @@ class Flow(Record):
 
     @property
     def place(self) -> str:
+        """Where the rows are kept, for messages."""
         return "a flow in memory"
 
     def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
@@ -54,6 +55,7 @@ class Flow(Record):
 
     @property
     def scenario_resolved(self) -> str:
+        """The scenario that would give this flow, with every default filled in."""
         return self._header.scenario_resolved
 
     def __repr__(self) -> str:

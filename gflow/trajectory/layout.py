@@ -254,10 +254,12 @@ CHUNK_LENGTH = 1024
 
 
 def series_variable(name: str) -> Variable:
+    """The dataset of a series of this name."""
     return Variable(f"series/{name}", (ROW,), "f8", SERIES[name])
 
 
 def neuron_variable(name: str) -> Variable:
+    """The dataset of a series of neurons of this name."""
     return Variable(f"neurons/{name}", (ROW, "neuron"), "f8", NEURON_SERIES[name])
 
 
@@ -277,20 +279,21 @@ class Form:
 
     @property
     def dimensions(self) -> tuple[Variable, ...]:
-        return self._told(DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ()))
+        """The dimension scales."""
+        return self._with_meanings(DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ()))
 
     @property
     def fixed(self) -> tuple[Variable, ...]:
         """Datasets without rows, filled when the file is created."""
         outer = () if self.trains_outer else (self._outer,)
-        return self._told(FIXED + outer + ((DIRECTIONS,) if self.has_directions else ()))
+        return self._with_meanings(FIXED + outer + ((DIRECTIONS,) if self.has_directions else ()))
 
     @property
     def rows(self) -> tuple[Variable, ...]:
         """Datasets along the rows at the root: the fields of a `Row`."""
         outer = (self._outer,) if self.trains_outer else ()
         bias = (OUTPUT_BIAS,) if self.has_output_bias else ()
-        return self._told(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()))
+        return self._with_meanings(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()))
 
     @property
     def resume(self) -> tuple[Variable, ...]:
@@ -317,7 +320,7 @@ class Form:
         outputs = (OUTPUT.name,) if self.has_outputs else ()
         return replace(outer, dims=(*outer.dims[:-1], *outputs, outer.dims[-1]))
 
-    def _told(self, variables: Iterable[Variable]) -> tuple[Variable, ...]:
+    def _with_meanings(self, variables: Iterable[Variable]) -> tuple[Variable, ...]:
         """The same datasets with the meanings that they have in this form."""
         meanings = (WITH_OUTPUTS if self.has_outputs else {}) | (WITH_DIRECTIONS if self.has_directions else {})
         meanings |= IN_DESCENT if self.has_runs else {}

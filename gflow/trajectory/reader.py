@@ -38,6 +38,7 @@ class Trajectory(Record):
 
     @property
     def place(self) -> str:
+        """Where the rows are kept, for messages."""
         return str(self.path)
 
     def read(self, name: str, rows: Rows = slice(None)) -> NDArray[Any]:
@@ -65,6 +66,7 @@ class Trajectory(Record):
 
     @property
     def scenario_resolved(self) -> str:
+        """The scenario with every default filled in, as YAML text."""
         return self._text("scenario_resolved")
 
     @property
@@ -79,18 +81,22 @@ class Trajectory(Record):
 
     @property
     def kind(self) -> str:
+        """`flow` or `descent`."""
         return str(self._attributes["kind"])
 
     @property
     def format_version(self) -> int:
+        """The version of the layout."""
         return int(self._attributes["format_version"])
 
     @property
     def gflow_version(self) -> str:
+        """The version of gflow that began the run."""
         return str(self._attributes["gflow_version"])
 
     @property
     def scenario_sha256(self) -> str:
+        """The fingerprint of the scenario (`scenario.sha256`)."""
         return str(self._attributes["scenario_sha256"])
 
     def to_xarray(self) -> xarray.DataTree:
@@ -143,4 +149,5 @@ def open_trajectory(path: str | Path) -> Trajectory:
 
 
 def attributes_of(variable: layout.Variable) -> dict[str, str]:
+    """The attributes of a dataset in netCDF."""
     return {"units": "1", "long_name": variable.long_name}

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Index, Sides
 from gflow.trajectory import layout
 from gflow.trajectory.layout import ROW, Form
-from gflow.trajectory.rows import Fact, Floats
+from gflow.trajectory.rows import Fact
 
-Rows = int | slice | NDArray[np.intp]
+Rows = int | slice | Index
 """Which rows: one, a slice, or an increasing array of numbers."""
 
 
@@ -26,7 +27,7 @@ class Events:
     kind (E,): as in `layout.EVENT_KINDS`.
     """
 
-    log1p_time: Floats
+    log1p_time: Array
     neuron: NDArray[np.int32]
     sample: NDArray[np.int32]
     kind: NDArray[np.int8]
@@ -35,13 +36,13 @@ class Events:
         return len(self.kind)
 
 
-class Series(Mapping[str, Floats]):
+class Series(Mapping[str, Array]):
     """The datasets of one group by name, `series` (T,) or `neurons` (T, m) each, read when asked for."""
 
     def __init__(self, record: Record, group: str, names: tuple[str, ...]):
         self._record, self._group, self._names = record, group, names
 
-    def __getitem__(self, name: str) -> Floats:
+    def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             found = ", ".join(self._names) or "none"
             raise KeyError(f"no series {name!r} in {self._group} of {self._record.place}: it has {found}")
@@ -97,7 +98,7 @@ class Record(ABC):
     @property
     @abstractmethod
     def scenario_resolved(self) -> str:
-        """The scenario with every default filled in; empty for a flow of arrays."""
+        """The scenario with every default filled in, as YAML text; that of a flow from arrays names no real files."""
 
     def selection(self, rows: Rows) -> Rows:
         """The same rows, counted from the first; IndexError beyond them."""
@@ -105,83 +106,90 @@ class Record(ABC):
             if rows.size and not 0 <= rows[0] <= rows[-1] < self.n_rows:
                 raise IndexError(f"rows {rows[0]} .. {rows[-1]} of {self.place}, which has {self.n_rows}")
             return rows
-        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else range(self.n_rows)[rows]
+        return slice(*rows.indices(self.n_rows)) if isinstance(rows, slice) else self.number_of(rows)
+
+    def number_of(self, row: int) -> int:
+        """The number of a row, which may be negative to count from the end.  Raises IndexError beyond the rows."""
+        try:
+            return range(self.n_rows)[row]
+        except IndexError:
+            raise IndexError(f"row {row} of {self.place}, which has {self.n_rows}") from None
 
     @property
-    def log1p_time(self) -> Floats:
+    def log1p_time(self) -> Array:
         """(T,) v = log(1 + t)"""
         return self.read(ROW)
 
     @property
-    def t(self) -> Floats:
+    def t(self) -> Array:
         """(T,) the time of the flow, infinite beyond float64 (log t > 709), where `log1p_time` stays finite."""
         with np.errstate(over="ignore"):
             return np.asarray(np.expm1(self.log1p_time))
 
     @property
-    def tau(self) -> Floats:
+    def tau(self) -> Array:
         """(T,) rescaled time, d tau = (1/n) sum of g_i dt over the live samples."""
         return self.read("tau")
 
     @property
-    def inner(self) -> Floats:
+    def inner(self) -> Array:
         """(T, m, r) U, the first layer in span coordinates; (T, m, 1) for scalar networks"""
         return self.read("inner")
 
     @property
-    def margins(self) -> Floats:
+    def margins(self) -> Array:
         """(T, n) p"""
         return self.read("margins")
 
     @property
-    def log_loss(self) -> Floats:
+    def log_loss(self) -> Array:
         """(T,) log of the mean loss L"""
         return self.read("log_loss")
 
     @property
-    def pattern(self) -> NDArray[np.int8]:
+    def pattern(self) -> Sides:
         """(T, m, n): +1, -1, 0 = sliding"""
         return self.read("pattern")
 
     @property
-    def X(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+    def X(self) -> Array:  # noqa: N802 (the matrix of the literature)
         """(n, d) the samples; the last column is 1 where neurons have a bias"""
         return self.whole("X")
 
     @property
-    def y(self) -> Floats:
+    def y(self) -> Array:
         """(n,) labels, -1 or +1, or classes 0, ..., K - 1"""
         return self.whole("y")
 
     @property
-    def W_initial(self) -> Floats:  # noqa: N802 (the matrix of the literature)
+    def W_initial(self) -> Array:  # noqa: N802 (the matrix of the literature)
         """(m, d) the first layer at the start"""
         return self.whole("W_initial")
 
     @property
-    def basis(self) -> Floats:
+    def basis(self) -> Array:
         """(r, d) orthonormal basis of the span of the samples"""
         return self.whole("basis")
 
     @property
-    def outer(self) -> Floats:
+    def outer(self) -> Array:
         """(m,), or (T, m) where trained; with K outputs (K, m) or (T, K, m)"""
         return self.read("outer") if self.trains_outer else self.whole("outer")
 
-    def outer_at(self, row: int) -> Floats:
+    def outer_at(self, row: int) -> Array:
         """(m,) or (K, m) at one row, which matters only where it is trained; IndexError beyond the rows."""
         if self.trains_outer:
             return self.read("outer", row)
-        range(self.n_rows)[row]  # the IndexError
+        self.number_of(row)  # the IndexError
         return self.outer
 
     @property
-    def output_bias(self) -> Floats | None:
+    def output_bias(self) -> Array | None:
         """(T, K); None without one"""
         return self.read("output_bias") if self.form.has_output_bias else None
 
     @property
-    def directions(self) -> Floats | None:
+    def directions(self) -> Array | None:
         """(m, d), unit rows, of a scalar network; None for all others"""
         return self.whole("directions") if self.form.has_directions else None
 
@@ -193,16 +201,16 @@ class Record(ABC):
     def resume_at(self, row: int) -> dict[str, NDArray[Any]]:
         """The fields of `Form.resume` by name at one row, with the shapes of `layout.RESUME`, such as (m, r) or (n,);
         empty where the record keeps none."""
-        number = range(self.n_rows)[row]
+        number = self.number_of(row)
         return {v.field: self.read(v.name, number) for v in self.form.resume}
 
-    def weights(self, row: int) -> Floats:
+    def weights(self, row: int) -> Array:
         """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
-        inner: Floats = self.read("inner", row)
+        inner: Array = self.read("inner", row)
         if self.form.has_directions:
-            scaled: Floats = inner * self.whole("directions")
+            scaled: Array = inner * self.whole("directions")
             return scaled
-        moved: Floats = inner - self.read("inner", 0)
+        moved: Array = inner - self.read("inner", 0)
         return self.W_initial + moved @ self.basis
 
     @property
@@ -212,6 +220,7 @@ class Record(ABC):
 
     @property
     def outcome_sentence(self) -> str | None:
+        """How the run ended, in words; None while it has no outcome."""
         return self._attribute(layout.OUTCOME_SENTENCE)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Integers, Sides
 from gflow.field.branch import Tolerances
 from gflow.flow.state import FlowState
 from gflow.flow.steps import Manner
@@ -37,7 +37,7 @@ class RecordedRow:
     tau: float
     parameters: Parameters
     p: Array
-    pattern: NDArray[np.int8]
+    pattern: Sides
     log_loss: float
 
     @classmethod
@@ -62,7 +62,7 @@ class RecordedRow:
         """The bias of the outputs (K,); None without one."""
         return self.parameters.output_bias
 
-    def side(self, problem: Problem) -> NDArray[np.int8]:
+    def side(self, problem: Problem) -> Sides:
         """The sides (m, H) of all pairs, 0 where a pair slides."""
         return np.sign(self.pattern[:, problem.surfaces.first_sample])
 
@@ -106,7 +106,7 @@ class RecordedRun:
         return self.trajectory.log_loss
 
     @property
-    def event_counts(self) -> NDArray[np.int64]:
+    def event_counts(self) -> Integers:
         """(T,) events up to each row."""
         return np.rint(self.trajectory.series["events"]).astype(np.int64)
 
@@ -156,7 +156,7 @@ class RecordedRun:
     def row(self, row: int) -> RecordedRow:
         """One row as stored."""
         values = {name: self.trajectory.read(name, row) for name in names_of_state(self.trajectory)}
-        return RecordedRow.of(range(self.trajectory.n_rows)[row], values, self.problem.network)
+        return RecordedRow.of(self.trajectory.number_of(row), values, self.problem.network)
 
     def each_row(self) -> Iterator[RecordedRow]:
         """All rows in order, read in blocks."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -63,7 +62,7 @@ class Recorder:
         sample = int(self._problem.surfaces.first_sample[event.surface])
         return EventEntry(event.v, event.neuron, sample, int(event.kind))
 
-    def _pattern(self, state: FlowState) -> NDArray[np.int8]:
+    def _pattern(self, state: FlowState) -> Sides:
         """Sides where kinks are followed, else the signs of the pre-activations."""
         if self._problem.network.kinked:
             return self._problem.sample_sides(state.side)
@@ -118,7 +117,7 @@ class Recorder:
         }
 
     @staticmethod
-    def _counts(pattern: NDArray[np.int8]) -> dict[str, float]:
+    def _counts(pattern: Sides) -> dict[str, float]:
         return {
             "active": float((pattern > 0).sum()),
             "inactive": float((pattern < 0).sum()),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array, Sides
 from gflow.trajectory.layout import DESCENT, Form
 
-Floats = NDArray[np.float64]
 Fact = str | float | int
 """What a root attribute says of a run."""
 
 
+@cache
 def installed_version() -> str:
     """Version of the installed gflow, or "unknown" when it runs from a folder that is not installed."""
     try:
@@ -41,14 +42,14 @@ class Header:
     scenario_resolved: str
     scenario_sha256: str
     provenance: dict[str, Any]  # any JSON value: what is known about a machine differs between machines
-    X: Floats  # (n, d)
-    y: Floats  # (n,)
-    W_initial: Floats  # (m, d)
-    basis: Floats  # (r, d)
-    outer: Floats  # (m,), or (K, m) with several outputs
+    X: Array  # (n, d)
+    y: Array  # (n,)
+    W_initial: Array  # (m, d)
+    basis: Array  # (r, d)
+    outer: Array  # (m,), or (K, m) with several outputs
     trains_outer: bool = False
     has_output_bias: bool = False
-    directions: Floats | None = None  # (m, d)
+    directions: Array | None = None  # (m, d)
     facts: dict[str, str | float | int] = field(default_factory=dict)
     gflow_version: str = field(default_factory=installed_version)
 
@@ -93,16 +94,16 @@ class Row:
 
     log1p_time: float
     tau: float
-    inner: Floats  # (m, r); (m, 1) for scalar networks
-    margins: Floats  # (n,)
+    inner: Array  # (m, r); (m, 1) for scalar networks
+    margins: Array  # (n,)
     log_loss: float
-    pattern: NDArray[np.int8]  # (m, n)
+    pattern: Sides  # (m, n)
     series: dict[str, float]
-    outer: Floats | None = None  # (m,) or (K, m)
-    output_bias: Floats | None = None  # (K,)
+    outer: Array | None = None  # (m,) or (K, m)
+    output_bias: Array | None = None  # (K,)
     eta: float | None = None
     step: int | None = None
-    neurons: dict[str, Floats] = field(default_factory=dict)  # (m,) each
+    neurons: dict[str, Array] = field(default_factory=dict)  # (m,) each
     resume: Mapping[str, float | NDArray[Any]] = field(default_factory=dict)
 
 

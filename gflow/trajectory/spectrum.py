@@ -19,6 +19,7 @@ class Norms:
 
     @property
     def stable_rank(self) -> float:
+        """|W|_F^2 / |W|_2^2; 0 for W = 0."""
         return (self.frobenius / self.spectral) ** 2 if self.spectral > 0.0 else 0.0
 
 

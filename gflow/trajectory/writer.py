@@ -245,6 +245,7 @@ class TrajectoryWriter:
 
 
 def refuse_existing(path: Path) -> None:
+    """Raise TrajectoryError where the path exists."""
     if path.exists():
         raise TrajectoryError(
             f"{path} exists already; go on with it by --resume, replace it by --overwrite, or choose another --out"
@@ -274,11 +275,13 @@ def open_for_append(path: Path) -> HdfFile:
 
 
 def synchronise(path: Path) -> None:
+    """Wait until the file is on disk, also if the power fails."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def grown(capacity: int, needed: int) -> int:
+    """The capacity, multiplied by `GROWTH` until it holds what is needed."""
     while capacity < needed:
         capacity *= GROWTH
     return capacity

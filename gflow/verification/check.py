@@ -46,10 +46,10 @@ class Verification:
         passed = sum(check.verdict == "pass" for check in checks)
         open_ones = [check.name for check in checks if check.verdict == "not decided"]
         rest = len(checks) - passed - len(failed) - len(open_ones)
-        said = f"{passed} checks pass, {len(failed)} fail" + (f" ({', '.join(failed)})" if failed else "")
-        said += f", {len(open_ones)} not decided ({', '.join(open_ones)})" if open_ones else ""
-        said += f", {rest} not applicable" if rest else ""
-        return cls(gflow, trajectory, "fail" if failed else "pass", said, tuple(checks))
+        summary = f"{passed} checks pass, {len(failed)} fail" + (f" ({', '.join(failed)})" if failed else "")
+        summary += f", {len(open_ones)} not decided ({', '.join(open_ones)})" if open_ones else ""
+        summary += f", {rest} not applicable" if rest else ""
+        return cls(gflow, trajectory, "fail" if failed else "pass", summary, tuple(checks))
 
     @property
     def passed(self) -> bool:

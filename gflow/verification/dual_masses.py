@@ -9,9 +9,8 @@ measured in units of what an error of rtol |w_j| leaves in b_ji.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Sides
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.trajectory.recorded_run import RecordedRun
@@ -48,7 +47,7 @@ def _measured(recorded: RecordedRun) -> list[Check]:
     cone, sums, ratio = Worst(), Worst(), Worst()
     rows = zip(recorded.values("inner"), recorded.values("pattern"), strict=True)
     before: Array | None = None
-    side: NDArray[np.int8] | None = None
+    side: Sides | None = None
     for row, (U, pattern) in enumerate(rows):
         b, unit = masses.of(U)
         apart = recorded.problem.network.slope * b.max(axis=0) - b.min(axis=0)  # phi' in [slope, 1]
@@ -61,16 +60,16 @@ def _measured(recorded: RecordedRun) -> list[Check]:
                 passed = float(recorded.tau[row] - recorded.tau[row - 1])
                 sums.see(_gap(moved, unit, kept[masses.moving], passed), row)
         before, side = b, pattern
-    unit_said = "in units of the error that rtol |w_j| leaves"
-    said = f"slope max_j b_ji - min_j b_ji, 0 or less along the flow, {unit_said}; {ratio.place}"
+    in_units = "in units of the error that rtol |w_j| leaves"
+    sentence = f"slope max_j b_ji - min_j b_ji, 0 or less along the flow, {in_units}; {ratio.place}"
     found = [
-        bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {unit_said}; {cone.place}"),
-        bounded(GROUP, "ratio", max(ratio.value, 0.0), UNITS, said),
+        bounded(GROUP, "cone", max(cone.value, 0.0), UNITS, f"fall of a mass b_ji, {in_units}; {cone.place}"),
+        bounded(GROUP, "ratio", max(ratio.value, 0.0), UNITS, sentence),
     ]
     if unknown:
         return [*found, not_applicable(GROUP, "masses", unknown)]
-    said = f"masses of one sample in several neurons, and their sum against tau, {unit_said}; {sums.place}"
-    return [*found, bounded(GROUP, "masses", sums.value, UNITS, said)]
+    sentence = f"masses of one sample in several neurons, and their sum against tau, {in_units}; {sums.place}"
+    return [*found, bounded(GROUP, "masses", sums.value, UNITS, sentence)]
 
 
 def _unknown_changes(recorded: RecordedRun) -> str:
@@ -80,7 +79,7 @@ def _unknown_changes(recorded: RecordedRun) -> str:
     return "the log has entries that cannot be" if impossible(recorded, recorded.trajectory.events) else ""
 
 
-def _gap(moved: Array, unit: Array, kept: NDArray[np.bool_], passed: float) -> float:
+def _gap(moved: Array, unit: Array, kept: Bools, passed: float) -> float:
     """Worst gap between the dc_i that pairs kept on the + side show; and of sum_i dc_i to d tau if all are known."""
     weights = np.where(kept, 1.0 / unit**2, 0.0)
     total = weights.sum(axis=0)
@@ -123,7 +122,7 @@ class _Changes:
         self._events, self._counts = recorded.trajectory.events, recorded.event_counts
         self._surfaces, self._width = recorded.problem.surfaces, recorded.problem.network.width
 
-    def between(self, row: int) -> NDArray[np.bool_]:
+    def between(self, row: int) -> Bools:
         """(m, n): pairs with an event between the row before and this one."""
         part = slice(int(self._counts[row - 1]), int(self._counts[row]))
         changed = np.zeros((self._width, self._surfaces.count), dtype=bool)

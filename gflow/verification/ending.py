@@ -20,13 +20,14 @@ ROUNDING = 1e-13
 
 def ending(recorded: RecordedRun, scenario: Scenario) -> list[Check]:
     """Does the outcome fit the last row, and the sentence the outcome?  Not applicable to a run without an outcome."""
-    said = recorded.trajectory.outcome
-    if said is None:
+    stored = recorded.trajectory.outcome
+    if stored is None:
         why = "the run has not ended"
         return [not_applicable(GROUP, name, why) for name in (OUTCOME, SENTENCE)]
-    if said not in {outcome.value for outcome in Outcome}:
-        return [Check(GROUP, name, "fail", None, None, f"there is no outcome {said!r}") for name in (OUTCOME, SENTENCE)]
-    outcome = Outcome(said)
+    if stored not in {outcome.value for outcome in Outcome}:
+        why = f"there is no outcome {stored!r}"
+        return [Check(GROUP, name, "fail", None, None, why) for name in (OUTCOME, SENTENCE)]
+    outcome = Outcome(stored)
     return [_outcome(recorded, scenario, outcome), _sentence(recorded, outcome)]
 
 
@@ -40,9 +41,9 @@ def _outcome(recorded: RecordedRun, scenario: Scenario, outcome: Outcome) -> Che
     clock, loss = _beyond(recorded, until)
     clock = abs(clock) if outcome in (Outcome.TIME, Outcome.LOG_TIME) else clock
     loss = abs(loss) if outcome is Outcome.LOG_LOSS else loss
-    told = f"outcome {outcome.value}: the last row off, or behind, the end on the"
-    on_clock = bounded(GROUP, OUTCOME, max(clock, 0.0), ROUNDING, f"{told} clock, in log(1 + t), relative")
-    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), RUN * recorded.rtol, f"{told} loss, in log L, relative")
+    sentence = f"outcome {outcome.value}: the last row off, or behind, the end on the"
+    on_clock = bounded(GROUP, OUTCOME, max(clock, 0.0), ROUNDING, f"{sentence} clock, in log(1 + t), relative")
+    on_loss = bounded(GROUP, OUTCOME, max(loss, 0.0), RUN * recorded.rtol, f"{sentence} loss, in log L, relative")
     asked, other = (on_loss, on_clock) if outcome is Outcome.LOG_LOSS else (on_clock, on_loss)
     return other if other.verdict == "fail" else asked
 
@@ -82,5 +83,5 @@ def _sentence(recorded: RecordedRun, outcome: Outcome) -> Check:
     expected = opening(outcome, float(recorded.log1p_time[-1]), float(recorded.log_loss[-1]))
     stored = recorded.trajectory.outcome_sentence or ""
     fits = stored.startswith(expected) and stored[len(expected) :][:1] in ("", ";", ":")
-    told = f"for this outcome and the last row it has to begin with {expected!r}"
-    return bounded(GROUP, SENTENCE, float(not fits), 0.0, told if fits else f"it is {stored!r}: {told}")
+    sentence = f"for this outcome and the last row it has to begin with {expected!r}"
+    return bounded(GROUP, SENTENCE, float(not fits), 0.0, sentence if fits else f"it is {stored!r}: {sentence}")

@@ -8,9 +8,8 @@ neuron leaves the kink otherwise.  (`recomputation` checks that these pairs lie 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Index
+from gflow.arrays import Index, Sides
 from gflow.trajectory import Events
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import STEPS, Check, Worst, bounded, not_applicable
@@ -49,7 +48,7 @@ def _log(recorded: RecordedRun, names: tuple[str, ...]) -> list[Check]:
     return [log, _sides(recorded, events, surface), _replay(recorded, events, surface)]
 
 
-def _start(recorded: RecordedRun) -> NDArray[np.int8]:
+def _start(recorded: RecordedRun) -> Sides:
     """Sides (m, H) at row 0."""
     pattern = recorded.trajectory.read("pattern", 0)
     return np.asarray(np.sign(pattern[:, recorded.problem.surfaces.first_sample]))
@@ -125,6 +124,6 @@ def _shares(recorded: RecordedRun) -> Check:
             else "neurons slide on dependent kinks only, where shares are not unique"
         )
         return not_applicable(GROUP, "shares", f"{why} (in the rows)")
-    said = f"of {pairs} sliding pairs: force beyond what a share in [0, 1] of the + branch gives, over all forces"
-    said += f" ({left} on dependent kinks are left out)" if left else ""
-    return bounded(GROUP, "shares", worst.value, STEPS * recorded.rtol, f"{said}; {worst.place}")
+    sentence = f"of {pairs} sliding pairs: force beyond what a share in [0, 1] of the + branch gives, over all forces"
+    sentence += f" ({left} on dependent kinks are left out)" if left else ""
+    return bounded(GROUP, "shares", worst.value, STEPS * recorded.rtol, f"{sentence}; {worst.place}")

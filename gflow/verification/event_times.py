@@ -34,17 +34,17 @@ def _judged(recorded: RecordedRun, run: Again) -> Check:
     ours = _places(zip(events.neuron.tolist(), events.sample.tolist(), events.kind.tolist(), strict=True))
     theirs = _places((event.neuron, int(first[event.surface]), int(event.kind)) for event in run.events)
     both = [entry for entry in theirs if entry in ours]
-    told = f"log(1 + t) of {len(both)} events (of {len(theirs)} in the integration again), over max(1, log(1 + t)) or "
-    told += "the shift per relative change of the state"
+    sentence = f"log(1 + t) of {len(both)} events (of {len(theirs)} in the integration again), over max(1, log(1 + t)) "
+    sentence += "or the shift per relative change of the state"
     if not both:
-        return not_applicable(GROUP, NAME, f"{told}: none is in both")
+        return not_applicable(GROUP, NAME, f"{sentence}: none is in both")
     at, there = np.array([ours[entry] for entry in both]), np.array([theirs[entry] for entry in both])
     v, again = events.log1p_time[at], np.array([event.v for event in run.events])[there]
     scale = np.maximum(np.maximum(1.0, again), np.array(run.leverages)[there])
     gaps = np.abs(v - again) / scale
     worst = int(np.argmax(gaps))
-    told += f"; worst is entry {at[worst]}: {v[worst]:.9g} and {again[worst]:.9g}"
-    return bounded(GROUP, NAME, float(gaps[worst]), _bound(recorded, run), told)
+    sentence += f"; worst is entry {at[worst]}: {v[worst]:.9g} and {again[worst]:.9g}"
+    return bounded(GROUP, NAME, float(gaps[worst]), _bound(recorded, run), sentence)
 
 
 def _bound(recorded: RecordedRun, run: Again) -> float:

@@ -39,8 +39,8 @@ def _rows(recorded: RecordedRun) -> Check:
             out = values - series[name] if name.startswith("sup") else series[name] - values
             size = np.maximum(1.0, np.abs(values))
             worst.see(float((out / size).max()), int((out / size).argmax()))
-    told = f"{', '.join(shown)}: values of rows beyond them, over max(1, value); {worst.place}"
-    return bounded(GROUP, ROWS, max(worst.value, 0.0), STEPS * recorded.rtol, told)
+    sentence = f"{', '.join(shown)}: values of rows beyond them, over max(1, value); {worst.place}"
+    return bounded(GROUP, ROWS, max(worst.value, 0.0), STEPS * recorded.rtol, sentence)
 
 
 def _shown(recorded: RecordedRun) -> dict[str, Array]:
@@ -82,8 +82,8 @@ def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
             gap /= 1.0 + room / BETWEEN_STEPS
             if not gap <= worst:
                 worst, which = gap, (name, at.row)
-    told = "largest gap to the extremes that the integration met at its own steps, over their size along the run: "
-    return bounded(GROUP, AGAIN, worst, BETWEEN_STEPS, f"{told}{which[0]} in row {which[1]}")
+    sentence = "largest gap to the extremes that the integration met at its own steps, over their size along the run: "
+    return bounded(GROUP, AGAIN, worst, BETWEEN_STEPS, f"{sentence}{which[0]} in row {which[1]}")
 
 
 def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) -> float:

@@ -72,12 +72,12 @@ def _integrated(recorded: RecordedRun, run: Again) -> list[Check]:
     checks = []
     for name, seen in worst.items():
         doubt = doubts[name].value
-        said = f"{sentences[name]}, from row 0 to {last}; quadrature good to {doubt:.0e}; {seen.place}"
+        sentence = f"{sentences[name]}, from row 0 to {last}; quadrature good to {doubt:.0e}; {seen.place}"
         if doubt <= bound:
-            checks.append(bounded(GROUP, name, seen.value, bound, said))
+            checks.append(bounded(GROUP, name, seen.value, bound, sentence))
         else:
             shown = seen.value if np.isfinite(seen.value) else None
-            checks.append(not_decided(GROUP, name, f"the quadrature is too coarse: {said}", shown, bound))
+            checks.append(not_decided(GROUP, name, f"the quadrature is too coarse: {sentence}", shown, bound))
     return checks
 
 
@@ -172,8 +172,8 @@ def _rho(recorded: RecordedRun, run: Again) -> Check:
         assert reached.sums is not None
         b, unit = masses.of(recorded.row(reached.row).U)
         worst.see(float((np.abs(b - reached.sums.masses[masses.moving]) / unit).max()), reached.row)
-    said = "masses of the stored weights against the integrals of phi'_ji q_i, in units of the error that rtol |w_j| "
-    return bounded(GROUP, "rho", worst.value, RUN, f"{said}leaves; {worst.place}")
+    sentence = "masses of the stored weights against the integrals of phi'_ji q_i, in units of the error that "
+    return bounded(GROUP, "rho", worst.value, RUN, f"{sentence}rtol |w_j| leaves; {worst.place}")
 
 
 def _kernel(recorded: RecordedRun) -> Check:
@@ -189,8 +189,8 @@ def _kernel(recorded: RecordedRun) -> Check:
         branch = engine.segment(engine.resume(at.state(recorded.problem, h=1.0))).branch
         measure = branch.measure(branch.y0)
         worst.see(_kernel_gap(field, gram, recorded.weights(at.U), at, measure, bound), at.row)
-    said = "K g / n and g^T K g / n^2 of a row against dp / dt and |grad L|^2 of the engine there, relative"
-    return bounded(GROUP, "kernel", worst.value, bound, f"{said}; {worst.place}")
+    sentence = "K g / n and g^T K g / n^2 of a row against dp / dt and |grad L|^2 of the engine there, relative"
+    return bounded(GROUP, "kernel", worst.value, bound, f"{sentence}; {worst.place}")
 
 
 def _kernel_gap(field: Field, gram: Array, W: Array, at: RecordedRow, engine: Measure, bound: float) -> float:

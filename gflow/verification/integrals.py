@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.problem.problem import Problem
-
-Samples = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +28,8 @@ class Integrals:
     masses: Array
     passed: Array
     doubts: Array
-    always: Samples
-    ever: Samples
+    always: Bools
+    ever: Bools
     leap: float = 0.0
 
     @classmethod

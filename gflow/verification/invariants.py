@@ -83,8 +83,8 @@ def _energy(recorded: RecordedRun, series: WeightSeries) -> Check:
     excess = 2.0 * np.log(np.where(moved > 0.0, moved, 1.0)) - log_passed(recorded, 1.0) - log_fall
     worst = _worst(np.where(moved > 0.0, excess, 0.0))
     bound = RUN * recorded.rtol
-    said = f"largest log(|d theta|^2 / (dt dL)) between rows, 0 or less along the flow; {worst.place}"
-    return bounded(GROUP, "energy", worst.value, bound, said)
+    sentence = f"largest log(|d theta|^2 / (dt dL)) between rows, 0 or less along the flow; {worst.place}"
+    return bounded(GROUP, "energy", worst.value, bound, sentence)
 
 
 def _worst(values: Array) -> Worst:
@@ -100,8 +100,8 @@ def _fall(recorded: RecordedRun, name: str, series: str, what: str) -> Check:
     if series not in recorded.trajectory.series:
         return not_applicable(GROUP, name, "the network is not homogeneous in what is trained")
     value = float(np.max(recorded.trajectory.series[series]))
-    said = f"largest relative fall of {what} once L < l(0)/n, over all accepted steps"
-    return bounded(GROUP, name, value, STEPS * recorded.rtol, said)
+    sentence = f"largest relative fall of {what} once L < l(0)/n, over all accepted steps"
+    return bounded(GROUP, name, value, STEPS * recorded.rtol, sentence)
 
 
 def _balancedness(recorded: RecordedRun, series: WeightSeries) -> Check:
@@ -113,8 +113,8 @@ def _balancedness(recorded: RecordedRun, series: WeightSeries) -> Check:
     worst = Worst()
     for row, drift in enumerate(series.drift):
         worst.see(float(drift), row)
-    said = f"largest change of |a_j|^2 - |w_j|^2, over |a_j|^2 + |w_j|^2; {worst.place}"
-    return bounded(GROUP, "balancedness", worst.value, RUN * recorded.rtol, said)
+    sentence = f"largest change of |a_j|^2 - |w_j|^2, over |a_j|^2 + |w_j|^2; {worst.place}"
+    return bounded(GROUP, "balancedness", worst.value, RUN * recorded.rtol, sentence)
 
 
 def _span(recorded: RecordedRun) -> Check:

@@ -78,10 +78,10 @@ def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
         elif not short:
             left.append((name, f"the run has no row until log t = {SHORT_LOG_TIME:g}"))
         else:
-            told = f"{name}: {getattr(changed, name.removeprefix('other '))}"
+            title = f"{name}: {getattr(changed, name.removeprefix('other '))}"
             further = tuple(row for row in whole if row > short[-1]) if name == "other engine" else ()
             budget = _budget(recorded, short, MOST_EVENTS)
-            found.append(Rung(told, changed, short, False, budget, further=further))
+            found.append(Rung(title, changed, short, False, budget, further=further))
     return found, left
 
 

@@ -38,12 +38,12 @@ def motion(recorded: RecordedRun) -> Check:
         resting = branch.at_rest(branch.y0)
         stuck = _resting(recorded, at, seen, float(leap[row]))
         worst.see(max(_apart(recorded, branch, seen), stuck, seen.excess * resting), row)
-    said = (
+    sentence = (
         "dW/dtau of a row, from W and X, against that of the engine, and where the engine or the next row is at rest "
     )
-    said += f"against 0, in units of {STEPS:g} rtol or of the rounding of its terms"
-    said += "; at the last row nothing but the clock moves" if resting else ""
-    return bounded(GROUP, NAME, worst.value, 1.0, f"{said}; {worst.place}")
+    sentence += f"against 0, in units of {STEPS:g} rtol or of the rounding of its terms"
+    sentence += "; at the last row nothing but the clock moves" if resting else ""
+    return bounded(GROUP, NAME, worst.value, 1.0, f"{sentence}; {worst.place}")
 
 
 def _apart(recorded: RecordedRun, branch: Branch, seen: Velocity) -> float:

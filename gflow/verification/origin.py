@@ -34,5 +34,5 @@ def origin(trajectory: Trajectory, scenario: Scenario) -> Check:
         if ours.shape != theirs.shape:
             return Check(GROUP, NAME, "fail", None, ROUNDING, "the scenario draws arrays of other shapes")
         gap = max(gap, float(np.abs(ours - theirs).max()) / max(float(np.abs(theirs).max()), np.finfo(float).tiny))
-    said = "samples, labels and starting weights, drawn anew from the scenario and its seeds, relative"
-    return bounded(GROUP, NAME, gap, ROUNDING, said)
+    sentence = "samples, labels and starting weights, drawn anew from the scenario and its seeds, relative"
+    return bounded(GROUP, NAME, gap, ROUNDING, sentence)

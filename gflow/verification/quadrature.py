@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.flow.engine import Segment
 from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
@@ -71,7 +70,7 @@ class Quadrature:
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
         return replace(best, doubts=best.apart(less))
 
-    def _summed(self, live: NDArray[np.bool_], motion: Motion, part: slice, w: Array) -> Integrals:
+    def _summed(self, live: Bools, motion: Motion, part: slice, w: Array) -> Integrals:
         masses = self.sums.masses
         if self.wants_masses:
             masses = self._masses(motion, part, w)

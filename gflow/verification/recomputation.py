@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.flow.state import Outcome
 from gflow.problem.loss import log_mean
 from gflow.problem.span import row_norms
@@ -133,7 +132,7 @@ class _Again:
             expected["parameter_norm"] = self._size(at, W)
         return float(np.max([self._relative(name, value, at.row) for name, value in expected.items()]))
 
-    def _spectrum(self, at: RecordedRow, W: Array, rows: NDArray[np.bool_]) -> tuple[float, float]:
+    def _spectrum(self, at: RecordedRow, W: Array, rows: Bools) -> tuple[float, float]:
         """Frobenius and spectral norm of some rows of W."""
         scale = float(np.abs(W[rows]).max())
         if not scale > 0.0:
@@ -211,8 +210,8 @@ def _finite(recorded: RecordedRun) -> Check:
     names += [f"series/{name}" for name in trajectory.series] + [f"neurons/{name}" for name in trajectory.neurons]
     bad = {name: sum(int((~np.isfinite(block)).sum()) for block in recorded.blocks(name)) for name in names}
     where = ", ".join(name for name, count in bad.items() if count)
-    said = f"numbers that are not finite, in {where}" if where else f"numbers that are not finite, in {len(names)} sets"
-    return bounded(GROUP, "finite", sum(bad.values()), 0.0, said)
+    sentence = f"numbers that are not finite, in {where or f'{len(names)} sets'}"
+    return bounded(GROUP, "finite", sum(bad.values()), 0.0, sentence)
 
 
 def _order(recorded: RecordedRun) -> Check:

@@ -96,16 +96,16 @@ Callback = Callable[[LadderProgress], None]
 def again(recorded: RecordedRun, rung: Rung, progress: Callback) -> Again:
     """Integrate to the rows of the rung, and further while that is cheap; progress may raise to stop it."""
     rows = rung.rows + rung.further
-    v, found = recorded.log1p_time[list(rows)], _Reader(recorded, rung)
+    v, reader = recorded.log1p_time[list(rows)], _Reader(recorded, rung)
     until, account = Until(float(v[-1]), Outcome.TIME, None), Account(rung.budget)
     flow = steps(recorded.problem, recorded.inner_initial, until, rung.manner, v[:-1], account=account)
     progress(LadderProgress(rung.name, 0, len(rows)))
-    for said in flow:
-        found.take(said)
-        if found.enough:
+    for item in flow:
+        reader.take(item)
+        if reader.enough:
             break
-        progress(LadderProgress(rung.name, len(found.reached), len(rows)))
-    return found.again
+        progress(LadderProgress(rung.name, len(reader.reached), len(rows)))
+    return reader.again
 
 
 class _Reader:
@@ -114,7 +114,7 @@ class _Reader:
     def __init__(self, recorded: RecordedRun, rung: Rung) -> None:
         self._recorded, self._rung, self._rows = recorded, rung, rung.rows + rung.further
         self._v = recorded.log1p_time[list(self._rows)]
-        self._tape = Quadrature(recorded.problem, not without_masses(recorded.problem)) if rung.taped else None
+        self._quadrature = Quadrature(recorded.problem, not without_masses(recorded.problem)) if rung.taped else None
         self._timing = Timing(recorded.outside_norms) if rung.timed else None
         self._extremes = SampledExtremes(recorded.problem)
         self._primal = recorded.primal or rung.manner.engine == "primal"
@@ -131,39 +131,39 @@ class _Reader:
             self._rung, tuple(self.reached), tuple(self._events), self._stopped, leverages, self._extremes.met()
         )
 
-    def take(self, said: Item) -> None:
+    def take(self, item: Item) -> None:
         """Take the next item of the flow; afterwards `enough` says whether the flow may stop."""
-        match said:
+        match item:
             case Advance():
-                for reader in (self._tape, self._timing):
+                for reader in (self._quadrature, self._timing):
                     if reader is not None:
-                        reader.advance(said)
+                        reader.advance(item)
             case Event():
-                self._events.append(said)
+                self._events.append(item)
                 if self._timing is not None:
-                    self._timing.event(said)
+                    self._timing.event(item)
             case Measure():
-                self._measure = said  # the flow is measured before each row
-                self._extremes.update(said)
+                self._measure = item  # the flow is measured before each row
+                self._extremes.update(item)
             case FlowRow():
-                self._row(said)
+                self._row(item)
             case FlowProgress():
-                self.enough = said.steps > self._most
+                self.enough = item.steps > self._most
             case Finish():
-                self._stopped = said if len(self.reached) < len(self._rung.rows) else None
+                self._stopped = item if len(self.reached) < len(self._rung.rows) else None
 
-    def _row(self, said: FlowRow) -> None:
-        if said.state.v == 0.0 and self._tape is not None:
-            self._tape.leap(said.checkpoint.state)
-        if len(self.reached) == self._v.size or said.state.v != self._v[len(self.reached)]:
+    def _row(self, item: FlowRow) -> None:
+        if item.state.v == 0.0 and self._quadrature is not None:
+            self._quadrature.leap(item.checkpoint.state)
+        if len(self.reached) == self._v.size or item.state.v != self._v[len(self.reached)]:
             return
-        row, sums = self._rows[len(self.reached)], None if self._tape is None else self._tape.read()
-        gaps, clock = _gaps(self._recorded, row, said.state, self._primal), (said.clock, said.checkpoint.resting)
-        at = (len(self._events), said.steps, *gaps, self._measure, sums, *clock, self._extremes.values())
-        self.reached.append(Reached(row, said.state, *at))
+        row, sums = self._rows[len(self.reached)], None if self._quadrature is None else self._quadrature.read()
+        gaps, clock = _gaps(self._recorded, row, item.state, self._primal), (item.clock, item.checkpoint.resting)
+        at = (len(self._events), item.steps, *gaps, self._measure, sums, *clock, self._extremes.values())
+        self.reached.append(Reached(row, item.state, *at))
         self._extremes.at_a_row()
         if len(self.reached) == len(self._rung.rows):
-            self._most = said.steps + _cheap(self._recorded)
+            self._most = item.steps + _cheap(self._recorded)
 
 
 def _cheap(recorded: RecordedRun) -> int:

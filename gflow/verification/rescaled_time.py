@@ -16,9 +16,8 @@ size is allowed until tau has passed it.  And where nothing but the clock moves,
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Sides
 from gflow.reference.dual import all_live, moving_pairs
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
@@ -27,7 +26,7 @@ from gflow.verification.velocity import Field, Weights, weights_at
 from gflow.verification.weight_velocity import velocity
 
 
-def at_rest(recorded: RecordedRun, field: Field, side: NDArray[np.int8], weights: Weights) -> bool:
+def at_rest(recorded: RecordedRun, field: Field, side: Sides, weights: Weights) -> bool:
     """Is the flow at rest at one state, with sides (m, H)?
 
     It is where the velocity of every neuron is within its rounding error (`weight_velocity`), or where the motion that
@@ -75,8 +74,8 @@ def between_rows(recorded: RecordedRun, group: str) -> Check:
     worst = Worst()
     for later, value in enumerate(np.maximum(np.maximum(above, below), 0.0), 1):
         worst.see(float(value), later)
-    said = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
-    return bounded(group, "clock", worst.value, bound, said)
+    sentence = f"largest log of d tau over what t and L allow between rows, 0 or less along the flow; {worst.place}"
+    return bounded(group, "clock", worst.value, bound, sentence)
 
 
 def _log_slope(log_L: Array) -> Array:

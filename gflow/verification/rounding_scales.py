@@ -10,9 +10,8 @@ a row and does not switch before the next one keeps its weights and their roundi
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.problem.span import row_norms
 from gflow.reference.dual import active_pairs
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
@@ -44,7 +43,7 @@ class RoundingScales:
         passed = float(self._recorded.tau[now.row] - self._recorded.tau[before.row])
         return np.asarray(outer * passed * np.max(pushed * self._norms, axis=1))
 
-    def _switched(self, before: RecordedRow, now: RecordedRow) -> NDArray[np.bool_]:
+    def _switched(self, before: RecordedRow, now: RecordedRow) -> Bools:
         """(m,): neurons with an event between the rows; all of them where that is not known."""
         counts, first, last = self._recorded.event_counts, before.row, now.row
         if counts[first] == counts[last]:

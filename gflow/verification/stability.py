@@ -31,11 +31,11 @@ def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple
         concluded = [not_decided(CONCLUSIONS, "stable", why)]
     else:
         concluded = _conclusions(recorded, tightened)
-    return [told(recorded, check) for check in (*found, *concluded)]
+    return [where_unique(recorded, check) for check in (*found, *concluded)]
 
 
-def told(recorded: RecordedRun, check: Check) -> Check:
-    """The check; where the solution is not unique, a disagreement does not count as an error."""
+def where_unique(recorded: RecordedRun, check: Check) -> Check:
+    """The check, judged only where the solution is unique: elsewhere a disagreement does not count as an error."""
     if check.verdict != "fail" or NOT_UNIQUE not in (recorded.trajectory.outcome_sentence or ""):
         return check
     why = "they differ, but the run met kinks where solutions are not unique and a policy decides (see its outcome)"
@@ -49,15 +49,15 @@ def _rows(recorded: RecordedRun, run: Again) -> Check:
         return _stopped(run, "none of its rows was reached", None, bound)
     gaps = [max(at.weight_gap, at.margin_gap) for at in run.reached]
     worst = run.reached[int(np.argmax(gaps))]
-    said = f"largest relative gap of weights ({worst.weight_gap:.1e}) and margins ({worst.margin_gap:.1e}) at "
-    said += f"{len(run.reached)} rows, to row {run.reached[-1].row}"
-    said += f" (asked: {run.rung.rows[-1]}; to the last one if that is cheap)" if run.rung.further else ""
-    said += f"; worst in row {worst.row}"
-    judged = bounded(GROUP, name, max(gaps), bound, said)
-    return judged if run.stopped is None or judged.verdict == "fail" else _stopped(run, said, judged.value, bound)
+    sentence = f"largest relative gap of weights ({worst.weight_gap:.1e}) and margins ({worst.margin_gap:.1e}) at "
+    sentence += f"{len(run.reached)} rows, to row {run.reached[-1].row}"
+    sentence += f" (asked: {run.rung.rows[-1]}; to the last one if that is cheap)" if run.rung.further else ""
+    sentence += f"; worst in row {worst.row}"
+    judged = bounded(GROUP, name, max(gaps), bound, sentence)
+    return judged if run.stopped is None or judged.verdict == "fail" else _stopped(run, sentence, judged.value, bound)
 
 
-def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
+def _stopped(run: Again, sentence: str, value: float | None, bound: float) -> Check:
     """The check of an integration that ended early: undecided if its budget ended it, else failed."""
     assert run.stopped is not None
     if not run.spent:
@@ -65,7 +65,7 @@ def _stopped(run: Again, said: str, value: float | None, bound: float) -> Check:
         return Check(GROUP, run.rung.name, "fail", None, bound, why)
     steps, budget = run.stopped.steps, run.rung.budget
     why = f"stopped at log(1 + t) = {run.stopped.state.v:.6g} after {steps} steps (of {budget.steps}) and "
-    why += f"{len(run.events)} events (of {budget.events or 'any number'}), before row {run.rung.rows[-1]}; {said}"
+    why += f"{len(run.events)} events (of {budget.events or 'any number'}), before row {run.rung.rows[-1]}; {sentence}"
     return not_decided(GROUP, run.rung.name, why, value, bound)
 
 
@@ -78,8 +78,8 @@ def _events(recorded: RecordedRun, run: Again) -> Check:
         return _begun(recorded, run, name)
     last = run.reached[-1]
     ours, pairs = int(recorded.event_counts[last.row]), _other_pairs(recorded, run)
-    said = f"events until row {last.row}: {ours} and {last.events}; pairs of the last pattern that differ: {pairs}"
-    return bounded(GROUP, name, abs(ours - last.events) + pairs, 0.0, said)
+    sentence = f"events until row {last.row}: {ours} and {last.events}; pairs of the last pattern that differ: {pairs}"
+    return bounded(GROUP, name, abs(ours - last.events) + pairs, 0.0, sentence)
 
 
 def _begun(recorded: RecordedRun, run: Again, name: str) -> Check:
@@ -92,8 +92,8 @@ def _begun(recorded: RecordedRun, run: Again, name: str) -> Check:
     theirs = [(event.neuron, first[event.surface], event.kind.value, event.v) for event in run.events]
     end = run.stopped.state.v
     missing = _missing(ours, theirs, end) + _missing(theirs, ours, end)
-    said = f"of {len(theirs)} events until log(1 + t) = {end:.6g}, where it stopped: in one log and not in the other"
-    return bounded(GROUP, name, missing, 0.0, said)
+    sentence = f"of {len(theirs)} events until log(1 + t) = {end:.6g}, where it stopped: in one log, not in the other"
+    return bounded(GROUP, name, missing, 0.0, sentence)
 
 
 Entry = tuple[int, int, int, float]
@@ -142,14 +142,14 @@ def _conclusions(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
 def _number(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     row = runs[0].rung.rows[-1]
     counts = [int(recorded.event_counts[row]), *(run.reached[-1].events for run in runs)]
-    said = f"number of events: {', '.join(map(str, counts))} as tolerances tighten"
-    return bounded(CONCLUSIONS, "number of events", max(counts) - min(counts), 0.0, said)
+    sentence = f"number of events: {', '.join(map(str, counts))} as tolerances tighten"
+    return bounded(CONCLUSIONS, "number of events", max(counts) - min(counts), 0.0, sentence)
 
 
 def _pattern(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     pairs = [_other_pairs(recorded, run) for run in runs]
-    said = f"pairs of the final pattern that differ: {', '.join(map(str, pairs))} as tolerances tighten"
-    return bounded(CONCLUSIONS, "final pattern", max(pairs), 0.0, said)
+    sentence = f"pairs of the final pattern that differ: {', '.join(map(str, pairs))} as tolerances tighten"
+    return bounded(CONCLUSIONS, "final pattern", max(pairs), 0.0, sentence)
 
 
 def _last_event(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
@@ -163,17 +163,17 @@ def _last_event(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
     known = [v for v in times if v is not None]
     if not known:
         return not_applicable(CONCLUSIONS, name, "no pair ever switched")
-    said = f"log(1 + t) of the last event: {', '.join('none' if v is None else f'{v:.6g}' for v in times)}"
+    sentence = f"log(1 + t) of the last event: {', '.join('none' if v is None else f'{v:.6g}' for v in times)}"
     largest = max(1.0, *known)
     gap = (max(known) - min(known)) / largest if len(known) == len(times) else float("inf")
     shift = max((run.leverages[-1] for run in runs if run.leverages), default=0.0) * RUN * recorded.rtol
     if gap <= EVENT_TIME or shift <= EVENT_TIME * largest or not np.isfinite(gap):
-        return bounded(CONCLUSIONS, name, gap, EVENT_TIME, said)
+        return bounded(CONCLUSIONS, name, gap, EVENT_TIME, sentence)
     if not np.isfinite(shift):
-        why = f"how well the state determines it is not known (its neuron is judged by a hull): {said}"
+        why = f"how well the state determines it is not known (its neuron is judged by a hull): {sentence}"
         return not_decided(CONCLUSIONS, name, why, gap, EVENT_TIME)
-    said += f"; a change of the state by {RUN:g} rtol moves it by {shift:.1e}"
-    return bounded(CONCLUSIONS, name, gap * largest / shift * EVENT_TIME, EVENT_TIME, said)
+    sentence += f"; a change of the state by {RUN:g} rtol moves it by {shift:.1e}"
+    return bounded(CONCLUSIONS, name, gap * largest / shift * EVENT_TIME, EVENT_TIME, sentence)
 
 
 def _limits(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
@@ -183,8 +183,8 @@ def _limits(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
     states += [(run.reached[-1].state.side, run.reached[-1].state.U) for run in runs]
     found = [foreseen(recorded.problem, side, U) for side, U in states]
     proved = [finding.proved for finding, _ in found]
-    said = f"is the last pattern proved to stay for ever: {', '.join('yes' if each else 'no' for each in proved)}"
-    frozen = bounded(CONCLUSIONS, "frozen", float(len(set(proved)) - 1), 0.0, said)
+    sentence = f"is the last pattern proved to stay for ever: {', '.join('yes' if each else 'no' for each in proved)}"
+    frozen = bounded(CONCLUSIONS, "frozen", float(len(set(proved)) - 1), 0.0, sentence)
     multipliers = [None if point is None else point.multipliers for _, point in found]
     known = [each for each in multipliers if each is not None]
     if not known:
@@ -194,5 +194,5 @@ def _limits(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
         ]
     gaps = [float(np.abs(each - known[0]).max() / np.abs(known[0]).max()) for each in known]
     gap = max(gaps) if len(known) == len(multipliers) else float("inf")
-    said = "multipliers of the limit of the last pattern, relative, as tolerances tighten"
-    return [frozen, bounded(CONCLUSIONS, "multipliers", gap, MULTIPLIERS, said)]
+    sentence = "multipliers of the limit of the last pattern, relative, as tolerances tighten"
+    return [frozen, bounded(CONCLUSIONS, "multipliers", gap, MULTIPLIERS, sentence)]

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools, Sides
 from gflow.flow.state import FlowState
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
@@ -20,8 +19,6 @@ from gflow.problem.span import row_norms
 from gflow.reference.mode import Balance, Held, ReferenceMode
 from gflow.reference.point import Point
 from gflow.trajectory.recorded_run import RecordedRow
-
-Sides = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class Shares:
     slopes: Array
     doubt: Array
     excess: Array
-    unique: NDArray[np.bool_]
+    unique: Bools
 
 
 class Field:
@@ -84,11 +81,11 @@ class Field:
         return self._mode.held
 
     @property
-    def live(self) -> NDArray[np.bool_]:
+    def live(self) -> Bools:
         """(n,): samples that some neuron that moves is active on without sliding, which are those that tau counts."""
         return self._mode.live
 
-    def at(self, weights: Weights, live: NDArray[np.bool_]) -> Motion:
+    def at(self, weights: Weights, live: Bools) -> Motion:
         """The motion at states of the mode; live (n,): the samples that tau counts."""
         at = Point(self.problem, weights.parameters, self._mode, live=live)
         log_n, square = log(self.problem.samples), at.velocity.square
@@ -126,7 +123,7 @@ class Field:
         """Rounding (h, s) of the rest that a share is: of its terms (h, s), and of the force that holds the neuron."""
         forces = (motion.at.push * motion.at.branch_slopes)[0, self.held.neurons]
         size = np.abs(forces) @ row_norms(self.problem.span.C)
-        force = np.linalg.norm(self.held.pull, axis=2) * size[:, None]
+        force = np.linalg.norm(self.held.force_map, axis=2) * size[:, None]
         return np.asarray((64.0 + self.problem.samples) * EPS * (terms + force))
 
 

@@ -96,6 +96,7 @@ WRONG = [
     ([], "no step size is given"),
     (["--eta", "0.1", "--until-time", "-1"], "--until-time -1.0"),
     (["--eta", "0.1", "--seed", "1"], "only stochastic descent draws"),
+    (["--eta", "0.1", "--sgd", "2", "--seed", "-1"], "--seed -1: must be an integer of at least 0"),
     (["--eta", "0.1", "--sgd", "7"], "must be in 1..6"),
     (["--eta", "0.1", "--modified"], "smooth activation"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,38 @@ def test_the_gap_is_that_of_the_definition(tmp_path: Path) -> None:
         late = [gap for gap, t in zip(gaps, times, strict=True) if t >= 0.4 - 1e-9]
         assert run.max_relative_gap == pytest.approx(max(late), rel=1e-4)
         assert run.steps == step[rows[-1]] == round(4.0 / run.eta)
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"etas": "0.1"}, "--eta = '0.1': must be a list of numbers"),
+        ({"etas": 0.1}, "--eta = 0.1: must be a list of numbers"),
+        ({"etas": ["0.1"]}, "--eta = '0.1': must be a number"),
+        ({"etas": [1j]}, "--eta = 1j: must be a number"),
+        ({"etas": [10**400]}, "--eta: must be a finite number of float64"),
+        ({"until_time": "x"}, "--until-time = 'x': must be a number"),
+        ({"sgd": 1.5}, "--sgd 1.5: must be an integer of at least 1"),
+        ({"sgd": 2, "seed": "x"}, "--seed 'x': must be an integer of at least 0"),
+        ({"sgd": True}, "--sgd True: must be an integer"),
+        ({"device": "tpu"}, "--device 'tpu': is not available; use one of cpu, cuda"),
+        ({"precision": "half"}, "--precision 'half': is not available; use one of double, single"),
+    ],
+)
+def test_what_is_no_number_or_choice_is_told_in_words(
+    tmp_path: Path, wrong: dict[str, Any], words: str
+) -> None:  # Any: whatever a user may give
+    with pytest.raises(GflowError, match=words):
+        gflow.compare(simulated(tmp_path), **({"etas": [0.1]} | wrong))
+    assert not (tmp_path / DESCENT_FILE_NAME).exists()
+
+
+def test_step_sizes_and_batches_of_numpy(tmp_path: Path) -> None:
+    trajectory, batches = simulated(tmp_path), {"sgd": 2, "seed": 3}
+    whole: dict[str, Any] = dict(batches)  # Any: as below
+    by_numpy: dict[str, Any] = {name: np.int64(number) for name, number in batches.items()}  # Any: numbers of numpy
+    expected = gflow.compare(trajectory, [0.2, 0.1], **whole)
+    assert gflow.compare(trajectory, np.array([0.2, 0.1]), **by_numpy) == expected
 
 
 def test_descent_rows_are_descent(tmp_path: Path) -> None:

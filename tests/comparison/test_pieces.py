@@ -11,7 +11,7 @@ from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
 from gflow.comparison.gaps import Frame, angle, gap
 from gflow.comparison.order import fitted_order
 from gflow.comparison.paired_run import PairedRun, RankAndMargin
-from gflow.comparison.patterns import Events, genuine, opposed
+from gflow.comparison.patterns import EventColumns, genuine, opposed_pairs
 from gflow.comparison.sharpness import sharpness, stability_threshold
 from gflow.comparison.timetable import (
     MOST_STEPS,
@@ -49,7 +49,7 @@ def test_the_flow_beside_itself_has_no_gap() -> None:
     assert series.angle_to_limit is not None and series.angle_to_limit[-1] == pytest.approx(
         np.arctan2(1.0, np.linalg.norm(states[-1].U)), abs=1e-12
     )
-    assert course.disagreement(Events.of(found.events)) is None
+    assert course.disagreement(EventColumns.of(found.events)) is None
     top = course.largest_gap(first_tenth(20.0))
     assert top is not None and top[0] == 0.0
     order = fitted_order([0.1, 0.05, 0.025], [top[0]] * 3, 1e-8)
@@ -144,12 +144,14 @@ def test_halved_steps_share_their_times() -> None:
 
 
 def test_a_pair_that_the_flow_is_switching_does_not_differ() -> None:
-    events = Events.of([Event(np.log1p(1.0), 2, 3, EventKind.CROSS_UP), Event(np.log1p(2.0), 0, 1, EventKind.SLIDE)])
+    events = EventColumns.of(
+        [Event(np.log1p(1.0), 2, 3, EventKind.CROSS_UP), Event(np.log1p(2.0), 0, 1, EventKind.SLIDE)]
+    )
     pairs = np.array([[2, 3, 1], [0, 1, -1], [5, 5, 1]])
     late, early, far = (genuine(pairs, np.log1p(t), 0.1, events, 10) for t in (1.09, 0.91, 1.2))
     assert late.tolist() == early.tolist() == [[0, 1, -1], [5, 5, 1]]
     assert far.tolist() == pairs.tolist()
-    assert genuine(pairs, 0.5, 0.1, Events.of([]), 10).tolist() == pairs.tolist()
+    assert genuine(pairs, 0.5, 0.1, EventColumns.of([]), 10).tolist() == pairs.tolist()
 
 
 def test_opposite_sides_are_found_farthest_first() -> None:
@@ -158,7 +160,7 @@ def test_opposite_sides_are_found_farthest_first() -> None:
     state = flow(problem, W, until_time(1.0)).state
     side = state.side.copy()
     side[1, 2], side[4, 0] = -side[1, 2], -side[4, 0]
-    found = opposed(problem, state, replace(state, side=side))
+    found = opposed_pairs(problem, state, replace(state, side=side))
     z = np.abs(state.U @ problem.surfaces.normals.T)
     expected = sorted([(1, 2), (4, 0)], key=lambda pair: -z[pair])
     assert [tuple(pair) for pair in found[:, :2].tolist()] == expected
@@ -169,7 +171,7 @@ def test_when_pairs_settle() -> None:
     v = np.array([0.0, 1.0, 2.0, 3.0])
     sides = np.array([[1, 1, -1, 1], [-1, 1, -1, 1], [1, 1, -1, 1], [1, -1, -1, 1]], dtype=np.int8)[:, :, None]
     assert settled_at(v, sides)[:, 0].tolist() == [2.0, 3.0, np.inf, np.inf]
-    events = Events.of(
+    events = EventColumns.of(
         [
             Event(0.5, 0, 0, EventKind.CROSS_DOWN),
             Event(1.9, 0, 0, EventKind.CROSS_UP),
@@ -187,7 +189,7 @@ def test_when_pairs_settle() -> None:
 
 def test_the_last_pairs_to_settle_are_listed() -> None:
     count = MOST_PAIRS + 50
-    events = Events.of([Event(float(k + 1), k, 0, EventKind.CROSS_UP) for k in range(count)])
+    events = EventColumns.of([Event(float(k + 1), k, 0, EventKind.CROSS_UP) for k in range(count)])
     never = np.full((count, 1), np.inf)
     found = settled_pairs(events, 1e9, np.zeros((count, 1), dtype=bool), [never], np.array([0]))
     assert [pair.neuron for pair in found] == list(range(50, count))

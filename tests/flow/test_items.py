@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+import gflow
 from gflow.field.branch import Measure
 from gflow.flow.items import Advance, Item
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import spaced
+from gflow.pipeline import End
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -20,15 +23,20 @@ from tests.flow.driver import problem_of, until_log_time
 from tests.reference.setting import drawn
 
 LETTERS = {Advance: "a", Measure: "m", Event: "e", FlowProgress: "p", FlowRow: "r", Finish: "f"}
-# Of a stretch: its measure; whole steps with the rows in them; a part of a step that ends it, with its events.
-STRETCH = r"m((amr)*amp)*((amr)*ame*p)?"
-WHOLE = re.compile(rf"mr({STRETCH})+rf")
+# Of a stretch: its measure; whole steps with the rows in them; its end, in a part of a step and with its events or not.
+STRETCH = r"m((amr)*amp)*((amr)*a)?me*p"
+REST = r"(mr)+"
+WHOLE = re.compile(rf"mr(({STRETCH})+(r|{REST})|(mr)*)f")
 
 
-def items(engine: str, slope: float) -> Iterator[Item]:
+def items(engine: str, slope: float, log_t: float = 6.0) -> Iterator[Item]:
     setting, W = drawn("wide", slope, "logistic", seed=1)
-    until = until_log_time(6.0)
+    until = until_log_time(log_t)
     return steps(problem_of(setting), W, until, Manner(engine), spaced("log", 9, until))
+
+
+def letters(flow: Iterator[Item]) -> str:
+    return "".join(LETTERS[type(item)] for item in flow)
 
 
 CASES = pytest.mark.parametrize("engine, slope", [("dual", 0.0), ("dual", 0.3), ("primal", 0.3)])
@@ -36,12 +44,39 @@ CASES = pytest.mark.parametrize("engine, slope", [("dual", 0.0), ("dual", 0.3), 
 
 @CASES
 def test_the_order(engine: str, slope: float) -> None:
-    told = "".join(LETTERS[type(item)] for item in items(engine, slope))
-    assert WHOLE.fullmatch(told), told
-    assert told.count("r") == 9 and told.count("e") >= 5
+    order = letters(items(engine, slope))
+    assert WHOLE.fullmatch(order), order
+    assert order.count("r") == 9 and order.count("e") >= 5
 
 
-@pytest.mark.parametrize("wrong", ["rmf", "mrmarmprf", "mrmamepmprfm", "mrmampmaeprf"])
+def test_stretches_that_end_with_a_step() -> None:
+    """A checkpoint after 64 steps and a turn to an implicit method end a stretch where no guard does."""
+    order = letters(items("dual", 0.3, 2000.0))
+    assert WHOLE.fullmatch(order), order
+    assert "pmpm" in order
+
+
+@pytest.mark.parametrize(
+    "outer, scale, end, order",
+    [
+        (0.0, 1.0, gflow.time(1.0), "mrmmpmrmrmrf"),  # nothing moves: rows at rest
+        (0.0, 1.0, gflow.log_loss(-1.0), "mrmmprf"),  # nor will it ever
+        (1.0, 1e18, gflow.time(1.0), "mrf"),  # margins of 1e18, whose differences float64 does not know
+    ],
+)
+def test_flows_that_do_not_move(outer: float, scale: float, end: End, order: str) -> None:
+    problem, start = gflow.from_arrays(np.eye(2), [1.0, -1.0], scale * np.eye(2), outer * np.array([1.0, -1.0]))
+    assert letters(gflow.steps(problem, start, end, rows=4)) == order and WHOLE.fullmatch(order)
+
+
+@pytest.mark.parametrize("end, more", [(gflow.certified(), {}), (gflow.time(100.0), {"budget": {"steps": 5}})])
+def test_ends_after_a_whole_step(end: End, more: dict[str, Any]) -> None:  # Any: keywords of steps
+    setting, W = drawn("wide", 0.3, "logistic", seed=1)
+    order = letters(gflow.steps(problem_of(setting), W, end, **more))
+    assert WHOLE.fullmatch(order) and order.endswith("mprf"), order
+
+
+@pytest.mark.parametrize("wrong", ["rmf", "mrmarmprf", "mrmamepmprfm", "mrmampmaeprf", "mrmamprampf", "mrmampepmprf"])
 def test_the_pattern_can_fail(wrong: str) -> None:
     assert not WHOLE.fullmatch(wrong)
 

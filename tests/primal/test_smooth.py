@@ -6,11 +6,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from gflow.field import tensors
 from gflow.problem.activation import SMOOTHINGS, Huberized, Smoothing, SmoothLeaky
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -41,15 +39,6 @@ def drawn(kind: str, trains_outer: bool, seed: int = 4) -> tuple[Problem, Array,
     smoothing, plain = KINDS[kind]
     network = Network(outer, 0.0, trains_outer, smoothing)
     return Problem.of(X, y, network, LOSSES["logistic"]), W, PlainNetwork(X, y, plain, trains_outer)
-
-
-@pytest.mark.parametrize("smoothing", [SmoothLeaky(0.2), Huberized(0.25)])
-def test_activations_of_both_engines_are_the_same(smoothing: Smoothing) -> None:
-    """Also beyond z = 20, where torch's softplus is linear unless told otherwise."""
-    z = np.linspace(-60.0, 60.0, 481)
-    value, slope = tensors._smooth(smoothing, torch.as_tensor(z))
-    assert value.numpy() == pytest.approx(smoothing.value(z), abs=1e-14, rel=1e-15)
-    assert slope.numpy() == pytest.approx(smoothing.derivative(z), abs=1e-15)
 
 
 def joined(W: Array, a: Array) -> Array:
@@ -169,28 +158,3 @@ def test_descent_approaches_the_flow_at_first_order(kind: str) -> None:
     gaps = [relative_gap(joined(end.W, end.a), ours(kind, True, 1e-10, "DOP853")[0]) for end in ends]
     assert 0.95 < loglog_slope(etas, gaps) < 1.05
     assert relative_gap(joined(ends[-1].W, ends[-1].a), exact) == pytest.approx(gaps[-1], rel=1e-6)
-
-
-@pytest.mark.parametrize("smoothing", [SmoothLeaky(0.0), SmoothLeaky(0.2), Huberized(0.25), Huberized(1.0)], ids=str)
-class TestActivations:
-    z = np.array([-800.0, -30.0, -1.0, -1e-3, 0.0, 1e-9, 0.1, 0.249, 0.251, 0.999, 1.001, 3.0, 30.0, 800.0])
-
-    def test_the_derivative_is_that_of_the_value(self, smoothing: Smoothing) -> None:
-        z, h = self.z, 1e-6
-        slope = (smoothing.value(z + h) - smoothing.value(z - h)) / (2.0 * h)
-        assert smoothing.derivative(z) == pytest.approx(slope, abs=3e-6 + 1e-12 * 800.0 / h)
-        near = z[np.abs(z) < 50.0]
-        slope = (smoothing.value(near + h) - smoothing.value(near - h)) / (2.0 * h)
-        assert smoothing.derivative(near) == pytest.approx(slope, abs=3e-6)
-
-    def test_numpy_and_torch_agree(self, smoothing: Smoothing) -> None:
-        value, slope = tensors._smooth(smoothing, torch.from_numpy(self.z))
-        assert value.numpy() == pytest.approx(smoothing.value(self.z), rel=1e-14, abs=1e-15)
-        assert slope.numpy() == pytest.approx(smoothing.derivative(self.z), rel=1e-14, abs=1e-15)
-
-    def test_it_is_the_formula_of_the_paper(self, smoothing: Smoothing) -> None:
-        plain = huber(smoothing.bandwidth) if isinstance(smoothing, Huberized) else soft_leaky(smoothing.slope)
-        z = self.z[np.abs(self.z) < 50.0]
-        assert smoothing.value(z) == pytest.approx(plain(z)[0], rel=1e-13, abs=1e-15)
-        assert smoothing.derivative(z) == pytest.approx(plain(z)[1], rel=1e-13, abs=1e-15)
-        assert float(smoothing.value(np.zeros(1))[0]) == 0.0

@@ -47,6 +47,11 @@ def point(problem: Problem, parameters: Parameters) -> Point:
 
 def margins_by_autograd(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
     """p (n,) at theta (p,), by torch from the formulas."""
+    return margins_of(problem, outputs_by_autograd(problem, theta))
+
+
+def outputs_by_autograd(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
+    """f (K, n), or (1, n) for one output, at theta (p,), by torch from the formulas."""
     network, layout = problem.network, Layout.of(problem)
     U = theta[layout.inner].reshape(layout.inner_shape)
     A = torch.tensor(np.atleast_2d(network.outer)) if layout.outer is None else theta[layout.outer].reshape(-1, m)
@@ -61,8 +66,12 @@ def margins_by_autograd(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
             phi = torch.where(z < 0.0, 0.0 * z, torch.where(z < h, z**2 / (2.0 * h), z - 0.5 * h))
         case None:
             phi = torch.where(z > 0.0, z, network.slope * z)
-    f = A @ phi if layout.bias is None else A @ phi + theta[layout.bias][:, None]
-    if network.outputs == 1:
+    return A @ phi if layout.bias is None else A @ phi + theta[layout.bias][:, None]
+
+
+def margins_of(problem: Problem, f: torch.Tensor) -> torch.Tensor:
+    """p (n,) of outputs f (K, n)."""
+    if problem.network.outputs == 1:
         return torch.tensor(problem.y) * f[0]
     rows = [[f[k, i] for k in range(K) if k != int(problem.y[i])] for i in range(n)]
     own = [f[int(problem.y[i]), i] for i in range(n)]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gflow.arrays import Array
 from gflow.trajectory import EventEntry, Header, Row, Trajectory, TrajectoryWriter
 from gflow.trajectory.layout import EVENT_COUNT
-from gflow.trajectory.rows import Floats
 
 N, D, M, R, K = 3, 5, 4, 2, 6
 SERIES_NAMES = ("weight_norm", "stable_rank", "normalized_margin", "margin_spread", "sliding", EVENT_COUNT, "steps")
@@ -114,7 +114,7 @@ def resume(number: int, case: Case) -> dict[str, float | NDArray[Any]]:
     return {name: np.full(shape, number % 2 + k)[()] for k, (name, shape) in enumerate(shapes.items())}
 
 
-def inner(number: int, rank: int) -> Floats:
+def inner(number: int, rank: int) -> Array:
     """(m, rank); a scalar network has b = 1, ..., m in row 0, as its `W_initial` says."""
     start = np.arange(M * rank, dtype=float).reshape(M, rank)
     return (start if rank > 1 else start + 1.0) + number / 3.0

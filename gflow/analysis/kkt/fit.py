@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.kkt.certificate import proved_distance, solved, steepest
 from gflow.analysis.kkt.interior import interior_point
 from gflow.analysis.kkt.polish import polished, reduced
 from gflow.analysis.kkt.problem import Gradients, Multipliers
 from gflow.analysis.kkt.vertices import by_vertices
-from gflow.arrays import Array
-
-Mask = NDArray[np.bool_]
+from gflow.arrays import Array, Bools
 
 # Multipliers are unique where the least eigenvalue of the kernel of unit features, over the largest, exceeds this.
 DEPENDENT = 1e-11
@@ -43,12 +40,12 @@ class Fit:
     """are the multipliers unique to rounding?"""
     unique: bool
     """are they unique among those that are 0 off the margin?"""
-    on_margin: Mask
+    on_margin: Bools
     at_least: float | None
 
 
 def least_distance(
-    gradients: Gradients, slope: float, known: Multipliers | None = None, binding: Mask | None = None
+    gradients: Gradients, slope: float, known: Multipliers | None = None, binding: Bools | None = None
 ) -> Fit:
     """Solve the convex problem of `problem`; among equally good lambda, one that is 0 off the margin, where there is
     one, else one with small lambda_c (p_c - min p).  known: weights to be preferred where they are as good.

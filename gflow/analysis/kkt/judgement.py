@@ -98,16 +98,16 @@ def _result(verdict: Verdict, summary: str, point: Literal["limit", "last row"],
 
 def _from_rows(run: AnalyzedRun, last: Residuals) -> KktResult:
     """Without a known limit the numbers are the message."""
-    said = f"at the last row the stationarity is {last.stationarity:.3g}"
+    measured = f"at the last row the stationarity is {last.stationarity:.3g}"
     if last.complementarity is None:
-        summary = f"margins are not all positive (least {last.min_margin:.3g}), so there is no KKT point; {said}"
+        summary = f"margins are not all positive (least {last.min_margin:.3g}), so there is no KKT point; {measured}"
         return replace(_result("not applicable", summary, "last row", last), last_row=last)
     earlier = _earlier(run)
     trend = [stationarity for _, stationarity in earlier] + [last.stationarity]
     falls = len(trend) > 1 and all(after < before for before, after in zip(trend, trend[1:], strict=False))
     before = f" (after {trend[0]:.3g} at {time_text(earlier[0][0])})" if earlier else ""
     summary = (
-        f"the limit is not known; {said}{before}, the complementarity {last.complementarity:.3g}, "
+        f"the limit is not known; {measured}{before}, the complementarity {last.complementarity:.3g}, "
         f"and the least margin is {last.min_margin_ratio:.4g} of the largest"
     )
     return replace(
@@ -125,18 +125,18 @@ def _earlier(run: AnalyzedRun) -> tuple[tuple[float, float], ...]:
 
 def _from_limit(run: AnalyzedRun, limit: LimitPoint, at: Residuals, last: Residuals) -> KktResult:
     standing = run.standing
-    said = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
+    measured = f"stationarity {at.stationarity:.3g} there, {last.stationarity:.3g} at the last row"
     if at.complementarity is None:
         dead = int((limit.margins <= 0.0).sum())
         whose = "1 sample has" if dead == 1 else f"{dead} samples have"
-        summary = f"{whose} no positive margin in the limit, so it is no KKT direction: {said}"
+        summary = f"{whose} no positive margin in the limit, so it is no KKT direction: {measured}"
         verdict: Verdict = "not applicable"
     else:
         verdict = _verdict(at, at.complementarity, standing)
         kinks = f", {at.interior} of {at.kinks} kinks have a slope between the branches" if at.kinks else ""
         which = "limit proved from the computed state" if standing == "proved_from_state" else f"{standing} limit"
         summary = (
-            f"{_opening(verdict, which, at, standing)}: {said}, complementarity {at.complementarity:.3g}; "
+            f"{_opening(verdict, which, at, standing)}: {measured}, complementarity {at.complementarity:.3g}; "
             f"{at.on_margin} of {limit.margins.size} samples on the margin{kinks}"
         )
     mode = ModeLimit(run.problem, DualMode(run.problem, limit.side))

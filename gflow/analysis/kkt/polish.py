@@ -6,12 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.kkt.problem import Gradients, Multipliers, folded
-from gflow.arrays import Array, Index
-
-Mask = NDArray[np.bool_]
+from gflow.arrays import Array, Bools, Index
 
 MOST_EXCHANGES = 30
 # Violations below this, in units of |theta|, are rounding; a residual that is shorter by less is no better.
@@ -53,8 +50,8 @@ def _cost(gradients: Gradients, at: Multipliers, price: Array) -> float:
 
 
 def _violations(
-    gradients: Gradients, at: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
-) -> tuple[Mask, Mask, Mask]:
+    gradients: Gradients, at: Multipliers, price: Array, used: Bools, low: Bools, high: Bools
+) -> tuple[Bools, Bools, Bools]:
     """Which margins, lower and upper bounds of kinks should change sides."""
     pull = gradients.pulls(gradients.residual(at))
     on_l = pull.on_base - price + gradients.gathered(np.where(high, pull.on_kinks, 0.0))
@@ -67,7 +64,7 @@ def _violations(
 
 
 def _least_squares(
-    gradients: Gradients, start: Multipliers, price: Array, used: Mask, low: Mask, high: Mask
+    gradients: Gradients, start: Multipliers, price: Array, used: Bools, low: Bools, high: Bools
 ) -> Multipliers:
     """Unconstrained on the active sets, with one step of refinement from the residual itself."""
     margin, free = gradients.margin, ~low & ~high
@@ -89,7 +86,7 @@ def _least_squares(
     return at
 
 
-def reduced(gradients: Gradients, free: Mask, high: Mask) -> tuple[Array, Array, Array]:
+def reduced(gradients: Gradients, free: Bools, high: Bools) -> tuple[Array, Array, Array]:
     """Kernel (N, N) with the kinks high (E,) at slope 1 and the free ones (E,) eliminated; the mixed terms (k, s, N)
     and the inverse blocks (k, s, s) of the free ones."""
     row, slot, n = gradients.row, gradients.slot, gradients.size.size

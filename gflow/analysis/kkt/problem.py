@@ -18,17 +18,14 @@ from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.reference.kernel import tangent_kernel
 from gflow.reference.margins import hidden, slopes
 from gflow.reference.point import gradient_factors
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +53,19 @@ class Gradients:
     neuron, margin (E,): the pairs on kinks.
     """
 
-    def __init__(self, problem: Problem, parameters: Parameters, pattern: NDArray[np.int8]) -> None:
+    def __init__(self, problem: Problem, parameters: Parameters, pattern: Sides) -> None:
         """pattern (m, n): signs of the pre-activations, 0 on the kink.  Raises ValueError for smooth activations."""
         network = problem.network
         if network.smoothing is not None:
             raise ValueError("a smooth activation has no Clarke gradients and is not homogeneous")
         outer = np.atleast_2d(parameters.outer)
-        self.sample, self.other, self._pull = _margins(network, problem.y)
+        self.sample, self.other, self._by_output = _margins(network, problem.y)
         z = problem.preactivations(parameters.U)
         on_kink = (pattern == 0)[:, self.sample] if network.kinked else np.zeros((outer.shape[1], 1), dtype=bool)
         self._outer_trained = network.trains_outer
         self._hidden = hidden(network, z, pattern)[:, self.sample]
-        self.p: Array = np.sum(self._pull * (outer @ self._hidden), axis=0)
-        push = outer.T @ self._pull
+        self.p: Array = np.sum(self._by_output * (outer @ self._hidden), axis=0)
+        push = outer.T @ self._by_output
         factors, inputs = gradient_factors(problem, slopes(network, z, pattern, at_kink=network.slope))
         base, self._C = push * factors[:, self.sample], inputs[self.sample]
         self.neuron, self.margin = np.nonzero(on_kink)
@@ -78,7 +75,7 @@ class Gradients:
         unit = self.length or 1.0
         self._theta, self._theta_outer = parameters.U / unit, outer / unit
         self._base, self._added = base / self.size, added / self.size[self.margin]
-        self._pull, self.units = self._pull / self.size, self.size / unit
+        self._by_output, self.units = self._by_output / self.size, self.size / unit
         self._assemble()
 
     def _sizes(self, base: Array, added: Array) -> Array:
@@ -86,14 +83,14 @@ class Gradients:
         whole[self.neuron, self.margin] += added
         squared = np.sum(whole**2, axis=0) * np.sum(self._C**2, axis=1)
         if self._outer_trained:
-            squared = squared + np.sum(self._pull**2, axis=0) * np.sum(self._hidden**2, axis=0)
-        self.live: Mask = squared > 0.0
+            squared = squared + np.sum(self._by_output**2, axis=0) * np.sum(self._hidden**2, axis=0)
+        self.live: Bools = squared > 0.0
         return np.asarray(np.sqrt(np.where(self.live, squared, 1.0)))
 
     def _assemble(self) -> None:
         """The quadratic form: kernel (N, N), blocks (k, s, s) of neurons with kinks, mixed (k, s, N)."""
         gram = self._C @ self._C.T
-        self.kernel = tangent_kernel(gram, self._base, self._pull if self._outer_trained else None, self._hidden)
+        self.kernel = tangent_kernel(gram, self._base, self._by_output if self._outer_trained else None, self._hidden)
         neurons, self.row, counts = np.unique(self.neuron, return_inverse=True, return_counts=True)
         self.slot = np.arange(self.neuron.size) - np.repeat(np.cumsum(counts) - counts, counts)
         k, s = neurons.size, int(counts.max(initial=0))
@@ -102,19 +99,19 @@ class Gradients:
         self.blocks = added[:, :, None] * gram[of_slot[:, :, None], of_slot[:, None, :]] * added[:, None, :]
         self.mixed = added[:, :, None] * gram[of_slot] * self._base[neurons][:, None, :]
 
-    def only(self, mask: Mask) -> Gradients:
+    def only(self, mask: Bools) -> Gradients:
         """The problem with these margins (N,) alone."""
         part, kept = copy(self), mask[self.margin]
         part.sample, part.p, part.live = self.sample[mask], self.p[mask], self.live[mask]
         part.size, part.units = self.size[mask], self.units[mask]
         part.other = None if self.other is None else self.other[mask]
-        part._C, part._base, part._pull = self._C[mask], self._base[:, mask], self._pull[:, mask]
+        part._C, part._base, part._by_output = self._C[mask], self._base[:, mask], self._by_output[:, mask]
         part._hidden, part._added = self._hidden[:, mask], self._added[kept]
         part.neuron, part.margin = self.neuron[kept], (np.cumsum(mask) - 1)[self.margin[kept]]
         part._assemble()
         return part
 
-    def filled(self, mask: Mask, at: Multipliers) -> Multipliers:
+    def filled(self, mask: Bools, at: Multipliers) -> Multipliers:
         """Multipliers of `only(mask)`, mask (N,), as multipliers of all margins, 0 for the others."""
         lam, nu = np.zeros(self.size.size), np.zeros(self.margin.size)
         lam[mask], nu[mask[self.margin]] = at.lam, at.nu
@@ -127,7 +124,7 @@ class Gradients:
         inner = self._theta - mixed @ self._C
         if not self._outer_trained:
             return inner, np.zeros((1, 1))
-        return inner, self._theta_outer - (self._pull * at.lam) @ self._hidden.T
+        return inner, self._theta_outer - (self._by_output * at.lam) @ self._hidden.T
 
     def pulls(self, residual: tuple[Array, Array]) -> Pulls:
         """The products of all gradients with a residual: its parts (m, r) and (K, m), as `residual` gives them."""
@@ -135,7 +132,7 @@ class Gradients:
         moved = inner @ self._C.T
         on_base = np.sum(self._base * moved, axis=0)
         if self._outer_trained:
-            on_base = on_base + np.sum(self._pull * (outer @ self._hidden), axis=0)
+            on_base = on_base + np.sum(self._by_output * (outer @ self._hidden), axis=0)
         return Pulls(on_base, self._added * moved[self.neuron, self.margin])
 
     def distance(self, at: Multipliers) -> float:
@@ -149,7 +146,7 @@ class Gradients:
 
 
 def _margins(network: Network, y: Array) -> tuple[Index, Index | None, Array]:
-    """sample (N,), the class it is told from, and dp_c / df_k (K, N)."""
+    """sample (N,), the class it is compared with, and dp_c / df_k (K, N)."""
     everyone = np.arange(y.size)
     if network.outputs == 1:
         return everyone, None, y[None, :].copy()
@@ -159,7 +156,7 @@ def _margins(network: Network, y: Array) -> tuple[Index, Index | None, Array]:
     return sample, other, pull
 
 
-def folded(gradients: Gradients, high: Mask) -> tuple[Array, Array]:
+def folded(gradients: Gradients, high: Bools) -> tuple[Array, Array]:
     """Kernel (N, N) and mixed terms (k, s, N) when the kinks `high` have slope 1 and the unknown is lam - nu there."""
     chosen = np.zeros(gradients.mixed.shape)
     chosen[gradients.row, gradients.slot, gradients.margin] = high

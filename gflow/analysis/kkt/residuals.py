@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import limit_slopes
 from gflow.analysis.kkt.fit import least_distance
 from gflow.analysis.kkt.problem import Gradients, Multipliers
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
@@ -61,7 +60,7 @@ def residuals_of_limit(problem: Problem, limit: LimitPoint) -> Residuals:
 def residuals(
     problem: Problem,
     parameters: Parameters,
-    side: NDArray[np.int8],
+    side: Sides,
     outside: float = 0.0,
     known: LimitPoint | None = None,
 ) -> Residuals:

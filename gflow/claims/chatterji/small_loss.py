@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.claims.chatterji.setting import ROUNDING, setting, total_loss
 from gflow.claims.claim import (
     Claim,
@@ -37,7 +36,7 @@ def concave_bound(rows: Along) -> Array:
     return np.asarray(share * rows.smoothed)
 
 
-def _concave(rows: Along) -> tuple[NDArray[np.bool_], Hypothesis]:
+def _concave(rows: Along) -> tuple[Bools, Hypothesis]:
     """Rows with n L <= 1.523, and whether there is one."""
     fitted = total_loss(rows)
     return fitted <= CONCAVE_UNTIL, at_most("least n L over the rows", float(fitted.min()), CONCAVE_UNTIL)
@@ -72,7 +71,7 @@ def equation5(run: AnalyzedRun) -> Claim:
     )
 
 
-def _nonnegative(gap: Array, rows: Along, kept: NDArray[np.bool_]) -> Conclusion:
+def _nonnegative(gap: Array, rows: Along, kept: Bools) -> Conclusion:
     """gap >= 0 at the kept rows (all rows, for information, where none is kept)."""
     kept = kept if kept.any() else np.ones_like(kept)
     value, when = worst_row(gap[kept], rows.v[kept])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.claims.claim import (
     GRAIN,
     Checked,
@@ -21,8 +20,6 @@ from gflow.claims.claim import (
 from gflow.claims.data import loss_ratio_bound, near_orthogonal_42
 from gflow.claims.frei.rows import rows_of
 from gflow.claims.frei.setting import FreiSetting, setting_of
-
-Mask = NDArray[np.bool_]
 
 ROUNDING = 1e-9  # of what is exact but for float64 and the errors of the integration
 SMALL_START = 1.0 / 50.0
@@ -81,7 +78,7 @@ def least(run: AnalyzedRun, name: str, of_rows: Array, unit: float) -> tuple[flo
     return float(of_rows[worst]), float(run.log1p_time[worst]), "rows"
 
 
-def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | None = None) -> Conclusion | None:
+def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Bools | None = None) -> Conclusion | None:
     """value (T,) <= bound (T,) or () in these rows (T,) (default: all), both positive.
 
     The conclusion is about the row with the least slack; None without a row.
@@ -94,7 +91,7 @@ def no_more(run: AnalyzedRun, value: Array, bound: Array | float, rows: Mask | N
     return below(float(value[worst]), float(limits[worst]), float(run.log1p_time[worst]), ROUNDING)
 
 
-def no_less(run: AnalyzedRun, value: Array, bound: Array, rows: Mask | None = None) -> Conclusion | None:
+def no_less(run: AnalyzedRun, value: Array, bound: Array, rows: Bools | None = None) -> Conclusion | None:
     """value (T,) >= bound (T,) in these rows (T,) (default: all), both nonnegative.
 
     The conclusion is about the row with the least slack; None without a row.

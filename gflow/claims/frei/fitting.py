@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.arrays import Index
 from gflow.claims.claim import Checked, Claim, Conclusion, Judge, above, below, condition
 from gflow.claims.frei.checks import ROUNDING, least
 from gflow.claims.frei.rows import paper_time, rows_of
@@ -22,7 +22,7 @@ def _log_time_bound(run: AnalyzedRun, setting: FreiSetting) -> float:
     return float(np.log(85.0 * setting.n**3) + log_start + 2.0 * np.log(sizes.R / (setting.slope * sizes.Rmin)))
 
 
-def _arrival(run: AnalyzedRun, id: str, statement: str, rows: NDArray[np.intp], name: str) -> Claim:
+def _arrival(run: AnalyzedRun, id: str, statement: str, rows: Index, name: str) -> Claim:
     """A level is passed by the time bound.  rows: those beyond the level; name: of the extreme that has the time.
 
     The time lies between the last row before the level and the first known one beyond it: where the bound lies there
@@ -56,7 +56,7 @@ def theorem_34(run: AnalyzedRun) -> Claim:
     return _arrival(run, "frei.thm3.4", statement, rows, "last_unfitted")
 
 
-def _below_third(run: AnalyzedRun) -> NDArray[np.intp]:
+def _below_third(run: AnalyzedRun) -> Index:
     """Rows where Ghat < log(2) / (3 n)."""
     return np.flatnonzero(rows_of(run).measures.log_ghat < np.log(np.log(2.0) / (3.0 * run.problem.samples)))
 
@@ -67,7 +67,7 @@ def theorem_34_tau(run: AnalyzedRun) -> Claim:
     return _arrival(run, "frei.thm3.4.tau", statement, _below_third(run), "last_unfitted_g")
 
 
-def _at_third(run: AnalyzedRun, part: str, statement: str, judge: Callable[[NDArray[np.intp]], Conclusion]) -> Claim:
+def _at_third(run: AnalyzedRun, part: str, statement: str, judge: Callable[[Index], Conclusion]) -> Claim:
     rows = _below_third(run)
     hypotheses = (condition("Ghat < log(2) / (3 n) in some row", rows.size > 0),)
     return Claim(f"frei.thm3.4.tau.{part}", statement, "rows", hypotheses, judge(rows) if rows.size else None)
@@ -76,7 +76,7 @@ def _at_third(run: AnalyzedRun, part: str, statement: str, judge: Callable[[NDAr
 def theorem_34_tau_margins(run: AnalyzedRun) -> Claim:
     """All samples are fitted where Ghat < log(2) / (3 n)."""
 
-    def judge(rows: NDArray[np.intp]) -> Conclusion:
+    def judge(rows: Index) -> Conclusion:
         margins = rows_of(run).measures.least_margin[rows]
         worst = int(np.argmin(margins))
         value = float(margins[worst])
@@ -88,7 +88,7 @@ def theorem_34_tau_margins(run: AnalyzedRun) -> Claim:
 def theorem_34_tau_loss(run: AnalyzedRun) -> Claim:
     """The loss is at most twice the mean weight Ghat where Ghat < log(2) / (3 n)."""
 
-    def judge(rows: NDArray[np.intp]) -> Conclusion:
+    def judge(rows: Index) -> Conclusion:
         measured = rows_of(run)
         ratio = np.exp(measured.log_loss[rows] - measured.measures.log_ghat[rows])
         worst = int(np.argmax(ratio))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.arrays import Bools
 from gflow.claims.claim import Claim, Hypothesis, Judge, above, at_most, condition
 from gflow.claims.data import loss_ratio_bound
 from gflow.claims.frei.checks import (
     ROUNDING,
-    Mask,
     bounded_ratio,
     least,
     logistic,
@@ -25,13 +25,13 @@ from gflow.claims.frei.setting import FreiSetting, setting_of
 from gflow.flow_time import log_times
 
 
-def _started(setting: FreiSetting, rows: Rows) -> Mask:
+def _started(setting: FreiSetting, rows: Rows) -> Bools:
     """Rows (T,) where the start is negligible: its components against mu are at most half of the growth along mu."""
-    pull = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
-    return np.asarray((pull > 0.0) & (-rows.measures.reach[0] <= pull))
+    growth = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
+    return np.asarray((growth > 0.0) & (-rows.measures.reach[0] <= growth))
 
 
-def _short_start(setting: FreiSetting, rows: Rows) -> Mask:
+def _short_start(setting: FreiSetting, rows: Rows) -> Bools:
     """Rows (T,) where |W(0)|_F is at most the growth of the upper bound of |W|_F."""
     return np.asarray(rows.norm[0] <= _growth(setting) * rows.tau)
 
@@ -41,7 +41,7 @@ def _growth(setting: FreiSetting) -> float:
     return float(np.sqrt(2.0 * loss_ratio_bound(setting.sizes, setting.slope) / setting.n) * setting.sizes.Rmax)
 
 
-def _some_row(rows: Mask) -> Hypothesis:
+def _some_row(rows: Bools) -> Hypothesis:
     return condition("the start is negligible from some row on", bool(rows.any()))
 
 
@@ -128,10 +128,10 @@ def lemma_e13_neurons(run: AnalyzedRun) -> Claim:
 
 def lemma_e13_rate(run: AnalyzedRun) -> Claim:
     """The speed of every neuron along mu is bounded from below: Lemma E.13 as a rate."""
-    setting, pull = setting_of(run), rows_of(run).measures.pull
-    bound = np.full(pull.size, 0.5 * setting.slope * setting.sizes.Rmin**2)
+    setting, rate = setting_of(run), rows_of(run).measures.reach_rate
+    bound = np.full(rate.size, 0.5 * setting.slope * setting.sizes.Rmin**2)
     statement = "sign(a_j) <dw_j/dt, mu> >= slope |a_j| Rmin^2 Ghat / 2 for every neuron: the least ratio"
-    return Claim("frei.lemE13.inc", statement, "rows", (uncrowded(setting),), no_less(run, pull, bound))
+    return Claim("frei.lemE13.inc", statement, "rows", (uncrowded(setting),), no_less(run, rate, bound))
 
 
 def lemma_e14(run: AnalyzedRun) -> Claim:

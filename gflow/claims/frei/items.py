@@ -75,7 +75,7 @@ def item3(run: AnalyzedRun) -> Claim:
 
 
 def _range(least: float, largest: float, low: float, high: float) -> Conclusion:
-    """low < least and largest < high, all but least positive; told of the side that is nearer to failing."""
+    """low < least and largest < high, all but least positive; the conclusion is about the side nearer to failing."""
     over, under = least / low, high / largest if largest > 0.0 else np.inf
     if under < over:
         return Conclusion(under > 1.0, largest, high, under)

@@ -28,7 +28,7 @@ class Measures:
 
     log_ghat: log Ghat; log_g_ratio: max log g_i - min log g_i; margin_gap: max M_i - min M_i; least_margin: min M_i;
     gradient: |grad L|_F / Ghat; neuron_gradient: max_j |grad_{w_j} L| / (|a_j| Ghat); margin_speed: min_i dM_i/dtau;
-    pull: min_j sign(a_j) <dw_j/dtau, mu> / |a_j|; reach: the least sign(a_j) <w_j, mu> / |a_j|;
+    reach_rate: min_j sign(a_j) <dw_j/dtau, mu> / |a_j|; reach: the least sign(a_j) <w_j, mu> / |a_j|;
     neuron_norm: min_j |w_j| / |a_j|; neuron_growth: max_j (|w_j| - |w_j(0)|) / |a_j|;
     output_ratio: max_i |f(x_i)| / (|W|_F |x_i|);
     ratio_drift: max_ik of d log(exp(-M_i) / exp(-M_k))/dtau + (slope^2 Rmin^2 g_i - Rmax^2 g_k) / (n Ghat).
@@ -41,7 +41,7 @@ class Measures:
     gradient: Array
     neuron_gradient: Array
     margin_speed: Array
-    pull: Array
+    reach_rate: Array
     reach: Array
     neuron_norm: Array
     neuron_growth: Array

@@ -41,10 +41,12 @@ class FreiSetting:
 
     @property
     def m(self) -> int:
+        """The number m of neurons."""
         return int(self.sign.size)
 
     @property
     def n(self) -> int:
+        """The number n of samples."""
         return int(self.y.size)
 
     @property

@@ -8,11 +8,10 @@ from math import log
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import RESOLVED, Decomposition, coefficients
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import Conclusion
 from gflow.claims.kou.setting import KouSetting, independent, setting_of
 from gflow.flow_time import log_times
@@ -26,7 +25,7 @@ class Clock:
     row (T',) their indices; v = log(1 + t), log_t = log t; margins (T', n); log_g (T', n).
     """
 
-    row: NDArray[np.intp]
+    row: Index
     v: Array
     log_t: Array
     margins: Array
@@ -75,11 +74,11 @@ _known: WeakKeyDictionary[Record, CoefficientRows] = WeakKeyDictionary()
 def coefficient_rows_of(run: AnalyzedRun) -> CoefficientRows:
     """The coefficients along the rows of a run, computed once per trajectory."""
     if run.trajectory not in _known:
-        _known[run.trajectory] = _course(run)
+        _known[run.trajectory] = _coefficient_rows(run)
     return _known[run.trajectory]
 
 
-def _course(run: AnalyzedRun) -> CoefficientRows:
+def _coefficient_rows(run: AnalyzedRun) -> CoefficientRows:
     setting, decomposition = setting_of(run), Decomposition.of(run)
     kept: list[int] = []
     found: list[tuple[Array, ...]] = []
@@ -131,8 +130,8 @@ def grown(run: AnalyzedRun) -> CoefficientRows | None:
     """The coefficients along the rows; None where rho is not unique or nothing has moved."""
     if not independent(run).holds:
         return None
-    course = coefficient_rows_of(run)
-    return course if course.low.size else None
+    rho_rows = coefficient_rows_of(run)
+    return rho_rows if rho_rows.low.size else None
 
 
 def safe_log(x: Array) -> Array:
@@ -141,18 +140,18 @@ def safe_log(x: Array) -> Array:
         return np.asarray(np.log(x))
 
 
-def log_equality(course: CoefficientRows, setting: KouSetting) -> Array:
+def log_equality(rho_rows: CoefficientRows, setting: KouSetting) -> Array:
     """The logarithm of the largest c1 with which Lemma C.1 is true in each row, (T',)."""
-    return np.asarray(course.pairs_low() - 2.0 * log(setting.slope))
+    return np.asarray(rho_rows.pairs_low() - 2.0 * log(setting.slope))
 
 
-def log_lead(course: CoefficientRows) -> Array:
+def log_lead(rho_rows: CoefficientRows) -> Array:
     """The logarithm of the largest c1 with which Lemma E.1 is true in each row, (T',); -inf if some S_i(0) is empty."""
-    return np.asarray(safe_log(course.first_low).min(axis=1) - safe_log(course.high))
+    return np.asarray(safe_log(rho_rows.first_low).min(axis=1) - safe_log(rho_rows.high))
 
 
-def largest_constant(log_constants: Array, course: CoefficientRows) -> Conclusion:
+def largest_constant(log_constants: Array, rho_rows: CoefficientRows) -> Conclusion:
     """The largest constant c1 > 0 that works in every row, from its logarithm (T',); none does where it is 0."""
     k = int(np.argmin(log_constants))
     least = float(np.exp(log_constants[k]))
-    return Conclusion(least > 0.0, constant=least, log1p_time=float(course.clock.v[k]))
+    return Conclusion(least > 0.0, constant=least, log1p_time=float(rho_rows.clock.v[k]))

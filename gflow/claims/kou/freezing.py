@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.rho import Decomposition, coefficients
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below, condition
 from gflow.claims.known_limit import limit_known, standing_of
 from gflow.claims.kou.coefficient_rows import coefficient_rows_of
@@ -28,7 +27,7 @@ from gflow.claims.kou.setting import (
 from gflow.flow_time import log_times
 
 
-def final_pairs(run: AnalyzedRun, pattern: NDArray[np.int8]) -> bool:
+def final_pairs(run: AnalyzedRun, pattern: Sides) -> bool:
     """Is sign <w_j, x_i> = sign(a_j) y_i for all pairs of a pattern (m, n)?"""
     return bool((pattern == np.where(setting_of(run).own, 1, -1)).all())
 
@@ -72,23 +71,24 @@ def freezing(run: AnalyzedRun) -> Claim:
 
 def certificate(run: AnalyzedRun) -> Claim:
     """The sufficient condition in the proof of Lemma C.5, with c1 of Lemma C.1 measured; then the signs are final."""
-    setting, course = setting_of(run), coefficient_rows_of(run) if independent(run).holds else None
+    setting, rho_rows = setting_of(run), coefficient_rows_of(run) if independent(run).holds else None
     hypotheses: tuple[Hypothesis, ...] = (leaky(setting), independent(run))
     conclusion = None
-    if course is not None and course.low.size and hypotheses[0].holds:
-        c1 = float(np.exp(course.pairs_low().min())) / setting.slope**2
+    if rho_rows is not None and rho_rows.low.size and hypotheses[0].holds:
+        c1 = float(np.exp(rho_rows.pairs_low().min())) / setting.slope**2
         allowed = c1 * setting.slope**4
-        left = (1.0 - setting.sizes.crowding / allowed) * float(course.low[-1]) if allowed > 0.0 else -np.inf
+        left = (1.0 - setting.sizes.crowding / allowed) * float(rho_rows.low[-1]) if allowed > 0.0 else -np.inf
         holds = left > setting.beta
         slack = left / setting.beta if setting.beta > 0.0 else None
         name = "(1 - slope^-4 c1^-1 Rmin^-2 n max |<x_i, x_k>|) min |rho_ji| > beta"
         hypotheses += (Hypothesis(name, holds, left, setting.beta, slack),)
-        conclusion = Conclusion(final_pairs(run, run.trajectory.read("pattern", int(course.clock.row[-1]))))
+        conclusion = Conclusion(final_pairs(run, run.trajectory.read("pattern", int(rho_rows.clock.row[-1]))))
     statement = "the certificate of Lemma C.5, met at the last row, implies sign <w_j, x_i> = sign(a_j) y_i there"
     return judged("kou.lem5.6.certificate", statement, "last row", hypotheses, conclusion)
 
 
 def equal_increments(run: AnalyzedRun) -> Claim:
+    """Lemma 5.7: equal increments of |rho_ji| over the neurons of a sign, after freezing."""
     found, last = _freezing(run)
     hypotheses = (*found, independent(run))
     conclusion = _increments(run, last) if last is not None and hypotheses[-1].holds else None
@@ -101,7 +101,7 @@ def equal_increments(run: AnalyzedRun) -> Claim:
 
 def _increments(run: AnalyzedRun, last: float) -> Conclusion | None:
     setting, decomposition, v = setting_of(run), Decomposition.of(run), run.log1p_time
-    share = np.where(setting.own, 1.0, setting.slope)
+    final_slopes = np.where(setting.own, 1.0, setting.slope)
     first: Array | None = None
     worst, where = -1.0, 0.0
     for row, rho, U in coefficients(run, decomposition):
@@ -110,7 +110,7 @@ def _increments(run: AnalyzedRun, last: float) -> Conclusion | None:
         if first is None:
             first = np.abs(rho)
             continue
-        moved = (np.abs(rho) - first) / share
+        moved = (np.abs(rho) - first) / final_slopes
         common = moved.mean(axis=0)
         if common.min() <= 1e6 * decomposition.rounding(U).max():
             continue
@@ -125,16 +125,17 @@ def _log_radius(setting: KouSetting, last: float) -> float:
 
 
 def spread_of_coefficients(run: AnalyzedRun) -> Claim:
+    """Lemma D.12: the spread of rho_ji over the neurons of a sign stays bounded."""
     setting = setting_of(run)
     found, last = _freezing(run)
     hypotheses = (*found, logistic(run), independent(run))
     conclusion = None
     if last is not None and hypotheses[-1].holds and coefficient_rows_of(run).low.size:
-        course = coefficient_rows_of(run)
-        room = ROUNDING * course.high
+        rho_rows = coefficient_rows_of(run)
+        room = ROUNDING * rho_rows.high
         bound = np.logaddexp(_log_radius(setting, last), np.log(room))
         with np.errstate(divide="ignore"):
-            conclusion = worst_of(bound - np.log(course.spread), course.clock.v)
+            conclusion = worst_of(bound - np.log(rho_rows.spread), rho_rows.clock.v)
     statement = (
         "|rho_jri - rho_jr'i| <= C' = Rmax^2 T / (n m) for neurons of one sign at all times, T the time of the last "
         "event (ratio)"

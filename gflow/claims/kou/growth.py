@@ -41,6 +41,7 @@ def _rho(run: AnalyzedRun) -> RhoResult:
 
 
 def update_rule(run: AnalyzedRun) -> Claim:
+    """Lemma 5.2, the update rule of rho, as an identity of the masses and the clock."""
     books = _rho(run).bookkeeping
     conclusion = None if books is None else below(books.value, ROUNDING, books.log1p_time)
     statement = (
@@ -51,6 +52,7 @@ def update_rule(run: AnalyzedRun) -> Claim:
 
 
 def sign_rule(run: AnalyzedRun) -> Claim:
+    """Lemma 5.2: the signs of rho."""
     sign = _rho(run).sign_excess
     conclusion = None if sign is None else below(sign.value, ROUNDING, sign.log1p_time)
     statement = (
@@ -61,6 +63,7 @@ def sign_rule(run: AnalyzedRun) -> Claim:
 
 
 def ratio_bound(run: AnalyzedRun) -> Claim:
+    """What slopes in [slope, 1] alone give of Lemma C.4: the ratio for one sample."""
     ratio = _rho(run).ratio_slack
     conclusion = None if ratio is None else above(ratio.value, 1.0, ratio.log1p_time, ROUNDING)
     statement = "slope <= |rho_ji| / |rho_j'i| <= 1 / slope for any two neurons, at all times (slack)"
@@ -68,28 +71,30 @@ def ratio_bound(run: AnalyzedRun) -> Claim:
 
 
 def equal_totals(run: AnalyzedRun) -> Claim:
-    course, setting = grown(run), setting_of(run)
+    """Lemma C.1: the sums of |rho| over neurons are of one size on all samples."""
+    rho_rows, setting = grown(run), setting_of(run)
     fixed, open_ = theorem(run, leaky(setting))
     conclusion = (
-        None if course is None or not fixed[0].holds else largest_constant(log_equality(course, setting), course)
+        None if rho_rows is None or not fixed[0].holds else largest_constant(log_equality(rho_rows, setting), rho_rows)
     )
     statement = "sum_r |rho_jri| >= c1 slope^2 sum_r |rho_j'ri'| for all signs and samples (constant: largest c1)"
     return judged("kou.lemC1", statement, "rows", (*fixed, independent(run)), conclusion, open_)
 
 
 def early_growth(run: AnalyzedRun) -> Claim:
-    course, setting = grown(run), setting_of(run)
+    """Lemma C.2: the growth of single |rho_ji| as long as the g_i are not small."""
+    rho_rows, setting = grown(run), setting_of(run)
     hypotheses = (leaky(setting), logistic(run), independent(run))
     conclusion = None
-    if course is not None and hypotheses[0].holds:
-        least_g = np.minimum.accumulate(course.clock.log_g.min(axis=1)) + log(setting.slope)
-        low, high, t = safe_log(course.low), safe_log(course.high), course.clock.log_t
+    if rho_rows is not None and hypotheses[0].holds:
+        least_g = np.minimum.accumulate(rho_rows.clock.log_g.min(axis=1)) + log(setting.slope)
+        low, high, t = safe_log(rho_rows.low), safe_log(rho_rows.high), rho_rows.clock.log_t
         slacks = (
             low - high - least_g + 2.0 * log(setting.sizes.R),
             low - least_g - setting.log_rate.min() - t,
             setting.log_widest + t - high,
         )
-        conclusion = worst_of(np.min(slacks, axis=0), course.clock.v)
+        conclusion = worst_of(np.min(slacks, axis=0), rho_rows.clock.v)
     statement = (
         "with ct = min g up to t: |rho_ji| >= ct slope / R^2 |rho_j'i'| and ct slope Rmin^2 t / (n m) <= |rho_ji| <= "
         "Rmax^2 t / (n m)"
@@ -98,15 +103,18 @@ def early_growth(run: AnalyzedRun) -> Claim:
 
 
 def logarithmic_growth(run: AnalyzedRun) -> Claim:
-    course, setting = grown(run), setting_of(run)
+    """Lemma C.3: logarithmic growth of the sums of |rho|, with c3 of Lemma C.1 measured."""
+    rho_rows, setting = grown(run), setting_of(run)
     hypotheses = [leaky(setting), logistic(run), balanced(setting), independent(run)]
     conclusion = None
-    if course is not None and hypotheses[0].holds:
-        c3 = float(np.exp(log_equality(course, setting).min()))
+    if rho_rows is not None and hypotheses[0].holds:
+        c3 = float(np.exp(log_equality(rho_rows, setting).min()))
         e = setting.sizes.crowding / max(c3, 1e-300)
         used = e / setting.slope**3
         hypotheses.append(at_most("1 - c5 = slope^-3 c3^-1 Rmin^-2 n max |<x_i, x_k>| < 1, c3 measured", used, 0.999))
-        conclusion = worst_of(_growth_slack(course, setting, run.problem.y, e), course.clock.v) if used < 1 else None
+        conclusion = (
+            worst_of(_growth_slack(rho_rows, setting, run.problem.y, e), rho_rows.clock.v) if used < 1 else None
+        )
     statement = (
         "(1/m) sum_r |rho_ri| of either sign lies between logarithms of 1 + const t, const from c4, c5, c6 (ratio "
         "to the bounds)"
@@ -114,12 +122,12 @@ def logarithmic_growth(run: AnalyzedRun) -> Claim:
     return judged("kou.lemC3", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def _growth_slack(course: CoefficientRows, setting: KouSetting, y: Array, e: float) -> Array:
+def _growth_slack(rho_rows: CoefficientRows, setting: KouSetting, y: Array, e: float) -> Array:
     """Least log(bound / value) of the four bounds of Lemma C.3, (T',); e = c3^-1 Rmin^-2 n coherence."""
     lk, beta = setting.slope, setting.beta
     c4, c5, c6 = 1.0 - e / lk**2, 1.0 - e / lk**3, 1.0 + e / lk**2
-    own, other = (safe_log(course.totals_of(y, each)) for each in (True, False))
-    rate, start = course.clock.log_t[:, None] + setting.log_rate, -(lk + 1.0) * beta
+    own, other = (safe_log(rho_rows.totals_of(y, each)) for each in (True, False))
+    rate, start = rho_rows.clock.log_t[:, None] + setting.log_rate, -(lk + 1.0) * beta
 
     def log_curve(factor: float, inner: float, shift: float) -> Array:
         return np.asarray(log(factor) + np.log(np.logaddexp(0.0, log(inner) + rate + shift)))
@@ -134,16 +142,20 @@ def _growth_slack(course: CoefficientRows, setting: KouSetting, y: Array, e: flo
 
 
 def equal_coefficients(run: AnalyzedRun) -> Claim:
-    course, setting = grown(run), setting_of(run)
+    """Lemma C.4: all |rho_ji| are of one size."""
+    rho_rows, setting = grown(run), setting_of(run)
     fixed, open_ = theorem(run, leaky(setting))
     conclusion = None
-    if course is not None and fixed[0].holds:
-        conclusion = largest_constant(safe_log(course.low) - safe_log(course.high) - 4.0 * log(setting.slope), course)
+    if rho_rows is not None and fixed[0].holds:
+        conclusion = largest_constant(
+            safe_log(rho_rows.low) - safe_log(rho_rows.high) - 4.0 * log(setting.slope), rho_rows
+        )
     statement = "|rho_jri| >= c1 slope^4 |rho_j'r'i'| for all indices (constant: largest c1)"
     return judged("kou.lemC4", statement, "rows", (*fixed, independent(run)), conclusion, open_)
 
 
 def triangle(run: AnalyzedRun) -> Claim:
+    """Inequality (C.16): the output of the neurons of one sign is their mean rho, up to the other samples."""
     setting = setting_of(run)
     hypotheses = (balanced(setting), independent(run))  # the sums over r, of either sign, have m terms
     conclusion = _triangle(run, setting) if hypotheses[1].holds else None

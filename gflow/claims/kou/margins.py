@@ -9,13 +9,13 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import Checked, Claim, Hypothesis, above, below, condition
 from gflow.claims.kou.setting import ROUNDING, explicit, judged, logistic, setting_of, worst_of
 from gflow.flow_time import log_times
+from gflow.reference.kernel import tangent_kernel
 from gflow.trajectory.layout import UNBOUNDED
 
 Extreme = tuple[float, float]
@@ -39,12 +39,14 @@ def _gap_bound(run: AnalyzedRun) -> float:
 
 
 def margin_gap(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9, with the constants of Lemma G.1: margins stay close to each other."""
     (gap, v), checked = _found(run, "sup_margin_gap", np.ptp(run.trajectory.margins, axis=1))
     statement = "M_i - M_k <= K1 = max(4 beta, log(60 R^2)) for all i, k, t"
     return judged("kou.lem5.9.gap", statement, checked, explicit(run), below(gap, _gap_bound(run), v))
 
 
 def loss_ratio(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9, with the constants of Lemma G.1: the ratio of two sigmoid weights stays bounded."""
     log_g = run.problem.loss.log_slope(run.trajectory.margins)
     (gap, v), checked = _found(run, "sup_log_g_ratio", np.ptp(log_g, axis=1))
     bound = log(2.0) + float(np.logaddexp(0.0, _gap_bound(run)))
@@ -53,12 +55,14 @@ def loss_ratio(run: AnalyzedRun) -> Claim:
 
 
 def least_margin(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9: no margin falls below -2 beta."""
     (least, v), checked = _found(run, "inf_min_margin", run.trajectory.margins.min(axis=1))
     conclusion = above(least, -2.0 * setting_of(run).beta, v, ROUNDING)
     return judged("kou.lem5.9.start", "M_i >= -2 beta for all i, t", checked, explicit(run), conclusion)
 
 
 def margins_rise(run: AnalyzedRun) -> Claim:
+    """Lemma 5.9: every margin rises."""
     margins = run.trajectory.margins
     rise = np.append(np.diff(margins, axis=0).min(axis=1, initial=np.inf), np.inf)
     (least, v), checked = _found(run, "inf_margin_rate", rise)
@@ -81,14 +85,15 @@ def _rates(run: AnalyzedRun) -> tuple[Extreme, Extreme, Checked] | None:
             continue
         slopes = np.where(pattern > 0, 1.0, problem.network.slope)
         log_g = problem.loss.log_slope(margins[row])
-        pulls = (overlap * (slopes.T @ slopes)) * np.exp(np.clip(log_g - log_g[:, None], -700.0, 700.0))
-        rate = pulls.sum(axis=1) / np.diag(setting.sizes.gram)
+        ratios = np.exp(np.clip(log_g - log_g[:, None], -700.0, 700.0))  # g_k / g_i
+        rate = (tangent_kernel(overlap, slopes) * ratios).sum(axis=1) / np.diag(setting.sizes.gram)
         lows.append((float(rate.min()), float(run.log1p_time[row])))
         highs.append((float(rate.max()), float(run.log1p_time[row])))
     return (min(lows), max(highs), ROWS) if lows else None
 
 
 def margin_rate(run: AnalyzedRun) -> Claim:
+    """Equation (5.12): the rate of every margin, from both sides."""
     setting, rates = setting_of(run), _rates(run)
     conclusion, checked = None, ROWS
     if rates is not None:
@@ -125,7 +130,7 @@ def sandwich(run: AnalyzedRun) -> Claim:
     return judged("kou.lem5.3", statement, "rows", tuple(hypotheses), conclusion)
 
 
-def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
+def _late(run: AnalyzedRun) -> tuple[Index, float, float]:
     """Rows after T = e^{2 beta}/3 n m / Rmin^2, and C3, c = 2 beta, of Lemma G.3."""
     setting = setting_of(run)
     c = 2.0 * setting.beta
@@ -134,11 +139,12 @@ def _late(run: AnalyzedRun) -> tuple[NDArray[np.intp], float, float]:
     return rows, max(log(6.0) + 1.0, log(5.0) + float(np.logaddexp(0.0, c))), c
 
 
-def _reached(rows: NDArray[np.intp]) -> Hypothesis:
+def _reached(rows: Index) -> Hypothesis:
     return condition("the run goes beyond T = e^{2 beta}/3 n m / Rmin^2", rows.size > 0)
 
 
 def margin_growth(run: AnalyzedRun) -> Claim:
+    """Lemma G.3: margins grow like log t."""
     rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:
@@ -151,6 +157,7 @@ def margin_growth(run: AnalyzedRun) -> Claim:
 
 
 def weight_decay(run: AnalyzedRun) -> Claim:
+    """Lemma G.3: sigmoid weights fall like 1 / t."""
     rows, C3, c = _late(run)
     conclusion = None
     if rows.size:
@@ -164,6 +171,7 @@ def weight_decay(run: AnalyzedRun) -> Claim:
 
 
 def loss_decay(run: AnalyzedRun) -> Claim:
+    """Lemma G.4: the loss falls like 1 / t, with constants."""
     rows, C3, _ = _late(run)
     conclusion = None
     if rows.size:

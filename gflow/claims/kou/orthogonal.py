@@ -31,6 +31,7 @@ SIGNS = (1.0, -1.0)
 
 
 def orthogonal_pattern(run: AnalyzedRun) -> Claim:
+    """Lemma F.2: the pattern for orthogonal inputs."""
     setting = setting_of(run)
     hypotheses: tuple[Hypothesis, ...] = (relu(setting), orthogonal(setting), recorded(run))
     conclusion, waiting = None, 0
@@ -51,6 +52,7 @@ def orthogonal_pattern(run: AnalyzedRun) -> Claim:
 
 
 def orthogonal_rest(run: AnalyzedRun) -> Claim:
+    """Lemma F.2: neurons that start inactive on a sample never move along it."""
     setting = setting_of(run)
     hypotheses = (relu(setting), orthogonal(setting))
     started = setting.start | (run.trajectory.read("pattern", 0) >= 0)
@@ -79,13 +81,13 @@ def orthogonal_growth(run: AnalyzedRun) -> Claim:
     )
     conclusion = None
     if hypotheses[3].holds and hypotheses[4].holds and coefficient_rows_of(run).low.size:
-        course, y = coefficient_rows_of(run), run.problem.y
+        rho_rows, y = coefficient_rows_of(run), run.problem.y
         with np.errstate(divide="ignore"):
-            own = np.log(course.totals_of(y, True))
-        rate = course.clock.log_t[:, None] + setting.log_rate + np.log(setting.share)
+            own = np.log(rho_rows.totals_of(y, True))
+        rate = rho_rows.clock.log_t[:, None] + setting.log_rate + np.log(setting.active_part)
         lower = np.log(np.logaddexp(0.0, rate - setting.beta - log(2.0)))
         upper = np.log(np.logaddexp(0.0, rate + 2.0 * setting.beta + log(2.0)))
-        conclusion = worst_of(np.minimum(own - lower, upper - own).min(axis=1), course.clock.v)
+        conclusion = worst_of(np.minimum(own - lower, upper - own).min(axis=1), rho_rows.clock.v)
     statement = (
         "log(1 + kap_i |S_i(0)|/m e^-beta t/2) <= (1/m) sum over S_i(0) of rho_{y_i,r,i} <= log(1 + 2 kap_i |S_i(0)|/m "
         "e^{2 beta} t) (ratio)"
@@ -94,17 +96,19 @@ def orthogonal_growth(run: AnalyzedRun) -> Claim:
 
 
 def above_zero(name: str, value: float) -> Hypothesis:
+    """A count that has to be at least 1."""
     return Hypothesis(name, value >= 1.0, value, 1.0, value)
 
 
 def orthogonal_rate(run: AnalyzedRun) -> Claim:
+    """Lemma F.2 in the limit: rho / log t."""
     setting, limit = setting_of(run), run.limit
     some = above_zero("|S_i(0)| >= 1 for all i", float(setting.start.sum(axis=0).min()))
     hypotheses = (relu(setting), balanced(setting), orthogonal(setting), some, limit_known(run))
     conclusion = None
     if limit is not None and some.holds and hypotheses[2].holds:
         rho = setting.c * Decomposition.of(run).moved_alone(limit.U)
-        expected = np.where(setting.start, 1.0 / np.where(some.holds, setting.share, 1.0), 0.0)
+        expected = np.where(setting.start, 1.0 / setting.active_part, 0.0)
         signed = rho * setting.sign[:, None] * run.problem.y
         conclusion = below(float(np.abs(signed - expected).max() / expected.max()), ROUNDING)
     statement = "ReLU, orthogonal inputs: rho_{y_i,r,i} / log t -> m / |S_i(0)| for r in S_i(0), all others -> 0 (gap)"
@@ -133,7 +137,7 @@ def _orthogonal_relu(run: AnalyzedRun, setting: KouSetting) -> tuple[Hypothesis,
 
 def _orthogonal_limit(setting: KouSetting) -> Array:
     """A above B, (M, n), each column along its own x_i / |x_i|."""
-    return np.asarray(setting.start / (setting.share * np.sqrt(np.diag(setting.sizes.gram))))
+    return np.asarray(setting.start / (setting.active_part * np.sqrt(np.diag(setting.sizes.gram))))
 
 
 def _paired(setting: KouSetting, W: Array, predicted: Array) -> list[tuple[Array, Array]]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index, Sides
 from gflow.claims.claim import Claim, Conclusion, Hypothesis, at_most, below
 from gflow.claims.kou.coefficient_rows import CoefficientRows, coefficient_rows_of
 from gflow.claims.kou.setting import (
@@ -25,11 +24,10 @@ from gflow.claims.kou.setting import (
 )
 from gflow.trajectory.layout import EVENT_KINDS
 
-Mask = NDArray[np.bool_]
 SIDE_AFTER = {"cross up": 1, "cross down": -1, "slide": 0, "leave up": 1, "leave down": -1}
 
 
-def sides_after(run: AnalyzedRun) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
+def sides_after(run: AnalyzedRun) -> tuple[Sides, Index]:
     """Per event (E,): the side of its surface after it, and the surface."""
     events = run.trajectory.events
     table = np.zeros(max(EVENT_KINDS) + 1, dtype=np.int8)
@@ -38,7 +36,7 @@ def sides_after(run: AnalyzedRun) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
     return table[events.kind], run.problem.surfaces.of_sample[events.sample]
 
 
-def losses(run: AnalyzedRun, pairs: Mask) -> tuple[int, float | None]:
+def losses(run: AnalyzedRun, pairs: Bools) -> tuple[int, float | None]:
     """How often one of the pairs (m, n) goes to z_ji < 0, and log(1 + t) of the first time."""
     events, (side, surface) = run.trajectory.events, sides_after(run)
     of_sample, sign = run.problem.surfaces.of_sample, np.sign(run.problem.surfaces.alpha)
@@ -70,6 +68,7 @@ def _log_g(run: AnalyzedRun) -> Array:
 
 
 def growing_sets(run: AnalyzedRun) -> Claim:
+    """Lemma 5.8: the sets S_i only grow."""
     hypotheses = (_monotone(run), recorded(run))
     conclusion = None
     if hypotheses[1].holds:
@@ -80,13 +79,14 @@ def growing_sets(run: AnalyzedRun) -> Claim:
 
 
 def first_active_equal(run: AnalyzedRun) -> Claim:
+    """Lemma E.1 (c): the neurons of S_i(0) keep the largest coefficient, and an equal one."""
     setting = setting_of(run)
     hypotheses = (relu(setting), _monotone(run), recorded(run), independent(run))
     conclusion = None
     if hypotheses[2].holds and hypotheses[3].holds:
         count, first = losses(run, setting.start)
-        course = coefficient_rows_of(run)
-        apart = _apart(course, setting) if course.low.size else None
+        rho_rows = coefficient_rows_of(run)
+        apart = _apart(rho_rows, setting) if rho_rows.low.size else None
         lost = Conclusion(False, float(count), 0.0, log1p_time=first)
         conclusion = lost if count else apart
     statement = (
@@ -96,13 +96,13 @@ def first_active_equal(run: AnalyzedRun) -> Claim:
     return judged("kou.lemE1.c", statement, "rows", hypotheses, conclusion)
 
 
-def _apart(course: CoefficientRows, setting: KouSetting) -> Conclusion:
+def _apart(rho_rows: CoefficientRows, setting: KouSetting) -> Conclusion:
     """Largest relative distance of S_i(0) from the largest of all neurons, over rows and samples."""
     some = setting.start.any(axis=0)
-    high = np.where(course.largest > 0.0, course.largest, 1.0)
-    gap = ((course.largest - course.first_low) / high * some).max(axis=1)
+    high = np.where(rho_rows.largest > 0.0, rho_rows.largest, 1.0)
+    gap = ((rho_rows.largest - rho_rows.first_low) / high * some).max(axis=1)
     k = int(np.argmax(gap))
-    return below(float(gap[k]), ROUNDING, float(course.clock.v[k]))
+    return below(float(gap[k]), ROUNDING, float(rho_rows.clock.v[k]))
 
 
 CLAIMS = (

@@ -7,10 +7,9 @@ from math import exp, log
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools, Index
 from gflow.claims.claim import (
     CHANCE,
     Checked,
@@ -27,8 +26,6 @@ from gflow.claims.network import equal_modulus, unbiased
 from gflow.flow_time import log_times
 from gflow.trajectory import Record
 
-Mask = NDArray[np.bool_]
-
 DELTA = CHANCE  # failure probability in claims that hold with probability 1 - delta over the start
 ORTHOGONAL = 1e-9  # inputs count as orthogonal below this cosine
 NO_COSINE = 1e-14  # what rounding of orthogonal inputs leaves
@@ -38,7 +35,7 @@ ROUNDING = 1e-6  # of compared quantities, relative: what the integrators leave
 def applies(run: AnalyzedRun) -> bool:
     """ReLU or leaky ReLU, one output, no bias, a fixed outer layer of one size."""
     network = run.problem.network
-    return run.kinked and network.smoothing is None and equal_modulus(network) and unbiased(run)
+    return network.kinked and equal_modulus(network) and unbiased(run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +57,8 @@ class KouSetting:
     sizes: Sizes
     log_rate: Array
     beta: float
-    own: Mask
-    start: Mask
+    own: Bools
+    start: Bools
     W0_norms: Array
     W0_rms: float
 
@@ -72,6 +69,7 @@ class KouSetting:
 
     @property
     def balanced(self) -> bool:
+        """Are there as many neurons of each sign?"""
         return bool(self.sign.sum() == 0.0)
 
     @property
@@ -80,7 +78,7 @@ class KouSetting:
         return float(self.log_rate.max())
 
     @property
-    def share(self) -> Array:
+    def active_part(self) -> Array:
         """|S_i(0)| / m, (n,)."""
         return np.asarray(self.start.sum(axis=0) / self.m)
 
@@ -151,18 +149,22 @@ def judged(
 
 
 def leaky(setting: KouSetting) -> Hypothesis:
+    """Leaky ReLU, the network of Theorem 4.1."""
     return condition("leaky ReLU, slope in (0, 1)", 0.0 < setting.slope < 1.0)
 
 
 def relu(setting: KouSetting) -> Hypothesis:
+    """ReLU, the network of Theorem 4.3."""
     return condition("ReLU", setting.slope == 0.0)
 
 
 def balanced(setting: KouSetting) -> Hypothesis:
+    """The network of the paper has m neurons of each sign."""
     return condition("as many neurons of each sign", setting.balanced)
 
 
 def logistic(run: AnalyzedRun) -> Hypothesis:
+    """The paper has this loss only."""
     return condition("logistic loss", run.problem.loss.name == "logistic")
 
 
@@ -172,6 +174,7 @@ def independent(run: AnalyzedRun) -> Hypothesis:
 
 
 def recorded(run: AnalyzedRun) -> Hypothesis:
+    """Claims on every change of a side need the events of the run."""
     return condition("events recorded", run.trajectory.records_events)
 
 
@@ -182,7 +185,7 @@ def orthogonal(setting: KouSetting) -> Hypothesis:
     return replace(hypothesis, firm=cosine <= NO_COSINE + setting.sizes.error / setting.sizes.Rmin**2)
 
 
-def grown_rows(run: AnalyzedRun) -> tuple[NDArray[np.intp], Hypothesis]:
+def grown_rows(run: AnalyzedRun) -> tuple[Index, Hypothesis]:
     """Row numbers (k,) in the later half of log t from which a rate of the loss can be read, and whether there are any.
 
     These rows lie beyond T = n m / Rmin^2, the scale of the times T in the paper, and have less than half of the loss
@@ -219,12 +222,12 @@ def theorem(run: AnalyzedRun, slope_kind: Hypothesis) -> tuple[tuple[Hypothesis,
 def explicit(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
     """Hypotheses under which the constants of Lemma G.1 are explicit."""
     setting = setting_of(run)
-    share = float(setting.share.min())
+    least = float(setting.active_part.min())
     return (
         logistic(run),
         balanced(setting),
         explicit_kou(setting.sizes),
-        at_least("|S_i(0)| >= 0.4 m for all i", share, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once
+        at_least("|S_i(0)| >= 0.4 m for all i", least, 0.4, room=0.0),  # counts: k/m and 0.4 are rounded once
         at_most("2 beta <= 1", 2.0 * setting.beta, 1.0),
     )
 

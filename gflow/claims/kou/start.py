@@ -34,6 +34,7 @@ def initial_norms(run: AnalyzedRun) -> Claim:
 
 
 def initial_projections(run: AnalyzedRun) -> Claim:
+    """Lemma B.1: the size beta of the pre-activations at the start."""
     setting = setting_of(run)
     factor = float(np.sqrt(2.0 * log(8.0 * setting.m * setting.sizes.n / DELTA)))
     conclusion = below(setting.beta, factor * setting.W0_rms * setting.sizes.Rmax)
@@ -42,9 +43,10 @@ def initial_projections(run: AnalyzedRun) -> Claim:
 
 
 def initial_sets(run: AnalyzedRun) -> Claim:
+    """Lemma B.2: S_i(0) has about half of the neurons of its sign."""
     setting = setting_of(run)
     wide = at_least(f"m >= 50 log(2 n / {DELTA:g})", setting.m, 50.0 * log(2.0 * setting.sizes.n / DELTA))
-    conclusion = below(float(np.abs(setting.share - 0.5).max()), 0.1)
+    conclusion = below(float(np.abs(setting.active_part - 0.5).max()), 0.1)
     hypotheses = (_gaussian(run), balanced(setting), wide)
     statement = _probably("0.4 m <= |S_i(0)| <= 0.6 m for all i (largest | |S_i(0)|/m - 0.5 |)")
     return judged("kou.lemB2", statement, "start", hypotheses, conclusion)

@@ -70,6 +70,8 @@ def _both_ways(sizes: Array) -> Conclusion:
 
 
 def norms_grow(run: AnalyzedRun) -> Claim:
+    """Theorems 4.1 and 4.3: weights grow like log t."""
+
     def of(setting: KouSetting, limit: LimitPoint) -> Conclusion:
         W = setting.c * setting.sizes.Rmax * limit.U
         if setting.slope > 0.0:
@@ -88,6 +90,8 @@ def _spectral(A: Array) -> float:
 
 
 def stable_ranks(run: AnalyzedRun) -> Claim:
+    """Theorems 4.1 and 4.3: the stable ranks of W_+ and W_- in the limit."""
+
     def of(setting: KouSetting, limit: LimitPoint) -> Conclusion:
         excess = max(singular_excess(A) for A in _classes(setting, limit.U))
         if setting.slope > 0.0:
@@ -116,6 +120,8 @@ def stable_rank_rate(run: AnalyzedRun) -> Claim:
 
 
 def margins_meet(run: AnalyzedRun) -> Claim:
+    """Theorems 4.1 and 4.3: all normalised margins meet."""
+
     def of(_: KouSetting, limit: LimitPoint) -> Conclusion:
         return below(float(np.ptp(limit.margins)) / max(float(np.abs(limit.margins).max()), 1e-300), ROUNDING)
 
@@ -216,13 +222,15 @@ def kkt(run: AnalyzedRun) -> Claim:
 
 
 def limit_coefficients(run: AnalyzedRun) -> Claim:
+    """Lemma G.5: the coefficients of the limit are multipliers."""
+
     def of(setting: KouSetting, limit: LimitPoint) -> Conclusion | None:
         if not independent(run).holds or setting.slope == 0.0:
             return None
         signed = Decomposition.of(run).moved_alone(limit.U) * setting.sign[:, None] * run.problem.y
-        share = np.where(setting.own, 1.0, setting.slope)
-        common = (signed * share).sum(axis=0) / (share**2).sum(axis=0)
-        gap = np.abs(signed - share * common).max() / np.abs(common).max()
+        final_slopes = np.where(setting.own, 1.0, setting.slope)
+        common = (signed * final_slopes).sum(axis=0) / (final_slopes**2).sum(axis=0)
+        gap = np.abs(signed - final_slopes * common).max() / np.abs(common).max()
         return below(max(float(gap), float(-common.min() / common.max())), ROUNDING)
 
     statement = (

@@ -27,8 +27,9 @@ def theorem_3_2(run: AnalyzedRun) -> Claim:
     What forces the margin by a time is the corrected proof, which needs the cones further apart than the theorem does.
     """
     found, rows = cones(run.problem), along(run)
-    said = "on data in cones the normalised smoothed margin is >= (gam_nc - eps)/(8r) for all large t."
-    statement = probably(3, said)
+    statement = probably(
+        3, "on data in cones the normalised smoothed margin is >= (gam_nc - eps)/(8r) for all large t."
+    )
     if found is None:
         return Claim("tel.thm3.2", statement, "last row", (_in_cones(run),), None)
     r, d = found.features.beta.shape

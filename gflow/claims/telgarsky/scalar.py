@@ -42,8 +42,7 @@ def _scalar_network(run: AnalyzedRun) -> tuple[Hypothesis, ...]:
 def theorem_3_3(run: AnalyzedRun) -> Claim:
     """Normalised smoothed margin >= gamma_gl / 4 for all large t: half of what any network reaches."""
     features, rows = parity_features(run.problem), along(run)
-    said = "with frozen directions the normalised smoothed margin is >= gamma_gl/4 for all large t."
-    statement = probably(3, said)
+    statement = probably(3, "with frozen directions the normalised smoothed margin is >= gamma_gl/4 for all large t.")
     if features is None:
         return Claim("tel.thm3.3", statement, "last row", _scalar_network(run), None)
     r, d = features.beta.shape

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along
 from gflow.analysis.neurons import conserves_balance
 from gflow.analysis.potential import parity_features
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.claims.claim import CHANCE, Hypothesis, at_least, at_most, condition, covered
 from gflow.problem.span import row_norms
 from gflow.scenario import parse_scenario
@@ -28,30 +27,37 @@ def applies(run: AnalyzedRun) -> bool:
 
 
 def relu(run: AnalyzedRun) -> Hypothesis:
+    """The paper has ReLU networks."""
     return condition("ReLU", run.problem.network.slope == 0.0)
 
 
 def unit_inputs(run: AnalyzedRun) -> Hypothesis:
+    """|x_i| <= 1, as the paper has throughout."""
     return covered(at_most("largest norm of an input", float(row_norms(run.problem.X).max()), 1.0, ROUNDING))
 
 
 def exponential(run: AnalyzedRun) -> Hypothesis:
+    """The loss of the claims on the smoothed margin."""
     return condition("exponential loss", run.problem.loss.name == "exponential")
 
 
 def scalar(run: AnalyzedRun) -> Hypothesis:
+    """The network of Theorem 3.3."""
     return condition("scalar network, frozen directions", run.problem.network.directions is not None)
 
 
 def two_layers(run: AnalyzedRun) -> Hypothesis:
+    """The network of Theorem 3.2."""
     return condition("two layers of weights", run.problem.network.directions is None)
 
 
 def parity(run: AnalyzedRun) -> Hypothesis:
+    """The data of Proposition 1.6 and Theorem 3.3."""
     return condition("2-sparse parity of the first two inputs", parity_features(run.problem) is not None)
 
 
 def wide(run: AnalyzedRun, log_bound: float) -> Hypothesis:
+    """m >= e^log_bound, with the exponent capped at 700."""
     bound = float(np.exp(min(log_bound, LARGEST_EXPONENT)))
     return at_least("width m", float(run.problem.network.width), bound)
 
@@ -94,7 +100,7 @@ def random_directions(run: AnalyzedRun) -> Hypothesis:
     return condition("directions of the neurons drawn uniformly", drawn)
 
 
-def chosen_rows(run: AnalyzedRun) -> NDArray[np.intp]:
+def chosen_rows(run: AnalyzedRun) -> Index:
     """The numbers (k,) of a few rows, spread from the first to the last."""
     count = run.trajectory.n_rows
     return np.unique(np.linspace(0, count - 1, min(FEW_ROWS, count)).round().astype(np.intp))

@@ -49,6 +49,8 @@ OTHERS = {"margins": "Margins", "alignment": "Alignment and balance", "rho": "Da
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """One row: a question, the verdict that answers it, its colour, and a sentence."""
+
     question: str
     verdict: str
     tone: Tone
@@ -80,10 +82,10 @@ def verified(verification: Json | None) -> list[Answer]:
 
 
 def _measured(check: Json) -> str:
-    said = sentence_of(check["sentence"])
+    sentence = sentence_of(check["sentence"])
     if check["value"] is None or check["bound"] is None:
-        return said
-    return f"{said} Measured {check['value'] + 0.0:.2g}, bound {check['bound']:.2g}."
+        return sentence
+    return f"{sentence} Measured {check['value'] + 0.0:.2g}, bound {check['bound']:.2g}."
 
 
 def _results(name: str, found: Json) -> list[Json]:
@@ -95,6 +97,7 @@ def _results(name: str, found: Json) -> list[Json]:
 
 
 def tone_of(verdict: str) -> Tone:
+    """The colour of a verdict."""
     return TONES.get(verdict, "plain")
 
 
@@ -122,14 +125,15 @@ def _trust_answer(run: Path, verification: Json | None) -> Answer:
     """What `gflow verify` found, with the names of the checks that fail."""
     question = "Can this run be trusted?"
     if verification is None:
-        said = f"Nothing has checked it as it is: run gflow verify {shlex.quote(printable(run))}, then gflow report."
-        return Answer(question, NOT_VERIFIED, "plain", said)
+        command = f"gflow verify {shlex.quote(printable(run))}"
+        sentence = f"Nothing has checked it as it is: run {command}, then gflow report."
+        return Answer(question, NOT_VERIFIED, "plain", sentence)
     failed = [f"{check['group']}: {check['name']}" for check in verification["checks"] if check["verdict"] == "fail"]
     if not failed:
         return Answer(question, verification["verdict"], "good", sentence_of(verification["summary"]))
     verdict = "1 check fails" if len(failed) == 1 else f"{len(failed)} checks fail"
-    said = f"No, and so nor can what follows: {', '.join(failed)} (of {len(verification['checks'])} checks)."
-    return Answer(question, verdict, "bad", said)
+    sentence = f"No, and so nor can what follows: {', '.join(failed)} (of {len(verification['checks'])} checks)."
+    return Answer(question, verdict, "bad", sentence)
 
 
 def _claims_answer(claims: Sequence[Json] | Json | None) -> Answer:
@@ -140,14 +144,15 @@ def _claims_answer(claims: Sequence[Json] | Json | None) -> Answer:
         return _answer(question, claims)
     failed, violated, held, rest = claim_counts(claims).values()
     if failed:
-        said = f"{failed} of {len(claims)} claims could not be judged, by an error of gflow; {violated} are violated."
-        return Answer(question, "failed", "bad", said)
+        counts = f"{failed} of {len(claims)} claims could not be judged"
+        sentence = f"{counts}, by an error of gflow; {violated} are violated."
+        return Answer(question, "failed", "bad", sentence)
     if not violated + held:
         return Answer(question, "none applies", "plain", f"None of {rest} claims has its hypotheses fulfilled.")
-    said = (
+    sentence = (
         f"Of {len(claims)} claims {held} hold, {violated} are violated; {rest} have a hypothesis that this run fails."
     )
-    return Answer(question, "violated" if violated else "holds", "bad" if violated else "good", said)
+    return Answer(question, "violated" if violated else "holds", "bad" if violated else "good", sentence)
 
 
 def _descent_answer(comparison: Json | None) -> Answer:

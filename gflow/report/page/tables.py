@@ -21,6 +21,8 @@ PAPERS = {"frei": "Frei et al.", "kou": "Kou et al.", "chatterji": "Chatterji et
 
 @dataclass(frozen=True, slots=True)
 class HypothesisRow:
+    """One hypothesis of a claim: its name, whether it holds, and its value, bound and slack as text."""
+
     name: str
     holds: bool
     numbers: str
@@ -41,6 +43,7 @@ class ClaimRow:
 
     @property
     def failing(self) -> int:
+        """The number of hypotheses that do not hold."""
         return sum(not each.holds for each in self.hypotheses)
 
 
@@ -108,6 +111,7 @@ class StepSizeRow:
 
 
 def step_size_rows(comparison: Json) -> list[StepSizeRow]:
+    """One row for each step size of `comparison.json`."""
     return [_step_size_row(run) for run in comparison["etas"]]
 
 

@@ -69,6 +69,7 @@ class HuberizedRelu(SmoothActivation):
     width; the default)"""
 
     def numbers(self, width: int) -> dict[str, float]:
+        """The bandwidth, for a network of `width` neurons."""
         return {"bandwidth": 2.0 / width if self.h == "inverse_half_width" else self.h}
 
 

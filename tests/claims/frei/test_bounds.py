@@ -35,12 +35,12 @@ def test_measures_of_rows_against_the_network_itself(which: str, request: pytest
         descent = a[:, None] * ((slopes * (y * g)) @ X) / y.size / g.mean()
         speeds = y * (a @ (slopes * (descent @ X.T)))
         mu = y @ X
-        pull = np.sign(a) * (descent @ mu) / np.abs(a)
+        reach_rate = np.sign(a) * (descent @ mu) / np.abs(a)
         assert measures.log_ghat[row] == pytest.approx(np.log(g.mean()), rel=1e-9)
         assert measures.log_g_ratio[row] == pytest.approx(np.log(g.max() / g.min()), rel=1e-8, abs=1e-12)
         assert measures.gradient[row] == pytest.approx(np.linalg.norm(descent), rel=1e-8)
         assert measures.margin_speed[row] == pytest.approx(speeds.min(), rel=1e-8)
-        assert measures.pull[row] == pytest.approx(pull.min(), rel=1e-8)
+        assert measures.reach_rate[row] == pytest.approx(reach_rate.min(), rel=1e-8)
         assert measures.neuron_norm[row] == pytest.approx((np.linalg.norm(W, axis=1) / np.abs(a)).min(), rel=1e-8)
         squares = np.linalg.norm(X, axis=1) ** 2
         low, high = 0.25 * squares.min(), squares.max()
@@ -90,7 +90,7 @@ def test_every_bound_of_section_4_can_fail(nearly: AnalyzedRun, monkeypatch: pyt
         ({"ratio_drift": measures.ratio_drift + 1.0}, {"frei.lemE8"}),
         ({"margin_speed": 0.05 * measures.margin_speed}, {"frei.lemE11.b"}),
         ({"neuron_gradient": 20.0 * measures.neuron_gradient}, {"frei.lemE12.rate"}),
-        ({"pull": 0.1 * measures.pull}, {"frei.lemE13.inc"}),
+        ({"reach_rate": 0.1 * measures.reach_rate}, {"frei.lemE13.inc"}),
         ({"output_ratio": 10.0 * measures.output_ratio}, {"frei.lemE11.a"}),
         ({"least_margin": -measures.least_margin}, {"frei.thm3.4.tau.margins"}),
     ]

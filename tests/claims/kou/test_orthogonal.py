@@ -40,7 +40,7 @@ def test_the_print_of_lemma_f2_lacks_the_share_of_active_neurons(tmp_path: Path)
     analyzed = run(tmp_path, ORTHOGONAL, RELU, with_start(tmp_path, W), "flow.until={log_time: 60.0}")
     assert judge(analyzed)["lemF2.growth"].verdict == "holds"
     setting, course = setting_of(analyzed), coefficient_rows_of(analyzed)
-    assert (setting.share == 0.1).all()
+    assert (setting.active_part == 0.1).all()
     printed = np.logaddexp(0.0, course.clock.log_t[-1] + setting.log_rate - setting.beta - np.log(2.0))
     assert (course.totals_of(analyzed.problem.y, own=True)[-1] < printed).all()
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Integers
 from gflow.report.lines import SMOOTH
 from gflow.report.page.figures.drawing import INK, power_text
 from gflow.trajectory import Trajectory
@@ -30,6 +29,7 @@ class TimeAxis:
 
     @property
     def stretched(self) -> bool:
+        """Is the axis logarithmic in log(1 + t)?"""
         return self.last > STRETCHED_FROM
 
     def place(self, v: Array) -> Array:
@@ -72,6 +72,7 @@ class FigureData:
 
     @cached_property
     def time(self) -> TimeAxis:
+        """The axis of time, to the last row."""
         return TimeAxis(float(self.v[-1]))
 
     @cached_property
@@ -86,7 +87,7 @@ class FigureData:
         marked = self.x[np.append(apart, False) | np.append(False, apart)]
         ax.plot(marked, np.zeros(len(marked)), "|", color=INK, markersize=7.0, transform=ax.get_xaxis_transform())
 
-    def rows(self, most: int) -> NDArray[np.int64]:
+    def rows(self, most: int) -> Integers:
         """The numbers (k,) of at most `most` rows, evenly along the axis of time, with the first and the last."""
         places = np.linspace(self.x[0], self.x[-1], most)
         return np.unique(np.searchsorted(self.x, places).clip(0, len(self.x) - 1))
@@ -102,16 +103,17 @@ class FigureData:
         return self.trajectory.outer_at(-1)
 
     @cached_property
-    def sign(self) -> NDArray[np.int64]:
+    def sign(self) -> Integers:
         """(m,) the sign of a_j at the last row; 0 for several outputs, where it has none."""
         return np.sign(self.outer).astype(int) if self.outer.ndim == 1 else np.zeros(self.outer.shape[1], dtype=int)
 
     @cached_property
-    def label(self) -> NDArray[np.int64]:
+    def label(self) -> Integers:
         """(n,) the sign of y_i; 0 for several outputs."""
         y = self.trajectory.y
         return np.sign(y).astype(int) if self.trajectory.facts.get("outputs", 1) == 1 else np.zeros(len(y), dtype=int)
 
     @cached_property
     def kinked(self) -> bool:
+        """Does the activation have kinks?"""
         return self.trajectory.facts.get("activation") not in SMOOTH

@@ -6,9 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Integers
 from gflow.report.page.figures.drawing import (
     BLUE,
     GREEN,
@@ -86,7 +85,7 @@ def _in_plane(data: FigureData, row: int, axes_of_plane: Array) -> Array:
     return np.asarray(size[:, None] * (span_part(data.trajectory, row) @ axes_of_plane) / largest)
 
 
-def _shown(sizes: Array) -> NDArray[np.int64]:
+def _shown(sizes: Array) -> Integers:
     """Indices of all neurons, or of `MOST_NEURONS` evenly along the order of their sizes."""
     places = np.linspace(0, len(sizes) - 1, min(len(sizes), MOST_NEURONS)).round().astype(int)
     return np.asarray(np.argsort(sizes, kind="stable")[places])
@@ -96,7 +95,7 @@ def _part_text(shown: int, m: int) -> str:
     return f"{shown} of the {m} neurons (evenly chosen by their size)" if shown < m else f"the {m} neurons"
 
 
-def _draw_ways(ax: Axes, signs: NDArray[np.int64], ways: Array) -> float:
+def _draw_ways(ax: Axes, signs: Integers, ways: Array) -> float:
     """The lines (m, k, 2) and their ends; how far they reach."""
     final = np.linalg.norm(ways[:, -1], axis=1)
     shade = 0.2 + 0.8 * final / (final.max() or 1.0)

@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Integers, Sides
 from gflow.flow_time import time_text
 from gflow.report.page.figures.drawing import (
     CYCLE,
@@ -25,7 +24,6 @@ from gflow.report.page.figures.drawing import (
 from gflow.report.page.figures.figure_data import FigureData
 from gflow.trajectory import EVENT_KINDS
 
-Signs = NDArray[np.int8]
 PIXELS = np.array([to_rgba(colour) for colour in (MINUS_SIDE, SLIDING, PLUS_SIDE)])  # by sign + 1
 MOST_PAIRS, MOST_COLUMNS, MOST_POINTS = 360, 400, 240
 HEIGHTS = 3.4, 6.2  # inches: a line of pixels for each of some 500 neurons
@@ -122,25 +120,25 @@ def switches(data: FigureData) -> Drawing | Absent:
     return Drawing("switches", title, caption, alt, figure)
 
 
-def _in_order(pattern: Signs, sign: NDArray[np.int64]) -> NDArray[np.int64]:
+def _in_order(pattern: Sides, sign: Integers) -> Integers:
     """Rows by their sign, then by how many entries are on the + side; equal rows stand together."""
     return np.lexsort((*pattern.T, (pattern > 0).sum(axis=1), -sign))
 
 
-def _columns(data: FigureData) -> NDArray[np.int64]:
+def _columns(data: FigureData) -> Integers:
     """The row that is seen at each place of the image: the last one before it."""
     places = np.linspace(0.0, float(data.x[-1]), MOST_COLUMNS)
     return np.asarray(np.searchsorted(data.x, places, side="right") - 1).clip(0)
 
 
-def _last_change(history: Signs) -> Array:
+def _last_change(history: Sides) -> Array:
     """(p,) number of the first row (k, p) from which on a pair stays; 0 for those that never change."""
     changed = history[1:] != history[:-1]
     count = len(changed)
     return np.asarray(np.where(changed.any(axis=0), count - changed[::-1].argmax(axis=0), 0))
 
 
-def _image(ax: Axes, signs: Signs, extent: tuple[float, float, float, float]) -> None:
+def _image(ax: Axes, signs: Sides, extent: tuple[float, float, float, float]) -> None:
     """One pixel an entry, sharp; extent: left, right, bottom, top."""
     pixels = PIXELS[signs.astype(int) + 1]
     ax.imshow(pixels, extent=extent, aspect="auto", interpolation="none")
@@ -181,16 +179,16 @@ def _moments(ax: Axes, data: FigureData) -> None:
 def _moments_text(data: FigureData) -> str:
     """The end of the caption: what is known of the last change."""
     changed, proved = data.found("freezing", "log1p_time"), data.found("freezing", "proved_log1p_time")
-    said = "" if changed is None else f"; the last change was at {time_text(changed)}"
+    sentence = "" if changed is None else f"; the last change was at {time_text(changed)}"
     if proved is None:
-        return said + "."
+        return sentence + "."
     ahead = ", ahead of this run" if proved > data.time.last else ""
     verdicts = {data.found(name, "verdict") for name in ("freezing", "limit")}
     whose = ", in the flow from the computed state there" if "proved_from_state" in verdicts else ""
-    return said + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}{whose}."
+    return sentence + f"; the pattern is proved to stay from {time_text(proved)} on{ahead}{whose}."
 
 
-def _ordered(things: str, letter: str, signs: NDArray[np.int64]) -> str:
+def _ordered(things: str, letter: str, signs: Integers) -> str:
     return f"{things} ({letter} > 0 first)" if (signs > 0).any() and (signs < 0).any() else things
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Bools
 from gflow.report.page.figures.drawing import (
     BLUE,
     CYCLE,
@@ -123,7 +122,7 @@ def _to_limit(data: FigureData, v: Array) -> Drawing:
     return Drawing("direction", "How far is the direction of W from its limit?", caption, alt, figure)
 
 
-def _resolved(angle: Array) -> NDArray[np.bool_]:
+def _resolved(angle: Array) -> Bools:
     """(k,) which values come before the first that rounding may have made."""
     return np.logical_and.accumulate(angle > ROUNDING)
 

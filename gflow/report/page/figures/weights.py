@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Integers
 from gflow.trajectory import Trajectory
 
 
@@ -28,7 +28,7 @@ def span_part(trajectory: Trajectory, row: int) -> Array:
     return np.asarray(start + trajectory.read("inner", row) - trajectory.read("inner", 0))
 
 
-def singular_values(trajectory: Trajectory, rows: NDArray[np.int64]) -> Array:
+def singular_values(trajectory: Trajectory, rows: Integers) -> Array:
     """(k, min(m, d)) singular values of W at some rows, largest first; relative to the largest, good to 1e-7."""
     W_perp = outside(trajectory)
     few_neurons = W_perp.shape[0] <= W_perp.shape[1]
@@ -45,7 +45,7 @@ def singular_values(trajectory: Trajectory, rows: NDArray[np.int64]) -> Array:
     return np.array([np.sqrt(squared(int(row))[::-1].clip(0.0)) for row in rows], dtype=np.float64)
 
 
-def angles_to_last(trajectory: Trajectory, rows: NDArray[np.int64]) -> Array:
+def angles_to_last(trajectory: Trajectory, rows: Integers) -> Array:
     """(k,) angle (radians) of W at some rows (k,) to W at the last row, accurate where it is small."""
     W_perp = outside(trajectory)
     fixed = float(np.sum(W_perp**2))
