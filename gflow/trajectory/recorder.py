@@ -9,7 +9,7 @@ from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.trajectory.rows import EventEntry, Row
-from gflow.trajectory.spectrum import Spectrum
+from gflow.trajectory.spectrum import spectrum_of
 
 
 class Recorder:
@@ -30,7 +30,9 @@ class Recorder:
         groups = {"": np.full(network.width, True)}
         if network.outputs == 1:
             groups |= {"_plus": network.outer > 0.0, "_minus": network.outer < 0.0}
-        self._groups = {name: (rows, Spectrum(W_perp[rows])) for name, rows in groups.items() if rows.any()}
+        self._groups = {
+            name: (rows, spectrum_of(W_perp[rows], U.shape[1])) for name, rows in groups.items() if rows.any()
+        }
 
     def row(self, state: FlowState, events: int, steps: int) -> Row:
         """The row of `state` when `events` entries and `steps` accepted steps lie behind it."""
