@@ -140,21 +140,14 @@ class Events:
     @classmethod
     def joined(cls, blocks: Sequence[Events]) -> Events:
         """The entries of these blocks, one after the other."""
-        return (
-            blocks[0]
-            if len(blocks) == 1
-            else cls.from_columns(
-                [np.concatenate([getattr(block, variable.field) for block in blocks]) for variable in EVENTS]
-                if blocks
-                else np.empty((len(EVENTS), 0))
-            )
-        )
+        if not blocks:
+            return cls.of([])
+        return cls.from_columns(np.concatenate([getattr(each, name.field) for each in blocks]) for name in EVENTS)
 
     @classmethod
     def from_columns(cls, columns: Iterable[ArrayLike]) -> Events:
-        """Times, neurons, samples and kinds (E,) of any numeric types."""
-        pairs = zip(columns, EVENTS, strict=True)
-        return cls(*(np.asarray(column).astype(variable.dtype, copy=False) for column, variable in pairs))
+        """Times, neurons, samples and kinds (E,) of any numeric types; copied, since engines use theirs again."""
+        return cls(*(np.array(each, variable.dtype, order="C") for each, variable in zip(columns, EVENTS, strict=True)))
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -173,15 +166,19 @@ class EventLog:
 
     def extend(self, block: Events) -> None:
         """Some events at once."""
-        self._blocks = [*self._gathered(), block]
-        self._single = []
+        self._gather()
+        self._blocks.append(block)
 
     def events(self) -> Events:
         """All events so far."""
-        return Events.joined(self._gathered())
+        self._gather()
+        return Events.joined(self._blocks)
 
-    def _gathered(self) -> list[Events]:
-        return [*self._blocks, Events.of(self._single)] if self._single else self._blocks
+    def _gather(self) -> None:
+        """Make a block of the events that came one by one."""
+        if self._single:
+            self._blocks.append(Events.of(self._single))
+            self._single = []
 
 
 @dataclass(frozen=True, slots=True)
