@@ -135,7 +135,7 @@ class Events:
     @classmethod
     def of(cls, entries: Sequence[EventEntry]) -> Events:
         """These entries, one after the other."""
-        return cls.from_columns(np.array(entries, dtype=float).reshape(-1, len(EVENTS)).T)
+        return cls.from_columns(zip(*entries, strict=True) if entries else [()] * len(EVENTS))
 
     @classmethod
     def joined(cls, blocks: Sequence[Events]) -> Events:
