@@ -1,6 +1,6 @@
 """The assembly of a scenario: the one place where its words become data, networks and engines."""
 
-from gflow.assembly.capacity import check_disk, check_memory, check_room, existing_parent, expected_rows, row_bytes
+from gflow.assembly.capacity import check_memory, check_room, existing_parent, expected_rows, row_bytes
 from gflow.assembly.facts import compilation, facts, provenance
 from gflow.assembly.flow import build_flow, build_manner, build_until
 from gflow.assembly.setup import Setup, assembled, build_setup, completed
@@ -12,7 +12,6 @@ __all__ = [
     "build_manner",
     "build_setup",
     "build_until",
-    "check_disk",
     "check_memory",
     "check_room",
     "compilation",

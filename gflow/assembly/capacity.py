@@ -61,31 +61,24 @@ def expected_rows(scenario: Scenario) -> int:
     return len(times.at) + 2 if isinstance(times, GivenTimes) else times.count + 1
 
 
-def check_disk(scenario: Scenario, n: int, rank: int, path: Path, replaced: bool) -> None:
-    """Raise ScenarioError if the rows of the flow and their checkpoints will not fit beside `path` (`check_room`)."""
-    key = "record.times.at" if isinstance(scenario.record.times, GivenTimes) else "record.times.count"
-    goes_on = path.exists() and not replaced  # its rows and its place are settled
-    remedy = "free disk space" if goes_on else "record fewer rows or choose another --out"
-    check_room(key, expected_rows(scenario), 2 * row_bytes(scenario, n, rank), path, replaced, remedy)
-
-
 def row_bytes(scenario: Scenario, n: int, rank: int) -> int:
-    """The bytes that one row takes on disk."""
+    """The bytes that one row of descent takes on disk, at least."""
     return NUMBER * scenario.model.width * rank + scenario.model.width * n + NUMBER * n + _outer_bytes(scenario)
 
 
-def check_room(key: str, rows: int, row: int, path: Path, replaced: bool, remedy: str) -> None:
-    """Raise ScenarioError if `rows` rows of `row` bytes will not fit beside `path`; key: named in the message.
+def check_room(key: str, rows: int, row: int, path: Path, replaced: bool, remedy: str, beside: int = 0) -> None:
+    """Raise ScenarioError if `rows` rows of `row` bytes, and `beside` bytes of other content, will not fit beside
+    `path`; key: named in the message.
 
     Its old content goes first if it is `replaced`.  The file is copied once, when its outcome is stored, so twice its
     size has to be free.
     """
-    free = shutil.disk_usage(existing_parent(path)).free
+    free, size = shutil.disk_usage(existing_parent(path)).free, rows * row + beside
     if replaced and path.is_file():
         free += path.stat().st_size
-    if 2 * rows * row > free:
+    if 2 * size > free:
         raise ScenarioError(
-            f"{key}: {rows} rows of {row} bytes make a file of {_gigabytes(rows * row)}, and while it is finished "
+            f"{key}: {rows} rows of {row} bytes make a file of {_gigabytes(size)}, and while it is finished "
             f"twice that is needed; {_gigabytes(free)} are free for {path}; {remedy}"
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 from gflow.arrays import Array, Bools, Index
 from gflow.field.mode import Mode
@@ -42,6 +45,28 @@ class Measure:
     margin_rates: Array
     log_clock: float
     rounding: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """A `Measure` at each of k instants, in the order of time: p and margin_rates (k, n), all others (k,)."""
+
+    v: Array
+    p: Array
+    log_loss: Array
+    norm: Array
+    speed: Array
+    margin_rates: Array
+    log_clock: Array
+    rounding: Array
+
+    @classmethod
+    def of(cls, measures: Sequence[Measure]) -> Measures:
+        """These measures, at least one, one after the other."""
+        return cls(*(np.array([getattr(each, name.name) for each in measures]) for name in fields(cls)))
+
+    def __len__(self) -> int:
+        return len(self.v)
 
 
 class Branch(Protocol):

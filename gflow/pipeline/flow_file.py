@@ -15,11 +15,12 @@ from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.flow.stopping import Until
 from gflow.flow_time import log_time_of, time_text
+from gflow.pipeline.disk_room import check_disk
 from gflow.pipeline.recording import Recording
 from gflow.pipeline.resumption import entry
 from gflow.scenario import Scenario, resolved_yaml, sha256
 from gflow.scenario.schema import Commit, SpacedTimes
-from gflow.trajectory import EventEntry, Header, Row, RunProgress, Target, Trajectory, TrajectoryWriter
+from gflow.trajectory import EventLog, Header, Row, RunProgress, Target, Trajectory, TrajectoryWriter
 from gflow.trajectory.content import Changes
 
 SCENARIO_FILE = "scenario.yaml"
@@ -39,26 +40,34 @@ class FlowFile:
         self._cadence = scenario.record.commit or Commit()
         self._rows: list[Row] = []
         self._last: list[Row] = []  # the row at the end, which is saved with the outcome
-        self._events: list[EventEntry] = []
+        self._events = EventLog()
         self._last_commit = time.monotonic()
         self._writer: TrajectoryWriter
+        self._header: Header
+        self._first: Row
         self._safe: tuple[int, float] | None = None  # how many rows are on disk, and v at the last of them
         self._steps, self._safe_steps = 0, 0  # taken so far, and up to the checkpoint of the last row on disk
 
-    def open(self, first: FlowRow) -> None:
+    def begin(self, first: FlowRow, replaced: bool) -> None:
+        """Take row 0.  Raises ScenarioError where the file, in place of one that is `replaced`, will not fit."""
+        self._first, self._first_log_loss = self._recording.row(first), first.state.log_loss
+        self._header = header(self._scenario, self._setup)
+        series, neurons = list(self._first.series), list(self._first.neurons)
+        form = self._header.form(series, neurons, self._scenario.record.events, resumable=True)
+        check_disk(self._scenario, self._header, form, self._path, replaced)
+
+    def open(self) -> None:
         """Create the folder, the file with row 0, and scenario.yaml beside it."""
-        row = self._recording.row(first)
-        self._first_log_loss = first.state.log_loss
         self._writer = TrajectoryWriter.create(
             self._path,
-            header(self._scenario, self._setup),
-            list(row.series),
-            neuron_series=list(row.neurons),
+            self._header,
+            list(self._first.series),
+            neuron_series=list(self._first.neurons),
             records_events=self._scenario.record.events,
             resumable=True,
             expected_rows=expected_rows(self._scenario),
         )
-        self._rows = [row]
+        self._rows = [self._first]
         self.commit()
         _write_scenario(self._scenario, self._path.parent)
 
@@ -96,7 +105,7 @@ class FlowFile:
                     self._progress(self._shown(item))
             case Finish():
                 self.commit()
-                self._writer.finish(item.outcome.value, item.sentence, self._last, self._events)
+                self._writer.finish(item.outcome.value, item.sentence, self._last, self._events.events())
 
     def _commit_if_due(self) -> None:
         full = self._cadence.rows is not None and len(self._rows) >= self._cadence.rows
@@ -106,10 +115,10 @@ class FlowFile:
     def commit(self) -> None:
         """Save the rows so far to disk."""
         if self._rows:
-            self._writer.commit(self._rows, self._events)
+            self._writer.commit(self._rows, self._events.events())
             self._safe = self._writer.n_rows, self._rows[-1].log1p_time
             self._safe_steps = int(self._rows[-1].resume["steps"])
-            self._rows, self._events = [], []
+            self._rows, self._events = [], EventLog()
         self._last_commit = time.monotonic()
 
     def kept(self) -> str:

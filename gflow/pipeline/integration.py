@@ -20,7 +20,7 @@ from gflow.pipeline.recording import Recording
 from gflow.pipeline.simulation import check_loss
 from gflow.problem.problem import Problem
 from gflow.scenario import Scenario
-from gflow.trajectory import EventEntry, Flow, Row
+from gflow.trajectory import EventLog, Flow, Row
 from gflow.trajectory.flow import ended
 from gflow.trajectory.rows import Fact
 
@@ -113,7 +113,7 @@ def _on_one_thread(flow: Iterator[Item]) -> Iterator[Item]:
 def _followed(scenario: Scenario, setup: Setup) -> Flow:
     """The flow to its end, in memory.  Raises ScenarioError where it starts at or below the loss it is to reach."""
     until, recording = build_until(scenario), Recording(setup)
-    rows, events, outcome = list[Row](), list[EventEntry](), dict[str, Fact]()
+    rows, events, outcome = list[Row](), EventLog(), dict[str, Fact]()
     for item in build_flow(scenario, setup, until):
         match item:
             case Event():
@@ -126,4 +126,4 @@ def _followed(scenario: Scenario, setup: Setup) -> Flow:
                 recording.measure(item)
             case Finish():
                 outcome = ended(item.outcome.value, item.sentence)
-    return Flow(header(scenario, setup), rows, events, outcome)
+    return Flow(header(scenario, setup), rows, events.events(), outcome)

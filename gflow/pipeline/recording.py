@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gflow.arrays import Array, Integers
 from gflow.assembly import Setup
-from gflow.field.branch import Measure
+from gflow.field.branch import Measure, Measures
 from gflow.flow.state import Event, FlowRow
 from gflow.pipeline.resumption import kept_of
-from gflow.trajectory import EventEntry, Row, Trajectory
+from gflow.trajectory import EventEntry, Events, Row, Trajectory
 from gflow.trajectory.extremes import Extremes
 from gflow.trajectory.recorder import Recorder
 
@@ -27,14 +28,19 @@ class Recording:
         self._extremes.restore({name: float(kept.read(f"series/{name}", -1)) for name in kept.series})
         self._extremes.at_row(kept.read("margins", -1), float(kept.read("log_loss", -1)))
 
-    def measure(self, at: Measure) -> None:
-        """One instant at which the flow was measured, in the order of time."""
+    def measure(self, at: Measure | Measures) -> None:
+        """One or more instants at which the flow was measured, in the order of time."""
         self._extremes.update(at)
 
     def event(self, event: Event) -> EventEntry:
         """The entry of an event."""
         self.events += 1
         return self._recorder.entry(event)
+
+    def event_block(self, v: Array, neuron: Integers, surface: Integers, kind: Integers) -> Events:
+        """The entries of some events at once, (E,) each, in the order of time."""
+        self.events += len(v)
+        return self._recorder.entries(v, neuron, surface, kind)
 
     def row(self, at: FlowRow) -> Row:
         """The row as it is kept, with what a continuation needs."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from gflow.assembly import build_flow, build_setup, build_until, check_disk, existing_parent
+from gflow.assembly import build_flow, build_setup, build_until, existing_parent
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.items import Item
 from gflow.flow.state import Finish, FlowRow, Outcome
 from gflow.flow.stopping import Until
+from gflow.pipeline.disk_room import check_disk_again
 from gflow.pipeline.flow_file import SCENARIO_FILE, FlowFile, ProgressCallback, given_text
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.resumption import (
@@ -69,15 +70,16 @@ def _silent(_: str) -> None:
 
 
 def _start(scenario: Scenario, path: Path, progress: ProgressCallback | None, overwrite: bool, device: str) -> None:
-    run, flow = _prepared(scenario, path, progress, device, overwrite)
+    run, flow = _prepared(scenario, path, progress, device)
     run.take(next(flow))  # the measure of the start
     first = next(flow)  # it is judged before anything is written
     assert isinstance(first, FlowRow), "a flow begins with its row 0"
     check_loss(run.until, first)
+    run.begin(first, overwrite)
     with sole_writer(path.parent):
         if overwrite:
             _remove(path)
-        _write(run, lambda: run.open(first), flow)
+        _write(run, run.open, flow)
 
 
 def _resume(scenario: Scenario, path: Path, progress: ProgressCallback | None, device: str, say: Say) -> None:
@@ -98,14 +100,13 @@ def _prepared(
     path: Path,
     progress: ProgressCallback | None,
     device: str,
-    overwrite: bool = False,
     kept: Trajectory | None = None,
 ) -> tuple[FlowFile, Iterator[Item]]:
     """A run, from its start or after the last row of a file, and its flow; nothing is integrated or written yet."""
     until, setup = build_until(scenario), build_setup(scenario)
     if kept is not None:
         check_data(setup, kept)
-    check_disk(scenario, setup.problem.samples, setup.problem.span.rank, path, overwrite)
+        check_disk_again(scenario, kept)
     after = None if kept is None else (float(kept.read("log1p_time", -1)), last_checkpoint(kept, setup.problem))
     flow = build_flow(scenario, setup, until, device, path, after)
     return FlowFile(scenario, setup, until, path, progress), flow

@@ -33,8 +33,8 @@ class Loss(Protocol):
         """d log g / dp in [-1, 0], elementwise, (...) -> (...)."""
 
     @abstractmethod
-    def margin_at(self, log_value: float) -> float:
-        """The margin p at which log l(p) = log_value."""
+    def margin_at(self, log_value: Array) -> Array:
+        """The margin p at which log l(p) = log_value, elementwise, (...) -> (...)."""
 
     @abstractmethod
     def smoothed_margin(self, p: Array) -> float:
@@ -58,13 +58,13 @@ class Exponential:
         """-1 everywhere, (...) -> (...)."""
         return np.full_like(p, -1.0)
 
-    def margin_at(self, log_value: float) -> float:
-        """The margin p at which log l(p) = log_value; see `Loss`."""
+    def margin_at(self, log_value: Array) -> Array:
+        """The margin p at which log l(p) = log_value, (...) -> (...); see `Loss`."""
         return -log_value
 
     def smoothed_margin(self, p: Array) -> float:
         """-log sum_i exp(-p_i), p (n,)."""
-        return self.margin_at(float(np.logaddexp.reduce(-p)))
+        return float(self.margin_at(np.logaddexp.reduce(-p)))
 
 
 class Logistic:
@@ -87,16 +87,17 @@ class Logistic:
         """-1 / (1 + e^-p), (...) -> (...)."""
         return -np.exp(-np.logaddexp(0.0, -p))
 
-    def margin_at(self, log_value: float) -> float:
-        """The margin p at which log l(p) = log_value; see `Loss`."""
-        if log_value < -30.0:  # -log(expm1(s)) = -log s - s/2 + ...
-            return -log_value - 0.5 * float(np.exp(log_value))
-        total = float(np.exp(min(log_value, 700.0)))
-        return -total - float(np.log1p(-np.exp(-total))) if total > 30.0 else -float(np.log(np.expm1(total)))
+    def margin_at(self, log_value: Array) -> Array:
+        """The margin p at which log l(p) = log_value, (...) -> (...); see `Loss`."""
+        total = np.exp(np.clip(log_value, -30.0, 700.0))
+        near = np.log(np.expm1(np.minimum(total, 30.0)))
+        far = total + np.log1p(-np.exp(-np.maximum(total, 30.0)))
+        tiny = -log_value - 0.5 * np.exp(np.minimum(log_value, -30.0))  # -log(expm1(s)) = -log s - s/2 + ...
+        return np.where(log_value < -30.0, tiny, np.where(total > 30.0, -far, -near))
 
     def smoothed_margin(self, p: Array) -> float:
         """The margin at which one sample has the total loss sum_i l(p_i), p (n,)."""
-        return self.margin_at(float(np.logaddexp.reduce(self.log_value(p))))
+        return float(self.margin_at(np.logaddexp.reduce(self.log_value(p))))
 
 
 LOSSES: dict[str, Loss] = {"logistic": Logistic(), "exponential": Exponential()}
@@ -104,4 +105,9 @@ LOSSES: dict[str, Loss] = {"logistic": Logistic(), "exponential": Exponential()}
 
 def log_mean(log_values: Array) -> float:
     """The logarithm of the mean of exp(log_values), (n,) -> float."""
-    return float(np.logaddexp.reduce(log_values)) - float(np.log(log_values.size))
+    return float(log_means(log_values))
+
+
+def log_means(log_values: Array) -> Array:
+    """The logarithm of the mean of exp(log_values) over the last axis, (..., n) -> (...)."""
+    return np.asarray(np.logaddexp.reduce(log_values, axis=-1) - float(np.log(log_values.shape[-1])))

@@ -42,7 +42,7 @@ class Problem:
 
     def sample_sides(self, side: Sides) -> Sides:
         """From sides of pairs (m, H) to signs of pre-activations (m, n); 0 stays 0."""
-        return (side[:, self.surfaces.of_sample] * np.sign(self.surfaces.alpha)).astype(np.int8)
+        return side.take(self.surfaces.of_sample, axis=1) * np.sign(self.surfaces.alpha).astype(np.int8)
 
     def coordinates(self) -> Array:
         """The samples as neurons see them: C (n, r), or <v_j, x_i> as (m, n, 1) for the scalar network."""

@@ -6,8 +6,8 @@ from gflow.trajectory.flow import Flow
 from gflow.trajectory.layout import DESCENT, DESCENT_FILE_NAME, EVENT_KINDS, FILE_NAME, SERIES
 from gflow.trajectory.lock import sole_writer
 from gflow.trajectory.reader import Trajectory, open_trajectory
-from gflow.trajectory.record import Events, Record
-from gflow.trajectory.rows import EventEntry, Header, Row, RunProgress, Target
+from gflow.trajectory.record import Record
+from gflow.trajectory.rows import EventEntry, EventLog, Events, Header, Row, RunProgress, Target
 from gflow.trajectory.writer import TrajectoryWriter
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "FILE_NAME",
     "SERIES",
     "EventEntry",
+    "EventLog",
     "Flow",
     "Events",
     "Header",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.layout import EVENT, EVENT_COUNT, EVENTS, ROW, Form, Variable
-from gflow.trajectory.rows import EventEntry, Header, Row
+from gflow.trajectory.rows import Events, Header, Row
 
 Columns = dict[str, NDArray[Any]]  # dataset name -> (T, ...) block; dtypes differ between datasets
 
@@ -113,13 +113,10 @@ def check_numbers(name: str, block: NDArray[Any], first: int) -> None:
         raise TrajectoryError(f"row {number}: {name} is NaN: leave out a series not defined in every row")
 
 
-def event_columns(events: Sequence[EventEntry], first: int) -> Columns:
+def event_columns(events: Events, first: int) -> Columns:
     """One block (E,) per dataset for entries `first`, `first + 1`, ...; TrajectoryError: an unknown kind."""
-    unknown = {event.kind for event in events} - layout.EVENT_KINDS.keys()
+    unknown = set(np.unique(events.kind).tolist()) - layout.EVENT_KINDS.keys()
     if unknown:
         raise TrajectoryError(f"event kind {unknown} is not one of {layout.EVENT_KINDS}")
-    columns: Columns = {EVENT: np.arange(first, first + len(events))}
-    for variable in EVENTS:
-        values = [getattr(event, variable.field) for event in events]
-        columns[variable.name] = np.array(values, dtype=variable.dtype)
-    return columns
+    numbers: Columns = {EVENT: np.arange(first, first + len(events))}
+    return numbers | {variable.name: getattr(events, variable.field) for variable in EVENTS}

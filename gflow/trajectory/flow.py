@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.columns import event_columns, row_columns
-from gflow.trajectory.layout import EVENTS, ROW
-from gflow.trajectory.record import Events, Record, Rows
-from gflow.trajectory.rows import EventEntry, Fact, Header, Row
+from gflow.trajectory.columns import row_columns
+from gflow.trajectory.layout import ROW
+from gflow.trajectory.record import Record, Rows
+from gflow.trajectory.rows import Events, Fact, Header, Row
 
 
 class Flow(Record):
     """The rows of a flow that was integrated from arrays; its names are those of a `Trajectory`."""
 
-    def __init__(self, header: Header, rows: Sequence[Row], events: Sequence[EventEntry], ended: Mapping[str, Fact]):
+    def __init__(self, header: Header, rows: Sequence[Row], events: Events, ended: Mapping[str, Fact]):
         """ended: outcome and its sentence, as attributes.  Raises TrajectoryError where a row does not fit the form."""
         form = header.form(
             sorted(rows[0].series), sorted(rows[0].neurons), resumable=True
@@ -27,9 +27,8 @@ class Flow(Record):
         super().__init__(form, {**header.facts, **ended}, len(rows))
         self._header = header
         self._columns = row_columns(rows, form, header.sizes(), first=0)
-        columns = event_columns(events, first=0)
         self.n_events = len(events)
-        self._events = Events(*(columns[variable.name] for variable in EVENTS))
+        self._events = events
 
     @property
     def place(self) -> str:

@@ -14,8 +14,8 @@ from gflow.trajectory import layout
 from gflow.trajectory.content import HdfFile, check_format, check_rows, form_of, plain
 from gflow.trajectory.layout import EVENTS, ROW, UNLIMITED, Form
 from gflow.trajectory.opening import explained, located, opened
-from gflow.trajectory.record import Events, Record, Rows
-from gflow.trajectory.rows import Fact
+from gflow.trajectory.record import Record, Rows
+from gflow.trajectory.rows import Events, Fact
 
 if TYPE_CHECKING:
     import xarray
@@ -55,7 +55,7 @@ class Trajectory(Record):
     def events(self) -> Events:
         """The events up to the last committed row; empty if the run records none."""
         if not self.records_events:
-            return Events(*(np.empty(0, dtype=variable.dtype) for variable in EVENTS))
+            return Events.of([])
         with opened(self.path) as file:
             return Events(*(file[variable.name][: self.n_events] for variable in EVENTS))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,27 +12,10 @@ from numpy.typing import NDArray
 from gflow.arrays import Array, Index, Sides
 from gflow.trajectory import layout
 from gflow.trajectory.layout import ROW, Form
-from gflow.trajectory.rows import Fact
+from gflow.trajectory.rows import Events, Fact
 
 Rows = int | slice | Index
 """Which rows: one, a slice, or an increasing array of numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The entries of the event log, in the order of time.
-
-    log1p_time (E,): log(1 + t); neuron (E,), sample (E,): indices, the sample being the first of its surface;
-    kind (E,): as in `layout.EVENT_KINDS`.
-    """
-
-    log1p_time: Array
-    neuron: NDArray[np.int32]
-    sample: NDArray[np.int32]
-    kind: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        return len(self.kind)
 
 
 class Series(Mapping[str, Array]):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import Array, Sides
+from gflow.arrays import Array, Integers, Sides
 from gflow.flow.state import Event, FlowState
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.trajectory.rows import EventEntry, Row
-from gflow.trajectory.spectrum import Spectrum
+from gflow.trajectory.rows import EventEntry, Events, Row
+from gflow.trajectory.spectrum import spectrum_of
 
 
 class Recorder:
@@ -30,7 +30,9 @@ class Recorder:
         groups = {"": np.full(network.width, True)}
         if network.outputs == 1:
             groups |= {"_plus": network.outer > 0.0, "_minus": network.outer < 0.0}
-        self._groups = {name: (rows, Spectrum(W_perp[rows])) for name, rows in groups.items() if rows.any()}
+        self._groups = {
+            name: (rows, spectrum_of(W_perp[rows], U.shape[1])) for name, rows in groups.items() if rows.any()
+        }
 
     def row(self, state: FlowState, events: int, steps: int) -> Row:
         """The row of `state` when `events` entries and `steps` accepted steps lie behind it."""
@@ -61,6 +63,10 @@ class Recorder:
         """The entry of one event; a surface goes by its first sample."""
         sample = int(self._problem.surfaces.first_sample[event.surface])
         return EventEntry(event.v, event.neuron, sample, int(event.kind))
+
+    def entries(self, v: Array, neuron: Integers, surface: Integers, kind: Integers) -> Events:
+        """The entries of E events, (E,) each, in the order of time."""
+        return Events.from_columns([v, neuron, self._problem.surfaces.first_sample[surface], kind])
 
     def _pattern(self, state: FlowState) -> Sides:
         """Sides where kinks are followed, else the signs of the pre-activations."""

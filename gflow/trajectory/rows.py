@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from gflow.arrays import Array, Sides
-from gflow.trajectory.layout import DESCENT, Form
+from gflow.trajectory.layout import DESCENT, EVENTS, Form
 
 Fact = str | float | int
 """What a root attribute says of a run."""
@@ -116,6 +117,68 @@ class EventEntry(NamedTuple):
     neuron: int
     sample: int
     kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Entries of the event log, in the order of time.
+
+    log1p_time (E,): log(1 + t); neuron (E,), sample (E,): indices, the sample being the first of its surface;
+    kind (E,): as in `layout.EVENT_KINDS`.
+    """
+
+    log1p_time: Array
+    neuron: NDArray[np.int32]
+    sample: NDArray[np.int32]
+    kind: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, entries: Sequence[EventEntry]) -> Events:
+        """These entries, one after the other."""
+        return cls.from_columns(zip(*entries, strict=True) if entries else [()] * len(EVENTS))
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Events]) -> Events:
+        """The entries of these blocks, one after the other."""
+        if not blocks:
+            return cls.of([])
+        return cls.from_columns(np.concatenate([getattr(each, name.field) for each in blocks]) for name in EVENTS)
+
+    @classmethod
+    def from_columns(cls, columns: Iterable[ArrayLike]) -> Events:
+        """Times, neurons, samples and kinds (E,) of any numeric types; copied, since engines use theirs again."""
+        return cls(*(np.array(each, variable.dtype, order="C") for each, variable in zip(columns, EVENTS, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+class EventLog:
+    """Events on their way to be kept, handed over one by one or in blocks, in the order of time."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Events] = []
+        self._single: list[EventEntry] = []  # after the blocks
+
+    def append(self, entry: EventEntry) -> None:
+        """One event."""
+        self._single.append(entry)
+
+    def extend(self, block: Events) -> None:
+        """Some events at once."""
+        self._gather()
+        self._blocks.append(block)
+
+    def events(self) -> Events:
+        """All events so far."""
+        self._gather()
+        return Events.joined(self._blocks)
+
+    def _gather(self) -> None:
+        """Make a block of the events that came one by one."""
+        if self._single:
+            self._blocks.append(Events.of(self._single))
+            self._single = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
-from gflow.trajectory.layout import Form
+from gflow.trajectory.layout import EVENT, ROW, Form
 
 PAGE = layout.PAGES["alignment_interval"]
 # Pages of index nodes and headers: of one dataset, and of the file without its datasets.
@@ -46,6 +46,20 @@ def bytes_needed(
                 (length if axis in capacity else chunks) * entry / PAGE
             )
     return pages * PAGE
+
+
+def row_bytes(form: Form, sizes: Mapping[str, int]) -> int:
+    """The bytes of one row in all datasets along the rows; sizes: of the other dimensions."""
+    rows = [variable for variable in form.variables if variable.dims[0] == ROW]
+    return sum(np.dtype(each.dtype).itemsize * math.prod(sizes[name] for name in each.dims[1:]) for each in rows)
+
+
+def file_bytes(form: Form, sizes: Mapping[str, int], rows: int, texts: int) -> int:
+    """Upper bound of the size of a file with so many rows and bytes of texts, before its events: each of them takes 25
+    bytes more.
+    """
+    capacity = {ROW: max(rows, layout.MAX_CHUNKS), EVENT: 1}
+    return bytes_needed(form, {}, {**sizes, ROW: rows, EVENT: 0}, capacity, texts)
 
 
 def reserve(path: Path, size: int) -> None:

@@ -30,7 +30,7 @@ from gflow.trajectory.columns import (
 )
 from gflow.trajectory.content import Changes, HdfFile, append, copy_content, create_datasets, form_of, write_header
 from gflow.trajectory.layout import EVENT, EVENT_COUNT, ROW, UNLIMITED, Form
-from gflow.trajectory.rows import EventEntry, Header, Row
+from gflow.trajectory.rows import EventEntry, Events, Header, Row
 from gflow.trajectory.space import bytes_needed, noticing_losses, refusals, reserve
 
 ROW_CAPACITY = 256
@@ -111,7 +111,7 @@ class TrajectoryWriter:
             writer._replace(Changes({**without, **changes.attributes}, texts), writer._capacity)
         return writer
 
-    def commit(self, rows: Sequence[Row], events: Sequence[EventEntry] = ()) -> None:
+    def commit(self, rows: Sequence[Row], events: Events | Sequence[EventEntry] = ()) -> None:
         """Append rows, and the events up to them; on return they survive a kill.
 
         TrajectoryError if a row does not fit the file (nothing is written then), or if the disk refuses (the
@@ -125,7 +125,9 @@ class TrajectoryWriter:
             self._append(row_block, event_block, n_rows, n_events)
         self.n_rows, self._n_events = n_rows, n_events
 
-    def finish(self, outcome: str, sentence: str, rows: Sequence[Row] = (), events: Sequence[EventEntry] = ()) -> None:
+    def finish(
+        self, outcome: str, sentence: str, rows: Sequence[Row] = (), events: Events | Sequence[EventEntry] = ()
+    ) -> None:
         """Store how the run ended with its last rows, both or neither.  TrajectoryError if the disk refuses; the rows
         committed before stay."""
         row_block, event_block = self._blocks(rows, events)
@@ -143,12 +145,13 @@ class TrajectoryWriter:
         """The error for a full disk: of a run that keeps its rows, or of one that never began."""
         return NoRoomError if self.n_rows else TrajectoryError
 
-    def _blocks(self, rows: Sequence[Row], events: Sequence[EventEntry]) -> tuple[Columns, Columns]:
+    def _blocks(self, rows: Sequence[Row], events: Events | Sequence[EventEntry]) -> tuple[Columns, Columns]:
         """What to append along the rows and along the events, checked before the file is touched."""
         if events and not self._form.records_events:
             raise TrajectoryError(f"{self.path}: {len(events)} events for a file created without events")
         row_block = row_columns(rows, self._form, self._sizes, self.n_rows) if rows else {}
-        event_block = event_columns(events, self._n_events) if events else {}
+        given = events if isinstance(events, Events) else Events.of(events)
+        event_block = event_columns(given, self._n_events) if events else {}
         if rows and self._form.records_events:
             self._check_event_count(rows[-1].series[EVENT_COUNT], self._n_events + len(events))
         return row_block, event_block
@@ -174,9 +177,9 @@ class TrajectoryWriter:
 
     def _append_blocks(self, file: HdfFile, row_block: Columns, event_block: Columns) -> None:
         for name, block in row_block.items():
-            append(file[name], self.n_rows, block)
+            append(file, name, self.n_rows, block)
         for name, block in event_block.items():
-            append(file[name], self._n_events, block)
+            append(file, name, self._n_events, block)
 
     def _check_sole_writer(self, file: HdfFile) -> None:
         found = int(file.attrs[layout.N_COMMITTED])

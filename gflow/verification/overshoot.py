@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 
 from gflow.arrays import Array
@@ -19,20 +17,22 @@ class SampledExtremes(Extremes):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._met: dict[str, array[float]] = {}  # v and value in turn
+        self._met: dict[str, list[Array]] = {}  # blocks (k, 2) of v and value
 
-    def _keep(self, name: str, value: float, v: float) -> None:
-        super()._keep(name, value, v)
-        self._met.setdefault(name, array("d")).extend((v, value))
+    def _keep(self, name: str, values: Array, v: Array) -> Array:
+        self._met.setdefault(name, []).append(np.stack([v, values], axis=1))
+        return super()._keep(name, values, v)
 
     def at_a_row(self) -> None:
         """Drop what was met last: it is the flow at a row, which lies inside a step and is not the end of one."""
+        self._settle()
         for met in self._met.values():
-            del met[-2:]
+            met[-1] = met[-1][:-1]
 
     def met(self) -> dict[str, Array]:
         """(k, 2) by name: log(1 + t), and the value then."""
-        return {name: np.array(met).reshape(-1, 2) for name, met in self._met.items()}
+        self._settle()
+        return {name: np.concatenate(met) for name, met in self._met.items()}
 
 
 def overshoot(met: Array, v: float) -> float:

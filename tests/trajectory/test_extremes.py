@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.field.branch import Measure, Tolerances
+from gflow.field.branch import Measure, Measures, Tolerances
 from gflow.flow.items import Item
 from gflow.flow.state import Event, FlowRow
 from gflow.flow.steps import Manner, steps
@@ -202,6 +202,26 @@ def test_a_run_goes_on_from_a_row() -> None:
                 resumed.at_row(item.state.p, item.state.log_loss)
         assert resumed.values() == whole
     assert whole["last_unfitted"] > min(rows)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+@pytest.mark.parametrize(("slope", "loss"), [(0.2, "logistic"), (0.0, "exponential")])
+def test_batches_have_the_bits_of_one_instant_after_the_other(slope: float, loss: str, size: int) -> None:
+    """Handed over one by one and asked for after each, or in arrays of any number of instants."""
+    setting, W = drawn("wide", slope, loss, seed=3)
+    problem = problem_of(setting)
+    items = said(problem, W, until_time(8.0), "dual", Tolerances(1e-8, 1e-10))
+    measures = [item for item in items if isinstance(item, Measure)]
+    single, batched = Extremes(problem), Extremes(problem)
+    for first in range(0, len(measures), size):
+        block = measures[first : first + size]
+        for each in block:
+            single.update(each)
+            single.values()
+        batched.update(Measures.of(block))
+        assert batched.values() == single.values()
+    assert len(measures) > 20
+    assert single.values() == taken(problem, items).values()
 
 
 def test_a_network_has_the_extremes_that_mean_something_for_it() -> None:

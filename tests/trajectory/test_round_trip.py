@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import xarray
 
-from gflow.trajectory import FILE_NAME, TrajectoryWriter, layout, open_trajectory, writer
+from gflow.trajectory import FILE_NAME, EventLog, Events, TrajectoryWriter, layout, open_trajectory, writer
 from tests.trajectory.synthetic import (
     HEADER,
     SERIES_NAMES,
@@ -69,6 +70,28 @@ def test_a_scenario_beyond_the_limit_of_attributes_returns(tmp_path: Path) -> No
     long = "# Lipschitz-Stetigkeit: größer als 64 KiB\n" * 3000
     TrajectoryWriter.create(tmp_path / "t.h5", replace(HEADER, scenario=long), SERIES_NAMES).commit([row(0)])
     assert open_trajectory(tmp_path / "t.h5").scenario == long
+
+
+@pytest.mark.parametrize("single", [(), (0, 1, 2), (0, 4), (3,), (2, 4), range(5)], ids=str)
+def test_events_come_one_by_one_or_in_blocks(tmp_path: Path, single: Sequence[int]) -> None:
+    """Those of five rows, of which some hand over their events one by one, others at once."""
+    log, made = EventLog(), TrajectoryWriter.create(tmp_path / FILE_NAME, HEADER, SERIES_NAMES)
+    for number in range(5):
+        entries = events_up_to(number)
+        if number in single:
+            for entry in entries:
+                log.append(entry)
+        else:
+            log.extend(Events.of(entries))
+    made.commit([row(number) for number in range(5)], log.events())
+    assert_committed_content(open_trajectory(tmp_path))
+
+
+def test_no_events_are_a_block_too(tmp_path: Path) -> None:
+    made = TrajectoryWriter.create(tmp_path / FILE_NAME, HEADER, SERIES_NAMES)
+    made.commit([row(0)], EventLog().events())
+    made.finish("HORIZON", "reached the end", [row(1)], Events.joined([Events.of([]), Events.of(events_up_to(1))]))
+    assert_committed_content(open_trajectory(tmp_path))
 
 
 def test_rows_are_read_one_by_one_and_in_slices(finished: Path) -> None:
