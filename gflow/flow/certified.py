@@ -8,6 +8,7 @@ from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, StateBounds
+from gflow.limit.foresight import too_early, turns
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -20,14 +21,26 @@ LOOKS_PER_DOUBLING = 8
 class Watch:
     """The judge of one dual run: it looks for a proof whenever tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
 
-    The times of its looks depend on the state alone, and their number on how far the run goes, not on its steps.  What
-    it computes for a mode is kept until the mode changes.
+    The times of its looks depend on the state alone, and their number on how far the run goes, not on its steps.  A
+    state that clearly has no proof is told from its kernel (`foresight`); what is computed for a proof is kept until
+    the mode changes.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._limit: ModeLimit | None = None
         self._side: bytes = b""
+        self._turning: bytes = b""  # the sides of the last mode that was found to have a pair that cannot stay
+
+    @staticmethod
+    def due(since: float, tau: float) -> bool:
+        """Was a mark passed on the way from tau = since?  Where not, `proved` finds nothing."""
+        return _mark(since) != _mark(tau)
+
+    @staticmethod
+    def next_look(tau: float) -> float:
+        """A tau before which no mark is passed; the next mark, to rounding, or 0 where tau is 0."""
+        return float(2.0 ** ((_mark(tau) + 1.0) / LOOKS_PER_DOUBLING)) * (1.0 - 64.0 * EPS) if tau > 0.0 else 0.0
 
     def proved(self, segment: Segment, y: Array, since: float, elapsed: float) -> bool:
         """Whether the mode of the segment is proved to stay from the state y (p,) on; False also where no mark was
@@ -35,18 +48,28 @@ class Watch:
 
         since, elapsed: where the step to y began and ended, in the units of the branch.
         """
-        before, now = (segment.state.tau + segment.branch.unit * each for each in (since, elapsed))
-        if _mark(before) == _mark(now):
-            return False
         branch = segment.branch
+        before, now = (segment.state.tau + branch.unit * each for each in (since, elapsed))
+        if not self.due(before, now):
+            return False
         assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
-        side = branch.mode.side
-        if self._limit is None or side.tobytes() != self._side:
+        return self.proved_at(branch.mode, branch.weights(y))
+
+    def proved_at(self, mode: DualMode, U: Array) -> bool:
+        """Whether a mode is proved to stay from the inner parameters U (m, r) on."""
+        at = standing(self._problem, mode.side, U)
+        if self._problem.network.kinked and too_early(self._problem, at.p[mode.live]):
+            return False
+        side = mode.side.tobytes()
+        if self._limit is None or side != self._side:
+            if self._problem.network.kinked and (side == self._turning or turns(mode)):
+                self._turning = side
+                return False
             # The kernel is computed anew, as that of the branch carries the rounding of all its turns.
-            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
+            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, mode.side)), side
         if self._limit.hard is None or len(self._limit.pending):
             return False
-        return finding_at(self._limit, branch.weights(y)).proved
+        return self._limit.stays(at)
 
 
 def _mark(tau: float) -> float:

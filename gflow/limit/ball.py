@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools
 from gflow.limit.divergence import coordinate_range, divergence, lower_bounds
 from gflow.limit.hard_margin import HardMargin
 from gflow.limit.switches import Switches
@@ -52,13 +52,14 @@ class Ball:
         D = float(root**2 + _moved(hard, log_pi) + extra)
         return cls(hard, K, K_error, log_pi, D, off, 1.01 * D / (1.0 - 0.5 * off))
 
-    def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, int]:
-        """The least ratio of bound to limit among the switching functions, and the number of pairs that are not proved.
+    def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, Bools]:
+        """The least ratio of bound to limit among the switching functions, and those (k,) that are not proved.
 
         constant (k,) >= 0: the least that dead samples add to each function; room (m, H): side * zeta, with room_error
         (m, 1).
         """
-        block, constant = block.of(~block.safe), constant[~block.safe]
+        unproved = ~block.safe
+        block, constant = block.of(unproved), constant[unproved]
         size = np.abs(block.F).max(axis=1, initial=0.0)
         shift = float(self.hard.shift.sum())
         allowance = block.error.max(axis=1, initial=0.0) + (self.off + CENTRE * shift) * 2.0 * size
@@ -67,11 +68,11 @@ class Ball:
         limits = np.abs(block.F @ self.hard.dual + constant)
         ratio = (bounds / np.maximum(limits, np.finfo(float).tiny))[~failed]
         off_kink = failed & ~block.slides
-        unproved = int((failed & block.slides).sum())
         if off_kink.any():
             rest = block.of(off_kink)
             left = room[rest.neuron, rest.surface] - room_error[rest.neuron, 0]
-            unproved += int((~(left > self._losses(rest))).sum())
+            failed[off_kink] = ~(left > self._losses(rest))
+        unproved[unproved] = failed
         return float(ratio.min(initial=np.inf)), unproved
 
     @cached_property

@@ -37,6 +37,10 @@ class Group:
         """The functions (k,) that live samples decide."""
         return np.asarray((self.dead == 0.0) & ~self.mixed)
 
+    def of(self, chosen: Bools) -> Group:
+        """The chosen functions, (k,)."""
+        return Group(self.live.of(chosen), self.dead[chosen], self.dead_error[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
