@@ -95,6 +95,12 @@ def standing(problem: Problem, side: Sides, U: Array) -> StateBounds:
     return StateBounds(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
 
 
+def limit_of(problem: Problem, side: Sides) -> LimitPoint | None:
+    """The limit of the mode with sides (m, H), without a state: where multipliers are not unique, they are any."""
+    limit = ModeLimit(problem, DualMode(problem, side))
+    return None if limit.hard is None else limit.point(limit.hard)
+
+
 def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:
     """The finding at inner parameters U (m, r) on the mode with sides (m, H), and the limit of the mode.
 
