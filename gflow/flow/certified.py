@@ -21,13 +21,14 @@ LOOKS_PER_DOUBLING = 8
 class Watch:
     """The judge of one dual run: it looks for a proof whenever tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
 
-    The times of its looks depend on the state alone, and their number on how far the run goes, not on its steps.  A
-    state that clearly has no proof is told from its kernel (`foresight`); what is computed for a proof is kept until
-    the mode changes.
+    The times of its looks, and what they find, depend on the state alone, and their number on how far the run goes, not
+    on its steps.  A state that clearly has no proof is told from its kernel (`foresight`); what is computed for a proof
+    is kept until the mode changes.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._mode: DualMode | None = None  # turned from look to look; its kernel only tells where no proof can be
         self._limit: ModeLimit | None = None
         self._side: bytes = b""
         self._turning: bytes = b""  # the sides of the last mode that was found to have a pair that cannot stay
@@ -50,26 +51,36 @@ class Watch:
         """
         branch = segment.branch
         before, now = (segment.state.tau + branch.unit * each for each in (since, elapsed))
-        if not self.due(before, now):
-            return False
-        assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
-        return self.proved_at(branch.mode, branch.weights(y))
+        return self.due(before, now) and self.proved_at(branch.mode.side, branch.weights(y))
 
-    def proved_at(self, mode: DualMode, U: Array) -> bool:
-        """Whether a mode is proved to stay from the inner parameters U (m, r) on."""
-        at = standing(self._problem, mode.side, U)
-        if self._problem.network.kinked and too_early(self._problem, at.p[mode.live]):
-            return False
-        side = mode.side.tobytes()
-        if self._limit is None or side != self._side:
-            if self._problem.network.kinked and (side == self._turning or turns(mode)):
-                self._turning = side
+    def proved_at(self, side: Sides, U: Array) -> bool:
+        """Whether the mode with sides (m, H) is proved to stay from the inner parameters U (m, r) on."""
+        at, key = standing(self._problem, side, U), side.tobytes()
+        if self._limit is None or key != self._side:
+            if self._problem.network.kinked and (key == self._turning or self._hopeless(side, at)):
                 return False
-            # The kernel is computed anew, as that of the branch carries the rounding of all its turns.
-            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, mode.side)), side
+            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), key
         if self._limit.hard is None or len(self._limit.pending):
             return False
         return self._limit.stays(at)
+
+    def _hopeless(self, side: Sides, at: StateBounds) -> bool:
+        """Are there clear signs that no proof can close?"""
+        mode = self._turned(side)
+        if too_early(self._problem, at.p[mode.live]):
+            return True
+        if turns(mode):
+            self._turning = side.tobytes()
+            return True
+        return False
+
+    def _turned(self, side: Sides) -> DualMode:
+        """The mode with sides (m, H), with the rounding of all turns since the first look."""
+        if self._mode is None:
+            self._mode = DualMode(self._problem, side)
+        for j in np.flatnonzero((self._mode.side != side).any(axis=1)):
+            self._mode.turn(int(j), side[j])
+        return self._mode
 
 
 def _mark(tau: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Tolerances
 from gflow.field.mode import DualMode
 from gflow.flow import certified
@@ -43,9 +43,9 @@ def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch
     looks, limits = list[int](), list[int]()
     judged, made = Watch.proved_at, ModeLimit.__init__
 
-    def counted(self: Watch, mode: DualMode, U: Array) -> bool:
+    def counted(self: Watch, side: Sides, U: Array) -> bool:
         looks.append(1)
-        return judged(self, mode, U)
+        return judged(self, side, U)
 
     def counted_too(self: ModeLimit, problem: Problem, mode: DualMode) -> None:
         limits.append(1)
@@ -76,7 +76,7 @@ def test_a_look_finds_what_the_whole_finding_says() -> None:
                 continue
             state, mode = item.state, DualMode(other, item.state.side)
             finding = foreseen(other, state.side, state.U)[0]
-            assert watch.proved_at(mode, state.U) is finding.proved, (seed, state.v)
+            assert watch.proved_at(state.side, state.U) is finding.proved, (seed, state.v)
             assert ModeLimit(other, mode).stays(standing(other, state.side, state.U)) is finding.proved
             if turns(mode):
                 assert len(finding.pending) and not finding.proved, (seed, state.v)
