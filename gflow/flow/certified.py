@@ -16,6 +16,8 @@ from gflow.problem.span import row_norms
 # Looks per doubling of tau.  A proof needs the divergence to fall, and it falls with tau.  Between two marks this close
 # further looks would find nothing, however many steps the integrator takes from one to the next.
 LOOKS_PER_DOUBLING = 8
+# Above this part of all neurons it is cheaper to make a mode anew than to turn those whose sides changed.
+MANY = 0.125
 
 
 class Watch:
@@ -66,21 +68,23 @@ class Watch:
 
     def _hopeless(self, side: Sides, at: StateBounds) -> bool:
         """Are there clear signs that no proof can close?"""
-        mode = self._turned(side)
-        if too_early(self._problem, at.p[mode.live]):
+        if too_early(self._problem, side, at.p):
             return True
-        if turns(mode):
+        if turns(self._turned(side)):
             self._turning = side.tobytes()
             return True
         return False
 
     def _turned(self, side: Sides) -> DualMode:
         """The mode with sides (m, H), with the rounding of all turns since the first look."""
-        if self._mode is None:
-            self._mode = DualMode(self._problem, side)
-        for j in np.flatnonzero((self._mode.side != side).any(axis=1)):
-            self._mode.turn(int(j), side[j])
-        return self._mode
+        known = self._mode
+        changed = np.arange(len(side)) if known is None else np.flatnonzero((known.side != side).any(axis=1))
+        if known is None or changed.size > MANY * len(side):
+            self._mode = known = DualMode(self._problem, side)
+        else:
+            for j in changed:
+                known.turn(int(j), side[j])
+        return known
 
 
 def _mark(tau: float) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Sides
 from gflow.field.mode import DualMode
 from gflow.limit.hard_margin import hard_margin
 from gflow.problem.loss import Exponential
@@ -21,9 +21,16 @@ LEAST_P = float(np.log(4.0))
 CLEARLY = 1e-6
 
 
-def too_early(problem: Problem, p: Array) -> bool:
-    """Are the margins p (k,) of the live samples too small for the logistic loss to be near the exponential one?"""
-    return not isinstance(problem.loss, Exponential) and float(-np.logaddexp.reduce(-p)) < LEAST_P
+def too_early(problem: Problem, side: Sides, p: Array) -> bool:
+    """Are the margins p (n,) of the live samples too small for the logistic loss to be near the exponential one?
+
+    side (m, H): the mode; a sample is live where a neuron with a_j != 0 has a slope, and is not on its kink.
+    """
+    if isinstance(problem.loss, Exponential):
+        return False
+    pattern = problem.sample_sides(side[problem.network.outer != 0.0])
+    live = (pattern != 0 if problem.network.slope else pattern > 0).any(axis=0)
+    return float(-np.logaddexp.reduce(-p[live], initial=-np.inf)) < LEAST_P
 
 
 def turns(mode: DualMode) -> bool:

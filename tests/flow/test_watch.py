@@ -80,12 +80,12 @@ def test_a_look_finds_what_the_whole_finding_says() -> None:
             assert ModeLimit(other, mode).stays(standing(other, state.side, state.U)) is finding.proved
             if turns(mode):
                 assert len(finding.pending) and not finding.proved, (seed, state.v)
-            if too_early(other, state.p[mode.live]):
+            if too_early(other, state.side, state.p):
                 assert not finding.proved, (seed, state.v)
             seen["proved"] += finding.proved
             seen["open"] += not finding.proved and not len(finding.pending)
             seen["turns"] += turns(mode)
-            seen["early"] += too_early(other, state.p[mode.live])
+            seen["early"] += too_early(other, state.side, state.p)
     assert min(seen.values()) >= 5, seen
 
 
