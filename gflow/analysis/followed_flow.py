@@ -68,7 +68,7 @@ def followed(
         elif isinstance(item, FlowRow):
             row = item
         elif isinstance(item, FlowProgress):
-            count += 1
+            count = item.steps
             tell(AnalysisProgress(allowed.doing, item.v, count, allowed.steps))
             if item.v >= 2.0 * gained:
                 gained, gained_at = item.v, count

@@ -8,6 +8,7 @@ import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.continuation import Standing
+from gflow.analysis.foreknown import Change, changes_of
 from gflow.arrays import Array
 from gflow.flow_time import time_text
 from gflow.limit.limit_point import LimitPoint
@@ -29,7 +30,8 @@ class LimitResult:
     only, the flow tends to other multipliers after times like tau = 1e15.)  support: samples with a multiplier > 0;
     on_margin: samples with margin 1; normalized_margin: min_i p_i / |W| of the limit; stable_rank of W, W+ and W-
     (None: no such neurons); active, inactive, sliding: pairs (neuron, sample) of its pattern;
-    present_normalized_margin: of the limit that the mode of the last row would have, if it stayed.
+    present_normalized_margin: of the limit that the mode of the last row would have, if it stayed.  changes: (neuron,
+    first sample of the surface, side there) of the pairs whose side in a proved limit is not that in the last row.
     """
 
     verdict: Standing
@@ -47,6 +49,7 @@ class LimitResult:
     inactive: int | None = None
     sliding: int | None = None
     present_normalized_margin: float | None = None
+    changes: tuple[Change, ...] | None = None
 
 
 def limit(run: AnalyzedRun) -> LimitResult:
@@ -88,6 +91,7 @@ def limit(run: AnalyzedRun) -> LimitResult:
         inactive=int((pattern < 0).sum()),
         sliding=int((pattern == 0).sum()),
         present_normalized_margin=present,
+        changes=changes_of(point, run.last.side, run.problem.surfaces) if standing != "expected" else None,
     )
 
 

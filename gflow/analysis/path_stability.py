@@ -124,13 +124,13 @@ def repelling(problem: Problem, side: Sides, p: Array) -> list[Pair]:
     (1 - slope) a_j sum_{i on h} |alpha_i| y_i q_i is positive.  Weights are taken relative to the largest on the kink,
     so that a sign is known however small they are."""
     log_g, surfaces = problem.loss.log_slope(p), problem.surfaces
-    found = []
-    for j, h in np.argwhere(side == 0):
-        on = surfaces.of_sample == h
-        pulls = problem.y[on] * np.abs(surfaces.alpha[on]) * np.exp(log_g[on] - log_g[on].max())
-        if np.sign(problem.network.outer[j]) * pulls.sum() > ROUNDING * np.abs(pulls).sum():
-            found.append((int(j), int(h)))
-    return found
+    largest = np.full(surfaces.count, -np.inf)
+    np.maximum.at(largest, surfaces.of_sample, log_g)
+    sizes = np.abs(surfaces.alpha) * np.exp(log_g - largest[surfaces.of_sample])
+    pull = np.bincount(surfaces.of_sample, problem.y * sizes, surfaces.count)
+    doubt = ROUNDING * np.bincount(surfaces.of_sample, sizes, surfaces.count)
+    pushes = np.sign(problem.network.outer)[:, None] * pull > doubt
+    return [(int(j), int(h)) for j, h in np.argwhere((side == 0) & pushes)]
 
 
 def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]:

@@ -8,6 +8,7 @@ from math import expm1, log1p
 import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.foreknown import Foreknown
 from gflow.analysis.gradient import point_of
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_manner
@@ -19,7 +20,7 @@ from gflow.comparison.paired_run import PairedRun, RankAndMargin
 from gflow.comparison.patterns import EventColumns
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
-from gflow.flow.certified import foreseen
+from gflow.flow.certified import foreseen, limit_of
 from gflow.flow.engine import started
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow, FlowState, Outcome
@@ -36,11 +37,16 @@ MOST_PAIRS_AHEAD = 5000
 class FlowAndDescent:
     """One flow, and the runs of descent of a plan, at the times of its table."""
 
-    def __init__(self, analyzed: AnalyzedRun, scenario: Scenario, setup: Setup, plan: Plan) -> None:
-        """Computes the limit of the flow, for which the flow may be followed far ahead.  Raises ScenarioError."""
+    def __init__(
+        self, analyzed: AnalyzedRun, scenario: Scenario, setup: Setup, plan: Plan, known: Foreknown | None = None
+    ) -> None:
+        """Computes the limit of the flow, for which the flow may be followed far ahead, unless it is known.
+
+        Raises ScenarioError.
+        """
         self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
         self._problem, self._etas, self._table = setup.problem, plan.etas, plan.table
-        self._limit = _proved_limit(analyzed)
+        self._limit = _proved_limit(analyzed, known)
 
     def follow(
         self,
@@ -94,15 +100,19 @@ class FlowAndDescent:
         return sharpness(point_of(self._problem, state).kernel, self._problem.loss, state.p)
 
 
-def _proved_limit(analyzed: AnalyzedRun) -> Array | None:
-    """U (m, r) of the limit of the flow, where it is proved: by the last mode, or in networks of few pairs ahead."""
+def _proved_limit(analyzed: AnalyzedRun, known: Foreknown | None) -> Array | None:
+    """U (m, r) of the limit of the flow, where it is proved: by an analysis of the run, by the last mode, or in
+    networks of few pairs ahead."""
     if not analyzed.linear_modes:
         return None
+    if known is not None:
+        point = None if known.side is None else limit_of(analyzed.problem, known.side)
+        return None if point is None else point.U
     last = analyzed.last
     if last.side.size <= MOST_PAIRS_AHEAD:
         continuation = analyzed.continuation
-        known = continuation is not None and continuation.standing == "proved"
-        return continuation.limit.U if known and continuation is not None and continuation.limit is not None else None
+        proved = continuation is not None and continuation.standing == "proved"
+        return continuation.limit.U if proved and continuation is not None and continuation.limit is not None else None
     finding, limit = foreseen(analyzed.problem, last.side, last.U)
     return limit.U if finding.proved and limit is not None else None
 

@@ -13,13 +13,15 @@ from gflow.errors import GflowError
 from gflow.scenario import Scenario
 
 PrecisionName = Literal["double", "single"]
+Stage = Literal["ahead", "descent", "flow", "modified"]
 
 
 @dataclass(frozen=True, slots=True)
 class CompareProgress:
-    """How far a comparison is: `descent` counts steps of all runs, `flow` times at which both are compared."""
+    """How far a comparison is: `ahead` counts steps of the flow followed to its limit, `descent` those of all runs,
+    `flow` times at which both are compared."""
 
-    stage: Literal["descent", "flow", "modified"]
+    stage: Stage
     done: int
     total: int
 

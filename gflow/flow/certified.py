@@ -8,6 +8,7 @@ from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Segment
 from gflow.limit.certificate import Finding, ModeLimit, StateBounds
+from gflow.limit.foresight import too_early, turns
 from gflow.limit.limit_point import LimitPoint
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -15,19 +16,34 @@ from gflow.problem.span import row_norms
 # Looks per doubling of tau.  A proof needs the divergence to fall, and it falls with tau.  Between two marks this close
 # further looks would find nothing, however many steps the integrator takes from one to the next.
 LOOKS_PER_DOUBLING = 8
+# Above this part of all neurons it is cheaper to make a mode anew than to turn those whose sides changed.
+MANY = 0.125
 
 
 class Watch:
     """The judge of one dual run: it looks for a proof whenever tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
 
-    The times of its looks depend on the state alone, and their number on how far the run goes, not on its steps.  What
-    it computes for a mode is kept until the mode changes.
+    The times of its looks, and what they find, depend on the state alone, and their number on how far the run goes, not
+    on its steps.  A state that clearly has no proof is told from its kernel (`foresight`); what is computed for a proof
+    is kept until the mode changes.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._mode: DualMode | None = None  # turned from look to look; its kernel only tells where no proof can be
         self._limit: ModeLimit | None = None
         self._side: bytes = b""
+        self._turning: bytes = b""  # the sides of the last mode that was found to have a pair that cannot stay
+
+    @staticmethod
+    def due(since: float, tau: float) -> bool:
+        """Was a mark passed on the way from tau = since?  Where not, `proved` finds nothing."""
+        return _mark(since) != _mark(tau)
+
+    @staticmethod
+    def next_look(tau: float) -> float:
+        """A tau before which no mark is passed; the next mark, to rounding, or 0 where tau is 0."""
+        return float(2.0 ** ((_mark(tau) + 1.0) / LOOKS_PER_DOUBLING)) * (1.0 - 64.0 * EPS) if tau > 0.0 else 0.0
 
     def proved(self, segment: Segment, y: Array, since: float, elapsed: float) -> bool:
         """Whether the mode of the segment is proved to stay from the state y (p,) on; False also where no mark was
@@ -35,18 +51,40 @@ class Watch:
 
         since, elapsed: where the step to y began and ended, in the units of the branch.
         """
-        before, now = (segment.state.tau + segment.branch.unit * each for each in (since, elapsed))
-        if _mark(before) == _mark(now):
-            return False
         branch = segment.branch
-        assert isinstance(branch.mode, DualMode), "only modes with a kernel have a certificate"
-        side = branch.mode.side
-        if self._limit is None or side.tobytes() != self._side:
-            # The kernel is computed anew, as that of the branch carries the rounding of all its turns.
-            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), side.tobytes()
+        before, now = (segment.state.tau + branch.unit * each for each in (since, elapsed))
+        return self.due(before, now) and self.proved_at(branch.mode.side, branch.weights(y))
+
+    def proved_at(self, side: Sides, U: Array) -> bool:
+        """Whether the mode with sides (m, H) is proved to stay from the inner parameters U (m, r) on."""
+        at, key = standing(self._problem, side, U), side.tobytes()
+        if self._limit is None or key != self._side:
+            if self._problem.network.kinked and (key == self._turning or self._hopeless(side, at)):
+                return False
+            self._limit, self._side = ModeLimit(self._problem, DualMode(self._problem, side)), key
         if self._limit.hard is None or len(self._limit.pending):
             return False
-        return finding_at(self._limit, branch.weights(y)).proved
+        return self._limit.stays(at)
+
+    def _hopeless(self, side: Sides, at: StateBounds) -> bool:
+        """Are there clear signs that no proof can close?"""
+        if too_early(self._problem, side, at.p):
+            return True
+        if turns(self._turned(side)):
+            self._turning = side.tobytes()
+            return True
+        return False
+
+    def _turned(self, side: Sides) -> DualMode:
+        """The mode with sides (m, H), with the rounding of all turns since the first look."""
+        known = self._mode
+        changed = np.arange(len(side)) if known is None else np.flatnonzero((known.side != side).any(axis=1))
+        if known is None or changed.size > MANY * len(side):
+            self._mode = known = DualMode(self._problem, side)
+        else:
+            for j in changed:
+                known.turn(int(j), side[j])
+        return known
 
 
 def _mark(tau: float) -> float:
@@ -70,6 +108,12 @@ def standing(problem: Problem, side: Sides, U: Array) -> StateBounds:
     p_error = 2.0 * EPS * (terms + a.size) * float(added)
     room = side * (U @ problem.surfaces.normals.T)
     return StateBounds(problem.margins(U, pattern), p_error, room, 8.0 * EPS * terms * size)
+
+
+def limit_of(problem: Problem, side: Sides) -> LimitPoint | None:
+    """The limit of the mode with sides (m, H), without a state: where multipliers are not unique, they are any."""
+    limit = ModeLimit(problem, DualMode(problem, side))
+    return None if limit.hard is None else limit.point(limit.hard)
 
 
 def foreseen(problem: Problem, side: Sides, U: Array) -> tuple[Finding, LimitPoint | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS, Array, Bools
 from gflow.limit.divergence import coordinate_range, divergence, lower_bounds
 from gflow.limit.hard_margin import HardMargin
 from gflow.limit.switches import Switches
@@ -16,7 +17,7 @@ from gflow.limit.switches import Switches
 CENTRE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ball:
     """All q with KL(x || pi) <= D, where the exact limit x is within hard.shift of hard.dual, and |q - pi|_1 <= off.
 
@@ -51,13 +52,14 @@ class Ball:
         D = float(root**2 + _moved(hard, log_pi) + extra)
         return cls(hard, K, K_error, log_pi, D, off, 1.01 * D / (1.0 - 0.5 * off))
 
-    def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, int]:
-        """The least ratio of bound to limit among the switching functions, and the number of pairs that are not proved.
+    def judge(self, block: Switches, constant: Array, room: Array, room_error: Array) -> tuple[float, Bools]:
+        """The least ratio of bound to limit among the switching functions, and those (k,) that are not proved.
 
         constant (k,) >= 0: the least that dead samples add to each function; room (m, H): side * zeta, with room_error
         (m, 1).
         """
-        block, constant = block.of(~block.safe), constant[~block.safe]
+        unproved = ~block.safe
+        block, constant = block.of(unproved), constant[unproved]
         size = np.abs(block.F).max(axis=1, initial=0.0)
         shift = float(self.hard.shift.sum())
         allowance = block.error.max(axis=1, initial=0.0) + (self.off + CENTRE * shift) * 2.0 * size
@@ -66,13 +68,14 @@ class Ball:
         limits = np.abs(block.F @ self.hard.dual + constant)
         ratio = (bounds / np.maximum(limits, np.finfo(float).tiny))[~failed]
         off_kink = failed & ~block.slides
-        unproved = int((failed & block.slides).sum())
         if off_kink.any():
             rest = block.of(off_kink)
             left = room[rest.neuron, rest.surface] - room_error[rest.neuron, 0]
-            unproved += int((~(left > self._losses(rest))).sum())
+            failed[off_kink] = ~(left > self._losses(rest))
+        unproved[unproved] = failed
         return float(ratio.min(initial=np.inf)), unproved
 
+    @cached_property
     def _range(self) -> tuple[Array, Array]:
         """How far log pi can go down and up on the support, (k,) each, >= 0."""
         S = self.hard.support
@@ -91,17 +94,22 @@ class Ball:
         rounding = np.abs(b) @ (own_error + 8.0 * EPS * int(S.sum()) * np.abs(own))
         residual = (np.abs(r - b @ own) + rounding).max(axis=1) + rates.error.max(axis=1)
         carried = (residual <= 0.49 * self.hard.kappa * b.sum(axis=1)) | ((residual == 0.0) & (b == 0.0).all(axis=1))
-        down, up = self._range()
+        down, up = self._range
         falls = np.where(b > 0.0, b * up, -b * down).sum(axis=1)
         return np.asarray(np.where(carried, falls + self._off_support(rates, b), np.inf))
 
     def _carriers(self, r: Array) -> Array:
         """b (k, |S|) with K_SS b = r, r (k, |S|), as exactly as float64 allows; K_SS may be singular."""
+        values, vectors = self._spectrum
+        return np.asarray(((r @ vectors) / np.maximum(values, EPS)) @ vectors.T)
+
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array]:
+        """Values (k,), vectors (|S|, k) that invert K_SS on its range."""
         S = self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
         values, vectors = np.linalg.eigh(self.K[np.ix_(S, S)] / np.outer(length, length))
-        kept = vectors[:, S.sum() - self.hard.rank :] / length[:, None]
-        return np.asarray(((r @ kept) / np.maximum(values[S.sum() - self.hard.rank :], EPS)) @ kept.T)
+        return values[S.sum() - self.hard.rank :], vectors[:, S.sum() - self.hard.rank :] / length[:, None]
 
     def _slack(self) -> Array:
         """A lower bound of s for the samples off the support; 0 where their margin is 1."""
@@ -132,7 +140,7 @@ class Ball:
         """
         S, N = self.hard.support, ~self.hard.support
         length = np.sqrt(np.diag(self.K)[S])
-        x = np.maximum(*self._range()) + 2.0 * self.D * (1.0 + self.off) + 2.0 * self.off
+        x = np.maximum(*self._range) + 2.0 * self.D * (1.0 + self.off) + 2.0 * self.off
         unit = self.K[np.ix_(S, S)] / np.outer(length, length)
         rounding = float((self.K_error[np.ix_(S, S)] / np.outer(length, length)).sum(axis=1).max())
         least = float(np.linalg.eigvalsh(unit)[S.sum() - self.hard.rank]) - rounding - 64.0 * EPS * int(S.sum())

@@ -55,7 +55,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gflow.arrays import EPS, Array, Index
+from gflow.arrays import EPS, Array, Bools, Index
 from gflow.field.clock import LARGEST_SHARE
 from gflow.field.mode import DualMode
 from gflow.limit.ball import Ball, rounding_of
@@ -134,6 +134,7 @@ class ModeLimit:
         self.hard = margin_of_features(self.features.rows, self.features.error) if positive else None
         self._sought: Array | None = None  # the limit of q at which an exact solution was looked for last
         self._settled: HardMargin | None = None
+        self._unproved: tuple[Array, Group] | None = None  # functions that were not proved last, and their limit of q
         if self.hard is not None and not self.hard.certain and self._ties is not None and self._ties.single:
             self.hard = self._exactly(self.hard, self._ties.member) or self.hard
 
@@ -217,15 +218,40 @@ class ModeLimit:
             stays = not self.problem.network.kinked
             return Finding(pairs.pending, pairs.undecided, stays, "" if stays else ball, hard=hard)
         tightest, open_pairs = np.inf, 0
-        weight = self._dead_weight(at.p) * (1.0 - ball.off)
         for group in self._groups(hard.dual):
-            constant = weight * np.where(group.dead > group.dead_error, group.dead - group.dead_error, 0.0)
-            tight, unproved = ball.judge(group.live, constant, at.room, at.room_error)
-            tightest, open_pairs = min(tightest, tight), open_pairs + unproved
+            tight, unproved = self._judged(group, ball, at)
+            tightest, open_pairs = min(tightest, tight), open_pairs + int(unproved.sum())
         reason = f"{open_pairs} pairs are not yet known to stay (divergence {ball.D:.3g})" if open_pairs else ""
         measured = float(tightest) if np.isfinite(tightest) else None
         wandering = None if open_pairs else ball.wandering()
         return Finding(pairs.pending, pairs.undecided, not open_pairs, reason, ball.D, measured, wandering, hard)
+
+    def stays(self, at: StateBounds) -> bool:
+        """Whether the mode is proved to stay from a state on, as in its `finding`, for less work.
+
+        The functions that were not proved at the last state come first, and the first that is not ends the search.
+        """
+        if self.hard is None or not self.problem.network.kinked:
+            return not self.problem.network.kinked
+        hard, pairs = self._towards(at, self.hard)
+        ball = self._obstacle(at, hard, pairs) or self._ball(at, hard)
+        if isinstance(ball, str):
+            return False
+        last = self._unproved
+        if last is not None and np.array_equal(last[0], hard.dual) and self._judged(last[1], ball, at)[1].any():
+            return False
+        for group in self._groups(hard.dual):
+            unproved = self._judged(group, ball, at)[1]
+            if unproved.any():
+                self._unproved = hard.dual, group.of(unproved)
+                return False
+        return True
+
+    def _judged(self, group: Group, ball: Ball, at: StateBounds) -> tuple[float, Bools]:
+        """`Ball.judge` on a group of functions."""
+        weight = self._dead_weight(at.p) * (1.0 - ball.off)
+        constant = weight * np.where(group.dead > group.dead_error, group.dead - group.dead_error, 0.0)
+        return ball.judge(group.live, constant, at.room, at.room_error)
 
     def _towards(self, at: StateBounds, hard: HardMargin) -> tuple[HardMargin, Pairs]:
         """The solution to which the mode tends from a state, and the pairs that it leaves pending or undecided."""

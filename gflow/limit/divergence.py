@@ -11,8 +11,6 @@ near mean - sqrt(variance / 2D), the mean and variance of f under q_inf, and a f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from gflow.arrays import EPS, Array
@@ -21,6 +19,8 @@ from gflow.arrays import EPS, Array
 SERIES_BELOW = 1e-4
 # Multiples of the best mean - mu for small D, at which the bound is evaluated.
 TRIED = (0.7, 1.0, 1.5, 3.0)
+# The roots of divergences are found to this part, in at most so many steps, and widened by a factor above all rounding.
+CONVERGED, MOST_NEWTON_STEPS, UP = 1e-12, 100, 1.0 + 1e-9
 
 
 def divergence(q_inf: Array, log_q: Array) -> float:
@@ -67,31 +67,34 @@ def coordinate_range(q_inf: Array, D: float, shift: Array | float = 0.0) -> tupl
     """
     least = np.maximum(q_inf - shift, 1e-300)  # for which D / x is a number
     most = np.minimum(q_inf + shift, 1.0)
-    down = _farthest_gap(least, D, (D + 1.0) / least, lambda gap: -gap)
-    up = _farthest_gap(most, D, -np.log(most), _rise)
-    return np.log(least) - down, np.log(most) + up
+    fallen = (1.0 - most) * -np.expm1(-_farthest_fall(1.0 - most, most, D))  # what the other side of the coin loses
+    return np.log(least) - _farthest_fall(least, 1.0 - least, D), np.log(most) + np.log1p(fallen / most) * UP
 
 
-def _rise(gap: Array) -> Array:
-    return gap
+def _farthest_fall(x: Array, rest: Array, D: float) -> Array:
+    """The largest g (n,) with a divergence of at most D of coins with probabilities x and x e^-g, rounded up.
 
-
-def _farthest_gap(q_inf: Array, D: float, beyond: Array, signed: Callable[[Array], Array]) -> Array:
-    """The size of log(q_i / q_inf_i) at which the binary divergence reaches D, rounded up; below `beyond`."""
-    inner, outer = np.zeros_like(q_inf), beyond
-    for _ in range(100):
-        middle = 0.5 * (inner + outer)
-        inside = _binary(q_inf, signed(middle)) <= D * (1.0 + 1e-9)
-        inner, outer = np.where(inside, middle, inner), np.where(inside, outer, middle)
-    return np.asarray(outer * (1.0 + 1e-9))
-
-
-def _binary(q_inf: Array, gap: Array) -> Array:
-    """The divergence of coins with probabilities q_inf and q_inf e^gap; inf where no mass remains for the other
-    side.
+    x (n,), rest (n,) = 1 - x, without the rounding of that difference where x is near 1.  The divergence f is convex in
+    g, so that Newton's method, from the right of the root, comes down to it without passing it, but for rounding.  It
+    starts where x g^2 / (2 + g) = D, as e^-g - 1 + g >= g^2 / (2 + g) and f >= x (e^-g - 1 + g).
     """
-    rest = 1.0 - q_inf
-    moved = q_inf * np.expm1(gap)
+    most = D * UP
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = most / x
+        gap = 0.5 * (ratio + np.sqrt(ratio) * np.sqrt(ratio + 8.0))
+        for _ in range(MOST_NEWTON_STEPS):
+            moved = -x * np.expm1(-gap)
+            step = (_binary(x, rest, -gap) - most) * (rest + moved) / moved
+            step = np.where(np.abs(step) > CONVERGED * gap, step, 0.0)  # also where it is not a number
+            if not step.any():
+                break
+            gap = gap - step
+    return np.asarray(np.where(x > 0.0, gap * UP, 0.0))
+
+
+def _binary(x: Array, rest: Array, gap: Array) -> Array:
+    """The divergence of coins with probabilities x and x e^gap <= x, with rest = 1 - x; all (n,)."""
+    moved = -x * np.expm1(gap)
     with np.errstate(divide="ignore", invalid="ignore"):
-        other = np.where(rest > 0.0, rest * _excess(np.log1p(-np.minimum(moved / rest, 1.0))), 0.0)
-    return np.asarray(np.where(np.isnan(other), np.inf, q_inf * _excess(gap) + other))
+        other = np.where(rest > 0.0, rest * _excess(np.log1p(moved / rest)), moved)
+    return np.asarray(x * _excess(gap) + other)

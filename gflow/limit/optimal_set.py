@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import linprog
+from scipy.sparse import block_diag, csr_array
 
 from gflow.arrays import Array, Bools
 from gflow.limit.hard_margin import HardMargin
@@ -32,6 +33,9 @@ from gflow.problem.span import row_norms
 TIED = 1e-9
 # Members of Q are sought with coordinates of at least 1 / LARGEST_SCALE of the largest.
 LARGEST_SCALE = 1e7
+# Functions whose coefficients are at most 1 count as constant on Q where they vary by no more than this; so many others
+# are minimised together.
+CONSTANT, MOST_AT_ONCE = 1e-12, 64
 # Steps of Newton's method, and the relative step whose square is below rounding.
 MOST_NEWTON_STEPS, CONVERGED = 400, 1e-9
 
@@ -95,16 +99,41 @@ class OptimalSet:
         whole[S], logs[S] = q / q.sum(), log_e - np.logaddexp.reduce(log_e)
         return whole, logs
 
-    def least(self, f: Array) -> float:
-        """The minimum of f.q over Q, f (n,)."""
-        S = self.support
-        if self.single:
-            return float(f @ self.member)
-        inside, scale = self._turned[0], float(np.abs(f[S]).max(initial=0.0))
-        if scale == 0.0:
-            return 0.0
-        found = linprog(f[S] / scale, A_eq=inside.T, b_eq=inside.T @ self.member[S], bounds=(0.0, None))
-        return float(found.fun) * scale if found.status == 0 else -np.inf
+    def least(self, F: Array) -> Array:
+        """The minima (k,) of F q over Q, F (k, n); -inf where none is found."""
+        f = F[:, self.support]
+        if self.single or not f.size:
+            return np.asarray(f @ self.member[self.support])
+        size = np.abs(f).max(axis=1)
+        moving = size > 0.0
+        found = np.zeros(size.size)
+        found[moving] = size[moving] * self._least_of_units(f[moving] / size[moving, None])
+        return found
+
+    def _least_of_units(self, f: Array) -> Array:
+        """As `least`, for f (k, |S|) whose largest coefficients are +-1.
+
+        In f = y + z with y in range(H_S), y.q is the same for all q of Q.  Where z is 0, to rounding, no program is
+        solved; the others are the parts of one, as long as there are not too many of them.
+        """
+        inside, aim = self._turned[0], self.member[self.support]
+        z = f - (f @ inside) @ inside.T
+        found, size = f @ aim, np.abs(z).max(axis=1)
+        varying = np.flatnonzero(size > CONSTANT)
+        for some in np.split(varying, range(MOST_AT_ONCE, varying.size, MOST_AT_ONCE)) if varying.size else ():
+            least = _least_in_cone(z[some] / size[some, None], inside, aim)
+            found[some] += size[some] * least - z[some] @ aim
+        return found
+
+
+def _least_in_cone(f: Array, inside: Array, aim: Array) -> Array:
+    """The minima (k,) of f q, f (k, n), over {q >= 0 : inside^T (q - aim) = 0}; -inf where none is found."""
+    k = f.shape[0]
+    equal = block_diag([csr_array(inside.T)] * k, format="csr")
+    solved = linprog(f.ravel(), A_eq=equal, b_eq=np.tile(inside.T @ aim, k), bounds=(0.0, None))
+    if solved.status == 0:
+        return np.asarray((f * solved.x.reshape(f.shape)).sum(axis=1))
+    return np.full(1, -np.inf) if k == 1 else np.concatenate([_least_in_cone(each[None], inside, aim) for each in f])
 
 
 def _interior(inside: Array, mu: Array) -> Array | None:

@@ -37,6 +37,10 @@ class Group:
         """The functions (k,) that live samples decide."""
         return np.asarray((self.dead == 0.0) & ~self.mixed)
 
+    def of(self, chosen: Bools) -> Group:
+        """The chosen functions, (k,)."""
+        return Group(self.live.of(chosen), self.dead[chosen], self.dead_error[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -118,15 +122,16 @@ def _values(block: Switches, near: Near) -> tuple[Bools, Bools]:
 
 
 def _ranges(block: Switches, ties: OptimalSet, near: Near) -> tuple[Bools, Bools]:
+    """As `_values`, over all of Q for the rooms of shares, whose ends (k,), (k,) come in two halves."""
     negative, doubtful = _values(block, near)
     doubt = block.error.max(axis=1, initial=0.0) + near.distance * np.abs(block.F).max(axis=1, initial=0.0)
-    half = int(block.slides.sum()) // 2
-    ends = np.flatnonzero(block.slides).reshape(2, half) if half else np.zeros((2, 0), dtype=np.intp)
-    for pair in ends.T:
-        jump = block.F[pair].sum(axis=0)
-        oriented = ties.least(jump) > doubt[pair].sum()
-        for k in pair[(block.F[pair] != 0.0).any(axis=1)]:
-            positive = ties.least(block.F[k]) > doubt[k]
-            negative[k] = negative[k] and oriented and -ties.least(-block.F[k]) < -doubt[k]
-            doubtful[k] = not negative[k] and not (positive and oriented)
+    ends = np.flatnonzero(block.slides).reshape(2, -1)
+    rooms = ends.ravel()
+    oriented = np.tile(ties.least(block.F[ends].sum(axis=0)) > doubt[ends].sum(axis=0), 2)
+    positive = ties.least(block.F[rooms]) > doubt[rooms]
+    below = negative[rooms] & oriented
+    below[below] = ties.least(-block.F[rooms[below]]) > doubt[rooms[below]]
+    moving = (block.F[rooms] != 0.0).any(axis=1)
+    negative[rooms] = np.where(moving, below, negative[rooms])
+    doubtful[rooms] = np.where(moving, ~below & ~(positive & oriented), doubtful[rooms])
     return negative, doubtful

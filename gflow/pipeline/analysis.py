@@ -9,6 +9,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from gflow.analysis.analyzed_run import AnalyzedRun
+from gflow.analysis.foreknown import Foreknown
 from gflow.analysis.progress import Tell, untold
 from gflow.errors import GflowError
 from gflow.pipeline.findings import ANALYZERS, Findings, findings
@@ -63,6 +65,18 @@ def identity(trajectory: Trajectory) -> dict[str, Any]:  # Any: JSON values
     }
 
 
+def foreknown(trajectory: Trajectory, run: AnalyzedRun) -> Foreknown | None:
+    """What `analysis.json` beside a trajectory says of the limit of its flow.
+
+    None unless it is about the same rows and bytes, and was written by this version.
+    """
+    content = _content(trajectory.path.parent / FILE_NAME, identity(trajectory))
+    entry = content.get("limit")
+    if content.get("gflow") != installed_version() or not isinstance(entry, dict):
+        return None
+    return Foreknown.of(entry, run.last.side, run.problem.surfaces)
+
+
 def _asked(trajectory: Record) -> list[str]:
     asked = parse_scenario(trajectory.scenario_resolved, name_for_messages=trajectory.place).analyses
     return list(ANALYZERS) if asked == "all" else [name for name in ANALYZERS if name in asked]
@@ -70,10 +84,14 @@ def _asked(trajectory: Record) -> list[str]:
 
 def _earlier(path: Path, about: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     """Entries of an earlier analysis of the same rows."""
+    content = _content(path, about)
+    return {name: content[name] for name in ANALYZERS if name in content}
+
+
+def _content(path: Path, about: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    """What an earlier analysis of the same rows wrote, {} where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if not isinstance(content, dict) or content.get("trajectory") != about:
-        return {}
-    return {name: content[name] for name in ANALYZERS if name in content}
+    return content if isinstance(content, dict) and content.get("trajectory") == about else {}

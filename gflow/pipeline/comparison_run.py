@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import expm1
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.assembly import Setup, check_room, provenance, row_bytes
@@ -19,12 +19,13 @@ from gflow.comparison.descent_runs import descent_items, iterates_of, precision_
 from gflow.comparison.flow_and_descent import FlowAndDescent
 from gflow.comparison.ledger import Ledger
 from gflow.comparison.modified import beside_modified_flows, modified_flows
-from gflow.comparison.plan import Alive, CompareCallback, CompareProgress, Counted, Plan
+from gflow.comparison.plan import Alive, CompareCallback, CompareProgress, Counted, Plan, Stage
 from gflow.comparison.result import COMPARISON_FILE_NAME, Comparison
 from gflow.comparison.timetable import cut_short
 from gflow.descent import DescentCheckpoint, Iterate
 from gflow.descent.loop import DescentItem
 from gflow.flow_time import log_time_of
+from gflow.pipeline.analysis import foreknown
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, remove, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.pipeline.descent.resumption import Kept, identity_of, kept_descent
@@ -47,7 +48,8 @@ class ComparisonRun:
         self._trajectory, self._scenario, self._plan = trajectory, scenario, plan
         self._progress = progress
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
-        self._analyzed = AnalyzedRun.of(trajectory)
+        ahead = self._counted("ahead")
+        self._analyzed = AnalyzedRun.of(trajectory, lambda seen: ahead(seen.steps, seen.most_steps))
         self._setup = Setup(self._analyzed.problem, self._analyzed.inner_initial)  # the files of a scenario may be gone
         self._about = _about(trajectory)
         self._made = _header(trajectory, scenario, self._setup, plan)
@@ -70,7 +72,8 @@ class ComparisonRun:
             flows = modified_flows(setup, plan.etas) if plan.modified else None
             items = self._items(kept)
             self._check_room()
-            both = FlowAndDescent(self._analyzed, self._scenario, setup, plan)
+            known = foreknown(self._trajectory, self._analyzed)
+            both = FlowAndDescent(self._analyzed, self._scenario, setup, plan, known)
         file = self._file(kept)
         with Interruption() as interruption:
 
@@ -129,7 +132,7 @@ class ComparisonRun:
         remedy = "compare fewer step sizes, or copy the run to a larger disk"
         check_room("--eta", self._plan.rows, row, self._path, True, remedy)
 
-    def _counted(self, stage: Literal["descent", "flow", "modified"]) -> Counted:
+    def _counted(self, stage: Stage) -> Counted:
         return lambda done, total: self._progress(CompareProgress(stage, done, total))
 
 

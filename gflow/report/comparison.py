@@ -14,7 +14,12 @@ from gflow.report.summary import headline, run_path
 from gflow.trajectory import DESCENT_FILE_NAME, Trajectory
 
 COLUMNS = ("eta", "steps", "largest gap", "at t", "angle", "pattern", "first other sign", "eta sharpness", "rises")
-STAGES = {"descent": "descent: step", "flow": "flow: row", "modified": "modified flow: run"}
+STAGES = {
+    "ahead": "the way ahead: step",
+    "descent": "descent: step",
+    "flow": "flow: row",
+    "modified": "modified flow: run",
+}
 
 
 class ComparisonPrinter(LinePrinter):

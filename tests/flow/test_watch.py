@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gflow.arrays import Array, Sides
 from gflow.field.branch import Tolerances
+from gflow.field.mode import DualMode
 from gflow.flow import certified
-from gflow.flow.certified import LOOKS_PER_DOUBLING, Watch
-from gflow.flow.state import Finish, FlowProgress, Outcome
+from gflow.flow.certified import LOOKS_PER_DOUBLING, Watch, foreseen, standing
+from gflow.flow.state import Finish, FlowProgress, FlowRow, Outcome
 from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
 from gflow.limit.certificate import ModeLimit
+from gflow.limit.foresight import too_early, turns
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -38,23 +41,52 @@ def ended(rtol: float, rows: list[float]) -> tuple[Finish, int]:
 def test_looks_are_bounded_by_marks_not_by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explicit steps at a fine tolerance: far more of them than marks."""
     looks, limits = list[int](), list[int]()
-    judged, made = certified.finding_at, ModeLimit.__init__
+    judged, made = Watch.proved_at, ModeLimit.__init__
 
-    def counted(*given: object) -> object:
+    def counted(self: Watch, side: Sides, U: Array) -> bool:
         looks.append(1)
-        return judged(*given)  # type: ignore[arg-type]
+        return judged(self, side, U)
 
-    def counted_too(self: ModeLimit, *given: object) -> None:
+    def counted_too(self: ModeLimit, problem: Problem, mode: DualMode) -> None:
         limits.append(1)
-        made(self, *given)  # type: ignore[arg-type]
+        made(self, problem, mode)
 
-    monkeypatch.setattr(certified, "finding_at", counted)
+    monkeypatch.setattr(Watch, "proved_at", counted)
     monkeypatch.setattr(ModeLimit, "__init__", counted_too)
     finish, steps = ended(1e-12, [])
     assert finish.outcome is Outcome.CERTIFIED
     marks = LOOKS_PER_DOUBLING * (np.log2(finish.state.tau) + 52)
     assert len(looks) <= marks and len(limits) <= marks
     assert len(looks) < 0.5 * steps
+
+
+def test_a_look_finds_what_the_whole_finding_says() -> None:
+    """At every step of flows of both losses and slopes, proved or not; and what is passed over has no proof."""
+    seen = dict.fromkeys(("proved", "open", "turns", "early"), 0)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X, a = rng.standard_normal((6, 8)), np.array([0.5, -0.5, 0.5, -0.5])
+        loss = LOSSES["exponential" if seed % 2 else "logistic"]
+        other = Problem.of(X, np.where(rng.random(6) < 0.5, 1.0, -1.0), Network(a, 0.3 * (seed % 4 // 2)), loss)
+        manner = Manner("dual", "auto", Tolerances(1e-6, 1e-8))
+        watch = Watch(other)
+        rows = np.geomspace(0.5, 200.0, 60).tolist()
+        for item in steps(other, rng.standard_normal((4, 8)), Until(201.0, Outcome.LOG_TIME, None), manner, rows):
+            if not isinstance(item, FlowRow):
+                continue
+            state, mode = item.state, DualMode(other, item.state.side)
+            finding = foreseen(other, state.side, state.U)[0]
+            assert watch.proved_at(state.side, state.U) is finding.proved, (seed, state.v)
+            assert ModeLimit(other, mode).stays(standing(other, state.side, state.U)) is finding.proved
+            if turns(mode):
+                assert len(finding.pending) and not finding.proved, (seed, state.v)
+            if too_early(other, state.side, state.p):
+                assert not finding.proved, (seed, state.v)
+            seen["proved"] += finding.proved
+            seen["open"] += not finding.proved and not len(finding.pending)
+            seen["turns"] += turns(mode)
+            seen["early"] += too_early(other, state.side, state.p)
+    assert min(seen.values()) >= 5, seen
 
 
 def test_rows_do_not_hide_a_proof() -> None:
@@ -73,3 +105,13 @@ def test_when_it_looks_depends_on_the_state_alone() -> None:
         LOOKS_PER_DOUBLING,
     ]
     assert Watch(problem())._limit is None
+
+
+def test_it_says_when_to_look_next() -> None:
+    """Before that no mark is passed; and it lies just before one."""
+    rng = np.random.default_rng(0)
+    for tau in (2.0 ** rng.uniform(-60.0, 60.0, 500)).tolist() + [1.0, 2.0, 2.0**0.125, 2.0**-0.125]:
+        ahead = Watch.next_look(tau)
+        assert not Watch.due(tau, max(tau, ahead * (1.0 - 1e-15)))
+        assert Watch.due(tau, ahead * (1.0 + 1e-13))
+    assert Watch.next_look(0.0) == 0.0 and Watch.due(0.0, 1e-300) and not Watch.due(0.0, 0.0)

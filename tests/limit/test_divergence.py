@@ -94,3 +94,52 @@ def test_coordinate_ranges_of_tiny_balls(D: float) -> None:
         rounding = 4e-16 * np.abs(np.log(q_inf))
         assert (gap[small] >= (1.0 - 1e-4) * expected[small] - rounding[small]).all()
         assert (gap[small] <= (1.0 + 1e-4) * expected[small] + rounding[small]).all()
+
+
+def plain_gap(x: Array, D: float, beyond: Array, sign: float) -> Array:
+    """The size of log(q / x) at which the divergence of two coins reaches D, by bisection of [0, beyond]."""
+
+    def excess(gap: Array) -> Array:
+        near = np.clip(gap, -1e-4, 1e-4)
+        series = 0.5 * near**2 * (1.0 + near / 3.0 + near**2 / 12.0)
+        return np.where(np.abs(gap) < 1e-4, series, np.expm1(gap) - gap)
+
+    inner, outer = np.zeros_like(x), beyond
+    for _ in range(400):
+        middle = 0.5 * (inner + outer)
+        share = np.minimum(x * np.expm1(sign * middle) / (1.0 - x), 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            apart = x * excess(sign * middle) + (1.0 - x) * excess(np.log1p(-share))
+        inside = apart <= D
+        inner, outer = np.where(inside, middle, inner), np.where(inside, outer, middle)
+    return outer
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_coordinate_ranges_are_those_of_a_bisection(seed: int) -> None:
+    """Over all sizes of q and of the divergence; never inside of it, and hardly outside."""
+    rng = np.random.default_rng(seed)
+    few = rng.dirichlet(np.full(30, 10.0 ** rng.uniform(-1.0, 1.0)))
+    q = np.where(rng.random(30) < 0.5, np.maximum(few, 1e-250), 10.0 ** rng.uniform(-250.0, 0.0, 30))
+    q[0] = 1.0 - 10.0 ** rng.uniform(-15.0, -1.0)
+    D = 10.0 ** rng.uniform(-22.0, 3.0)
+    low, high = coordinate_range(q, D)
+    log_q = np.log(q)
+    rounding = 4e-16 * (1.0 + np.abs(log_q))
+    for gap, expected in (
+        (log_q - low, plain_gap(q, D, (D + 1.0) / q, -1.0)),
+        (high - log_q, plain_gap(q, D, -log_q, 1.0)),
+    ):
+        assert (gap >= expected - rounding).all()
+        assert (gap <= (1.0 + 1e-8) * expected + rounding).all()
+
+
+def test_coordinate_ranges_at_the_ends() -> None:
+    """A certain event, a tiny share, no divergence, and one without bound."""
+    q = np.array([1.0, 1e-300, 0.5])
+    low, high = coordinate_range(q, 1e-3)
+    assert low[0] == pytest.approx(-1e-3, rel=1e-8) and high[0] == pytest.approx(0.0, abs=1e-15)
+    assert np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()
+    assert np.concatenate(coordinate_range(q, 0.0)) == pytest.approx(np.tile(np.log(q), 2), rel=1e-15)
+    low, high = coordinate_range(q, np.inf)
+    assert (low == -np.inf).all() and high == pytest.approx(0.0, abs=1e-6)

@@ -43,8 +43,13 @@ def test_the_member_is_inside(seed: int) -> None:
     assert H.T @ q == pytest.approx(W, abs=1e-10) and q.min() >= 0.0 and q.sum() == pytest.approx(1.0, abs=1e-14)
     largest = np.array([-ends(H[:6], W, -row) for row in np.eye(6)])
     assert (found.support == np.append(largest > 1e-9, False)).all() and not found.single
-    f = np.random.default_rng(seed).standard_normal(7)
-    assert found.least(f) == pytest.approx(ends(H[:6], W, f[:6]), abs=1e-9)
+    F = np.random.default_rng(seed).standard_normal((130, 7)) * np.geomspace(1e-6, 1e6, 130)[:, None]
+    F[1], F[2] = 0.0, np.append(H[:6] @ [1.0, 2.0, 3.0], 5.0)  # nothing, and what is the same for all admissible q
+    size = np.maximum(np.abs(F).max(axis=1), 1e-300)
+    expected = [ends(H[:6], W, f[:6]) for f in F / size[:, None]]
+    assert found.least(F) / size == pytest.approx(np.array(expected), abs=1e-9)
+    assert found.least(F[2:3])[0] == pytest.approx(1.0, abs=1e-12)
+    assert found.least(F[:0]).shape == (0,)
 
 
 @pytest.mark.parametrize("seed", range(5))

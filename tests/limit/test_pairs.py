@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
+from scipy.optimize import linprog
 
 from gflow.field.mode import DualMode
 from gflow.flow.certified import standing
 from gflow.limit.certificate import ModeLimit
-from gflow.limit.pairs import Group, Near, groups, pairs_at
+from gflow.limit.optimal_set import OptimalSet
+from gflow.limit.pairs import DOUBTFUL, Group, Near, groups, pairs_at, pairs_for_all
 from gflow.limit.switches import Switches
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -118,3 +120,52 @@ def test_a_coefficient_counts_by_what_its_own_entry_may_be_off(
     block = Switches(F, np.zeros((1, 3)), np.zeros(1, int), np.zeros(1, int), np.zeros(1, bool))
     found = pairs_at([Group(block, np.zeros(1), np.zeros(1))], Near(q, np.array(shift), distance))
     assert (len(found.pending), found.undecided) == (pending, undecided)
+
+
+def plainly(block: Switches, ties: OptimalSet, distance: float) -> tuple[set[tuple[int, int]], int]:
+    """Pending pairs, and the number of functions in doubt: function by function, each by its own linear programs."""
+
+    def least(f: Array) -> float:
+        H, S = ties.H, ties.support
+        solved = linprog(f[S], A_eq=H[S].T, b_eq=H[S].T @ ties.member[S], bounds=(0.0, None))
+        return float(solved.fun)
+
+    pending, doubted = set[tuple[int, int]](), 0
+    half = int(block.slides.sum()) // 2
+    first = np.flatnonzero(block.slides)
+    for k, f in enumerate(block.F):
+        doubt = float((block.error[k]).max() + distance * np.abs(f).max())
+        value = float(f @ ties.member)
+        own = float(block.error[k] @ ties.member + distance * (block.error[k] + np.abs(f)).max())
+        negative, doubtful = value < -own, abs(value) <= own
+        if block.slides[k] and f.any():
+            mate = first[(int(np.searchsorted(first, k)) + half) % (2 * half)]
+            mates = float(block.error[mate].max() + distance * np.abs(block.F[mate]).max())
+            oriented = least(f + block.F[mate]) > doubt + mates
+            negative = bool(negative and oriented and least(-f) > doubt)
+            doubtful = not negative and not (oriented and least(f) > doubt)
+        if negative:
+            pending.add((int(block.neuron[k]), int(block.surface[k])))
+        doubted += bool(doubtful and not block.safe[k])
+    return pending, doubted
+
+
+@pytest.mark.parametrize("slope", [0.1, 0.0])
+def test_pairs_over_all_admissible_limits_are_those_of_a_program_each(slope: float) -> None:
+    """Corners of a cube with ties, some of its kinks held."""
+    compared, with_rooms = 0, 0
+    for seed in range(30):
+        problem, U = instance(seed, slope)
+        side = sides(problem, U, seed)
+        held = np.random.default_rng(seed).random(side.shape) < 0.15
+        limit = ModeLimit(problem, DualMode(problem, np.where(held, 0, side).astype(np.int8)))
+        ties = None if limit.hard is None else OptimalSet.of(limit.hard, limit.features.rows)
+        if ties is None or ties.single:
+            continue
+        every = list(groups(limit.mode, limit.samples, np.zeros(0, dtype=np.intp), ties.member))
+        found = pairs_for_all(every, ties, DOUBTFUL)
+        pending, doubted = plainly(every[0].live, ties, DOUBTFUL)
+        assert len(every) == 1 and {(int(j), int(h)) for j, h in found.pending} == pending, seed
+        assert found.undecided == doubted, seed
+        compared, with_rooms = compared + 1, with_rooms + bool(every[0].live.slides.any())
+    assert compared >= 5 and with_rooms >= 5, (compared, with_rooms)
