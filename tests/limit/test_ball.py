@@ -25,7 +25,7 @@ def ball(H: Array, p: Array) -> Ball:
 def unproved(ball: Ball, F: list[float], slides: bool, room: float = 1e3) -> int:
     row, one = np.array([F]), np.zeros(1, dtype=np.intp)
     block = Switches(row, np.zeros_like(row), one, one, np.array([slides]))
-    return ball.judge(block, np.zeros(1), np.array([[room]]), np.zeros((1, 1)))[1]
+    return int(ball.judge(block, np.zeros(1), np.array([[room]]), np.zeros((1, 1)))[1].sum())
 
 
 def test_a_sample_of_margin_1_and_multiplier_0_that_decides() -> None:

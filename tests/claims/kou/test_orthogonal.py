@@ -11,7 +11,7 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.claims.kou.coefficient_rows import coefficient_rows_of
 from gflow.claims.kou.setting import setting_of
 from gflow.trajectory import Trajectory
-from gflow.trajectory.record import Events
+from gflow.trajectory.rows import Events
 from tests.claims.kou.runs import ORTHOGONAL, RELU, judge, run, with_start
 
 ON_ORTHOGONAL = ("lemF2", "lemF2.rest", "lemF2.growth", "lemF2.rate", "lemF3", "rem4.4")
