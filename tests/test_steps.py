@@ -107,7 +107,7 @@ def test_items_may_be_kept(name: str, engine: str) -> None:
         np.testing.assert_allclose(item.margins(PARTS), p, rtol=0.0, atol=1e-12)
         np.testing.assert_allclose(item.parameters(PARTS).U, U, rtol=0.0, atol=1e-12)
         np.testing.assert_array_equal(item.tau(PARTS), tau)
-        moved = max(moved, float(np.abs(item.segment.parameters(item.states(PARTS)).U - U).max()))
+        moved = max(moved, float(np.abs(item.stretch.parameters(item.states(PARTS)).U - U).max()))
     # Control: by the mode that the engine has now, weights of dual coordinates are others.
     assert moved > 1e-3 if engine == "dual" else moved == 0.0
 

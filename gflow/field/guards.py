@@ -1,4 +1,4 @@
-"""Guards of a segment: functions of the state that are positive as long as the mode is right.
+"""Guards of a stretch: functions of the state that are positive as long as the mode is right.
 
 A pair off its kink has the guard side * zeta, a sliding pair has two, the distances of its share from 0 and 1.  Each is
 a linear function of the masses or of q, so that it is judged on whole steps by its Bernstein coefficients.  Only

@@ -6,7 +6,7 @@ import numpy as np
 
 from gflow.arrays import EPS, Array, Sides
 from gflow.field.mode import DualMode
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.limit.certificate import Finding, ModeLimit, StateBounds
 from gflow.limit.foresight import too_early, turns
 from gflow.limit.limit_point import LimitPoint
@@ -45,14 +45,14 @@ class Watch:
         """A tau before which no mark is passed; the next mark, to rounding, or 0 where tau is 0."""
         return float(2.0 ** ((_mark(tau) + 1.0) / LOOKS_PER_DOUBLING)) * (1.0 - 64.0 * EPS) if tau > 0.0 else 0.0
 
-    def proved(self, segment: Segment, y: Array, since: float, elapsed: float) -> bool:
-        """Whether the mode of the segment is proved to stay from the state y (p,) on; False also where no mark was
+    def proved(self, stretch: Stretch, y: Array, since: float, elapsed: float) -> bool:
+        """Whether the mode of the stretch is proved to stay from the state y (p,) on; False also where no mark was
         passed.
 
         since, elapsed: where the step to y began and ended, in the units of the branch.
         """
-        branch = segment.branch
-        before, now = (segment.state.tau + branch.unit * each for each in (since, elapsed))
+        branch = stretch.branch
+        before, now = (stretch.state.tau + branch.unit * each for each in (since, elapsed))
         return self.due(before, now) and self.proved_at(branch.mode.side, branch.weights(y))
 
     def proved_at(self, side: Sides, U: Array) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gflow.arrays import EPS, Array, Index
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.flow.forward_clock import no_earlier
 from gflow.flow.reason import Cut, EndReached, GuardReached, Reason
 from gflow.flow.state import Outcome
@@ -33,8 +33,8 @@ class RunEnd:
     resolution: float = 0.0
 
 
-def ends_of(segment: Segment, until: Until) -> list[RunEnd]:
-    """The ends of the run, as functions of the states of the segment."""
+def ends_of(stretch: Stretch, until: Until) -> list[RunEnd]:
+    """The ends of the run, as functions of the states of the stretch."""
     ends = []
     if until.v_end is not None:
         v_end = until.v_end
@@ -42,7 +42,7 @@ def ends_of(segment: Segment, until: Until) -> list[RunEnd]:
     if until.log_loss is not None:
         level = until.log_loss
         resolution = resolution_of(abs(level) + 1.0)
-        ends.append(RunEnd(lambda y: segment.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, resolution))
+        ends.append(RunEnd(lambda y: stretch.branch.log_loss(y) - level, Outcome.LOG_LOSS, None, resolution))
     return ends
 
 
@@ -56,15 +56,15 @@ def end_time(ends: Sequence[RunEnd]) -> float:
     return min((end.v for end in ends if end.v is not None), default=np.inf)
 
 
-def first_cut(segment: Segment, stepper: Stepper, step: DenseStep, ends: Sequence[RunEnd], steps: int) -> Cut | None:
+def first_cut(stretch: Stretch, stepper: Stepper, step: DenseStep, ends: Sequence[RunEnd], steps: int) -> Cut | None:
     """The cut at the first guard or end of the run in the step; None where there is neither.
 
     steps: those accepted in the run, with this one.  Raises StepError where no root can be located.
     """
     elapsed, y, near = step.end, step.coefficients[-1], None
-    bracket = segment.guards.brackets(step)
+    bracket = stretch.guards.brackets(step)
     if bracket is not None:
-        found = _first_guard(segment, stepper, step, *bracket)
+        found = _first_guard(stretch, stepper, step, *bracket)
         if found is not None:
             (elapsed, y), near = found, bracket[0]
     reached = [end for end in ends if end.left(y) <= 0.0]
@@ -93,10 +93,10 @@ def _first_end(stepper: Stepper, step: DenseStep, reached: Sequence[RunEnd], ela
 
 
 def _first_guard(
-    segment: Segment, stepper: Stepper, step: DenseStep, near: Index, low: float, high: float
+    stretch: Stretch, stepper: Stepper, step: DenseStep, near: Index, low: float, high: float
 ) -> tuple[float, Array] | None:
     """The first instant at which a guard of the neurons `near` is zero, and the state (p,) there."""
-    guards = segment.guards
+    guards = stretch.guards
 
     def lowest(y: Array) -> float:
         return guards.lowest(y, near)

@@ -56,7 +56,7 @@ class FlowCoordinates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Stretch:
     """A stretch of the flow on one mode, which starts at `state`."""
 
     state: FlowState
@@ -72,7 +72,7 @@ class Segment:
         """The parameters at states y (..., p), as in `FlowCoordinates.parameters`."""
         return self.coordinates.parameters(self.branch, y)
 
-    def restored(self) -> Segment:
+    def restored(self) -> Stretch:
         """The stretch with its own mode, as the engine changes its one mode at the events that end a stretch."""
         branch, side = self.branch, self.state.side
         if np.array_equal(branch.mode.side, side):
@@ -101,8 +101,8 @@ class Engine:
             return self._leapt(self._state(0.0, 0.0, parameters, h=0.0)), Notes()
         everyone = np.arange(self.problem.network.width)
         parameters = replace(parameters, U=self._mode.project(parameters.U, everyone))
-        segment = self.segment(self._state(0.0, 0.0, parameters, h=0.0))
-        turns = starting_turns(segment.guards, segment.branch.y0, on_kink)
+        stretch = self.stretch(self._state(0.0, 0.0, parameters, h=0.0))
+        turns = starting_turns(stretch.guards, stretch.branch.y0, on_kink)
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
         self._mode.refresh()
@@ -179,7 +179,7 @@ class Engine:
         sums = np.abs(state.parameters.outer) @ terms
         return float(EPS * sums.max())
 
-    def segment(self, state: FlowState) -> Segment:
+    def stretch(self, state: FlowState) -> Stretch:
         """The smooth problem that starts at `state`, whose mode must be the present one."""
         norms = self.weight_norms(state.parameters.U)
         start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
@@ -187,14 +187,14 @@ class Engine:
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
-        return Segment(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
+        return Stretch(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
 
-    def moved(self, segment: Segment, elapsed: float, y: Array, h: float) -> FlowState:
-        """The state after `elapsed`, in units of the branch like h, on the segment's mode; y (p,): that of the
+    def moved(self, stretch: Stretch, elapsed: float, y: Array, h: float) -> FlowState:
+        """The state after `elapsed`, in units of the branch like h, on the stretch's mode; y (p,): that of the
         integrator there.
         """
-        unit = segment.branch.unit
-        return self._state(segment.state.tau + unit * elapsed, segment.clock(y), segment.parameters(y), unit * h)
+        unit = stretch.branch.unit
+        return self._state(stretch.state.tau + unit * elapsed, stretch.clock(y), stretch.parameters(y), unit * h)
 
     @property
     def mode(self) -> Mode:
@@ -233,21 +233,21 @@ class Engine:
         self._mode.refresh()
 
     def turned(
-        self, segment: Segment, elapsed: float, y: Array, near: Index, h: float
+        self, stretch: Stretch, elapsed: float, y: Array, near: Index, h: float
     ) -> tuple[FlowState, list[Event], Notes]:
         """The state on the new mode after the kinks at y (p,) are decided; the events; and notes on the decisions.
 
         near (k,): the neurons with guards that may be zero.  The events have the same v and are ordered by neuron, then
         surface.
         """
-        turns = turns_at(segment.guards, y, near)
-        parameters = segment.parameters(y)
+        turns = turns_at(stretch.guards, y, near)
+        parameters = stretch.parameters(y)
         U = parameters.U.copy()
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
             U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
-        unit = segment.branch.unit
-        state = self._state(segment.state.tau + unit * elapsed, segment.clock(y), replace(parameters, U=U), unit * h)
+        unit = stretch.branch.unit
+        state = self._state(stretch.state.tau + unit * elapsed, stretch.clock(y), replace(parameters, U=U), unit * h)
         return state, _events(turns, state.v), _notes(turns)
 
     def _on_surfaces(self, u: Array, turn: Turn) -> Array:

@@ -13,7 +13,7 @@
 
 The `Advance`s of a stretch join without gaps, so that they suffice to integrate a quantity along the flow.  Items may
 be kept: the values of an item do not change, although the engine continues with the one mode to which its
-`segment.branch` points (`Segment.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
+`stretch.branch` points (`Stretch.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
 stretch, so that an engine that works in batches can hand over the items of a batch one after the other.  Such an engine
 (`method: taylor`) hands over its `Advance`s only where they are asked for, as `gflow.steps` does.
 
@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from gflow.arrays import Array, Index, Sides
 from gflow.errors import GflowError
 from gflow.field.branch import Measure
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.ode.step import DenseStep
 from gflow.problem.parameters import Parameters
@@ -50,7 +50,7 @@ class Advance:
     `low` (0) to `high` (1): (k,), or a number, which counts as (1,).  Values outside [0, 1] raise GflowError.
     """
 
-    segment: Segment
+    stretch: Stretch
     step: DenseStep
     low: float
     high: float
@@ -60,7 +60,7 @@ class Advance:
     @property
     def side(self) -> Sides:
         """The sides (m, H) of neurons and surfaces in the mode: +1, -1, or 0 where a neuron slides."""
-        return self.segment.state.side
+        return self.stretch.state.side
 
     def states(self, at: ArrayLike) -> Array:
         """States (k, p) of the integrator."""
@@ -83,7 +83,7 @@ class Advance:
 
     def tau(self, at: ArrayLike) -> Array:
         """Rescaled time since the start of the flow, (k,)."""
-        return np.asarray(self.segment.state.tau + self.segment.branch.unit * self._elapsed(at))
+        return np.asarray(self.stretch.state.tau + self.stretch.branch.unit * self._elapsed(at))
 
     def parameters(self, at: ArrayLike) -> Parameters:
         """The parameters, k of each that moves; those that are fixed have no axis of `at`.
@@ -91,13 +91,13 @@ class Advance:
         U (k, m, r) in span coordinates, from which `Problem.weights` makes W; outer (k, m) or (k, K, m); output bias
         (k, K).
         """
-        found, network = self.segment.restored().parameters(self.states(at)), self.segment.branch.problem.network
+        found, network = self.stretch.restored().parameters(self.states(at)), self.stretch.branch.problem.network
         one_output = network.trains_outer and network.outputs == 1
         return replace(found, outer=found.outer[:, 0]) if one_output else found
 
     def margins(self, at: ArrayLike) -> Array:
         """p (k, n)."""
-        branch, states = self.segment.restored().branch, self.states(at)
+        branch, states = self.stretch.restored().branch, self.states(at)
         rows = [branch.measure(y).p for y in states]
         return np.array(rows).reshape(len(states), branch.problem.samples)
 

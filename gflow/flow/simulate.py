@@ -90,7 +90,7 @@ def _begun(engine: Engine, origin: FlowState | None) -> Generator[Measure | Flow
     state, notes = engine.start() if origin is None else (engine.resume(origin), Notes())
     at = Checkpoint(state, engine.inexact, notes=notes)
     shown = _shown_at_start(state, origin)
-    yield measure_at_start(engine.segment(state), shown.v)
+    yield measure_at_start(engine.stretch(state), shown.v)
     yield FlowRow(shown, at, 0, state.v)
     return at
 

@@ -67,12 +67,12 @@ def suits(engine: Engine, state: FlowState) -> bool:
     assert isinstance(mode, DualMode)
     if not mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
         return False
-    segment = engine.segment(state)
-    branch, normals = segment.branch, engine.problem.surfaces.normals
+    stretch = engine.stretch(state)
+    branch, normals = stretch.branch, engine.problem.surfaces.normals
     if isinstance(branch, FeatureBranch) or branch.at_rest(branch.y0):
         return False
     clear = all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
-    return clear and Hulls.of(segment).room(dual_variables(engine.problem.loss, state.p, mode.live)[0]) is not None
+    return clear and Hulls.of(stretch).room(dual_variables(engine.problem.loss, state.p, mode.live)[0]) is not None
 
 
 class CompiledLoop:
@@ -82,8 +82,8 @@ class CompiledLoop:
         engine, until = run.engine, run.until
         assert isinstance(engine.mode, DualMode)
         self._run, self._mark = run, replace(at, inexact=engine.inexact)
-        self._segment, self._steps_of_call = engine.segment(at.state), self._batch(run)
-        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(self._segment)
+        self._stretch, self._steps_of_call = engine.stretch(at.state), self._batch(run)
+        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(self._stretch)
         self._ahead = Ahead(ground, at.state, engine.mode, norms, at.steps, at.stalled, hulls)
         v_end = np.inf if until.v_end is None else until.v_end
         self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)
@@ -100,8 +100,8 @@ class CompiledLoop:
     def items(self) -> Generator[Item, None, Standing | None]:
         """The items of the flow; returns where the loop then stands, None at the end of the run."""
         run, ahead, due, v_end = self._run, self._ahead, self._run.due, self._ends.v
-        yield from leapt_over(self._segment, due, self._mark, self._mark)
-        yield measure_at_start(self._segment, v_end)
+        yield from leapt_over(self._stretch, due, self._mark, self._mark)
+        yield measure_at_start(self._stretch, v_end)
         while True:
             if run.advances and (self._shown is None or self._shown.start != ahead.steps):
                 self._shown = StepShown(run.engine, ahead, self._mark.inexact)
@@ -206,8 +206,8 @@ class CompiledLoop:
         self._proof_looked_at = state.tau
         if not run.account.is_open:
             return False
-        segment = run.engine.segment(run.engine.resume(state, self._mark.inexact))
-        return run.watch.proved(segment, segment.branch.y0, (since - state.tau) / segment.branch.unit, 0.0)
+        stretch = run.engine.stretch(run.engine.resume(state, self._mark.inexact))
+        return run.watch.proved(stretch, stretch.branch.y0, (since - state.tau) / stretch.branch.unit, 0.0)
 
     def _last(self, state: FlowState, more: int, reason: Reason) -> Iterator[Item]:
         """The last row, and how the run ended; more: 1 in the step that waits, 0 at the end of a step."""
@@ -215,7 +215,7 @@ class CompiledLoop:
         if more:
             yield from self._part(state.v)
         engine.resume(state, self._mark.inexact)
-        yield replace(measure_at_start(engine.segment(state), np.inf), v=state.v)
+        yield replace(measure_at_start(engine.stretch(state), np.inf), v=state.v)
         yield FlowRow(state, replace(self._mark, shown=state.v), steps, state.v, last=True)
         rounding = engine.margin_rounding(state)
         outcome = outcome_of(reason, rounding, 0)

@@ -37,7 +37,7 @@ class StepShown:
     def __init__(self, engine: Engine, ahead: Ahead, inexact: Bools) -> None:
         """At the state of `ahead`; inexact (m,): neurons held at kinks by decision."""
         self._ahead, self.start = ahead, ahead.steps
-        self._segment = engine.segment(engine.resume(ahead.state(), inexact))
+        self._stretch = engine.stretch(engine.resume(ahead.state(), inexact))
         assert isinstance(engine.mode, DualMode)
         self._K = engine.mode.K
         self._low, self._c = 0.0, ahead.model.c.copy()
@@ -49,14 +49,14 @@ class StepShown:
         high = max(self._low, self._elapsed(step, v))
         y = step.at(np.array([high / step.end]))[0]
         y[-1] = v
-        yield Advance(self._segment, step, self._low, high, y, near)
+        yield Advance(self._stretch, step, self._low, high, y, near)
         self._low = high
 
     def whole(self, near: Index | None) -> Iterator[Advance]:
         """What is left of the step, which was taken; near (k,): the neurons with events at its end."""
         step = self._step = self._step or self._dense()
         if self._low < step.end:
-            yield Advance(self._segment, step, self._low, step.end, step.coefficients[-1], near)
+            yield Advance(self._stretch, step, self._low, step.end, step.coefficients[-1], near)
             self._low = step.end
 
     def _elapsed(self, step: DenseStep, v: float) -> float:
@@ -69,7 +69,7 @@ class StepShown:
 
     def _dense(self) -> DenseStep:
         """The step in units of the branch: masses since its start, and the clock."""
-        model, state, unit = self._ahead.model, self._segment.state, self._segment.branch.unit
+        model, state, unit = self._ahead.model, self._stretch.state, self._stretch.branch.unit
         end = float(model.step[END])
         taken = self._ahead.steps > self.start
         elapsed = self._ahead.tau - state.tau if taken else end * float(model.step[SIZE])
@@ -86,7 +86,7 @@ class StepShown:
     def _of_stride(self, size: float) -> Masses:
         """As `_of_series` on a stride of this size in tau, u from 0 to 1."""
         model = self._ahead.model
-        (q, q_rate), (q_end, q_rate_end) = self._pulls(self._segment.state.p), self._pulls(model.p)
+        (q, q_rate), (q_end, q_rate_end) = self._pulls(self._stretch.state.p), self._pulls(model.p)
         whole, half = model.c - self._c, size**2 / 20.0
         near, near_end = size * q / 5.0, whole - size * q_end / 5.0
         then = [2.0 * near + half * q_rate, 2.0 * near_end - whole + half * q_rate_end]
@@ -95,7 +95,7 @@ class StepShown:
 
     def _pulls(self, p: Array) -> tuple[Array, Array]:
         """q (n,) on live samples at margins p (n,), and dq / dtau."""
-        branch = self._segment.branch
+        branch = self._stretch.branch
         q = np.where(branch.live, dual_variables(branch.problem.loss, p, branch.live)[0], 0.0)
         rates = branch.problem.loss.log_slope_rate(p) * (self._K @ q)
         return q, q * (rates - q @ rates)
@@ -105,7 +105,7 @@ class StepShown:
 
         dt / dtau = n / (sum of the live g) may grow by e^1000 from one u to the next: then its end alone counts.
         """
-        clock, rates = [self._segment.state.v], self._log_rates(masses, u)
+        clock, rates = [self._stretch.state.v], self._log_rates(masses, u)
         for low, high, growth in zip(u[:-1], u[1:], np.diff(rates), strict=True):
             start = max(low, high - (high - low) * FOLDS / max(growth, 1e-300))
             ends = np.linspace(start, high, int(np.ceil(min(max(growth, 0.0), FOLDS))) + 2)
@@ -117,6 +117,6 @@ class StepShown:
 
     def _log_rates(self, masses: Masses, u: Array) -> Array:
         """log dt / dtau (k,) at u (k,)."""
-        branch = self._segment.branch
-        p = self._segment.state.p + masses(u) @ self._K
+        branch = self._stretch.branch
+        p = self._stretch.state.p + masses(u) @ self._K
         return np.asarray(np.log(branch.problem.samples) - dual_variables(branch.problem.loss, p, branch.live)[1])

@@ -20,7 +20,7 @@ from gflow.field.affine import pushes
 from gflow.field.guards import Push
 from gflow.field.hull import SPANNED, velocities
 from gflow.field.mode import DualMode
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.problem.span import row_norms
 
 # Part of the room that is granted, which leaves some for rounding.
@@ -41,19 +41,19 @@ class Room:
 class Hulls:
     """The neurons on dependent kinks of a stretch, with the cells around them; None where they are held by decision."""
 
-    segment: Segment
+    stretch: Stretch
     cells: dict[int, Sides | None]
 
     @classmethod
-    def of(cls, segment: Segment) -> Hulls:
-        """Those of the mode that the segment has now."""
-        mode = segment.branch.mode
+    def of(cls, stretch: Stretch) -> Hulls:
+        """Those of the mode that the stretch has now."""
+        mode = stretch.branch.mode
         assert isinstance(mode, DualMode)
-        return cls(segment, dict(mode.dependent))
+        return cls(stretch, dict(mode.dependent))
 
     def room(self, q: Array) -> Room | None:
         """The room of all of them at q (n,); None where some hull does not clearly contain 0."""
-        problem, rooms = self.segment.branch.problem, [Room()]
+        problem, rooms = self.stretch.branch.problem, [Room()]
         outer, sizes = np.abs(problem.network.outer), row_norms(problem.span.C)
         for j, cells in self.cells.items():
             if cells is None or outer[j] == 0.0:
@@ -66,14 +66,14 @@ class Hulls:
         return Room(min(room.path for room in rooms), min(room.relative for room in rooms))
 
     def _normals(self, j: int) -> Array:
-        branch = self.segment.branch
+        branch = self.stretch.branch
         return np.asarray(branch.problem.surfaces.normals[branch.mode.side[j] == 0])
 
     def _velocities(self, j: int, cells: Sides, q: Array) -> Array:
-        branch = self.segment.branch
+        branch = self.stretch.branch
         push = pushes(branch.problem, q, np.array([j]))[0]
         still, on = np.zeros_like(push), np.flatnonzero(branch.mode.side[j] == 0)
-        return velocities(self.segment.guards.kink(j, on, Push(push, still, still)), cells)
+        return velocities(self.stretch.guards.kink(j, on, Push(push, still, still)), cells)
 
 
 def depth_of(points: Array, normals: Array) -> float:

@@ -186,7 +186,7 @@ def _kernel(recorded: RecordedRun) -> Check:
     bound = STEPS * recorded.rtol
     gram = (recorded.problem.X @ recorded.problem.X.T) * np.outer(recorded.problem.y, recorded.problem.y)
     for at in recorded.each_row():
-        branch = engine.segment(engine.resume(at.state(recorded.problem, h=1.0))).branch
+        branch = engine.stretch(engine.resume(at.state(recorded.problem, h=1.0))).branch
         measure = branch.measure(branch.y0)
         worst.see(_kernel_gap(field, gram, recorded.weights(at.U), at, measure, bound), at.row)
     sentence = "K g / n and g^T K g / n^2 of a row against dp / dt and |grad L|^2 of the engine there, relative"

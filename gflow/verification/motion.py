@@ -32,7 +32,7 @@ def motion(recorded: RecordedRun) -> Check:
     for row in np.unique(np.linspace(0, last, MOST_ROWS).round()).astype(int).tolist():
         at = recorded.row(row)
         state = at.state(recorded.problem, h=1.0)
-        branch = engine.segment(engine.resume(state)).branch
+        branch = engine.stretch(engine.resume(state)).branch
         field.take(state.side)
         seen = velocity(field, weights_at(at), recorded.weights(at.U))
         resting = branch.at_rest(branch.y0)

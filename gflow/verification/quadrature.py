@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gflow.arrays import Array, Bools
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.flow.items import Advance
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
@@ -33,7 +33,7 @@ class Quadrature:
 
     def __post_init__(self) -> None:
         self._field = Field(self.problem)
-        self._segment: Segment | None = None  # whose mode the field has
+        self._stretch: Stretch | None = None  # whose mode the field has
         self.sums = Integrals.zero(self.problem, self.wants_masses)
 
     def read(self) -> Integrals:
@@ -54,17 +54,17 @@ class Quadrature:
 
     def advance(self, at: Advance) -> None:
         """Integrate the rates of the flow over this part of a step."""
-        if at.segment is not self._segment:
-            self._segment = at.segment
-            self._field.take(at.segment.branch.mode.side)
+        if at.stretch is not self._stretch:
+            self._stretch = at.stretch
+            self._field.take(at.stretch.branch.mode.side)
         if at.high > at.low:
             self.sums = self.sums + self._integral(at)
 
     def _integral(self, over: Advance) -> Integrals:
         """The integrals over a part of a step, by both rules."""
         (x, w), (x_less, w_less) = (np.polynomial.legendre.leggauss(count) for count in (NODES, NODES - 1))
-        branch, states = over.segment.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
-        motion = self._field.at(weights_of(over.segment, states), branch.live)
+        branch, states = over.stretch.branch, over.states(0.5 * (1.0 + np.concatenate([x, x_less])))
+        motion = self._field.at(weights_of(over.stretch, states), branch.live)
         scale = 0.5 * (over.high - over.low) * branch.unit
         best = self._summed(branch.live, motion, slice(0, NODES), scale * w)
         less = self._summed(branch.live, motion, slice(NODES, None), scale * w_less)
@@ -92,6 +92,6 @@ class Quadrature:
         return np.asarray(found)
 
 
-def weights_of(segment: Segment, states: Array) -> Weights:
+def weights_of(stretch: Stretch, states: Array) -> Weights:
     """The weights that states (k, p) of the integrator stand for; the last entry of each is the clock."""
-    return Weights(segment.parameters(states), states[:, -1])
+    return Weights(stretch.parameters(states), states[:, -1])

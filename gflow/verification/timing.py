@@ -15,7 +15,7 @@ import numpy as np
 from gflow.arrays import Array, Index
 from gflow.field.clarke import ROUNDING
 from gflow.field.guards import Values
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from gflow.flow.items import Advance
 from gflow.flow.state import Event
 from gflow.problem.span import row_norms
@@ -38,20 +38,20 @@ class Timing:
         """Look at the guards where some are zero, before the events there change the mode."""
         if at.near is None:
             return
-        branch, guards, y = at.segment.branch, at.segment.guards, at.y
+        branch, guards, y = at.stretch.branch, at.stretch.guards, at.y
         rate = branch.system.field(at.high, y)
         now, before = (guards.values(state, at.near) for state in (y, y - BACK * rate))
         clock = max(1.0, float(np.abs(branch.measure(y).p).max())) * float(rate[-1])
-        self._guards = now, before, clock, self._grown(at.segment, y, at.near)
+        self._guards = now, before, clock, self._grown(at.stretch, y, at.near)
 
     def event(self, event: Event) -> None:
         """Take one of the events at the instant of the last `advance`."""
         self.leverages += _leverages([event], *self._guards)
 
-    def _grown(self, segment: Segment, y: Array, near: Index) -> Array:
+    def _grown(self, stretch: Stretch, y: Array, near: Index) -> Array:
         """Rounding of zeta (k,) at a state, in units of that which the guards of the stretch count in, at least 1."""
-        norms = np.hypot(self._outside, row_norms(segment.branch.weights(y[None])[0]))[near]
-        return np.asarray(np.maximum(ROUNDING * norms / segment.guards.off_band[near, 0], 1.0))
+        norms = np.hypot(self._outside, row_norms(stretch.branch.weights(y[None])[0]))[near]
+        return np.asarray(np.maximum(ROUNDING * norms / stretch.guards.off_band[near, 0], 1.0))
 
 
 def _leverages(events: Iterable[Event], now: Values, before: Values, clock: float, grown: Array) -> list[float]:

@@ -16,7 +16,7 @@ from gflow.analysis.limit import limit
 from gflow.field.branch import Tolerances
 from gflow.field.dual import DualBranch
 from gflow.flow.dual import dual_engine
-from gflow.flow.engine import Segment
+from gflow.flow.engine import Stretch
 from tests.analysis.runs import gaussian, simulated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,13 +57,13 @@ def assert_pending_pairs_leave(run: AnalyzedRun) -> None:
     assert run.continuation is not None
     pending = run.continuation.finding.pending
     engine = dual_engine(run.problem, run.last.U @ run.problem.span.B, Tolerances(1e-8, 1e-10))
-    segment = engine.segment(engine.resume(run.last))
-    branch = segment.branch
+    stretch = engine.stretch(engine.resume(run.last))
+    branch = stretch.branch
     assert isinstance(branch, DualBranch)
     on = solve_ivp(branch.field, (0.0, 1e5), branch.y0, "Radau", jac=branch.jacobian, t_eval=[5e4, 1e5], rtol=1e-9)
     assert on.success
-    half, end = (side_times_zeta(segment, y) for y in on.y.T)
-    share = segment.guards._share(on.y[:, -1], np.arange(run.problem.network.width)).min(axis=2)
+    half, end = (side_times_zeta(stretch, y) for y in on.y.T)
+    share = stretch.guards._share(on.y[:, -1], np.arange(run.problem.network.width)).min(axis=2)
     for j, h in pending:
         if branch.mode.side[j, h] == 0:
             assert share[j, np.flatnonzero(branch.mode.slots[j] == h)[0]] < 0.0
@@ -71,9 +71,9 @@ def assert_pending_pairs_leave(run: AnalyzedRun) -> None:
             assert end[j, h] < half[j, h]
 
 
-def side_times_zeta(segment: Segment, y: NDArray[np.float64]) -> NDArray[np.float64]:
+def side_times_zeta(stretch: Stretch, y: NDArray[np.float64]) -> NDArray[np.float64]:
     """(m, H), positive as long as a pair is on the side of the mode."""
-    branch = segment.branch
+    branch = stretch.branch
     return np.asarray(branch.mode.side * (branch.weights(y) @ branch.problem.surfaces.normals.T))
 
 

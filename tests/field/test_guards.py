@@ -26,9 +26,9 @@ def is_let_go(excess: float, rtol: float) -> bool:
     engine = dual_engine(problem, np.zeros((1, 2)), Tolerances(rtol, rtol))
     state, _ = engine.start()
     state = engine.resume(replace(state, side=np.zeros((1, 3), dtype=np.int8)))
-    segment = engine.segment(state)
-    assert set(segment.branch.mode.dependent) == {0}
-    return segment.guards.lowest(segment.branch.y0, np.array([0])) < 0.0
+    stretch = engine.stretch(state)
+    assert set(stretch.branch.mode.dependent) == {0}
+    return stretch.guards.lowest(stretch.branch.y0, np.array([0])) < 0.0
 
 
 def test_one_whose_hull_holds_0_stays() -> None:

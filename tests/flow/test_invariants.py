@@ -1,4 +1,4 @@
-"""Exact identities of the flow (claims 3.A), segment by segment on the modes the engine went through."""
+"""Exact identities of the flow (claims 3.A), stretch by stretch on the modes the engine went through."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CASES = [
 @dataclass(frozen=True)
 class Recorded:
     problem: Problem
-    states: list[FlowState]  # at the starts of segments, and at the end
+    states: list[FlowState]  # at the starts of stretches, and at the end
     kernels: list[Array]
 
 
@@ -44,10 +44,10 @@ def recorded(kind: str, slope: float, loss: str) -> Recorded:
     P = problem_of(setting)
     states, kernels = list[FlowState](), list[Array]()
     for item in steps(P, W, until_time(T), Manner("dual", tolerances=Tolerances(1e-11, 1e-13))):
-        if isinstance(item, Advance) and (not states or item.segment.state is not states[-1]):
-            assert isinstance(item.segment.branch.mode, DualMode)
-            states.append(item.segment.state)
-            kernels.append(item.segment.branch.mode.K.copy())
+        if isinstance(item, Advance) and (not states or item.stretch.state is not states[-1]):
+            assert isinstance(item.stretch.branch.mode, DualMode)
+            states.append(item.stretch.state)
+            kernels.append(item.stretch.branch.mode.K.copy())
         if isinstance(item, Finish):
             states.append(item.state)
     return Recorded(P, states, kernels)

@@ -86,7 +86,7 @@ def test_the_parts_of_a_stretch_join_and_end_where_something_happens(engine: str
     flow = list(items(engine, slope))
     advances = [item for item in flow if isinstance(item, Advance)]
     for one, other in zip(advances, advances[1:], strict=False):
-        assert other.low == (one.high if other.segment is one.segment else 0.0)
+        assert other.low == (one.high if other.stretch is one.stretch else 0.0)
         assert other.step.start <= other.low <= other.high <= other.step.end
     following = {id(item): after for item, after in zip(flow, flow[2:], strict=False)}
     events = [item for item in advances if isinstance(following[id(item)], Event)]
@@ -102,8 +102,8 @@ def test_the_states_are_those_of_the_rows(engine: str, slope: float) -> None:
     for item in items(engine, slope):
         if isinstance(item, Advance):  # now: an event changes the mode by which the branch knows its weights
             tau, before = (
-                tau + (item.high - item.low) * item.segment.branch.unit,
-                item.segment.branch.weights(item.y[None])[0],
+                tau + (item.high - item.low) * item.stretch.branch.unit,
+                item.stretch.branch.weights(item.y[None])[0],
             )
         if isinstance(item, FlowRow):
             last = item.state
@@ -117,5 +117,5 @@ def test_a_leap_of_the_clock_shows_in_the_checkpoint_of_row_0() -> None:
     problem = Problem.of(np.eye(2), np.array([1.0, -1.0]), Network(np.array([1.0, -1.0]), 0.0), LOSSES["logistic"])
     flow = list(steps(problem, np.array([[100.0, -1.0], [-1.0, 100.0]]), until_log_time(200.0)))
     first = next(item for item in flow if isinstance(item, FlowRow))
-    begun = next(item for item in flow if isinstance(item, Advance)).segment.state
+    begun = next(item for item in flow if isinstance(item, Advance)).stretch.state
     assert first.state.tau == 0.0 and first.checkpoint.state.tau == begun.tau > 0.0

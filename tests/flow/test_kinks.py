@@ -186,14 +186,14 @@ def test_sliding_velocity_by_hand(k: int, size: float) -> None:
     P, W = codimension(k, size)
     engine = dual_engine(P, W, Tolerances(1e-9, 1e-11))
     state, notes = engine.start()
-    segment = engine.segment(state)
+    stretch = engine.stretch(state)
     assert notes.conservative == 0
     assert state.side.tolist() == [[0] * k + [1]]
-    assert isinstance(segment.branch, DualBranch)
-    q = segment.branch.dual(segment.branch.y0)
+    assert isinstance(stretch.branch, DualBranch)
+    q = stretch.branch.dual(stretch.branch.y0)
     neuron = np.array([0])
-    drift = segment.branch.mode.drift(segment.branch.push(segment.branch.y0, neuron), neuron)
-    rate = segment.branch.mode.project(drift, neuron) @ P.span.B
+    drift = stretch.branch.mode.drift(stretch.branch.push(stretch.branch.y0, neuron), neuron)
+    rate = stretch.branch.mode.project(drift, neuron) @ P.span.B
     assert rate == pytest.approx(np.append(np.zeros(k), size * q[k])[None], abs=1e-15 * size)
 
 

@@ -38,7 +38,7 @@ def strayed(rounding: float, bounded: bool) -> float:
     problem = Problem.of(X, np.array([1.0, -1.0]), Network(np.ones(1), 1.0), LOSSES["logistic"])
     engine = dual_engine(problem, np.array([[0.1, 2.0, 0.0]]), Tolerances(rtol, rtol / 100.0))
     state, _ = engine.start()
-    branch, choice, worst = engine.segment(state).branch, Choice("auto"), 0.0
+    branch, choice, worst = engine.stretch(state).branch, Choice("auto"), 0.0
     assert isinstance(branch, DualBranch)
     system = choice.system(branch, False) if bounded else branch.system
     stepper = choice.method(False)(system, branch.y0, state.h)

@@ -73,14 +73,14 @@ def cut_of(v_end: float | None = None, fall: float | None = None) -> Cut:
     setting, W = drawn("wide", 0.0, "logistic", seed=1)
     engine = dual_engine(problem_of(setting), W, Tolerances(1e-8, 1e-10))
     state, _ = engine.start()
-    segment = engine.segment(state)
-    stepper = Choice("DOP853").stepper(segment.branch, state.h / segment.branch.unit, False)
-    ends = ends_of(segment, Until(v_end, Outcome.TIME, None if fall is None else state.log_loss - fall))
+    stretch = engine.stretch(state)
+    stepper = Choice("DOP853").stepper(stretch.branch, state.h / stretch.branch.unit, False)
+    ends = ends_of(stretch, Until(v_end, Outcome.TIME, None if fall is None else state.log_loss - fall))
     assert end_time(ends) == (np.inf if v_end is None else v_end)
-    while (cut := first_cut(segment, stepper, stepper.step(), ends, 1)) is None:
+    while (cut := first_cut(stretch, stepper, stepper.step(), ends, 1)) is None:
         pass
     if isinstance(cut.reason, GuardReached):
-        assert abs(segment.guards.lowest(cut.y, cut.reason.near)) <= GUARD_RESOLUTION
+        assert abs(stretch.guards.lowest(cut.y, cut.reason.near)) <= GUARD_RESOLUTION
     return cut
 
 

@@ -26,8 +26,8 @@ def test_rates_and_rooms_are_those_of_the_engine(kind: str, slope: float, seed: 
     problem = problem_of(setting)
     state = flow(problem, W, until_time(3.0)).state
     engine = dual_engine(problem, W, Tolerances(1e-8, 1e-10))
-    segment = engine.segment(engine.resume(state))
-    branch = segment.branch
+    stretch = engine.stretch(engine.resume(state))
+    branch = stretch.branch
     assert isinstance(branch, DualBranch)
     mode = branch.mode
     assert not mode.dependent  # neurons on dependent kinks would have no shares to compare
@@ -35,7 +35,7 @@ def test_rates_and_rooms_are_those_of_the_engine(kind: str, slope: float, seed: 
     everyone = np.arange(problem.network.width)
     velocity = mode.project(mode.drift(branch.push(branch.y0, everyone), everyone), everyone)
     rates = mode.side * (velocity @ problem.surfaces.normals.T)
-    rooms = segment.guards._share(branch.y0, everyone)
+    rooms = stretch.guards._share(branch.y0, everyone)
     seen = 0
     for block in switches(mode, problem.network.outer, q, NONE):
         value = block.F @ q

@@ -89,9 +89,9 @@ def test_euler_the_norm_grows_by_twice_the_weighted_margins(device: str) -> None
     for row in result.rows[1:]:
         if (row.state.side != result.state.side).any():
             continue
-        segment = result.engine.segment(row.state)
-        y = segment.branch.y0
-        rate = segment.branch.system.field(0.0, y)
+        stretch = result.engine.stretch(row.state)
+        y = stretch.branch.y0
+        rate = stretch.branch.system.field(0.0, y)
         g = 1.0 / (1.0 + np.exp(row.state.p))
         half_growth = y[:-1] @ rate[:-1] / (rate[-1] * np.exp(y[-1]))
         assert half_growth == pytest.approx(2.0 * np.mean(g * row.state.p), abs=1e-12)

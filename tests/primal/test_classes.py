@@ -153,6 +153,6 @@ def test_every_component_belongs_to_its_neuron() -> None:
     """Groups of the error norm: neurons with their column of A, the output bias, the clock."""
     problem, W = drawn(3, 0)
     engine = primal_engine(problem, W, Tolerances(1e-8, 1e-10))
-    groups = engine.segment(engine.start()[0]).branch.system.groups
+    groups = engine.stretch(engine.start()[0]).branch.system.groups
     assert groups is not None
     assert groups.tolist() == [*np.repeat(np.arange(8), problem.span.rank), *np.tile(np.arange(8), 3), 8, 8, 8, 9]

@@ -57,7 +57,7 @@ def test_every_method_on_every_device_follows_one_flow(model: str, method: str, 
 def test_the_field_stays_on_its_device(device: str) -> None:
     problem, inner = parity(24, 10, 16, 0)
     engine = primal_engine(problem, inner, Tolerances(1e-8, 1e-10), device)
-    branch = engine.segment(engine.start()[0]).branch
+    branch = engine.stretch(engine.start()[0]).branch
     field = branch.system.tensor_field
     assert field is not None
     rate = field(torch.as_tensor(branch.y0, device=device))
@@ -69,7 +69,7 @@ def test_an_error_of_the_scale_moves_a_neuron_by_its_tolerance() -> None:
     """|scale of the block| = atol + rtol |(w_j, a_j)|, so the RMS over a block of 1 is that tolerance."""
     problem, W = parity(24, 10, 16, 0)
     engine = primal_engine(problem, W, Tolerances(1e-6, 1e-8))
-    branch = engine.segment(engine.start()[0]).branch
+    branch = engine.stretch(engine.start()[0]).branch
     groups, scale = branch.system.groups, branch.system.scale(branch.y0)
     assert groups is not None
     for j in range(16):

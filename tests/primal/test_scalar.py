@@ -104,7 +104,7 @@ def test_the_field_is_the_gradient_of_the_loss() -> None:
     scalar = drawn(0.2, "logistic")
     a, b = scalar.sign_a * scalar.size, scalar.sign_b * scalar.size
     engine = primal_engine(scalar.problem(), b[:, None], Tolerances(1e-8, 1e-10))
-    branch = engine.segment(engine.start()[0]).branch
+    branch = engine.stretch(engine.start()[0]).branch
     rate = branch.system.field(0.0, branch.y0)[:-1] / branch.unit
     theta, m = np.concatenate([b, a]), a.size
 

@@ -97,7 +97,7 @@ def test_they_hold_where_the_method_works_on_axes_of_its_own(tmp_path: Path) -> 
     trajectory = given(tmp_path, X, y, 0.1 * rng.normal(size=(2, 3)), a, "{kind: relu}", "{log_time: 2}")
     at = recorded(trajectory)
     engine = engine_of(at.problem, at.inner_initial, at.manner)
-    assert engine.segment(engine.start()[0]).branch.axes is not None
+    assert engine.stretch(engine.start()[0]).branch.axes is not None
     checks = named(identities(at, [taped(at)]))
     assert all(checks[f"identities: {name}"].verdict == "pass" for name in INTEGRATED), checks
 
