@@ -49,13 +49,14 @@ def _trajectory(
 ) -> Trajectory:
     """The run itself.  An interruption without words of its own came before anything was written."""
     try:
+        from gflow.scenario import load_scenario
+
+        scenario = load_scenario(file, overrides)  # before all else is loaded: what is wrong in it is told at once
         from gflow.pipeline import simulate as run
         from gflow.report.progress import ProgressPrinter
-        from gflow.scenario import load_scenario
 
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())
         try:
-            scenario = load_scenario(file, overrides)
             return run(scenario, out, resume, printer, overwrite, device, say=note)
         finally:
             printer.close()
