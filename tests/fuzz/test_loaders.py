@@ -103,6 +103,10 @@ def test_mutated_files(tmp_path: Path, kind: str) -> None:
     assert refused >= 100
 
 
+# It writes a kernel from the names of the fields of the package's own records, as numba wants it; nothing is read for it.
+WRITES_CODE = Path("gflow/compiled.py")
+
+
 def test_nothing_in_the_package_runs_what_it_reads() -> None:
     """No eval, exec, compile, pickle; numpy never unpickles; YAML only by the safe loader."""
     seen_load = False
@@ -117,7 +121,8 @@ def test_nothing_in_the_package_runs_what_it_reads() -> None:
                 assert not names & {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}, where
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                assert called not in ("eval", "exec", "compile", "__import__"), where
+                assert called not in ("eval", "compile", "__import__"), where
+                assert called != "exec" or file == WRITES_CODE, where
                 assert called not in ("os.system", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.load"), (
                     where
                 )
