@@ -103,7 +103,7 @@ def test_mutated_files(tmp_path: Path, kind: str) -> None:
     assert refused >= 100
 
 
-# It writes a kernel from the names of the fields of the package's own records, as numba wants it; nothing is read for it.
+# It writes a kernel from the names of fields of the package's own records, as numba wants it; nothing is read for it.
 WRITES_CODE = Path("gflow/compiled.py")
 
 
