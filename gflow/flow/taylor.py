@@ -126,10 +126,11 @@ class CompiledLoop:
     def _leave(self) -> Leave:
         """When the compiled loop is to come back, whatever happens: where a batch ends, or a budget is spent.
 
-        A run ends inside the step that spends its budget, and after a stride that does.
+        A run ends inside the step that spends its budget, and after a stride that does.  One stride may double tau many
+        times: where a proof is asked for, it is looked for after each.
         """
         account, ahead, batch = self._run.account, self._ahead, self._steps_of_call
-        if self._spent or self._run.advances:
+        if self._spent or self._run.advances or (self._run.watch is not None and ahead.strides):
             return Leave(ahead.steps + 1, MOST_STALLED)
         last = account.last_step - (0 if ahead.strides else 1)
         steps = min(self._mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
@@ -199,15 +200,15 @@ class CompiledLoop:
         yield from self._last(state, 1, EndReached(outcome))
 
     def _proved(self, state: FlowState) -> bool:
-        """Is the mode proved to stay, where a proof is asked for?  It is looked for every so many steps of the run."""
-        run, since = self._run, self._proof_looked_at
-        if run.watch is None or self._ahead.steps % self._steps_of_call:
+        """Is the mode proved to stay, where a proof is asked for?
+
+        It is looked for every so many steps of the run and after each stride, where tau passed a mark of the watch.
+        """
+        run, since, ahead = self._run, self._proof_looked_at, self._ahead
+        if run.watch is None or (not ahead.strides and ahead.steps % self._steps_of_call):
             return False
         self._proof_looked_at = state.tau
-        if not run.account.is_open:
-            return False
-        stretch = run.engine.stretch(run.engine.resume(state, self._mark.inexact))
-        return run.watch.proved(stretch, stretch.branch.y0, (since - state.tau) / stretch.branch.unit, 0.0)
+        return run.account.is_open and run.watch.due(since, state.tau) and run.watch.proved_at(state.side, state.U)
 
     def _last(self, state: FlowState, more: int, reason: Reason) -> Iterator[Item]:
         """The last row, and how the run ended; more: 1 in the step that waits, 0 at the end of a step."""

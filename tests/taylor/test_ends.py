@@ -7,6 +7,7 @@ import pytest
 
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
+from gflow.flow.certified import Watch
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import flow_items
@@ -51,3 +52,20 @@ def test_the_first_of_two_ends_counts() -> None:
     for factor, outcome in ((1.0 + 1e-6, Outcome.LOG_LOSS), (1.0 - 1e-6, Outcome.TIME)):
         found = flow(problem, W, Until(factor * reached, Outcome.TIME, -3.0), method="taylor", rows=20).finish
         assert found.outcome is outcome and found.state.v == pytest.approx(reached, rel=2e-6)
+
+
+def test_a_proof_is_looked_for_after_each_stride(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at every 16 strides only, this run would be seen again after tau has doubled 15 times."""
+    problem, W = gaussian(0.1)
+    looks, due = list[tuple[float, float]](), Watch.due
+
+    def seen(since: float, tau: float) -> bool:
+        looks.append((since, tau))
+        return due(since, tau)
+
+    monkeypatch.setattr(Watch, "due", staticmethod(seen))
+    monkeypatch.setattr(Watch, "proved_at", lambda *_: False)
+    result = flow(problem, W, Until(1e9, Outcome.LOG_TIME, None, certified=True), method="taylor")
+    assert result.finish.outcome is Outcome.LOG_TIME
+    assert max(np.log2(tau / since) for since, tau in looks[-20:]) < 4.0
+    assert all(since == before for (_, before), (since, _) in zip(looks, looks[1:], strict=False))
