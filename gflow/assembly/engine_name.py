@@ -1,7 +1,8 @@
-"""The name of the engine that integrates the flow of a scenario."""
+"""The names of the engine and of the method that integrate the flow of a scenario."""
 
 from __future__ import annotations
 
+from gflow.flow.choice import method_for
 from gflow.scenario import Scenario
 from gflow.scenario.schema import SmoothActivation, TwoLayerModel
 
@@ -13,3 +14,8 @@ def engine_name(scenario: Scenario) -> str:
         return "primal"
     applies = model.outputs == 1 and not model.outer.train
     return "dual" if applies and scenario.flow.engine != "primal" else "primal"
+
+
+def method_name(scenario: Scenario) -> str:
+    """The method asked for; `auto` is that of the engine."""
+    return method_for(scenario.flow.method, engine_name(scenario) == "dual")

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from gflow.assembly.engine_name import engine_name
+from gflow.assembly.engine_name import engine_name, method_name
 from gflow.assembly.setup import Setup
 from gflow.console import printable
 from gflow.flow.choice import TAYLOR
@@ -34,7 +34,7 @@ def facts(scenario: Scenario, setup: Setup) -> dict[str, str | float | int]:
         "outputs": network.outputs,
         "loss": scenario.loss,
         "engine": engine_name(scenario),
-        "method": scenario.flow.method,
+        "method": method_name(scenario),
         "rtol": scenario.flow.rtol,
         "atol": scenario.flow.atol,
     }
@@ -56,7 +56,7 @@ def provenance(scenario: Scenario) -> dict[str, Any]:  # Any: a JSON value
 
 def compilation(scenario: Scenario) -> dict[str, str]:
     """What compiled the code that integrates the flow, and for which processor; empty where none of it is compiled."""
-    if scenario.flow.method != TAYLOR:
+    if method_name(scenario) != TAYLOR:
         return {}
     from gflow.compiled import compiled_for  # loads numba
 

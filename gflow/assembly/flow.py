@@ -7,7 +7,7 @@ from itertools import dropwhile
 from pathlib import Path
 
 from gflow.assembly.capacity import peak_memory
-from gflow.assembly.engine_name import engine_name
+from gflow.assembly.engine_name import engine_name, method_name
 from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
@@ -60,7 +60,7 @@ def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:
 
         if not has_device(device):
             raise ScenarioError(f"--device {device}: torch finds no such device here; use --device cpu")
-    return Manner(engine, flow.method, Tolerances(flow.rtol, flow.atol), device)
+    return Manner(engine, method_name(scenario), Tolerances(flow.rtol, flow.atol), device)
 
 
 def build_until(scenario: Scenario) -> Until:

@@ -1,4 +1,4 @@
-"""The choice of the method for a stretch: the one requested or, with `auto`, explicit until the flow turns stiff."""
+"""The method for a stretch: the one requested or, with `DOP853-Radau`, explicit until the flow turns stiff."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from gflow.ode.methods import method_named
 from gflow.ode.step import Method, Stepper, System
 
 EXPLICIT, IMPLICIT = "DOP853", "Radau"
-# The method with a loop of its own, which leaves to `auto` what it cannot decide.
+# DOP853 until the flow turns stiff, then Radau.
+SWITCHING = f"{EXPLICIT}-{IMPLICIT}"
+# The method with a loop of its own, which leaves to the one above what it cannot decide.
 TAYLOR = "taylor"
 # An explicit step h with h |lambda| above this counts as limited by stability (DOP853 is stable up to about 6).
 STABILITY = 3.0
@@ -25,24 +27,29 @@ LONGEST = 5.0
 PATIENCE = 12
 
 
+def method_for(name: str, dual: bool) -> str:
+    """The method of this name; `auto` is that of the dual engine, or of the primal one."""
+    return (TAYLOR if dual else SWITCHING) if name == "auto" else name
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The method requested: its name, or `auto`."""
+    """The method requested: `SWITCHING`, or a name of `ode.methods`."""
 
     name: str
 
     def method(self, stiff: bool) -> Method:
         """The method for a stretch that is stiff, or has turned out to be, or is not."""
-        if self.name != "auto":
+        if self.name != SWITCHING:
             return method_named(self.name)
         return method_named(IMPLICIT if stiff else EXPLICIT)
 
     def system(self, branch: Branch, stiff: bool) -> System:
         """The system that the method integrates: that of the branch.
 
-        It has a longest step where `auto` chose the explicit method.
+        It has a longest step where the explicit method was chosen because nothing is stiff yet.
         """
-        if self.name != "auto" or stiff:
+        if self.name != SWITCHING or stiff:
             return branch.system
         return replace(branch.system, longest=lambda y, h: _longest(branch, y, h))
 
@@ -54,13 +61,15 @@ class Choice:
 
     def held_back(self, branch: Branch, y: Array, h: float) -> bool:
         """Whether an explicit step of size h is limited by stability at the state y (p,)."""
-        return self.name == "auto" and branch.turns_implicit and h * branch.fastest_rate(y, STABILITY / h) > STABILITY
+        return (
+            self.name == SWITCHING and branch.turns_implicit and h * branch.fastest_rate(y, STABILITY / h) > STABILITY
+        )
 
     def stays_stiff(self, branch: Branch, y: Array, h: float) -> bool:
         """Whether explicit steps over one implicit step h from y (p,) would be so many that the flow counts as stiff
         again.
         """
-        return self.name == "auto" and h > PATIENCE * _longest(branch, y, h)
+        return self.name == SWITCHING and h > PATIENCE * _longest(branch, y, h)
 
 
 def _longest(branch: Branch, y: Array, h: float) -> float:

@@ -15,7 +15,8 @@ The `Advance`s of a stretch join without gaps, so that they suffice to integrate
 be kept: the values of an item do not change, although the engine continues with the one mode to which its
 `stretch.branch` points (`Stretch.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
 stretch, so that an engine that works in batches can hand over the items of a batch one after the other.  Such an engine
-(`method: taylor`) hands over its `Advance`s only where they are asked for, as `gflow.steps` does.
+(that of `taylor`) hands over its `Advance`s, and a `FlowProgress` for each step, only where they are asked for, as
+`gflow.steps` does; elsewhere stretches have their `Measure`s and `Event`s, and a `FlowProgress` comes after many steps.
 
 A leap of the clock before the first step is visible in the checkpoint of row 0.  Rows that it passes over, and rows at
 rest, have no `Advance`, since nothing but the clock moves.  No item has an earlier v than an item before it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account
-from gflow.flow.choice import Choice
+from gflow.flow.choice import Choice, method_for
 from gflow.flow.dual import dual_engine, has_dual
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
@@ -22,14 +22,19 @@ from gflow.problem.problem import Problem
 class Manner:
     """How a flow is integrated.
 
-    engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: a name of
-    `ode.methods`, `auto`, or `taylor` (dual only); device: that of torch, for the primal engine.
+    engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: `taylor` (dual
+    flows only), `DOP853-Radau`, a name of `ode.methods`, or `auto`, which is the first for dual flows and the second
+    for primal ones; device: that of torch, for the primal engine.
     """
 
     engine: str = "auto"
     method: str = "auto"
     tolerances: Tolerances = Tolerances(1e-8, 1e-10)
     device: str = "cpu"
+
+    def is_dual(self, problem: Problem) -> bool:
+        """Whether the flow of this problem is integrated in dual coordinates."""
+        return self.engine == "dual" or (self.engine == "auto" and has_dual(problem.network))
 
 
 AS_USUAL = Manner()
@@ -51,15 +56,15 @@ def steps(
     inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account, advances: as in
     `flow_items`.
     """
-    engine = engine_of(problem, inner, manner)
-    return flow_items(engine, until, iter(rows), Choice(manner.method), origin, account, advances)
+    engine, choice = engine_of(problem, inner, manner), Choice(method_for(manner.method, manner.is_dual(problem)))
+    return flow_items(engine, until, iter(rows), choice, origin, account, advances)
 
 
 def engine_of(problem: Problem, inner: Array, manner: Manner = AS_USUAL) -> Engine:
     """The engine of a manner, for callers that need the field at states of their own; inner: W (m, d) or b (m, 1), as
     in `steps`.
     """
-    if manner.engine == "dual" or (manner.engine == "auto" and has_dual(problem.network)):
+    if manner.is_dual(problem):
         return dual_engine(problem, inner, manner.tolerances)
     from gflow.flow.primal import primal_engine, use_one_thread  # loads torch
 

@@ -17,7 +17,7 @@ from gflow.field.branch import Measure
 from gflow.field.clock import dual_variables
 from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
-from gflow.flow.choice import Choice
+from gflow.flow.choice import SWITCHING, Choice
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
@@ -45,7 +45,7 @@ MOST_STALLED = 1000
 
 def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     """The run from where it stands to its end."""
-    other = replace(run, choice=Choice("auto"))
+    other = replace(run, choice=Choice(SWITCHING))
     ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
     standing: Standing | None = (at, at)
     while standing is not None:
@@ -89,6 +89,8 @@ class CompiledLoop:
         self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)
         self._shown: StepShown | None = None
         self._proof_looked_at = self._ahead.tau
+        # The measure of a mode that nothing was told of yet, where steps are asked for.
+        self._begun: list[Measure] = []
         # The budget that the next step spends, in words.
         self._spent = ""
 
@@ -119,7 +121,7 @@ class CompiledLoop:
                 yield from self._end(of_loss=status == LOSS_PASSED or goal < v_end)
                 return None
             elif status not in GOES_ON or ahead.steps >= self._mark.steps + MARKED:
-                return self._handed_over(left=status not in GOES_ON)
+                return (yield from self._handed_over(left=status not in GOES_ON))
             elif status == STEPS_DONE and (yield from self._over()):
                 return None
 
@@ -141,7 +143,8 @@ class CompiledLoop:
         returns whether the run is over.
         """
         ahead, state = self._ahead, self._ahead.state()
-        yield FlowProgress(state.v, state.log_loss, int((state.side == 0).sum()), ahead.steps)
+        if self._shown is None:
+            yield self._progress(state.v, state.log_loss)
         self._spent = self._run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
         reason: Reason | None = Proved() if self._proved(state) else None
         if reason is None and self._spent and ahead.strides:
@@ -151,21 +154,41 @@ class CompiledLoop:
         return reason is not None
 
     def _told(self) -> Iterator[Item]:
-        """What happened since the loop was called; rows that a stride has passed come before its end."""
-        run, ahead, told = self._run, self._ahead, list(self._ahead.told())
+        """What happened since the loop was called."""
+        told = list(self._ahead.told())
         events = [item for item in told if isinstance(item, Event)]
-        for item in told:
-            if isinstance(item, Measure):
-                for v in run.due.before(item.v) if ahead.strode else ():
-                    state, measure = ahead.passed(v)
-                    yield from self._part(v)
-                    yield measure
-                    yield FlowRow(state, replace(self._mark, shown=v), ahead.steps, v)
-                if self._shown is not None:
-                    neurons = np.unique([event.neuron for event in events]).astype(np.intp)
-                    yield from self._shown.whole(neurons if events else None)
-            yield item
-        run.account.enter(events)
+        measures = [item for item in told if isinstance(item, Measure)]
+        if self._shown is None or not measures:
+            for item in told:
+                if isinstance(item, Measure):
+                    yield from self._rows_passed(item.v)
+                yield item
+        else:
+            yield from self._step_told(self._shown, measures, events)
+        self._run.account.enter(events)
+
+    def _step_told(self, shown: StepShown, measures: list[Measure], events: list[Event]) -> Iterator[Item]:
+        """A step with its states, and the events at its end; a second measure is that of the mode after them."""
+        end, *after = measures
+        yield from self._rows_passed(end.v)
+        neurons = np.unique([event.neuron for event in events]).astype(np.intp)
+        yield from shown.whole(neurons if events else None)
+        yield end
+        yield from events
+        yield self._progress(end.v, end.log_loss)
+        yield from after
+        self._begun = after
+
+    def _rows_passed(self, v: float) -> Iterator[Item]:
+        """The rows that a stride has passed before its end at log(1 + t) = v."""
+        for due in self._run.due.before(v) if self._ahead.strode else ():
+            state, measure = self._ahead.passed(due)
+            yield from self._part(due)
+            yield measure
+            yield FlowRow(state, replace(self._mark, shown=due), self._ahead.steps, due)
+
+    def _progress(self, v: float, log_loss: float) -> FlowProgress:
+        return FlowProgress(v, log_loss, int((self._ahead.model.mode.side == 0).sum()), self._ahead.steps)
 
     def _part(self, v: float) -> Iterator[Item]:
         """The step that waits, or was made, up to log(1 + t) = v, where steps are asked for."""
@@ -217,6 +240,7 @@ class CompiledLoop:
             yield from self._part(state.v)
         engine.resume(state, self._mark.inexact)
         yield replace(measure_at_start(engine.stretch(state), np.inf), v=state.v)
+        yield self._progress(state.v, state.log_loss)
         yield FlowRow(state, replace(self._mark, shown=state.v), steps, state.v, last=True)
         rounding = engine.margin_rounding(state)
         outcome = outcome_of(reason, rounding, 0)
@@ -225,9 +249,12 @@ class CompiledLoop:
         said += long_samples(engine.problem) if outcome in SLOW else ""
         yield Finish(outcome, said + self._mark.notes.sentence(), state, steps)
 
-    def _handed_over(self, left: bool) -> Standing:
-        """A checkpoint at the state reached; left: the other loop has to go on there."""
+    def _handed_over(self, left: bool) -> Generator[Item, None, Standing]:
+        """A checkpoint at the state reached, which ends a stretch; left: the other loop has to go on there."""
         engine, ahead = self._run.engine, self._ahead
+        for measure in self._begun:
+            yield measure
+            yield self._progress(measure.v, measure.log_loss)
         # Whoever was held by decision still is: the compiled loop turns none of them.
         state = engine.resume(ahead.state(), self._mark.inexact)
         here = replace(

@@ -74,7 +74,8 @@ SAME = 1e-13
 # h |lambda| beyond which the series, a polynomial in it, makes e^(-h |lambda|) worse than a step may be off.
 LONGEST = 6.0
 # What moves by e^(-h |lambda|) in each of so many steps in a row, and meets no event, is at rest to the flow: it only
-# holds the steps back, and an implicit method pays.
+# holds the steps back, and an implicit method pays.  So it does where t grows by such a factor in each of them: the
+# series of the clock is no longer then, whatever the masses do.
 HELD, PATIENCE = 1.0, 12
 
 
@@ -150,7 +151,8 @@ def pace(model: Model) -> None:
         now[LAST] = now[TAU]
         model.counts[HELD_BACK] = 0
     else:
-        held = step[STIFFNESS] * step[END] * step[SIZE] > HELD
+        clock = abs(model.terms.inverse[1]) / model.terms.inverse[0]  # change of log dt / dtau in a unit of u
+        held = max(step[STIFFNESS] * step[SIZE], clock) * step[END] > HELD
         model.counts[HELD_BACK] = model.counts[HELD_BACK] + 1 if held else 0
 
 

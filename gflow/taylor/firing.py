@@ -8,7 +8,7 @@ from gflow.arrays import Array
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.taylor.guards import BAND, LIFT, band_of, share_value
-from gflow.taylor.model import CLOCK, DEGREE, EVENTS, INSTANTS, SINCE, TAU, WINNER, Data, Mode, Model
+from gflow.taylor.model import CLOCK, DEGREE, EVENTS, FASTEST, INSTANTS, SINCE, TAU, WINNER, Data, Mode, Model
 from gflow.taylor.neuron import bring, cholesky, pushed, rates_of, solve, submatrix, turn
 from gflow.taylor.polynomial import value
 from gflow.taylor.series import Counts, times
@@ -29,17 +29,22 @@ def margin_rates(model: Model) -> None:
 
 @kernel
 def rates_of_duals(model: Model) -> None:
-    """q_rate = dq/dtau and q_terms, the size of what is added up in that; scratch.rates = K q."""
+    """q_rate = dq/dtau and q_terms, the size of what is added up in that; scratch.rates = K q.  The fastest that any
+    margin can move."""
     scratch, K, live = model.scratch, model.mode.K, model.mode.live
     n, terms = live.size, model.scratch.q_terms
-    drift, drift_terms = 0.0, 0.0
+    drift, drift_terms, fastest = 0.0, 0.0, 0.0
     for i in range(n):
         terms[i] = 0.0
     for k in range(n):
         if live[k] > 0:
-            q = scratch.q[k]
+            q, row = scratch.q[k], 0.0
             for i in range(n):
-                terms[i] += abs(K[k, i]) * q
+                size = abs(K[k, i])
+                row += size
+                terms[i] += size * q
+            fastest = max(fastest, row)
+    model.step[FASTEST] = fastest
     for i in range(n):
         terms[i] *= scratch.s[i]
         if live[i] > 0:
@@ -136,7 +141,11 @@ def largest_sum(data: Data, mode: Mode, j: int, zero: Counts, q: Array) -> float
 
 @kernel
 def decide(model: Model, j: int, slop: float, zero: Counts, kink: Kink) -> bool:
-    """Fill in kink.sides for neuron j; slop: what a share that fired is off its end, as a force of the pull."""
+    """Fill in kink.sides for neuron j; slop: what a share that fired is off its end, as a force of the pull.
+
+    A state that is off its kink by the slop has rates that are no more exact than its forces in a time in which margins
+    move by 1.
+    """
     data, k = model.data, zero.size
     submatrix(data.gram, zero, k, kink.gram)
     if not cholesky(kink.gram.copy(), k):
@@ -145,7 +154,7 @@ def decide(model: Model, j: int, slop: float, zero: Counts, kink: Kink) -> bool:
     slop *= abs(data.outer[j])
     if slop > size:
         slop = min(slop, data.loose * largest_sum(data, model.mode, j, zero, model.scratch.q))
-    return settle(kink, size + slop, size_dot + slop)
+    return settle(kink, size + slop, size_dot + slop * model.step[FASTEST])
 
 
 @kernel

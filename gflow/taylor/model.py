@@ -28,9 +28,10 @@ TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SINCE, SQUARED, LOG_TOTAL, STRIDE = 
 EVENTS, INSTANTS, STEPS, STALLED, LOOKS, SHARE_LOOKS, GUARDS, TERMS, HELD_BACK = range(9)
 # The step that was tried, `Model.tried` and `Model.step`: its degree, the number of guards, the one that fires first
 # (-1: none), whether it waits to be taken; its size in tau, the u at which it ends, log(n h / largest g), how far q
-# moves in it, how far the series holds in u, and the largest rate that it has to follow.
+# moves in it, how far the series holds in u, the largest rate that it has to follow, and the fastest that a margin can
+# move on the mode at its end.
 DEGREE, FOUND, WINNER, WAITS = range(4)
-SIZE, END, UNIT, MOVES, MOVES_RELATIVE, REACH, STIFFNESS = range(7)
+SIZE, END, UNIT, MOVES, MOVES_RELATIVE, REACH, STIFFNESS, FASTEST = range(8)
 
 
 class Data(NamedTuple):
@@ -225,7 +226,7 @@ def assembled(data: Data, mode: Mode, lazy: Lazy, p: Array, weight_error: float,
         np.array(p),
         np.zeros(11),
         np.zeros(9, dtype=np.int64),
-        np.zeros(7),
+        np.zeros(8),
         np.array([0, 0, -1, 0], dtype=np.int64),
         np.array([weight_error]),
         np.full(2, np.inf),

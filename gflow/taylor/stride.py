@@ -170,11 +170,13 @@ def take_stride(model: Model, work: Implicit, h: float) -> None:
 
 @kernel
 def decay(model: Model, work: Implicit) -> float:
-    """The tau in which the fastest direction decays to e^-`MARGIN` at the start of a stride."""
+    """The tau in which the fastest direction, or what the clock is off, decays to e^-`MARGIN` at the start of a
+    stride."""
     terms, n = model.terms, model.p.size
     for i in range(n):
         terms.q[0, i], terms.s[0, i] = work.q[i], work.s[i]
     rate = fastest(model.mode.K, model.mode.live, terms, 0.0, model.scratch.row, model.scratch.rates)
+    rate = max(rate, work.start[n])
     return float(MARGIN / rate) if rate > 0.0 else np.inf
 
 

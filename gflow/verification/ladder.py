@@ -19,7 +19,7 @@ import numpy as np
 
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Budget
-from gflow.flow.choice import TAYLOR
+from gflow.flow.choice import SWITCHING, TAYLOR
 from gflow.flow.dual import has_dual
 from gflow.flow.state import Outcome
 from gflow.flow.steps import Manner
@@ -86,11 +86,11 @@ def rungs(recorded: RecordedRun) -> tuple[list[Rung], list[tuple[str, str]]]:
 
 
 def _manner(recorded: RecordedRun) -> Manner:
-    """The manner of the run; the steppers follow one of the Taylor engine: they are another method, and hand over their
-    steps.
+    """The manner of the run; steppers follow one of the Taylor engine: they are another method, and cross no kink by
+    its code.
     """
     own = recorded.manner
-    return replace(own, method="auto") if own.method == TAYLOR else own
+    return replace(own, method=SWITCHING) if own.method in ("auto", TAYLOR) else own
 
 
 def tighter(manner: Manner, factor: float) -> Manner | None:
@@ -107,8 +107,8 @@ def _budget(recorded: RecordedRun, rows: Sequence[int], events: int | None = Non
 
 
 def _other_method(own: Manner) -> Manner:
-    """dopri8 of torchdiffeq, since `auto` is DOP853 and Radau; DOP853 where the run had one of torchdiffeq's."""
-    return replace(own, method="dopri8" if own.method in ("auto", "DOP853", "RK45", "Radau") else "DOP853")
+    """dopri8 of torchdiffeq, where the run had one of scipy's; DOP853 where the run had one of torchdiffeq's."""
+    return replace(own, method="dopri8" if own.method in (SWITCHING, "DOP853", "RK45", "Radau") else "DOP853")
 
 
 def _other_engine(recorded: RecordedRun, own: Manner) -> Manner | None:

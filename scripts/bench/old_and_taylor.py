@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from gflow.compiled import compiled_for
 from gflow.flow.budget import Account, Budget
+from gflow.flow.choice import SWITCHING
 from gflow.flow.state import Event, Finish, Outcome
 from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import Until
@@ -61,11 +62,11 @@ def compared(case: Case, v_end: float, most: int | None, repeat: int) -> dict[st
     problem = Problem.of(case.X, case.y, Network(case.a, case.slope), LOSSES["logistic"])
     ours, theirs = (
         [run(problem, case, v_end, method, limit) for _ in range(repeat)]
-        for method, limit in (("taylor", None), ("auto", most))
+        for method, limit in (("taylor", None), (SWITCHING, most))
     )
     shared = min(len(ours[0].events), len(theirs[0].events))
     found: dict[str, Any] = {}
-    for name, runs in (("taylor", ours), ("auto", theirs)):
+    for name, runs in (("taylor", ours), (SWITCHING, theirs)):
         seconds = statistics.median(each.seconds for each in runs)
         events = len(runs[0].events)
         found[name] = {

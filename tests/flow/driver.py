@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
 from gflow.field.mode import DualMode
-from gflow.flow.choice import Choice
-from gflow.flow.dual import dual_engine
+from gflow.flow.choice import Choice, method_for
+from gflow.flow.dual import DualCoordinates, dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import flow_items
 from gflow.flow.state import Checkpoint, Event, Finish, FlowRow, FlowState, Outcome
@@ -81,7 +81,8 @@ def followed(
     events: list[Event] = []
     kept: list[FlowRow] = []
     counted: list[int] = []
-    for said in flow_items(engine, until, due, Choice(method), origin):
+    choice = Choice(method_for(method, isinstance(engine._coordinates, DualCoordinates)))
+    for said in flow_items(engine, until, due, choice, origin):
         if isinstance(said, Event):
             events.append(said)
         elif isinstance(said, FlowRow):

@@ -14,6 +14,7 @@ import gflow
 from gflow.cli import main
 from gflow.errors import ScenarioError
 from gflow.flow.budget import Account, Budget
+from gflow.flow.choice import SWITCHING, TAYLOR
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow, Outcome
 from gflow.flow.steps import Manner, steps
@@ -37,10 +38,10 @@ record: {times: {spacing: loglog, count: 20}}
 """
 
 
-BOTH = pytest.mark.parametrize("method", ["auto", "taylor"])
+BOTH = pytest.mark.parametrize("method", [SWITCHING, TAYLOR])
 
 
-def items(account: Account, method: str = "auto") -> Iterator[Item]:
+def items(account: Account, method: str = SWITCHING) -> Iterator[Item]:
     """A small network with events, to log t = 100."""
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((8, 5)), rng.choice([-1.0, 1.0], size=8)
@@ -49,7 +50,7 @@ def items(account: Account, method: str = "auto") -> Iterator[Item]:
     return steps(problem, W, until_log_time(100.0), manner, account=account)
 
 
-def finish_of(account: Account, method: str = "auto") -> tuple[Finish, list[Event]]:
+def finish_of(account: Account, method: str = SWITCHING) -> tuple[Finish, list[Event]]:
     said = list(items(account, method))
     assert isinstance(said[-1], Finish) and isinstance(said[-2], FlowRow)
     assert said[-2].state is said[-1].state

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Measure, Tolerances
 from gflow.flow import stretch
-from gflow.flow.choice import Choice
+from gflow.flow.choice import SWITCHING, Choice
 from gflow.flow.forward_clock import ForwardClock
 from gflow.flow.items import Advance, Item
 from gflow.flow.simulate import flow_items
@@ -79,7 +79,7 @@ def shown(items: list[Item]) -> list[float]:
     return [item.v if isinstance(item, Measure | Event | FlowProgress) else item.state.v for item in others]
 
 
-def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = "auto") -> list[Item]:
+def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: str = SWITCHING) -> list[Item]:
     setting, W = drawn("wide", 0.0, "logistic", seed=3)
     made = engine_of(problem_of(setting), scale * W, Manner(engine, tolerances=Tolerances(1e-10, 1e-12)))
     return list(flow_items(made, until, spaced("log", 12, until), ShakenChoice(method, size)))
@@ -89,7 +89,7 @@ def shaken(engine: str, size: float, until: Until, scale: float = 1.0, method: s
 @pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_is_shown_out_of_order(engine: str, size: float) -> None:
     until = until_time(8.0)
-    items = shaken(engine, size, until, method="auto" if engine == "dual" else "DOP853")
+    items = shaken(engine, size, until, method=SWITCHING if engine == "dual" else "DOP853")
     assert shown(items) == sorted(shown(items))
     assert len([item for item in items if isinstance(item, Event)]) > 10
     rows = [item.state.v for item in items if isinstance(item, FlowRow)]

@@ -9,7 +9,7 @@ from scipy.integrate import DOP853
 
 from gflow.field.branch import Tolerances
 from gflow.field.dual import DualBranch
-from gflow.flow.choice import LONGEST, Choice
+from gflow.flow.choice import LONGEST, SWITCHING, Choice
 from gflow.flow.dual import dual_engine
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -38,7 +38,7 @@ def strayed(rounding: float, bounded: bool) -> float:
     problem = Problem.of(X, np.array([1.0, -1.0]), Network(np.ones(1), 1.0), LOSSES["logistic"])
     engine = dual_engine(problem, np.array([[0.1, 2.0, 0.0]]), Tolerances(rtol, rtol / 100.0))
     state, _ = engine.start()
-    branch, choice, worst = engine.stretch(state).branch, Choice("auto"), 0.0
+    branch, choice, worst = engine.stretch(state).branch, Choice(SWITCHING), 0.0
     assert isinstance(branch, DualBranch)
     system = choice.system(branch, False) if bounded else branch.system
     stepper = choice.method(False)(system, branch.y0, state.h)

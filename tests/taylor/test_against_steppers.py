@@ -15,6 +15,7 @@ import pytest
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
+from gflow.flow.choice import SWITCHING
 from gflow.flow.state import Event, Finish, FlowRow, Outcome
 from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import spaced
@@ -102,7 +103,7 @@ class Compared:
 def compared(kind: str, seed: int) -> Compared:
     """The Taylor engine beside the steppers at a tolerance 1000 times as tight."""
     recipe = recipe_of(kind, seed)
-    ours, theirs, tight = (Way.of(recipe, *how) for how in (("taylor", RTOL), ("auto", RTOL), ("auto", TIGHT)))
+    ours, theirs, tight = (Way.of(recipe, *how) for how in (("taylor", RTOL), (SWITCHING, RTOL), (SWITCHING, TIGHT)))
     determined = together(theirs, tight, STABLE) and theirs.outcome is tight.outcome is not Outcome.PRECISION
     determined = determined and Outcome.BUDGET not in (ours.outcome, tight.outcome)
     told = []

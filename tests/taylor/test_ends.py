@@ -8,7 +8,7 @@ import pytest
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
-from gflow.flow.choice import Choice
+from gflow.flow.choice import SWITCHING, Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
@@ -39,7 +39,7 @@ def test_no_row_comes_after_the_loss_that_ends_a_run() -> None:
     """Many rows, some in the very step in which the loss is reached; the last is where that is, for both loops."""
     problem, W = gaussian(0.1)
     until = Until(None, Outcome.TIME, -3.0)
-    for method in ("taylor", "auto"):
+    for method in ("taylor", SWITCHING):
         result = flow(problem, W, until, method=method, rows=300)
         assert result.finish.outcome is Outcome.LOG_LOSS and result.state.log_loss == pytest.approx(-3.0, abs=1e-9)
         losses, v = ([getattr(row.state, name) for row in result.rows] for name in ("log_loss", "v"))

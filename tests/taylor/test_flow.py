@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gflow.flow.choice import SWITCHING
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.taylor.advance import advance
@@ -45,7 +46,7 @@ def test_random_problems_of_every_kind(seed: int, tied: bool) -> None:
 def test_the_loss_ends_a_run_where_it_says() -> None:
     problem, W = built(replace(drawn(1), scales=(1.0, 1.0, 1.0), shape="gaussian", labels="equal", loss="exponential"))
     until = Until(None, Outcome.TIME, -3.0)
-    ours, theirs = (flow(problem, W, until, method=method) for method in ("taylor", "auto"))
+    ours, theirs = (flow(problem, W, until, method=method) for method in ("taylor", SWITCHING))
     assert ours.finish.outcome is theirs.finish.outcome is Outcome.LOG_LOSS
     assert ours.state.log_loss == pytest.approx(-3.0, abs=1e-12)
     assert ours.state.v == pytest.approx(theirs.state.v, rel=1e-8)

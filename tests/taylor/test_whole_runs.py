@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import gflow
 from gflow.cli import main
 from gflow.errors import ScenarioError
+from gflow.flow.choice import SWITCHING
 from gflow.flow.state import Event, FlowRow
 from gflow.scenario import parse_scenario
 from gflow.trajectory import Trajectory
@@ -45,7 +46,7 @@ def test_by_the_command_line_and_resumed_there(tmp_path: Path) -> None:
 
 
 def test_it_writes_the_events_and_weights_of_the_steppers(late: Trajectory, tmp_path: Path) -> None:
-    overrides = ["flow.until={log_time: 50.0}", FEW, "flow.rtol=1e-11", "flow.atol=1e-13"]
+    overrides = [f"flow.method={SWITCHING}", "flow.until={log_time: 50.0}", FEW, "flow.rtol=1e-11", "flow.atol=1e-13"]
     other = gflow.simulate(parse_scenario(SMALL, overrides=overrides), tmp_path / "run")
     assert late.n_events == other.n_events > 10
     for field in ("neuron", "sample", "kind"):
@@ -64,7 +65,7 @@ def test_integrate_and_steps_have_its_rows_to_the_last_bit() -> None:
 
 def test_a_run_is_checked_by_the_steppers(late: Trajectory) -> None:
     chosen, left = rungs(RecordedRun.of(late))
-    assert left == [] and [rung.manner.method for rung in chosen] == ["auto", "auto", "dopri8", "auto"]
+    assert left == [] and [rung.manner.method for rung in chosen] == [SWITCHING, SWITCHING, "dopri8", SWITCHING]
     found = gflow.verify(late, lambda _: None)
     assert found.passed, [check for check in found.checks if check.verdict == "fail"]
 

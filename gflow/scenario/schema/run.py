@@ -50,10 +50,21 @@ class Flow(Spec):
     """the coordinates of the flow: `auto`, `dual` (one a sample; for a fixed outer layer, one output and a
     piecewise linear activation) or `primal` (the weights; for every network)"""
     method: Literal[
-        "auto", "taylor", "DOP853", "RK45", "Radau", "dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2"
+        "auto",
+        "taylor",
+        "DOP853-Radau",
+        "DOP853",
+        "RK45",
+        "Radau",
+        "dopri5",
+        "dopri8",
+        "bosh3",
+        "adaptive_heun",
+        "fehlberg2",
     ] = "auto"
-    """the integrator: `auto`, `taylor` (compiled, dual engine only), `DOP853`, `RK45` or `Radau` (scipy), or `dopri5`,
-    `dopri8`, `bosh3`, `adaptive_heun` or `fehlberg2` (torchdiffeq)"""
+    """the integrator: `auto` (`taylor` for a dual flow, `DOP853-Radau` for a primal one), `taylor` (compiled, for dual
+    flows only), `DOP853-Radau` (DOP853 until the flow turns stiff, then Radau), `DOP853`, `RK45` or `Radau` (scipy), or
+    `dopri5`, `dopri8`, `bosh3`, `adaptive_heun` or `fehlberg2` (torchdiffeq)"""
     rtol: float = Field(default=1e-8, ge=1e-13, le=1e-2)
     """the relative tolerance of a step, from 1e-13 (100 machine eps are 2.2e-14) to 1e-2"""
     atol: float = Field(default=1e-10, gt=0, le=1e-2)
