@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
@@ -67,6 +67,20 @@ class Measures:
 
     def __len__(self) -> int:
         return len(self.v)
+
+    def each(self) -> Iterator[Measure]:
+        """One after the other."""
+        for k in range(len(self)):
+            yield Measure(
+                float(self.v[k]),
+                self.p[k],
+                float(self.log_loss[k]),
+                float(self.norm[k]),
+                float(self.speed[k]),
+                self.margin_rates[k],
+                float(self.log_clock[k]),
+                float(self.rounding[k]),
+            )
 
 
 class Branch(Protocol):

@@ -15,11 +15,12 @@ The `Advance`s of a stretch join without gaps, so that they suffice to integrate
 be kept: the values of an item do not change, although the engine continues with the one mode to which its
 `stretch.branch` points (`Stretch.restored`).  Readers need only arrays, a polynomial for each step and the sides of its
 stretch, so that an engine that works in batches can hand over the items of a batch one after the other.  Such an engine
-(that of `taylor`) hands over its `Advance`s, and a `FlowProgress` for each step, only where they are asked for, as
-`gflow.steps` does; elsewhere stretches have their `Measure`s and `Event`s, and a `FlowProgress` comes after many steps.
+(that of `taylor`) hands over its `Advance`s, and all else step by step, only where they are asked for, as `gflow.steps`
+does.  Elsewhere a batch has one `Measures`, before its `Event`s, and a `FlowProgress` at its end.
 
 A leap of the clock before the first step is visible in the checkpoint of row 0.  Rows that it passes over, and rows at
-rest, have no `Advance`, since nothing but the clock moves.  No item has an earlier v than an item before it.
+rest, have no `Advance`, since nothing but the clock moves.  No item but an `Event` of a batch has an earlier v than an
+item before it.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from numpy.typing import ArrayLike
 
 from gflow.arrays import Array, Index, Sides
 from gflow.errors import GflowError
-from gflow.field.branch import Measure
+from gflow.field.branch import Measure, Measures
 from gflow.flow.engine import Stretch
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.ode.step import DenseStep
 from gflow.problem.parameters import Parameters
 
-__all__ = ["Advance", "Event", "Finish", "FlowProgress", "FlowRow", "Item", "Measure", "Parameters"]
+__all__ = ["Advance", "Event", "Finish", "FlowProgress", "FlowRow", "Item", "Measure", "Measures", "Parameters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +104,5 @@ class Advance:
         return np.array(rows).reshape(len(states), branch.problem.samples)
 
 
-Item = Advance | Event | Measure | FlowProgress | FlowRow | Finish
+Item = Advance | Event | Measure | Measures | FlowProgress | FlowRow | Finish
 """Any of the items that a flow hands over."""

@@ -32,8 +32,8 @@ from gflow.problem.loss import log_mean
 from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 from gflow.taylor.model import END
 
-# Steps from checkpoint to checkpoint, and from one look for a proof to the next.
-MARKED, WATCHED = 8192, 16
+# Steps from checkpoint to checkpoint.
+MARKED = 8192
 # Most steps of one call of the compiled loop, after which budgets are looked at; a step is work like n^2, and a call is
 # to take a tenth of a second at most.
 BATCH, WORK = 256, 2.5e6
@@ -88,7 +88,8 @@ class CompiledLoop:
         v_end = np.inf if until.v_end is None else until.v_end
         self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)
         self._shown: StepShown | None = None
-        self._proof_looked_at = self._ahead.tau
+        # The tau at which a proof was looked for last.
+        self._looked_at = self._ahead.tau
         # The measure of a mode that nothing was told of yet, where steps are asked for.
         self._begun: list[Measure] = []
         # The budget that the next step spends, in words.
@@ -97,7 +98,7 @@ class CompiledLoop:
     @staticmethod
     def _batch(run: FlowRun) -> int:
         """Steps of one call, so that it takes a tenth of a second at most."""
-        return int(np.clip(WORK / run.engine.problem.samples**2, 1.0, BATCH if run.watch is None else WATCHED))
+        return int(np.clip(WORK / run.engine.problem.samples**2, 1.0, BATCH))
 
     def items(self) -> Generator[Item, None, Standing | None]:
         """The items of the flow; returns where the loop then stands, None at the end of the run."""
@@ -120,51 +121,56 @@ class CompiledLoop:
             elif status in (CLOCK_PASSED, LOSS_PASSED):
                 yield from self._end(of_loss=status == LOSS_PASSED or goal < v_end)
                 return None
-            elif status not in GOES_ON or ahead.steps >= self._mark.steps + MARKED:
-                return (yield from self._handed_over(left=status not in GOES_ON))
+            elif status not in GOES_ON:
+                return (yield from self._handed_over(left=True))
             elif status == STEPS_DONE and (yield from self._over()):
                 return None
+            elif ahead.steps >= self._mark.steps + MARKED:
+                return (yield from self._handed_over(left=False))
 
     def _leave(self) -> Leave:
         """When the compiled loop is to come back, whatever happens: where a batch ends, or a budget is spent.
 
-        A run ends inside the step that spends its budget, and after a stride that does.  One stride may double tau many
-        times: where a proof is asked for, it is looked for after each.
+        A run ends inside the step that spends its budget, and after a stride that does.  A proof is looked for
+        behind the step in which tau passes a mark of the watch.
         """
-        account, ahead, batch = self._run.account, self._ahead, self._steps_of_call
-        if self._spent or self._run.advances or (self._run.watch is not None and ahead.strides):
+        account, ahead, batch, watch = self._run.account, self._ahead, self._steps_of_call, self._run.watch
+        if self._spent or self._run.advances:
             return Leave(ahead.steps + 1, MOST_STALLED)
         last = account.last_step - (0 if ahead.strides else 1)
         steps = min(self._mark.steps + MARKED, ahead.steps - ahead.steps % batch + batch, max(last, ahead.steps))
-        return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)))
+        look = np.inf if watch is None else max(watch.next_look(self._looked_at), np.nextafter(ahead.tau, np.inf))
+        return Leave(int(steps), MOST_STALLED, int(min(account.events_left, 2**62)), float(look))
 
     def _over(self) -> Generator[Item, None, bool]:
         """The progress after some steps, and the end where the mode is proved to stay, or a stride spent a budget;
         returns whether the run is over.
         """
-        ahead, state = self._ahead, self._ahead.state()
+        ahead = self._ahead
         if self._shown is None:
-            yield self._progress(state.v, state.log_loss)
+            yield self._progress(ahead.v, log_mean(self._run.engine.problem.loss.log_value(ahead.model.p)))
+        # The step that spent the budget was to be left halfway, and the clock did not move in it.
+        passed = bool(self._spent)
         self._spent = self._run.account.spent(ahead.steps if ahead.strides else ahead.steps + 1)
-        reason: Reason | None = Proved() if self._proved(state) else None
-        if reason is None and self._spent and ahead.strides:
+        reason: Reason | None = Proved() if self._proved() else None
+        if reason is None and self._spent and (ahead.strides or passed):
             reason = BudgetSpent(self._spent)
         if reason is not None:
-            yield from self._last(state, 0, reason)
+            yield from self._last(ahead.state(), 0, reason)
         return reason is not None
 
     def _told(self) -> Iterator[Item]:
         """What happened since the loop was called."""
-        told = list(self._ahead.told())
-        events = [item for item in told if isinstance(item, Event)]
-        measures = [item for item in told if isinstance(item, Measure)]
-        if self._shown is None or not measures:
-            for item in told:
-                if isinstance(item, Measure):
-                    yield from self._rows_passed(item.v)
-                yield item
-        else:
-            yield from self._step_told(self._shown, measures, events)
+        measures, events = self._ahead.told()
+        if self._shown is not None and len(measures):
+            yield from self._step_told(self._shown, list(measures.each()), events)
+        elif self._ahead.strode:  # strides meet no event
+            for measure in measures.each():
+                yield from self._rows_passed(measure.v)
+                yield measure
+        elif len(measures):
+            yield measures
+            yield from events
         self._run.account.enter(events)
 
     def _step_told(self, shown: StepShown, measures: list[Measure], events: list[Event]) -> Iterator[Item]:
@@ -222,16 +228,13 @@ class CompiledLoop:
             outcome, state = self._run.until.outcome, ahead.state(u, ends.v)
         yield from self._last(state, 1, EndReached(outcome))
 
-    def _proved(self, state: FlowState) -> bool:
-        """Is the mode proved to stay, where a proof is asked for?
-
-        It is looked for every so many steps of the run and after each stride, where tau passed a mark of the watch.
-        """
-        run, since, ahead = self._run, self._proof_looked_at, self._ahead
-        if run.watch is None or (not ahead.strides and ahead.steps % self._steps_of_call):
+    def _proved(self) -> bool:
+        """Is the mode proved to stay, where a proof is asked for and tau passed a mark of the watch?"""
+        run, since, ahead = self._run, self._looked_at, self._ahead
+        if run.watch is None or not run.watch.due(since, ahead.tau):
             return False
-        self._proof_looked_at = state.tau
-        return run.account.is_open and run.watch.due(since, state.tau) and run.watch.proved_at(state.side, state.U)
+        self._looked_at, state = ahead.tau, ahead.state()
+        return run.account.is_open and run.watch.proved_at(state.side, state.U)
 
     def _last(self, state: FlowState, more: int, reason: Reason) -> Iterator[Item]:
         """The last row, and how the run ended; more: 1 in the step that waits, 0 at the end of a step."""

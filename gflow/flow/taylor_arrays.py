@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.field.branch import Measure, Tolerances
+from gflow.field.branch import Measure, Measures, Tolerances
 from gflow.field.clock import dual_variables
 from gflow.field.dual import weight_floor
 from gflow.field.guards import ADDED_UP
@@ -18,7 +17,7 @@ from gflow.field.mode import DualMode
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState
 from gflow.flow.taylor_hulls import Hulls, basis_of
-from gflow.problem.loss import log_mean
+from gflow.problem.loss import log_mean, log_means
 from gflow.problem.parameters import Parameters
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
@@ -148,12 +147,13 @@ class Ends(NamedTuple):
 
 class Leave(NamedTuple):
     """When the compiled loop comes back at the latest: behind the step of this number of the run, after so many guards
-    in a row without progress, and after the instant with the last of so many events.
+    in a row without progress, after the instant with the last of so many events, and behind the step that reaches tau.
     """
 
     step: int
     stalled: int
     events: int = 2**62
+    tau: float = np.inf
 
 
 class Ahead:
@@ -183,6 +183,11 @@ class Ahead:
     def tau(self) -> float:
         """Reached so far."""
         return float(self.model.now[TAU])
+
+    @property
+    def v(self) -> float:
+        """log(1 + t) reached so far."""
+        return float(self.model.now[CLOCK])
 
     def _judge(self) -> bool:
         """Give the neurons on dependent kinks the room that they have now; False where some have none, or too little
@@ -227,7 +232,7 @@ class Ahead:
         """
         self._before, self.was_stride = copied(self.model) if self._strides and row < ends.v else None, self._strides
         if self._strides:
-            status = int(stride(self.model, *ends, leave.step))
+            status = int(stride(self.model, *ends, leave.step, leave.tau))
             self._strides = status not in (NEAR, HULL)
         else:
             status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
@@ -255,23 +260,20 @@ class Ahead:
         u = there.at_clock(v) if status == CLOCK_PASSED else 0.0
         return there.state(u, v), there.measure(u, v)
 
-    def told(self) -> Iterator[Measure | Event]:
-        """What is in the logs, in the order of time; they are empty afterwards."""
-        log, count, at = self.model.log, self.model.counts, 0
+    def told(self) -> tuple[Measures, list[Event]]:
+        """What is in the logs, each in the order of time; they are empty afterwards."""
+        log, count = self.model.log, self.model.counts
         instants, events = int(count[INSTANTS]), int(count[EVENTS])
         count[INSTANTS] = count[EVENTS] = 0
-        log_n = float(np.log(self._problem.samples))
-        for k in range(instants + 1):
-            while at < events and log.what[at, 3] <= k:
-                j, h, kind, _ = map(int, log.what[at])
-                yield Event(float(log.when[at]), j, h, EventKind(kind))
-                at += 1
-            if k < instants:
-                p = log.margins[k].copy()
-                v, log_total, squared, speed = map(float, log.measured[k])
-                log_loss, rates = log_mean(self._problem.loss.log_value(p)), log.rates[k].copy()
-                norm, rate = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(speed, 0.0)))
-                yield Measure(v, p, log_loss, norm, rate, rates, log_total - log_n)
+        v, log_total, squared, speed = log.measured[:instants].T.copy()
+        p, rates = log.margins[:instants].copy(), log.rates[:instants].copy()
+        log_loss, log_n = log_means(self._problem.loss.log_value(p)), float(np.log(self._problem.samples))
+        norm, rate = (np.sqrt(np.maximum(each, 0.0)) for each in (squared, speed))
+        happened = zip(log.when[:events].tolist(), log.what[:events, :3].tolist(), strict=True)
+        return (
+            Measures(v, p, log_loss, norm, rate, rates, log_total - log_n, np.zeros(instants)),
+            [Event(when, j, h, EventKind(kind)) for when, (j, h, kind) in happened],
+        )
 
     def at_clock(self, v: float) -> float:
         """The u of the step that waits at which log(1 + t) = v."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from gflow.assembly import Setup, expected_rows, facts, provenance
 from gflow.errors import TrajectoryError
-from gflow.field.branch import Measure
+from gflow.field.branch import Measure, Measures
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.flow.stopping import Until
@@ -97,7 +97,7 @@ class FlowFile:
             case FlowRow():
                 (self._last if item.last else self._rows).append(self._recording.row(item))
                 self._commit_if_due()
-            case Measure():
+            case Measure() | Measures():
                 self._recording.measure(item)
             case FlowProgress():
                 self._steps = item.steps

@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_flow, build_until
 from gflow.errors import ScenarioError
-from gflow.field.branch import Measure
+from gflow.field.branch import Measure, Measures
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow
 from gflow.pipeline.arrays import NetworkOptions, arrays_of, flow_of, scenario_around, scenario_for, setup_of, times_of
@@ -122,7 +122,7 @@ def _followed(scenario: Scenario, setup: Setup) -> Flow:
                 if not rows:
                     check_loss(until, item)
                 rows.append(recording.row(item))
-            case Measure():
+            case Measure() | Measures():
                 recording.measure(item)
             case Finish():
                 outcome = ended(item.outcome.value, item.sentence)

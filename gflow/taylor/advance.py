@@ -339,17 +339,17 @@ def has_room(model: Model) -> bool:
     return bool(events >= model.mode.side.size and instants >= 2)
 
 
-@entry(example=lambda: (example(), 1.0, 1.0, 1, 1, 1), files=FILES)
-def advance(arrays: Model, clock: float, log_loss: float, until: int, stalled: int, events: int) -> int:
+@entry(example=lambda: (example(), 1.0, 1.0, 1, 1, 1, 1.0), files=FILES)
+def advance(arrays: Model, clock: float, log_loss: float, until: int, stalled: int, events: int, tau: float) -> int:
     """Go on until log(1 + t) or the log of the loss would pass these, or Python is needed otherwise: why.
 
     until: number of the step behind which to come back; stalled: how many guards in a row may fire without progress;
-    events: how many in the log make it come back.
+    events: how many in the log make it come back; tau: behind which it does.
     """
     model = referred(arrays)
     while True:
         if model.tried[WAITS] == 0:
-            if model.counts[STEPS] >= until or model.counts[EVENTS] >= events:
+            if model.counts[STEPS] >= until or model.counts[EVENTS] >= events or model.now[TAU] >= tau:
                 return STEPS_DONE
             if not has_room(model):
                 return LOG_FULL

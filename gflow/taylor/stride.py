@@ -170,13 +170,16 @@ def take_stride(model: Model, work: Implicit, h: float) -> None:
 
 @kernel
 def decay(model: Model, work: Implicit) -> float:
-    """The tau in which the fastest direction, or what the clock is off, decays to e^-`MARGIN` at the start of a
-    stride."""
+    """The tau in which the fastest direction, or the sum of g, decays to e^-`MARGIN` at the start of a stride; infinite
+    where nothing does."""
     terms, n = model.terms, model.p.size
     for i in range(n):
         terms.q[0, i], terms.s[0, i] = work.q[i], work.s[i]
     rate = fastest(model.mode.K, model.mode.live, terms, 0.0, model.scratch.row, model.scratch.rates)
-    rate = max(rate, work.start[n])
+    clock = 0.0
+    for i in range(n):
+        clock += work.drift[i] * work.start[i]
+    rate = max(rate, abs(clock))
     return float(MARGIN / rate) if rate > 0.0 else np.inf
 
 
@@ -195,6 +198,8 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
     data, now = model.data, model.now
     begin_at(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], work)
     margin = decay(model, work)
+    if margin == np.inf:
+        return NEAR
     now[STRIDE] = max(now[STRIDE], 2.0 * margin)
     for _ in range(MOST_TRIALS):
         if now[STRIDE] <= margin:
@@ -225,13 +230,16 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
     return NEAR
 
 
-@entry(example=lambda: (example(), 1.0, 1.0, 1), files=FILES, what="the engine for late times")
-def stride(arrays: Model, clock: float, log_loss: float, until: int) -> int:
-    """Strides until a guard is near, or log(1 + t) or the log of the loss come near these: why it came back."""
+@entry(example=lambda: (example(), 1.0, 1.0, 1, 1.0), files=FILES, what="the engine for late times")
+def stride(arrays: Model, clock: float, log_loss: float, until: int, tau: float) -> int:
+    """Strides until a guard is near, or log(1 + t) or the log of the loss come near these: why it came back.
+
+    until, tau: as in `advance`.
+    """
     model = referred(arrays)
     work = implicit(model.p.size)
     while True:
-        if model.counts[STEPS] >= until:
+        if model.counts[STEPS] >= until or model.now[TAU] >= tau:
             return STEPS_DONE
         if not has_room(model):
             return LOG_FULL

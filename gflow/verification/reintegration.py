@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.field.branch import Measure
+from gflow.field.branch import Measure, Measures
 from gflow.flow.budget import Account
 from gflow.flow.items import Advance, Item
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
@@ -135,9 +135,7 @@ class _Reader:
         """Take the next item of the flow; afterwards `enough` says whether the flow may stop."""
         match item:
             case Advance():
-                for reader in (self._quadrature, self._timing):
-                    if reader is not None:
-                        reader.advance(item)
+                self._advance(item)
             case Event():
                 self._events.append(item)
                 if self._timing is not None:
@@ -145,12 +143,19 @@ class _Reader:
             case Measure():
                 self._measure = item  # the flow is measured before each row
                 self._extremes.update(item)
+            case Measures():
+                self._extremes.update(item)
             case FlowRow():
                 self._row(item)
             case FlowProgress():
                 self.enough = item.steps > self._most
             case Finish():
                 self._stopped = item if len(self.reached) < len(self._rung.rows) else None
+
+    def _advance(self, item: Advance) -> None:
+        for reader in (self._quadrature, self._timing):
+            if reader is not None:
+                reader.advance(item)
 
     def _row(self, item: FlowRow) -> None:
         if item.state.v == 0.0 and self._quadrature is not None:

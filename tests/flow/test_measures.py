@@ -30,7 +30,7 @@ CASES = [("wide", 0.2, "logistic"), ("wide", 0.0, "exponential"), ("degenerate",
 
 def said(problem: Problem, W: Array, until: Until, rows: int, manner: Manner = AS_USUAL) -> list[Item]:
     """All that a run hands over."""
-    return list(steps(problem, W, until, manner, spaced("log", rows, until)))
+    return list(steps(problem, W, until, manner, spaced("log", rows, until), advances=True))
 
 
 def run(kind: str, slope: float, loss: str, engine: str, rows: int = 40) -> tuple[Setting, Array, list[Item]]:

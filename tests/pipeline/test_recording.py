@@ -40,13 +40,13 @@ def setup(scenario: Scenario) -> Setup:
 
 @pytest.fixture(scope="module")
 def items(scenario: Scenario, setup: Setup) -> list[Item]:
-    return list(build_flow(scenario, setup, build_until(scenario)))
+    return list(build_flow(scenario, setup, build_until(scenario), advances=True))
 
 
-def one_by_one(setup: Setup, items: list[Item]) -> tuple[list[Row], Events]:
+def as_told(setup: Setup, items: list[Item]) -> tuple[list[Row], Events]:
     recording, rows, log = Recording(setup), list[Row](), EventLog()
     for item in items:
-        if isinstance(item, Measure):
+        if isinstance(item, Measure | Measures):
             recording.measure(item)
         elif isinstance(item, Event):
             log.append(recording.event(item))
@@ -76,10 +76,17 @@ def parts(items: list[Item]) -> Iterator[tuple[FlowRow, list[Item]]]:
             first = k + 1
 
 
-def test_arrays_are_kept_as_single_ones_are(setup: Setup, items: list[Item]) -> None:
+def in_batches(setup: Setup, scenario: Scenario) -> tuple[list[Row], Events]:
+    batches = list(build_flow(scenario, setup, build_until(scenario)))
+    assert any(isinstance(item, Measures) and len(item) > 5 for item in batches)
+    return as_told(setup, batches)
+
+
+@pytest.mark.parametrize("how", ["in arrays", "in batches"])
+def test_arrays_are_kept_as_single_ones_are(setup: Setup, scenario: Scenario, items: list[Item], how: str) -> None:
     assert setup.problem.surfaces.count < setup.problem.samples
-    rows, events = one_by_one(setup, items)
-    again, blocks = in_arrays(setup, items)
+    rows, events = as_told(setup, items)
+    again, blocks = in_arrays(setup, items) if how == "in arrays" else in_batches(setup, scenario)
     assert len(rows) == len(again) > 5 and len(events) > 5
     for row, other in zip(rows, again, strict=True):
         assert row.series == other.series

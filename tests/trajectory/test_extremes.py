@@ -32,7 +32,7 @@ FINE = Tolerances(1e-10, 1e-12)
 def said(
     problem: Problem, W: Array, until: Until, engine: str, tolerances: Tolerances, rows: Sequence[float] = ()
 ) -> list[Item]:
-    return list(steps(problem, W, until, Manner(engine, METHODS[engine], tolerances), rows))
+    return list(steps(problem, W, until, Manner(engine, METHODS[engine], tolerances), rows, advances=True))
 
 
 def taken(problem: Problem, items: Iterable[Item | Measure]) -> Extremes:

@@ -16,6 +16,7 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import point_of
 from gflow.field import affine
 from gflow.field.clock import clock_rate, dual_variables
+from gflow.flow.choice import SWITCHING
 from gflow.flow.steps import engine_of
 from gflow.problem.loss import Loss
 from gflow.trajectory import Trajectory
@@ -162,7 +163,7 @@ def test_an_engine_that_is_wrong_agrees_with_itself_and_breaks_them(
 ) -> None:
     """The run, and the same flow again with tighter tolerances, by a dual engine with an error in it."""
     monkeypatch.setattr(affine, name, wrong)
-    found = gflow.verify(run(tmp_path, "model.width=6", log_time=1.0))
+    found = gflow.verify(run(tmp_path, "model.width=6", f"flow.method={SWITCHING}", log_time=1.0))
     assert named(found)["again: rtol / 10"].verdict == named(found)["again: rtol / 100"].verdict == "pass"
     assert {f"identities: {each}" for each in broken} <= failing(found)
 
