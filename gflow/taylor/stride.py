@@ -198,9 +198,7 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
     data, now = model.data, model.now
     begin_at(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], work)
     margin = decay(model, work)
-    if margin == np.inf:
-        return NEAR
-    now[STRIDE] = max(now[STRIDE], 2.0 * margin)
+    now[STRIDE] = max(now[STRIDE], 2.0 * margin) if margin < np.inf else 0.0
     for _ in range(MOST_TRIALS):
         if now[STRIDE] <= margin:
             return NEAR
