@@ -116,7 +116,7 @@ class CompiledLoop:
             if status == CLOCK_PASSED and goal < v_end and ahead.log_loss_at(goal) > self._ends.log_loss:
                 yield from self._rows_until(goal)
                 if self._spent:
-                    yield from self._last(ahead.state_at(goal), 1, BudgetSpent(self._spent))
+                    yield from self._last(ahead.at_clock(goal), goal, BudgetSpent(self._spent))
                     return None
             elif status in (CLOCK_PASSED, LOSS_PASSED):
                 yield from self._end(of_loss=status == LOSS_PASSED or goal < v_end)
@@ -156,7 +156,7 @@ class CompiledLoop:
         if reason is None and self._spent and (ahead.strides or passed):
             reason = BudgetSpent(self._spent)
         if reason is not None:
-            yield from self._last(ahead.state(), 0, reason)
+            yield from self._last(0.0, ahead.v, reason)
         return reason is not None
 
     def _told(self) -> Iterator[Item]:
@@ -223,10 +223,9 @@ class CompiledLoop:
         if of_loss or left(u) <= 0.0:
             # What is passed to rounding only is reached at the end of the step.
             u = float(brentq(left, 0.0, u, xtol=1e-16, rtol=8.9e-16)) if left(u) < 0.0 else u
-            outcome, state = Outcome.LOG_LOSS, ahead.state(u, ahead.clock_at(u))
+            yield from self._last(u, ahead.clock_at(u), EndReached(Outcome.LOG_LOSS))
         else:
-            outcome, state = self._run.until.outcome, ahead.state(u, ends.v)
-        yield from self._last(state, 1, EndReached(outcome))
+            yield from self._last(u, ends.v, EndReached(self._run.until.outcome))
 
     def _proved(self) -> bool:
         """Is the mode proved to stay, where a proof is asked for and tau passed a mark of the watch?"""
@@ -236,15 +235,15 @@ class CompiledLoop:
         self._looked_at, state = ahead.tau, ahead.state()
         return run.account.is_open and run.watch.proved_at(state.side, state.U)
 
-    def _last(self, state: FlowState, more: int, reason: Reason) -> Iterator[Item]:
-        """The last row, and how the run ended; more: 1 in the step that waits, 0 at the end of a step."""
-        engine, steps = self._run.engine, self._ahead.steps + more
-        if more:
-            yield from self._part(state.v)
-        engine.resume(state, self._mark.inexact)
-        yield replace(measure_at_start(engine.stretch(state), np.inf), v=state.v)
-        yield self._progress(state.v, state.log_loss)
-        yield FlowRow(state, replace(self._mark, shown=state.v), steps, state.v, last=True)
+    def _last(self, u: float, v: float, reason: Reason) -> Iterator[Item]:
+        """The last row, and how the run ended, at log(1 + t) = v: at u of the step that waits, or now with u = 0."""
+        engine, state, measure = self._run.engine, self._ahead.state(u, v), self._ahead.measure(u, v)
+        steps = self._ahead.steps + (1 if u > 0.0 else 0)
+        if u > 0.0:
+            yield from self._part(v)
+        yield measure
+        yield self._progress(v, state.log_loss)
+        yield FlowRow(state, replace(self._mark, shown=v), steps, v, last=True)
         rounding = engine.margin_rounding(state)
         outcome = outcome_of(reason, rounding, 0)
         assert outcome is not None, "each of these reasons ends a run"

@@ -254,9 +254,7 @@ class Ahead:
         while status == LOG_FULL:
             there.model.counts[INSTANTS] = there.model.counts[EVENTS] = 0
             status = there.go(v, Ends(v, -np.inf), Leave(2**62, 2**62))
-        if status != CLOCK_PASSED:  # at rest, or out of digits: nothing moves on the way that is left
-            there.model.terms.c[:], there.model.terms.p[:] = 0.0, 0.0
-            there.model.terms.p[0] = there.model.p
+        # At rest, or out of digits, nothing moves on the way that is left.
         u = there.at_clock(v) if status == CLOCK_PASSED else 0.0
         return there.state(u, v), there.measure(u, v)
 
@@ -287,25 +285,22 @@ class Ahead:
         model, step = self.model, self.model.step
         return clock_after(float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), u)
 
-    def state_at(self, v: float) -> FlowState:
-        """The state in the step that waits where log(1 + t) = v."""
-        return self.state(self.at_clock(v), v)
-
     def log_loss_at(self, v: float) -> float:
         """log L in the step that waits where log(1 + t) = v."""
         return log_mean(self._problem.loss.log_value(self.margins_at(self.at_clock(v))))
 
     def margins_at(self, u: float) -> Array:
-        """p (n,) at u of the step that waits."""
-        return self._series(self.model.terms.p, u)
+        """p (n,) at u of the step that waits; now, with u = 0."""
+        return self._series(self.model.terms.p, u) if u > 0.0 else self.model.p.copy()
 
     def measure(self, u: float, v: float) -> Measure:
-        """The flow at u of the step that waits, where log(1 + t) = v."""
+        """The flow at u of the step that waits, or now with u = 0, where log(1 + t) = v."""
         model, p = self.model, self.margins_at(u)
         live = model.mode.live > 0
         q, log_total = dual_variables(self._problem.loss, p, live)
         q = live * q
-        squared = float(model.now[SQUARED] + (model.p + p) @ self._series(model.terms.c, u))
+        passed = self._series(model.terms.c, u) if u > 0.0 else np.zeros_like(p)
+        squared = float(model.now[SQUARED] + (model.p + p) @ passed)
         rates, log_loss = model.mode.K @ q, log_mean(self._problem.loss.log_value(p))
         norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(float(q @ rates), 0.0)))
         return Measure(v, p, log_loss, norm, speed, rates, float(log_total) - float(np.log(p.size)))

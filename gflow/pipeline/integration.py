@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 
 from numpy.typing import ArrayLike
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from gflow.arrays import Array
 from gflow.assembly import Setup, build_flow, build_until
@@ -65,7 +68,7 @@ def integrate(
     words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
     arrays = arrays_of(asked, W, a, bias, output_bias, directions)
     scenario = scenario_for(asked, options.model(asked, arrays), loss, words, times)
-    with threadpool_limits(limits=1):  # small matrices, as in a run
+    with _one_thread():  # small matrices, as in a run
         return _followed(scenario, setup_of(asked, scenario, X, y, arrays))
 
 
@@ -95,15 +98,25 @@ def steps(
         raise ScenarioError(f"{asked}: problem is {type(problem).__name__}; use the one that gflow.from_arrays gives")
     words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
     scenario, setup = scenario_around(asked, problem, start, words, times)
-    with threadpool_limits(limits=1):
+    with _one_thread():
         return _on_one_thread(build_flow(scenario, setup, build_until(scenario), advances=True))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Within, the libraries of linear algebra take one thread."""
+    return _libraries("torch" in sys.modules).limit(limits=1)
+
+
+@cache
+def _libraries(_: bool) -> ThreadpoolController:
+    """Those that are loaded: to find them takes as long as a small flow, and torch brings some of its own."""
+    return ThreadpoolController()
 
 
 def _on_one_thread(flow: Iterator[Item]) -> Iterator[Item]:
     """The same items, each made on one thread of the linear algebra, as in a run; the caller's code keeps its own."""
-    libraries = ThreadpoolController()
     while True:
-        with libraries.limit(limits=1):
+        with _one_thread():
             item = next(flow, None)
         if item is None:
             return

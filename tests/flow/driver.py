@@ -47,8 +47,7 @@ class Result:
     @property
     def kernel(self) -> Array:
         """K (n, n) of the last mode of a dual run."""
-        assert isinstance(self.engine._mode, DualMode)
-        return self.engine._mode.K
+        return DualMode(self.engine.problem, self.state.side).K
 
     def weights(self, W_initial: Array, row: int = -1) -> Array:
         """The full weights (m, d) at a row: what the flow cannot move, plus U B."""
