@@ -33,7 +33,6 @@ from gflow.taylor.model import (
     LAST,
     PATH,
     RELATIVE,
-    SINCE,
     SIZE,
     SQUARED,
     STALLED,
@@ -132,7 +131,7 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
     allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
     model = assembled(ground.data, arrays_of(mode, slots), lazy, state.p, allowed, room)
-    model.now[TAU], model.now[CLOCK], model.now[SINCE], model.now[LAST] = state.tau, state.v, state.tau, state.tau
+    model.now[TAU], model.now[CLOCK], model.now[LAST] = state.tau, state.v, state.tau
     model.now[SQUARED] = float(norms @ norms)
     model.now[GAP], model.now[CAP] = 0.1 * state.h, 100.0 * state.h
     return model

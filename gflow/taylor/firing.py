@@ -8,7 +8,7 @@ from gflow.arrays import Array
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.taylor.guards import BAND, LIFT, band_of, share_value
-from gflow.taylor.model import CLOCK, DEGREE, EVENTS, FASTEST, INSTANTS, SINCE, TAU, WINNER, Data, Mode, Model
+from gflow.taylor.model import CLOCK, DEGREE, EVENTS, FASTEST, INSTANTS, SIZE, WINNER, Data, Mode, Model
 from gflow.taylor.neuron import bring, cholesky, pushed, rates_of, solve, submatrix, turn
 from gflow.taylor.polynomial import value
 from gflow.taylor.series import Counts, times
@@ -57,10 +57,11 @@ def rates_of_duals(model: Model) -> None:
 
 @kernel
 def guard_at(model: Model, at: int, u: float) -> float:
-    """Guard number `at` at the end of the step, in units of its band; the neuron of a share has scratch.moved."""
+    """Guard number `at` at the end of the step, in units of its band there; the neuron of a share has scratch.moved."""
     guard, which, N = model.found.guard[at], model.found.which[at], model.tried[DEGREE]
     if which[2] == 0:
-        return float(value(guard, N, u) / guard[BAND])
+        h = u * model.step[SIZE]
+        return float(value(guard, N, u) / band_of(model.data, model.mode, model.lazy, which[0], model.scratch.q, h))
     pushed(model.data, model.mode.slopes[which[0]], model.scratch.q, model.scratch.moved)
     return float((share_value(model, which[0], which[3], which[2], model.scratch.q) + guard[LIFT]) / guard[BAND])
 
@@ -214,8 +215,8 @@ def fire_neuron(model: Model, j: int, slop: float) -> int:
     """Decide neuron j and take its new sides."""
     if model.lazy.by_hull[j] == 1:
         return UNDECIDED
-    band = band_of(model.data, model.lazy, j, model.now[TAU] - model.now[SINCE])
     bring(model.data, model.mode, model.lazy, j, model.c, model.scratch)
+    band = band_of(model.data, model.mode, model.lazy, j, model.scratch.q, 0.0)
     on = np.zeros(model.data.gram.shape[0], np.int64)
     k = surfaces_at_zero(model, j, band, on)
     zero, kink = on[:k], kink_of(k)

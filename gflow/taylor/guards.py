@@ -24,11 +24,11 @@ from gflow.taylor.model import (
     PATH,
     RELATIVE,
     SHARE_LOOKS,
-    SINCE,
     TAU,
     WINNER,
     Data,
     Lazy,
+    Mode,
     Model,
 )
 from gflow.taylor.neuron import bring, column, pushed, rates_of
@@ -44,9 +44,15 @@ FAR = 1e6
 
 
 @kernel
-def band_of(data: Data, lazy: Lazy, j: int, passed: float) -> float:
-    """Rounding of zeta_j, a sum of terms of the size of w_j; passed: tau since the scale was taken."""
-    return float(max(ROUNDING * (lazy.scale[j] + abs(data.outer[j]) * data.longest * passed), 1e-290))
+def band_of(data: Data, mode: Mode, lazy: Lazy, j: int, q: Array, h: float) -> float:
+    """Rounding of zeta_j, a sum of terms of the size of w_j and of its way: that so far, and that in the time h at q.
+
+    By its own slopes: a neuron that hardly moves is known to more digits than what others move in the same time.
+    """
+    way = 0.0
+    for i in range(q.size):
+        way += abs(data.alpha[i]) * mode.slopes[j, i] * q[i]
+    return float(max(ROUNDING * (lazy.scale[j] + abs(data.outer[j]) * h * way), 1e-290))
 
 
 @kernel
@@ -123,6 +129,15 @@ def race(model: Model, at: int, N: int) -> None:
 
 
 @kernel
+def used_up(spare: float, inward: float, growth: float) -> float:
+    """When spare - inward t - growth t^2 is 0, without a difference of almost equal numbers; infinite where never."""
+    root = np.sqrt(inward * inward + 4.0 * growth * spare)
+    if inward > 0.0:
+        return float(2.0 * spare / (inward + root))
+    return 0.0 if spare == 0.0 else (float((root - inward) / (2.0 * growth)) if growth > 0.0 else np.inf)
+
+
+@kernel
 def look_at_pairs(model: Model, j: int, h_end: float) -> bool:
     """Bring neuron j up to date, find when it is due next, and race those of its pairs that may fire in the step."""
     data, mode, lazy, step = model.data, model.mode, model.lazy, model.step
@@ -130,7 +145,7 @@ def look_at_pairs(model: Model, j: int, h_end: float) -> bool:
     fresh, lazy.fresh[j, 0] = lazy.fresh[j, 0] == 1, 0
     bring(data, mode, lazy, j, model.c, model.scratch)
     rates_of(data, mode, j, model.terms.q[0], model.scratch)
-    band = band_of(data, lazy, j, model.now[TAU] - model.now[SINCE])
+    band = band_of(data, mode, lazy, j, model.terms.q[0], 0.0)
     stiff, speed, due = abs(data.outer[j]) * data.reach, step[MOVES] / h_end, np.inf
     for h in range(rates.size):
         side = mode.side[j, h]
@@ -139,9 +154,7 @@ def look_at_pairs(model: Model, j: int, h_end: float) -> bool:
         lazy.lift[j, h] = lifted(side * lazy.zeta[j, h], lazy.lift[j, h], band, fresh, data.loose)
         room, inward = side * lazy.zeta[j, h] + lazy.lift[j, h], -side * rates[h]
         spare = max(room - band, 0.0)  # what is at zero to rounding fires together
-        below = inward + np.sqrt(inward * inward + 4.0 * stiff * speed * spare)
-        if spare == 0.0 or below > 0.0:
-            due = 0.0 if spare == 0.0 else min(due, 2.0 * spare / below)
+        due = min(due, used_up(spare, inward, stiff * speed))
         if spare <= (inward + stiff * step[MOVES]) * h_end or room <= band:
             at = model.tried[FOUND]
             if not add_guard(model, j, h, 0, -1, lazy.lift[j, h], band):

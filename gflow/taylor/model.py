@@ -19,9 +19,9 @@ from gflow.taylor.series import Counts, Series, series
 Sides = NDArray[np.int8]
 
 # Numbers that change, `Model.now`: tau and v = log(1 + t); the 2-norm path of q, and its relative one, which due times
-# count; the spacing of events in tau, the last event, and the longest step that the series allows; the tau of the
-# start; |W|^2; log of the sum of g; the next implicit step.
-TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SINCE, SQUARED, LOG_TOTAL, STRIDE = range(11)
+# count; the spacing of events in tau, the last event, and the longest step that the series allows; |W|^2; log of the
+# sum of g; the next implicit step.
+TAU, CLOCK, PATH, RELATIVE, GAP, LAST, CAP, SQUARED, LOG_TOTAL, STRIDE = range(10)
 # Counts that change, `Model.counts`: events and instants in their logs; accepted steps; guards in a row without
 # progress; neurons looked at, for pairs and for shares; guards made polynomials; terms; steps in a row held back by
 # stability.
@@ -90,7 +90,7 @@ class Lazy(NamedTuple):
     lift: Array  # (m, H)
     share_lift: Array  # (m, k, 2)
     fresh: Counts  # (m, 2)
-    scale: Array  # (m,) |w_j| at the start of the run and of the arrays together, which sets the rounding of zeta_j
+    scale: Array  # (m,) |w_j| at the start of the run and of the arrays, and its way since: the rounding of zeta_j
     by_hull: Counts  # (m,) 1 for neurons on dependent kinks: their slots are a basis, and Python judges their shares
 
 
@@ -224,7 +224,7 @@ def assembled(data: Data, mode: Mode, lazy: Lazy, p: Array, weight_error: float,
         roots(),
         np.zeros(n),
         np.array(p),
-        np.zeros(11),
+        np.zeros(10),
         np.zeros(9, dtype=np.int64),
         np.zeros(8),
         np.array([0, 0, -1, 0], dtype=np.int64),

@@ -134,14 +134,16 @@ def pushed(data: Data, slopes: Array, masses: Array, out: Array) -> None:
 
 @kernel
 def bring(data: Data, mode: Mode, lazy: Lazy, j: int, c: Array, scratch: Scratch) -> None:
-    """zeta_j and rho_j up to the masses c."""
-    moves, passed = False, scratch.row
+    """zeta_j and rho_j up to the masses c, and the scale of their rounding."""
+    moves, passed, way = False, scratch.row, 0.0
     for i in range(c.size):
         passed[i] = data.outer[j] * (c[i] - lazy.base[j, i])
         moves = moves or passed[i] != 0.0
+        way += abs(passed[i] * data.alpha[i]) * mode.slopes[j, i]
         lazy.base[j, i] = c[i]
     if not moves:
         return
+    lazy.scale[j] += way
     v, out, forces = scratch.moved, scratch.turned, scratch.forces
     pushed(data, mode.slopes[j], passed, v)
     along(data, mode, j, v, out, forces)
