@@ -146,9 +146,10 @@ class Engine:
         t) is known in closed form.
         """
         unit, log_rate = self._unit(state), self._log_rate(state)
-        rest = 0.01 * EPS * min(unit, self._turning(state))
+        turning = self._turning(state)
+        rest = 0.01 * EPS * min(unit, turning)
         if log_rate + np.log(unit) < LEAP or rest == 0.0:
-            return replace(state, h=1e-3 * unit)
+            return replace(state, h=min(1e-3 * unit, turning) or 1e-3 * unit)
         v = float(np.logaddexp(state.v, log_rate + state.v + np.log(rest)))
         return replace(state, tau=state.tau + rest, v=v, h=rest)
 
