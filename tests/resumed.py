@@ -22,7 +22,7 @@ PARITY = "data={kind: parity, n: 12, d: 6}"
 RELU = ("model.activation.kind=relu", "data.n=12", "data.d=5")
 PLANE = ("data={kind: gaussian, n: 12, d: 2}", "model.activation.kind=relu", "model.width=12")
 LATE = ("flow.until={log_time: 1e5}", "record.times.spacing=loglog")
-TAYLOR = "flow.method=taylor"
+STEPPERS = "flow.method=DOP853-Radau"
 SOFTMAX = (
     "data={kind: digits, classes: [0, 1, 2], n: 12}",
     "model={kind: two_layer, width: 8, outputs: 3, bias: true, activation: {kind: relu}, outer: {train: true}}",
@@ -52,24 +52,24 @@ CASES: dict[str, tuple[str, ...]] = {
     "in a plane": PLANE,
     "in a plane, primal": (*PLANE, "flow.engine=primal"),
     "dopri5": ("flow.method=dopri5",),
-    "taylor": (TAYLOR,),
-    "taylor relu": (*RELU, TAYLOR),
-    "taylor late": (*LATE, TAYLOR),
-    "taylor late relu": ("model.activation.kind=relu", *LATE, TAYLOR),
-    "taylor certified": ("flow.until={certified: true}", "loss=exponential", "record.times.count=15", TAYLOR),
-    "taylor until a loss": ("flow.until={log_loss: -3.0}", TAYLOR),
-    "taylor in a plane": (*PLANE, TAYLOR),
+    "steppers": (STEPPERS,),
+    "steppers relu": (*RELU, STEPPERS),
+    "steppers late": (*LATE, STEPPERS),
+    "steppers late relu": ("model.activation.kind=relu", *LATE, STEPPERS),
+    "steppers certified": ("flow.until={certified: true}", "loss=exponential", "record.times.count=15", STEPPERS),
+    "steppers until a loss": ("flow.until={log_loss: -3.0}", STEPPERS),
+    "steppers in a plane": (*PLANE, STEPPERS),
     "without events": ("record.events=false",),
 }
 FILES: dict[str, tuple[str, ...]] = {
     "held": ("flow.until={time: 50.0}",),
-    "held, taylor": ("flow.until={time: 50.0}", TAYLOR),
+    "held, steppers": ("flow.until={time: 50.0}", STEPPERS),
     "held, primal": ("flow.until={time: 50.0}", "flow.engine=primal"),
     "dying": ("model.activation.kind=relu",),
-    "dying, taylor": ("model.activation.kind=relu", TAYLOR),
+    "dying, steppers": ("model.activation.kind=relu", STEPPERS),
     "dying, primal": ("model.activation.kind=relu", "flow.engine=primal"),
     "leap": ("flow.until={log_time: 800.0}", "model.width=2"),
-    "leap, taylor": ("flow.until={log_time: 800.0}", "model.width=2", TAYLOR),
+    "leap, steppers": ("flow.until={log_time: 800.0}", "model.width=2", STEPPERS),
     "leap, primal": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal"),
     "dying before a loss": ("model.activation.kind=relu", "flow.until={log_loss: -5.0}", "record.times.count=30"),
 }

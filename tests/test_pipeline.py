@@ -148,6 +148,13 @@ def test_two_runs_give_the_same_bits(tmp_path: Path) -> None:
     assert np.array_equal(first.events.log1p_time, second.events.log1p_time)
 
 
+@pytest.fixture
+def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled loop comes back after each step."""
+    monkeypatch.setattr("gflow.flow.taylor.BATCH", 1)
+
+
+@pytest.mark.usefixtures("step_by_step")
 def test_an_interruption_keeps_the_rows(tmp_path: Path) -> None:
     def interrupt(progress: RunProgress) -> None:
         if progress.steps == 12:
@@ -168,6 +175,7 @@ class Watched:
     """Something a weak reference can watch."""
 
 
+@pytest.mark.usefixtures("step_by_step")
 @pytest.mark.sample("True-15", "False-2")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("inside_callback", [False, True])
@@ -199,6 +207,7 @@ def test_a_signal_stops_between_two_items(tmp_path: Path, number: signal.Signals
     assert str(caught.value) == f"interrupted; {kept}; of 12 steps {again} will be done again; go on with --resume"
 
 
+@pytest.mark.usefixtures("step_by_step")
 def test_a_second_signal_acts_at_once(tmp_path: Path) -> None:
     reached = []
 
@@ -329,6 +338,7 @@ def test_an_unusable_file_is_told_with_its_key(tmp_path: Path, section: str) -> 
         gflow.simulate(overridden, out=tmp_path / "run")
 
 
+@pytest.mark.usefixtures("step_by_step")
 def test_progress_goes_forward(tmp_path: Path) -> None:
     seen: list[RunProgress] = []
     gflow.simulate(parse_scenario(SMALL), out=tmp_path, progress=seen.append)

@@ -108,7 +108,7 @@ def test_a_file_whose_rows_keep_no_checkpoint_is_read_but_not_resumed(tmp_path: 
 
 def test_a_flow_compiled_by_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bits of compiled code are those of a compiler and a processor, which the file names."""
-    scenario = scenario_of("taylor", tmp_path)
+    scenario = scenario_of("leaky", tmp_path)
     cut(scenario, tmp_path / "run", 3)
     kept = gflow.open_trajectory(tmp_path / "run").provenance[0]["compiled"]
     before = (tmp_path / "run" / "trajectory.h5").read_bytes()
@@ -119,4 +119,4 @@ def test_a_flow_compiled_by_something_else_is_refused(tmp_path: Path, monkeypatc
                 gflow.simulate(scenario, tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "trajectory.h5").read_bytes() == before
     assert gflow.simulate(scenario, tmp_path / "run", resume=True).outcome == "time"
-    assert "compiled" not in gflow.simulate(LEAKY, tmp_path / "old").provenance[0]
+    assert "compiled" not in gflow.simulate(scenario_of("steppers", tmp_path), tmp_path / "old").provenance[0]

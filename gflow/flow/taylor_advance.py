@@ -75,7 +75,7 @@ class StepShown:
         elapsed = self._ahead.tau - state.tau if taken else end * float(model.step[SIZE])
         u = end * nodes(HANDED_OVER)
         masses = self._of_stride(elapsed) if taken and self._ahead.was_stride else self._of_series
-        y = np.column_stack([masses(u) / unit, self._clock(masses, u, elapsed / end)])
+        y = np.column_stack([masses(u) / unit, self._clock(masses, u, elapsed / end if end > 0.0 else 0.0)])
         return DenseStep(0.0, elapsed / unit, from_nodes(HANDED_OVER) @ y)
 
     def _of_series(self, u: Array) -> Array:
@@ -111,7 +111,8 @@ class StepShown:
             ends = np.linspace(start, high, int(np.ceil(min(max(growth, 0.0), FOLDS))) + 2)
             middle, half = 0.5 * (ends[1:] + ends[:-1])[:, None], 0.5 * np.diff(ends)[:, None]
             log_rates = self._log_rates(masses, (middle + half * POINTS).ravel())
-            passed = log_rates + np.log(size * half * WEIGHTS).ravel()
+            with np.errstate(divide="ignore"):  # a step of no length
+                passed = log_rates + np.log(size * half * WEIGHTS).ravel()
             clock.append(float(np.logaddexp.reduce(np.append(passed, clock[-1]))))
         return np.array(clock)
 

@@ -170,7 +170,7 @@ def test_a_course_is_left_where_it_hardly_comes_forward() -> None:
     left = followed(problem, W, tolerances, Allowance("it", 10_000, 1))
     assert (
         not left.proved
-        and "after 4 steps, in the last 1 of which nothing switched and log t did not double" in left.stopped
+        and "after 7 steps, in the last 1 of which nothing switched and log t did not double" in left.stopped
     )
 
 

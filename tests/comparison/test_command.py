@@ -153,7 +153,8 @@ def test_an_interruption_leaves_a_valid_descent_and_no_comparison(run: Path, sta
 
 def test_a_flow_that_stops_early_exits_with_3(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What both have is compared; the summary says why there is no more."""
-    monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", -1)
+    for loop in ("ending", "taylor"):
+        monkeypatch.setattr(f"gflow.flow.{loop}.MOST_STALLED", -1)
     stopped = call("compare", run, "--eta", "0.05")
     assert stopped.exit_code == 3 and "the flow was stopped early: stopped at" in stopped.stdout
     content = json.loads((run / "comparison.json").read_text())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.field.affine import margin_rounding
-from gflow.field.branch import Measure, Tolerances
+from gflow.field.branch import Measure, Measures, Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.ending import UNRESOLVED
 from gflow.flow.items import Advance, Item
@@ -53,24 +53,23 @@ def followed(recipe: Recipe, budget: Budget, engine: str = "dual", allowed: Allo
 
 def judged(items: Iterator[Item], rise: Allowed) -> Iterator[Item]:
     """The items, each finite; the clock never runs back, and the loss never rises beyond rounding and `rise`."""
-    v, lowest = 0.0, np.inf
+    v, happened, lowest = 0.0, 0.0, np.inf
     for item in items:
         match item:
             case FlowRow() | Finish():
                 state = item.state
                 assert _finite(state.U, state.p, state.v, state.tau, state.log_loss, state.h), f"not finite: {state}"
                 here = state.v
-            case Measure():
-                assert _finite(item.p, item.margin_rates, item.v, item.norm, item.speed, item.log_loss), (
-                    f"not finite: {item}"
-                )
-                here = item.v
-                slack = 1e3 * margin_rounding(item.p) + rise(item)
-                assert item.log_loss <= lowest + slack, f"log loss rises from {lowest!r} to {item.log_loss!r}"
-                lowest = min(lowest, item.log_loss)
+            case Measure() | Measures():
+                for each in [item] if isinstance(item, Measure) else item.each():
+                    lowest = _judged_measure(each, lowest, rise)
+                    assert each.v >= v * (1.0 - 10.0 * RTOL) - 1e-100, f"measured at {each.v!r}, after {v!r}"
+                    v = here = max(v, each.v)
             case Event():
-                here = item.v
-                assert here >= 0.0, f"an event before the start, at {here!r}"
+                assert item.v >= 0.0, f"an event before the start, at {item.v!r}"
+                assert item.v >= happened * (1.0 - 10.0 * RTOL) - 1e-100, f"an event at {item.v!r} after {happened!r}"
+                happened = item.v
+                here = max(v, item.v)  # in a batch, events come after the measures
             case Advance():
                 here = float(item.y[-1])
             case _:
@@ -78,6 +77,14 @@ def judged(items: Iterator[Item], rise: Allowed) -> Iterator[Item]:
         assert here >= v * (1.0 - 10.0 * RTOL) - 1e-100, f"the clock runs back from {v!r} to {here!r}"
         v = max(v, here)
         yield item
+
+
+def _judged_measure(item: Measure, lowest: float, rise: Allowed) -> float:
+    """The least log loss so far."""
+    assert _finite(item.p, item.margin_rates, item.v, item.norm, item.speed, item.log_loss), f"not finite: {item}"
+    slack = 1e3 * margin_rounding(item.p) + rise(item)
+    assert item.log_loss <= lowest + slack, f"log loss rises from {lowest!r} to {item.log_loss!r}"
+    return min(lowest, item.log_loss)
 
 
 def _finite(*numbers: float | NDArray[np.float64]) -> bool:

@@ -94,10 +94,11 @@ def test_kinks_without_progress_do_not_go_on_for_ever(monkeypatch: pytest.Monkey
     """Twins of opposite labels with slope 1e-12 hovered once; where none counts as progress, a run ends in words."""
     assert followed(drawn(1690), Budget(steps=500)).outcome is Outcome.LOG_TIME
     assert followed(drawn(143), Budget(steps=150)).outcome is not Outcome.EVENTS_ACCUMULATE
-    monkeypatch.setattr("gflow.flow.ending.MOST_STALLED", 1)
+    for loop in ("ending", "taylor"):
+        monkeypatch.setattr(f"gflow.flow.{loop}.MOST_STALLED", 1)
     monkeypatch.setattr("gflow.flow.one_stretch.STALLED", float("inf"))
     finish = followed(drawn(143), Budget())
-    assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 100
+    assert finish.outcome is Outcome.EVENTS_ACCUMULATE and finish.steps < 500
     assert "1 kinks in a row" in finish.sentence  # at which neuron, rounding decides
     assert "try a smaller flow.rtol" in finish.sentence
 
