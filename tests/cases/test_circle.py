@@ -1,5 +1,5 @@
-"""Samples on a circle, whose limit has a sample on the margin with multiplier 0: no certificate closes, and no switch is
-ever met again.  The way ahead is followed to its end, or left after bounded work with a word on what was left open."""
+"""Samples on a circle, whose limit has a sample on the margin with multiplier 0: no certificate closes, and no switch
+is ever met again.  The way ahead is followed to its end, or left after bounded work, with a word on what is open."""
 
 from __future__ import annotations
 
