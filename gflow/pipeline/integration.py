@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cache
 
 from numpy.typing import ArrayLike
@@ -102,9 +102,11 @@ def steps(
         return _on_one_thread(build_flow(scenario, setup, build_until(scenario), advances=True))
 
 
-def _one_thread() -> AbstractContextManager[object]:
+@contextmanager
+def _one_thread() -> Iterator[None]:
     """Within, the libraries of linear algebra take one thread."""
-    return _libraries("torch" in sys.modules).limit(limits=1)
+    with _libraries("torch" in sys.modules).limit(limits=1):
+        yield
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gflow.field.branch import Measure, Tolerances
+from gflow.field.branch import Measure, Measures, Tolerances
 from gflow.flow import stretch
 from gflow.flow.choice import SWITCHING, Choice
 from gflow.flow.forward_clock import ForwardClock
@@ -75,7 +75,7 @@ class ShakenChoice(Choice):
 
 def shown(items: list[Item]) -> list[float]:
     """v of all that a run hands over, in that order."""
-    others = (item for item in items if not isinstance(item, Advance))
+    others = (item for item in items if not isinstance(item, Advance | Measures))
     return [item.v if isinstance(item, Measure | Event | FlowProgress) else item.state.v for item in others]
 
 
