@@ -12,7 +12,6 @@ from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import TAYLOR
 from gflow.flow.items import Item
 from gflow.flow.state import Checkpoint, Outcome
 from gflow.flow.steps import Manner, steps
@@ -45,14 +44,9 @@ def build_flow(
 def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:
     """How the flow is integrated.
 
-    Raises ScenarioError for a device (`cpu`, `cuda`) or a method that the engine cannot have.
+    Raises ScenarioError for a device (`cpu`, `cuda`) that the engine cannot have.
     """
     flow, engine = scenario.flow, engine_name(scenario)
-    if engine == "primal" and flow.method == TAYLOR:
-        raise ScenarioError(
-            f"flow.method: {TAYLOR!r} follows fixed outer layers in dual coordinates, and this flow is primal; "
-            "use flow.method: auto"
-        )
     if engine == "dual" and device != "cpu":
         raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
     if device != "cpu":

@@ -54,12 +54,16 @@ def check_labels(model: Model, data: Data, loss: str) -> None:
 
 
 def check_engine(model: Model, flow: Flow) -> None:
-    """Refuse the dual engine where it does not apply.  Raises PydanticCustomError."""
+    """Refuse the dual engine, and what needs it, where it does not apply.  Raises PydanticCustomError."""
     obstacle = _obstacle(model)
     if flow.engine == "dual" and obstacle is not None:
         refuse(f"does not apply to {obstacle}; use auto or primal", "flow", "engine")
-    if flow.until.certified and (obstacle is not None or flow.engine == "primal"):
-        reason = "engine: primal" if obstacle is None else str(obstacle)
+    if obstacle is None and flow.engine != "primal":
+        return
+    reason = obstacle or "engine: primal"
+    if flow.method == "taylor":
+        refuse(f"needs the dual engine, and has {reason}; use auto", "flow", "method")
+    if flow.until.certified:
         remedy = "use time, log_time or log_loss"
         refuse(f"needs the dual engine, and has {reason}; {remedy}", "flow", "until", "certified")
 
