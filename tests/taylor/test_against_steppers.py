@@ -124,7 +124,7 @@ def several(kind: str, part: int) -> Iterator[Compared]:
             continue
 
 
-@pytest.mark.sample("*-0")
+@pytest.mark.sample("moderate-0", "tied-0")
 @pytest.mark.parametrize("part", range(EACH // BATCH))
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_loops_find_the_same(kind: str, part: int) -> None:
