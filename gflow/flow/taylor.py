@@ -26,7 +26,8 @@ from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
 from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, FlowState, Outcome
 from gflow.flow.stretch import FlowRun
 from gflow.flow.taylor_advance import StepShown
-from gflow.flow.taylor_arrays import Ahead, Ends, Ground, Leave
+from gflow.flow.taylor_ahead import Ahead, Ends, Leave
+from gflow.flow.taylor_arrays import Ground
 from gflow.flow.taylor_hulls import Hulls, basis_of
 from gflow.problem.loss import log_mean
 from gflow.taylor.advance import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE

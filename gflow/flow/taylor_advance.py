@@ -16,7 +16,7 @@ from gflow.field.clock import dual_variables
 from gflow.field.mode import DualMode
 from gflow.flow.engine import Engine
 from gflow.flow.items import Advance
-from gflow.flow.taylor_arrays import Ahead
+from gflow.flow.taylor_ahead import Ahead
 from gflow.ode.bernstein import basis, from_nodes, nodes
 from gflow.ode.step import DenseStep
 from gflow.taylor.model import DEGREE, END, SIZE
