@@ -1,4 +1,4 @@
-"""The compiled loop as Python sees it: it goes on until Python is needed; its arrays are read as states and measures."""
+"""The compiled loop as Python sees it: it goes on until it is needed; its arrays are read as states and measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gflow.flow.taylor_arrays import Ground, copied, model_of, with_slots
 from gflow.flow.taylor_hulls import Hulls
 from gflow.problem.loss import log_mean, log_means
 from gflow.problem.parameters import Parameters
-from gflow.taylor.advance import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF, advance
+from gflow.taylor.advance import advance
 from gflow.taylor.model import (
     CLOCK,
     DEGREE,
@@ -37,6 +37,7 @@ from gflow.taylor.model import (
     found_of,
 )
 from gflow.taylor.series import clock_after, when_clock
+from gflow.taylor.step import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
 from gflow.taylor.stride import NEAR, stride
 
 

@@ -5,194 +5,52 @@ A step is tried (`attempt`), then taken (`take_step`).  In between it can wait f
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from gflow.arrays import EPS, Array
 from gflow.compiled import entry, kernel, referred
-from gflow.field.clarke import ROUNDING
-from gflow.field.mode import FALLEN
-from gflow.field.mode import THIN as THIN_PART
 from gflow.taylor.firing import DECIDED, NO_SLOT, fire_neuron, fires, guard_at, level_of, margin_rates, rates_of_duals
-from gflow.taylor.guards import bound_path, dual_at, dual_of, hulls_hold, look
+from gflow.taylor.guards import dual_of
 from gflow.taylor.model import (
-    CAP,
     CLOCK,
     DEGREE,
     END,
     EVENTS,
     FOUND,
-    GAP,
     HELD_BACK,
-    INSTANTS,
-    LAST,
     LOG_TOTAL,
-    MOVES,
-    MOVES_RELATIVE,
-    PATH,
-    REACH,
-    RELATIVE,
     SIZE,
-    SQUARED,
     STALLED,
     STEPS,
-    STIFFNESS,
     TAU,
-    TERMS,
     UNIT,
     WAITS,
     WINNER,
     Model,
     example,
 )
-from gflow.taylor.polynomial import MOST
-from gflow.taylor.series import Counts, clock_after, evaluate, expand, fastest, grows_unseen
-
-# Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
-# for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
-# on kinks that Python decides; the margins move no more, to rounding; masses, or the kernel of the mode, have lost too
-# many digits, or no sample moves anything; steps are held back by stability; guards fire without progress; hulls have
-# to be judged.
-CLOCK_PASSED, LOSS_PASSED, STEPS_DONE, LOG_FULL, GUARDS_FULL, SLOTS_FULL = range(6)
-KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS, HULL = range(6, 13)
-GOES_ON = -1
-
-# Whence the loop has types and constants.
-FILES = [
-    Path(__file__).with_name("model.py"),
-    *(Path(__file__).parents[1] / f"field/{name}.py" for name in ("clarke", "mode")),
-]
-# Errors of a step count as a part of what a doubling of tau may make, so that those of many short steps do not add up.
-SAFETY = 1.0 / 32.0
-# Part of rtol that q may be off.
-SHARE = 1e-2
-# Part of the spacing of events so far that a step looks ahead.
-AHEAD = 3.0
-# A guard that fires no further in tau (relative) behind the one before made no progress.
-SAME = 1e-13
-# h |lambda| beyond which the series, a polynomial in it, makes e^(-h |lambda|) worse than a step may be off.
-LONGEST = 6.0
-# What moves by e^(-h |lambda|) in each of so many steps in a row, and meets no event, is at rest to the flow: it only
-# holds the steps back, and an implicit method pays.  So it does where t grows by such a factor in each of them: the
-# series of the clock is no longer then, whatever the masses do.
-HELD, PATIENCE = 1.0, 12
-
-
-@kernel
-def allow(model: Model, h: float) -> float:
-    """terms.allowed for a step h; what the clock may be off.
-
-    An error e of the masses moves w_j by at most |a_j| sum_i |c_i| e_i and margin k by (K e)_k.
-    """
-    data, K, n = model.data, model.mode.K, model.p.size
-    part = data.tolerance * min(1.0, h / (model.now[TAU] + h))
-    for i in range(n):
-        coupling = 0.0
-        for k in range(n):
-            coupling += abs(K[i, k])
-        room = model.weight_error[0] / abs(data.alpha[i])
-        if coupling > 0.0:
-            room = min(room, data.rtol / coupling)
-        model.terms.allowed[i] = max(min(part * room, h * SHARE * data.rtol), EPS * h)
-    return float(max(part * data.rtol, EPS))
-
-
-@kernel
-def reach(model: Model, h: float, ratio: float) -> float:
-    """How far the series holds, in u: by its last terms, by what they cannot see, and by the stability of a step."""
-    terms, scratch, N = model.terms, model.scratch, model.tried[DEGREE]
-    u = 1.0 if ratio <= 1.0 else 0.9 * ratio ** (-1.0 / (N - 1))
-    while grows_unseen(terms, N, u, SHARE * model.data.rtol):
-        u *= 0.8
-    enough = HELD / (u * h)
-    model.step[STIFFNESS] = fastest(model.mode.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
-    if model.step[STIFFNESS] * u * h > LONGEST:
-        u = LONGEST / (model.step[STIFFNESS] * h)
-    return u
-
-
-@kernel
-def attempt(model: Model) -> int:
-    """Try a step: its series, how far it holds, and the first guard in it; why it cannot be, or `GOES_ON`."""
-    now, step, tried, terms = model.now, model.step, model.tried, model.terms
-    h = min(now[CAP], AHEAD * max(now[GAP], now[TAU] - now[LAST], 1e-12 * now[CAP]))
-    clock = allow(model, h)
-    N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
-    tried[DEGREE] = N
-    u = reach(model, h, ratio)
-    step[SIZE], step[REACH], step[END] = h, u, u
-    step[UNIT] = np.log(model.p.size * h) - top
-    step[MOVES], step[MOVES_RELATIVE] = bound_path(model, N, u)
-    model.counts[TERMS] += N
-    if not hulls_hold(model):
-        return HULL
-    if not look(model, u * h):
-        return GUARDS_FULL
-    if tried[WINNER] >= 0:
-        share = step[END] / u  # the bounds are sums of powers of u
-        step[MOVES] *= share
-        step[MOVES_RELATIVE] = step[MOVES_RELATIVE] * share if step[MOVES_RELATIVE] < np.inf else np.inf
-    tried[WAITS] = 1
-    return GOES_ON
-
-
-@kernel
-def pace(model: Model) -> None:
-    """The longest step that the series allows next, and the spacing of events."""
-    now, step = model.now, model.step
-    if step[REACH] < 1.0:
-        now[CAP] = step[SIZE] * step[REACH]
-    elif step[SIZE] >= now[CAP]:
-        now[CAP] *= 2.0
-    if model.tried[WINNER] >= 0:
-        gap = now[TAU] - now[LAST]
-        now[GAP] = 0.8 * now[GAP] + 0.2 * gap
-        now[LAST] = now[TAU]
-        model.counts[HELD_BACK] = 0
-    else:
-        clock = abs(model.terms.inverse[1]) / model.terms.inverse[0]  # change of log dt / dtau in a unit of u
-        held = max(step[STIFFNESS] * step[SIZE], clock) * step[END] > HELD
-        model.counts[HELD_BACK] = model.counts[HELD_BACK] + 1 if held else 0
-
-
-@kernel
-def take_step(model: Model) -> None:
-    """The state at the end of the step that was tried."""
-    now, step, terms, N = model.now, model.step, model.terms, model.tried[DEGREE]
-    u, passed = step[END], model.scratch.row
-    evaluate(terms.c, N, u, passed)
-    now[LOG_TOTAL] = dual_at(model, u)
-    for i in range(passed.size):
-        now[SQUARED] += (model.p[i] + model.scratch.p[i]) * passed[i]
-        model.c[i] += passed[i]
-        model.p[i] = model.scratch.p[i]
-    now[CLOCK] = clock_after(now[CLOCK], step[UNIT], terms, N, u)
-    now[TAU] += u * step[SIZE]
-    now[PATH] += step[MOVES]
-    if step[MOVES_RELATIVE] < np.inf:
-        now[RELATIVE] += step[MOVES_RELATIVE]
-    else:
-        for j in range(model.lazy.due_share.size):
-            model.lazy.due_share[j] = -np.inf
-        model.hull[1] = -np.inf
-    model.counts[STEPS] += 1
-    model.tried[WAITS] = 0
-    pace(model)
-
-
-@kernel
-def measure(model: Model) -> None:
-    """Log the instant reached, on the mode as it is: clock, log of the sum of g, squares, margins and their rates."""
-    log, scratch, x = model.log, model.scratch, model.counts[INSTANTS]
-    speed = 0.0
-    for i in range(model.p.size):
-        log.margins[x, i], log.rates[x, i] = model.p[i], scratch.rates[i]
-        if model.mode.live[i] > 0:
-            speed += scratch.q[i] * scratch.rates[i]
-    log.measured[x, 0], log.measured[x, 1] = model.now[CLOCK], model.now[LOG_TOTAL]
-    log.measured[x, 2], log.measured[x, 3] = model.now[SQUARED], speed
-    model.counts[INSTANTS] = x + 1
+from gflow.taylor.series import Counts, clock_after, evaluate
+from gflow.taylor.step import (
+    CLOCK_PASSED,
+    FILES,
+    GOES_ON,
+    KINKS,
+    LOG_FULL,
+    LOSS_PASSED,
+    NO_PROGRESS,
+    PATIENCE,
+    SAME,
+    SLOTS_FULL,
+    STEPS_DONE,
+    STIFF,
+    THIN,
+    attempt,
+    has_room,
+    log_mean_loss,
+    lost,
+    measure,
+    take_step,
+    thin,
+)
 
 
 @kernel
@@ -256,49 +114,6 @@ def fire(model: Model) -> int:
 
 
 @kernel
-def thin(model: Model) -> bool:
-    """Has a diagonal entry of K lost too many digits to differences (`field.mode.DualMode`)?"""
-    mode, any_ = model.mode, False
-    for i in range(mode.highest.size):
-        own = mode.K[i, i]
-        mode.highest[i] = max(mode.highest[i], own)
-        any_ = any_ or own < FALLEN * mode.highest[i] or own < THIN_PART * mode.free[i]
-    return any_
-
-
-@kernel
-def lost(model: Model) -> int:
-    """A status where numbers have lost too many digits, or nothing moves; `GOES_ON` where all is well."""
-    K, n = model.mode.K, model.p.size
-    largest, masses, margin, moved = 0.0, 0.0, 0.0, 0.0
-    for i in range(n):
-        largest = max(largest, K[i, i])
-        masses += model.c[i]
-        margin = max(margin, abs(model.p[i]))
-        moved = max(moved, abs(model.scratch.rates[i]))
-    if not largest > 0.0:
-        return THIN
-    if 2.0 * EPS * largest * masses > max(model.data.rtol, 1e3 * EPS * margin):
-        return CANCELLED
-    return REST if moved <= ROUNDING * largest else GOES_ON
-
-
-@kernel
-def log_mean_loss(p: Array, logistic: bool) -> float:
-    """log of the mean loss at margins p (n,)."""
-    low = p.min()
-    total = 0.0
-    for each in p:
-        x = np.exp(low - each)
-        if logistic:
-            small = np.exp(-abs(each))
-            loss = np.log1p(small) + max(-each, 0.0)
-            x = loss * np.exp(low) if abs(low) < 300.0 else x
-        total += x
-    return float(np.log(total / p.size) - low)
-
-
-@kernel
 def waits_for(model: Model, clock: float, log_loss: float) -> int:
     """Does the step that was tried pass the clock or the loss?"""
     step, N = model.step, model.tried[DEGREE]
@@ -329,14 +144,6 @@ def go(model: Model, stalled: int) -> int:
     if thin(model):
         return THIN
     return NO_PROGRESS if model.counts[STALLED] > stalled else lost(model)
-
-
-@kernel
-def has_room(model: Model) -> bool:
-    """Do the logs have room for what one step may bring?"""
-    log, count = model.log, model.counts
-    events, instants = log.when.size - count[EVENTS], log.measured.shape[0] - count[INSTANTS]
-    return bool(events >= model.mode.side.size and instants >= 2)
 
 
 @entry(example=lambda: (example(), 1.0, 1.0, 1, 1, 1, 1.0), files=FILES)

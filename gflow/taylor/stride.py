@@ -12,20 +12,6 @@ import numpy as np
 
 from gflow.arrays import EPS, Array
 from gflow.compiled import entry, kernel, referred
-from gflow.taylor.advance import (
-    FILES,
-    GOES_ON,
-    GUARDS_FULL,
-    HULL,
-    LOG_FULL,
-    LONGEST,
-    STEPS_DONE,
-    allow,
-    has_room,
-    log_mean_loss,
-    lost,
-    measure,
-)
 from gflow.taylor.firing import margin_rates
 from gflow.taylor.guards import NOTHING, dual_of, hulls_hold, look
 from gflow.taylor.model import (
@@ -50,6 +36,20 @@ from gflow.taylor.model import (
 )
 from gflow.taylor.radau import DENSE, Implicit, begin_at, field, implicit, implicit_step
 from gflow.taylor.series import fastest, times
+from gflow.taylor.step import (
+    FILES,
+    GOES_ON,
+    GUARDS_FULL,
+    HULL,
+    LOG_FULL,
+    LONGEST,
+    STEPS_DONE,
+    allow,
+    has_room,
+    log_mean_loss,
+    lost,
+    measure,
+)
 
 # Why a stride ends beside the reasons of `advance`: the series has to go on, since a guard, a row or the end is near.
 NEAR = 13
