@@ -125,66 +125,31 @@ def mark_stiff(work: Implicit, h: float) -> int:
 
 
 @kernel
-def inverse_real(work: Implicit, count: int, mu: float) -> NDArray[Any]:
-    """(mu - J)^-1 on the stiff rows (Any: numpy does not tell of which type)."""
-    M = np.zeros((count, count))
+def inverse_of(work: Implicit, count: int, mu: Any) -> NDArray[Any]:
+    """(mu - J)^-1 on the stiff rows; mu, and with it the inverse, is real or complex (Any: mypy has no such pair)."""
+    M = np.full((count, count), 0.0 * mu)
     for i in range(count):
         for k in range(count):
-            M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
+            M[i, k] -= work.jacobian[work.stiff[i], work.stiff[k]]
         M[i, i] += mu
     return np.linalg.inv(M)
 
 
 @kernel
-def inverse_pair(work: Implicit, count: int, mu: complex) -> NDArray[Any]:
-    """The same for the complex eigenvalue."""
-    M = np.zeros((count, count), np.complex128)
-    for i in range(count):
-        for k in range(count):
-            M[i, k] = -work.jacobian[work.stiff[i], work.stiff[k]]
-        M[i, i] += mu
-    return np.linalg.inv(M)
-
-
-@kernel
-def solve_real(work: Implicit, count: int, inverse: Array, mu: float, right: Array, x: Array) -> None:
-    """x (n + 1,) = (mu - dF/dy)^-1 right, rows that are not stiff by one step of fixed-point iteration."""
+def solve_step(work: Implicit, count: int, inverse: Any, mu: Any, right: Any, x: Any) -> None:
+    """x (n + 1,) = (mu - dF/dy)^-1 right, real or complex; by a fixed-point iteration on rows that are not stiff."""
     n, rate = work.drift.size, work.start[work.drift.size]
     for i in range(n):
         x[i] = right[i] / mu
     for a in range(count):
         x[work.stiff[a]] = 0.0
-    b = np.zeros(count)
+    b = np.zeros_like(right)
     for a in range(count):
         b[a] = right[work.stiff[a]]
         for k in range(n):
             b[a] += work.jacobian[work.stiff[a], k] * x[k]
     for a in range(count):
-        y = 0.0
-        for k in range(count):
-            y += inverse[a, k] * b[k]
-        x[work.stiff[a]] = y
-    y = right[n]
-    for k in range(n):
-        y -= rate * work.drift[k] * x[k]
-    x[n] = y / (mu + rate)
-
-
-@kernel
-def solve_pair(work: Implicit, count: int, inverse: Complex, mu: complex, right: Complex, x: Complex) -> None:
-    """The same for the complex eigenvalue."""
-    n, rate = work.drift.size, work.start[work.drift.size]
-    for i in range(n):
-        x[i] = right[i] / mu
-    for a in range(count):
-        x[work.stiff[a]] = 0.0
-    b = np.zeros(count, np.complex128)
-    for a in range(count):
-        b[a] = right[work.stiff[a]]
-        for k in range(n):
-            b[a] += work.jacobian[work.stiff[a], k] * x[k]
-    for a in range(count):
-        y = 0.0j
+        y = 0.0 * mu
         for k in range(count):
             y += inverse[a, k] * b[k]
         x[work.stiff[a]] = y
@@ -237,7 +202,7 @@ def newton(K: Array, p: Array, live: Counts, logistic: bool, v: float, h: float,
     """Solve the collocation equations for the stages of a step h; did it converge, in how many iterations."""
     n, real, pair = p.size, REAL / h, PAIR / h
     count = mark_stiff(work, h)
-    inverse, inverse_c = inverse_real(work, count, real), inverse_pair(work, count, pair)
+    inverse, inverse_c = inverse_of(work, count, real), inverse_of(work, count, pair)
     right, x = np.zeros(n + 1), np.zeros(n + 1)
     right_c, x_c = np.zeros(n + 1, np.complex128), np.zeros(n + 1, np.complex128)
     work.stages[:] = 0.0
@@ -247,8 +212,8 @@ def newton(K: Array, p: Array, live: Counts, logistic: bool, v: float, h: float,
         for i in range(3):
             field(K, p, live, logistic, work.stages[i], v, work, work.fields[i])
         decouple(work, real, pair, right, right_c)
-        solve_real(work, count, inverse, real, right, x)
-        solve_pair(work, count, inverse_c, pair, right_c, x_c)
+        solve_step(work, count, inverse, real, right, x)
+        solve_step(work, count, inverse_c, pair, right_c, x_c)
         moved = move(work, x, x_c)
         if not moved < 1e100 or (moved >= before and moved > 1e-2):
             return False, iteration
@@ -264,14 +229,14 @@ def error_of(K: Array, p: Array, live: Counts, logistic: bool, v: float, h: floa
     """The embedded estimate in units of the scale, its stiff part damped by a second solve where it is too large."""
     n = p.size
     count = mark_stiff(work, h)
-    inverse = inverse_real(work, count, REAL / h)
+    inverse = inverse_of(work, count, REAL / h)
     slope, right, x = work.start.copy(), np.zeros(n + 1), np.zeros(n + 1)
     for again in range(2):
         for k in range(n + 1):
             right[k] = slope[k]
             for i in range(3):
                 right[k] += ERROR[i] * work.stages[i, k] / h
-        solve_real(work, count, inverse, REAL / h, right, x)
+        solve_step(work, count, inverse, REAL / h, right, x)
         error = size_of(x, work.scale)
         if error <= 1.0 or again == 1:
             return error
