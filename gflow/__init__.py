@@ -29,20 +29,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gflow.errors import GflowError, ScenarioError, TrajectoryError
-    from gflow.pipeline import (
-        analyze,
-        certified,
-        compare,
-        from_arrays,
-        integrate,
-        items,
-        log_loss,
-        log_time,
-        simulate,
-        steps,
-        time,
-        verify,
-    )
+    from gflow.flow import items
+    from gflow.pipeline.analysis import analyze
+    from gflow.pipeline.arrays import from_arrays
+    from gflow.pipeline.comparison import compare
+    from gflow.pipeline.ends import certified, log_loss, log_time, time
+    from gflow.pipeline.integration import integrate, steps
+    from gflow.pipeline.simulation import simulate
+    from gflow.pipeline.verification import verify
     from gflow.scenario import Scenario, load_scenario
     from gflow.trajectory import Flow, Trajectory, open_trajectory
 
@@ -78,25 +72,26 @@ _HOME = {
     "Flow": "gflow.trajectory",
     "Trajectory": "gflow.trajectory",
     "open_trajectory": "gflow.trajectory",
-    "analyze": "gflow.pipeline",
-    "certified": "gflow.pipeline",
-    "compare": "gflow.pipeline",
-    "from_arrays": "gflow.pipeline",
-    "integrate": "gflow.pipeline",
-    "items": "gflow.pipeline",
-    "log_loss": "gflow.pipeline",
-    "log_time": "gflow.pipeline",
-    "simulate": "gflow.pipeline",
-    "steps": "gflow.pipeline",
-    "time": "gflow.pipeline",
-    "verify": "gflow.pipeline",
+    "analyze": "gflow.pipeline.analysis",
+    "certified": "gflow.pipeline.ends",
+    "compare": "gflow.pipeline.comparison",
+    "from_arrays": "gflow.pipeline.arrays",
+    "integrate": "gflow.pipeline.integration",
+    "items": "gflow.flow.items",
+    "log_loss": "gflow.pipeline.ends",
+    "log_time": "gflow.pipeline.ends",
+    "simulate": "gflow.pipeline.simulation",
+    "steps": "gflow.pipeline.integration",
+    "time": "gflow.pipeline.ends",
+    "verify": "gflow.pipeline.verification",
 }
 
 
 def __getattr__(name: str) -> Any:  # Any: whatever the public name stands for
     if name not in _HOME:
         raise AttributeError(f"module 'gflow' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    return home if home.__name__.endswith(f".{name}") else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -32,7 +32,7 @@ OF_A_FLOW = (*STATE, "series/steps", "series/sup_margin_gap", "resume/step")
 def forkserver() -> ForkServerContext:
     """Processes that start with everything imported; threads of this one are not copied."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.descending", "gflow.pipeline", "gflow.pipeline.comparison_run"])
+    context.set_forkserver_preload(["tests.descending", "gflow.pipeline.simulation", "gflow.pipeline.comparison_run"])
     return context
 
 

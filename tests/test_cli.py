@@ -90,7 +90,7 @@ def test_an_interruption_exits_with_130(scenario: Path, tmp_path: Path, monkeypa
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gflow.pipeline.simulate", interrupt)
+    monkeypatch.setattr("gflow.pipeline.simulation.simulate", interrupt)
     stopped = call("simulate", scenario, "--out", tmp_path / "run")
     assert stopped.exit_code == 130
     assert stopped.stderr == "gflow: interrupted; nothing was written yet\n"

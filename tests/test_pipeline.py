@@ -17,7 +17,7 @@ import gflow
 from gflow.errors import ScenarioError, TrajectoryError
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
-from gflow.pipeline import stopped_by_limit
+from gflow.pipeline.simulation import stopped_by_limit
 from gflow.report.summary import closing_table, inspection_text
 from gflow.scenario import parse_scenario
 from gflow.trajectory import RunProgress

@@ -17,8 +17,8 @@ from gflow.cli import main
 from gflow.flow.state import Finish
 from gflow.flow.steps import steps
 from gflow.flow.stopping import spaced
-from gflow.pipeline import stopped_by_limit
 from gflow.pipeline.resumption import last_checkpoint
+from gflow.pipeline.simulation import stopped_by_limit
 from gflow.scenario import parse_scenario
 from gflow.trajectory import TrajectoryWriter
 from tests.resumed import (

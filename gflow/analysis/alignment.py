@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.neurons import balance_drift, conserves_balance, inner_norms, neuron_norms
@@ -116,6 +115,8 @@ def rank_correlation(left: Array, right: Array) -> float | None:
     """Spearman's rank correlation of left (k,) and right (k,), in [-1, 1]; None where one of the two is constant."""
     if np.ptp(left) == 0.0 or np.ptp(right) == 0.0:
         return None
+    from scipy.stats import spearmanr  # takes half a second to load
+
     return float(spearmanr(left, right).statistic)
 
 

@@ -38,7 +38,7 @@ def compare(
     One that was interrupted or killed goes on with the same command and --resume, to the same bits.  Exit codes:
     0 done; 2 bad input; 3 the flow was stopped by a limit; 130 interrupted, what was reached is saved.
     """
-    from gflow.pipeline import compare as run
+    from gflow.pipeline.comparison import compare as run
     from gflow.report.comparison import ComparisonPrinter, comparison_text
 
     trajectory = _run_to_compare(path, etas, until_time, resume)
@@ -49,7 +49,7 @@ def compare(
 
 def _run_to_compare(path: Path, etas: tuple[float, ...], until_time: float | None, resume: bool) -> Trajectory:
     """The run at PATH, simulated first where PATH is a scenario."""
-    from gflow.pipeline import run_of
+    from gflow.pipeline.comparison import run_of
     from gflow.report.progress import ProgressPrinter
 
     with ProgressPrinter(sys.stderr, sys.stderr.isatty()) as printer:

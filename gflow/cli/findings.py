@@ -34,7 +34,7 @@ def analyze(path: Path, names: tuple[str, ...], as_json: bool) -> None:
 
     Exit codes: 0 done; 1 an analyzer or a claim ended in an error of gflow (it says so, the others stand); 2 bad input.
     """
-    from gflow.pipeline import analyze as run
+    from gflow.pipeline.analysis import analyze as run
     from gflow.report.findings import findings_text
     from gflow.report.progress import AnalysisPrinter
     from gflow.report.summary import headline
@@ -64,7 +64,7 @@ def verify(path: Path, as_json: bool) -> None:
 
     Exit codes: 0 everything that applies and is decided passes; 1 something fails; 2 bad input; 130 interrupted.
     """
-    from gflow.pipeline import verify as run
+    from gflow.pipeline.verification import verify as run
     from gflow.report.verification import VerificationPrinter, verification_text
     from gflow.trajectory import open_trajectory
 
@@ -92,7 +92,7 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
     PATH is a run folder or its trajectory.h5.  What `gflow compare`, `gflow analyze` and `gflow verify` left beside it
     is shown; a run that was not analysed yet is analysed first, with the exit codes of `gflow analyze`.
     """
-    from gflow.pipeline import analyze as run
+    from gflow.pipeline.analysis import analyze as run
     from gflow.report.lines import size_text
     from gflow.report.page import found_beside, write_figures, write_page
     from gflow.report.progress import AnalysisPrinter

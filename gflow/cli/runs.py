@@ -35,7 +35,7 @@ def simulate(
     130 interrupted, what was reached is saved.
     """
     trajectory = _trajectory(file, out, overrides, device, resume, overwrite)
-    from gflow.pipeline import stopped_by_limit
+    from gflow.pipeline.simulation import stopped_by_limit
     from gflow.report.summary import closing_table, headline
 
     click.echo(headline(trajectory))
@@ -52,7 +52,7 @@ def _trajectory(
         from gflow.scenario import load_scenario
 
         scenario = load_scenario(file, overrides)  # before all else is loaded: what is wrong in it is told at once
-        from gflow.pipeline import simulate as run
+        from gflow.pipeline.simulation import simulate as run
         from gflow.report.progress import ProgressPrinter
 
         printer = ProgressPrinter(sys.stderr, sys.stderr.isatty())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import expm1
 
+from gflow.comparison.plan import CompareProgress
 from gflow.comparison.result import Comparison, RunComparison
 from gflow.comparison.verdict import percent
 from gflow.console import printable
-from gflow.pipeline import CompareProgress
 from gflow.report.lines import labelled
 from gflow.report.progress import LinePrinter, bar
 from gflow.report.summary import headline, run_path

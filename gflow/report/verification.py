@@ -6,12 +6,12 @@ from __future__ import annotations
 import textwrap
 
 from gflow.console import printable
-from gflow.pipeline import LadderProgress
 from gflow.report.lines import labelled
 from gflow.report.progress import LinePrinter, bar
 from gflow.report.summary import headline
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check, Verification
+from gflow.verification.reintegration import LadderProgress
 
 COLUMNS = ("check", "verdict", "value", "bound")
 

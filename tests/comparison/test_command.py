@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import gflow
 from gflow.cli import main
-from gflow.pipeline import CompareProgress
+from gflow.comparison.plan import CompareProgress
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.comparison.cases import KINKED, simulated

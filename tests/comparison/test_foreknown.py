@@ -13,7 +13,7 @@ import pytest
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.foreknown import Foreknown
-from gflow.pipeline import CompareProgress
+from gflow.comparison.plan import CompareProgress
 from tests.comparison.cases import simulated
 
 

@@ -20,9 +20,10 @@ from click.testing import CliRunner
 import gflow
 from gflow.cli import main
 from gflow.comparison import flow_and_descent
+from gflow.comparison.plan import CompareProgress
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline import CompareProgress, comparison_run
+from gflow.pipeline import comparison_run
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load, save
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import (

@@ -17,7 +17,7 @@ from gflow.flow.items import Advance, Item
 from gflow.flow.state import Event, Finish, FlowProgress, FlowRow
 from gflow.flow.steps import Manner, steps
 from gflow.flow.stopping import spaced
-from gflow.pipeline import End
+from gflow.pipeline.ends import End
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from math import erf, lgamma
 
 import numpy as np
-from scipy.stats import chi2
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.potential import parity_features
@@ -35,6 +34,8 @@ def separation(run: AnalyzedRun) -> tuple[float, Array]:
 def _expected(value: Callable[[Array], Array], d: int) -> float:
     """E value(|v|^2) over v ~ N(0, I/d), where |v| <= 2 (Assumption 1.3 truncates there)."""
     nodes_, weights = np.polynomial.legendre.leggauss(QUADRATURE)
+    from scipy.stats import chi2  # takes half a second to load
+
     squares = chi2.ppf(0.5 * (nodes_ + 1.0), d) / d
     return float(0.5 * weights @ np.where(squares < 4.0, value(np.minimum(squares, 4.0)), 0.0))
 
