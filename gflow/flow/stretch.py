@@ -64,7 +64,8 @@ def stretch_items(
             yield FlowRow(replace(state, v=row.v), replace(mark, shown=row.v), steps + 1, state.v)
         if cut is not None:
             near = cut.reason.near if isinstance(cut.reason, GuardReached) else None
-            yield Advance(stretch, step, low, cut.elapsed, cut.y, near)
+            if cut.elapsed > low or near is not None:  # else the clock leapt over the end
+                yield Advance(stretch, step, low, cut.elapsed, cut.y, near)
             return cut
         elapsed, y, steps = step.end, step.coefficients[-1], steps + 1
         yield Advance(stretch, step, low, elapsed, y)

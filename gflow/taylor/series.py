@@ -188,11 +188,18 @@ def expand(
 
 
 @kernel
-def grows_unseen(terms: Series, N: int, u: float, rest: float) -> bool:
+def log_part(p: float, logistic: bool) -> float:
+    """log of g s at a margin p."""
+    return -abs(p) - 2.0 * np.log1p(np.exp(-abs(p))) if logistic else -p
+
+
+@kernel
+def grows_unseen(terms: Series, logistic: bool, log_unit: float, N: int, u: float, rest: float) -> bool:
     """May the series to u hide a sample that is too small for its terms to be seen, and grows beyond `rest`?
 
     Where g is e^-500, or 1 to e^-500, the first N terms say nothing of what e^x makes of it when the margin moves by x:
-    they leave out x^N / N! of a part g s of q, e^x times as large at the end.
+    they leave out x^N / N! of a part g s of q, e^x times as large at the end.  Such a part may be 0 in float64: its
+    logarithm counts.  log_unit: of the largest live g.
     """
     log_factorial = 0.0
     for k in range(2, N + 1):
@@ -202,9 +209,10 @@ def grows_unseen(terms: Series, N: int, u: float, rest: float) -> bool:
         for k in range(1, N + 1):
             power *= u
             x += abs(terms.p[k, i]) * power
-        part = terms.q[0, i] * terms.s[0, i]
-        if x > 1.0 and part > 0.0 and np.log(part) + x + N * np.log(x) - log_factorial > np.log(rest):
-            return True
+        if x > 1.0:
+            part = log_part(terms.p[0, i], logistic) - log_unit - np.log(terms.total[0])
+            if part + x + N * np.log(x) - log_factorial > np.log(rest):
+                return True
     return False
 
 

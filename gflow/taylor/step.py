@@ -40,7 +40,7 @@ from gflow.taylor.model import (
     Model,
 )
 from gflow.taylor.polynomial import MOST
-from gflow.taylor.series import clock_after, evaluate, expand, fastest, grows_unseen
+from gflow.taylor.series import LARGEST_SHARE, clock_after, evaluate, expand, fastest, grows_unseen
 
 # Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
 # for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
@@ -92,11 +92,11 @@ def allow(model: Model, h: float) -> float:
 
 
 @kernel
-def reach(model: Model, h: float, ratio: float) -> float:
+def reach(model: Model, h: float, ratio: float, top: float) -> float:
     """How far the series holds, in u: by its last terms, by what they cannot see, and by the stability of a step."""
     terms, scratch, N = model.terms, model.scratch, model.tried[DEGREE]
     u = 1.0 if ratio <= 1.0 else 0.9 * ratio ** (-1.0 / (N - 1))
-    while grows_unseen(terms, N, u, SHARE * model.data.rtol):
+    while grows_unseen(terms, model.data.logistic, top, N, u, SHARE * model.data.rtol):
         u *= 0.8
     enough = HELD / (u * h)
     model.step[STIFFNESS] = fastest(model.mode.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
@@ -113,7 +113,7 @@ def attempt(model: Model) -> int:
     clock = allow(model, h)
     N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
     tried[DEGREE] = N
-    u = reach(model, h, ratio)
+    u = reach(model, h, ratio, top)
     step[SIZE], step[REACH], step[END] = h, u, u
     step[UNIT] = np.log(model.p.size * h) - top
     step[MOVES], step[MOVES_RELATIVE] = bound_path(model, N, u)
@@ -131,6 +131,15 @@ def attempt(model: Model) -> int:
 
 
 @kernel
+def clock_holds(model: Model) -> bool:
+    """Does t, which is no longer small, grow by such a factor in the step, and dt / dtau as well?"""
+    now, step, terms = model.now, model.step, model.terms
+    speed = np.exp(min(np.log(model.p.size) - now[LOG_TOTAL] - now[CLOCK], LARGEST_SHARE))
+    growth = abs(terms.inverse[1]) / terms.inverse[0]  # of dt / dtau, as a logarithm, in a unit of u
+    return bool(min(speed * step[SIZE], growth) * step[END] > HELD)
+
+
+@kernel
 def pace(model: Model) -> None:
     """The longest step that the series allows next, and the spacing of events."""
     now, step = model.now, model.step
@@ -144,8 +153,7 @@ def pace(model: Model) -> None:
         now[LAST] = now[TAU]
         model.counts[HELD_BACK] = 0
     else:
-        clock = abs(model.terms.inverse[1]) / model.terms.inverse[0]  # change of log dt / dtau in a unit of u
-        held = max(step[STIFFNESS] * step[SIZE], clock) * step[END] > HELD
+        held = step[STIFFNESS] * step[END] * step[SIZE] > HELD or clock_holds(model)
         model.counts[HELD_BACK] = model.counts[HELD_BACK] + 1 if held else 0
 
 

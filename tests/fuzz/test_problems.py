@@ -81,6 +81,10 @@ REGRESSIONS = {
     9508: "margins out of the rounding of pre-activations near a kink: the loss rose where they were worked out anew",
     143: "guards that fire without a change of sides, at which no budget was looked at: the run never ended",
     7983: "a look ahead by derivatives whose squares are 0 in float64 left the other way",
+    2318: "a sample whose part of q is 0 in float64 woke inside a step of the series: the loss rose",
+    6576: "likewise",
+    3000: "a step was handed over at a start whose clock had leapt over the end",
+    6664: "a stride before the clock moves: log(1 + t) was no number",
     3330: "the cells around a start at zero were enumerated ray by ray, independent normals included",
 }
 

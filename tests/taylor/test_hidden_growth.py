@@ -19,9 +19,9 @@ def test_a_saturated_sample_that_wakes_in_the_step_is_noticed() -> None:
     v = clock_after(0.0, unit, terms, N, 1.0)
     assert v == pytest.approx(np.log1p(510.0))  # the control: the truth is another
     assert v < np.log1p(510.0 + np.exp(10.0)) - 1.0
-    assert grows_unseen(terms, N, 1.0, 1e-12)
+    assert grows_unseen(terms, True, top, N, 1.0, 1e-12)
     u = 0.5  # p = -245
-    assert not grows_unseen(terms, N, u, 1e-12)
+    assert not grows_unseen(terms, True, top, N, u, 1e-12)
     assert clock_after(0.0, unit, terms, N, u) == pytest.approx(np.log1p(255.0), rel=1e-14)
 
 
@@ -30,17 +30,29 @@ def test_a_sample_without_weight_that_comes_to_count_is_noticed() -> None:
     K = np.array([[0.0, -1.0], [-1.0, 4.0]])
     p, live, terms = np.array([0.0, 300.0]), np.ones(2, dtype=np.int64), series(2)
     terms.allowed[:] = 1e-10
-    N, ratio, _ = expand(K, p, live, False, 310.0, 1e-10, MOST, terms)
+    N, ratio, top = expand(K, p, live, False, 310.0, 1e-10, MOST, terms)
     end = np.zeros(2)
     evaluate(terms.p, N, 1.0, end)
     assert ratio < 1e-100 and end[1] == pytest.approx(-10.0)  # the control: sample 1 outweighs the other from p = 0 on
-    assert grows_unseen(terms, N, 1.0, 1e-12)
-    assert not grows_unseen(terms, N, 0.5, 1e-12)
+    assert grows_unseen(terms, False, top, N, 1.0, 1e-12)
+    assert not grows_unseen(terms, False, top, N, 0.5, 1e-12)
+
+
+@pytest.mark.parametrize("logistic", [True, False])
+def test_a_part_that_float64_does_not_hold_is_noticed_as_well(logistic: bool) -> None:
+    """As before from p = 3000: e^-3000 is 0 in float64, and still outweighs the other in a step of 3100."""
+    K = np.array([[0.0, -1.0], [-1.0, 4.0]])
+    p, live, terms = np.array([0.0, 3000.0]), np.ones(2, dtype=np.int64), series(2)
+    terms.allowed[:] = 1e-10
+    N, _, top = expand(K, p, live, logistic, 3100.0, 1e-10, MOST, terms)
+    assert terms.q[0, 1] == 0.0  # the control: its part is not there
+    assert grows_unseen(terms, logistic, top, N, 1.0, 1e-12)
+    assert not grows_unseen(terms, logistic, top, N, 0.5, 1e-12)
 
 
 def test_what_is_seen_is_left_to_the_last_terms() -> None:
     """Where margins move by less than 1 nothing can be hidden, however small it is."""
     terms = series(2)
     terms.allowed[:] = 1e-10
-    N, _, _ = expand(np.eye(2), np.array([0.0, 700.0]), np.ones(2, np.int64), False, 0.9, 1e-10, MOST, terms)
-    assert not grows_unseen(terms, N, 1.0, 1e-300)
+    N, _, top = expand(np.eye(2), np.array([0.0, 700.0]), np.ones(2, np.int64), False, 0.9, 1e-10, MOST, terms)
+    assert not grows_unseen(terms, False, top, N, 1.0, 1e-300)
