@@ -32,7 +32,7 @@ def starts_with_names(lines: Sequence[NumberedLine], path: Path) -> bool:
     named = not any(is_number(name) for name in names)
     if names[0].lower() in UNNAMED and len(names) > 1:
         raise ScenarioError(
-            f"{where}: column 1 has no name, as the index that pandas and R write: leave it out "
+            f"{where}: column 1 has no name, as the index that pandas and R write; leave it out "
             "(to_csv(index=False), row.names=FALSE), or name it if it is an input"
         )
     if counts(names):
