@@ -131,10 +131,12 @@ def race(model: Model, at: int, N: int) -> None:
 @kernel
 def used_up(spare: float, inward: float, growth: float) -> float:
     """When spare - inward t - growth t^2 is 0, without a difference of almost equal numbers; infinite where never."""
+    if spare == 0.0 or growth == np.inf:
+        return 0.0
     root = np.sqrt(inward * inward + 4.0 * growth * spare)
     if inward > 0.0:
         return float(2.0 * spare / (inward + root))
-    return 0.0 if spare == 0.0 else (float((root - inward) / (2.0 * growth)) if growth > 0.0 else np.inf)
+    return float((root - inward) / (2.0 * growth)) if growth > 0.0 else np.inf
 
 
 @kernel

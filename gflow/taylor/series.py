@@ -112,12 +112,14 @@ def begin(p: Array, live: Counts, logistic: bool, terms: Series) -> float:
 @kernel
 def grow_masses(K: Array, live: Counts, h: float, k: int, terms: Series) -> float:
     """c_{k+1} = h q_k / (k + 1) on live samples and p_{k+1} = K c_{k+1}; the size of c_{k+1} in units of what it may be
-    off."""
+    off, infinite where it is no number.
+    """
     worst = 0.0
     for i in range(live.size):
         x = terms.q[k, i] * (h / (k + 1)) if live[i] > 0 else 0.0
         terms.c[k + 1, i] = x
-        worst = max(worst, abs(x) / terms.allowed[i])
+        size = abs(x) / terms.allowed[i]
+        worst = max(worst, size) if size < np.inf else np.inf
     times(K, terms.c[k + 1], terms.p[k + 1])
     return worst
 
@@ -173,6 +175,7 @@ def expand(
 
     terms.allowed (n,) is what c may be off, clock what d exp(v) / dtau may, relatively.  N is the first degree at which
     two terms in a row are small enough, at most `most`; c has N + 1 coefficients then, p as many, q and 1 / G one less.
+    The ratio is infinite where terms leave float64.
     """
     top = begin(p, live, logistic, terms)
     unit, before, ratio, N = np.exp(top), np.inf, np.inf, 0
@@ -180,6 +183,8 @@ def expand(
         worst = grow_masses(K, live, h, k, terms)
         now = max(worst, abs(terms.inverse[k]) / (terms.inverse[0] * clock))
         ratio, before, N = max(now, before), now, k + 1
+        if not now < np.inf:
+            return N, np.inf, top
         if N == most or (N >= LEAST and ratio <= 1.0):
             break
         grow_pulls(logistic, unit, k, terms)

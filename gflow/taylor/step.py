@@ -58,6 +58,8 @@ FILES = [
 ]
 # Errors of a step count as a part of what a doubling of tau may make, so that those of many short steps do not add up.
 SAFETY = 1.0 / 32.0
+# By so much a step becomes shorter whose terms leave float64.
+SHRUNK = 1e-3
 # Part of rtol that q may be off.
 SHARE = 1e-2
 # Part of the spacing of events so far that a step looks ahead.
@@ -112,6 +114,10 @@ def attempt(model: Model) -> int:
     h = min(now[CAP], AHEAD * max(now[GAP], now[TAU] - now[LAST], 1e-12 * now[CAP]))
     clock = allow(model, h)
     N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
+    while ratio == np.inf:
+        h *= SHRUNK
+        now[CAP], clock = h, allow(model, h)
+        N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
     tried[DEGREE] = N
     u = reach(model, h, ratio, top)
     step[SIZE], step[REACH], step[END] = h, u, u

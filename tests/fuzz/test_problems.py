@@ -83,6 +83,7 @@ REGRESSIONS = {
     7983: "a look ahead by derivatives whose squares are 0 in float64 left the other way",
     2318: "a sample whose part of q is 0 in float64 woke inside a step of the series: the loss rose",
     6576: "likewise",
+    289: "a step of the series after an implicit one, so long that its terms left float64",
     3000: "a step was handed over at a start whose clock had leapt over the end",
     6664: "a stride before the clock moves: log(1 + t) was no number",
     3330: "the cells around a start at zero were enumerated ray by ray, independent normals included",

@@ -37,5 +37,6 @@ def test_a_pair_that_just_left_its_kink_is_due_again() -> None:
 
 def test_the_ends() -> None:
     assert used_up(0.0, 0.0, 1.0) == used_up(0.0, 1.0, 0.0) == 0.0
+    assert used_up(1.0, -1.0, np.inf) == used_up(0.0, 0.0, np.inf) == 0.0
     assert used_up(1.0, 0.5, 0.0) == 2.0
     assert used_up(1.0, -1.0, 0.0) == used_up(1.0, 0.0, 0.0) == np.inf

@@ -56,3 +56,14 @@ def test_what_is_seen_is_left_to_the_last_terms() -> None:
     terms.allowed[:] = 1e-10
     N, _, top = expand(np.eye(2), np.array([0.0, 700.0]), np.ones(2, np.int64), False, 0.9, 1e-10, MOST, terms)
     assert not grows_unseen(terms, False, top, N, 1.0, 1e-300)
+
+
+def test_terms_that_leave_float64_say_nothing() -> None:
+    """A step of 1e40 decay times: terms of 1e40^N, then differences of infinities."""
+    terms, p, live = series(2), np.array([0.0, 1.0]), np.ones(2, dtype=np.int64)
+    terms.allowed[:] = 1e-10
+    with np.errstate(all="ignore"):
+        _, ratio, _ = expand(np.eye(2), p, live, True, 1e40, 1e-10, MOST, terms)
+    assert ratio == np.inf
+    _, ratio, _ = expand(np.eye(2), p, live, True, 1e-2, 1e-10, MOST, terms)
+    assert ratio <= 1.0
