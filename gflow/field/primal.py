@@ -102,7 +102,7 @@ class PrimalBranch:
         """
         layout, W, allowed = self.tensor_field.layout, self.weights(y), np.full(y.size, np.inf)
         levers = self._evaluated(self.tensor_field.levers, y) * sqrt(self.problem.network.width)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             inner, outer = LOSS * self.tolerances.rtol * max(1.0, abs(self.log_loss(y))) / levers
         allowed[layout.inner] = np.repeat(np.maximum(inner, LEAST * row_norms(W)), W.shape[1])
         if layout.outer is not None:
