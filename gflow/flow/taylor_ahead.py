@@ -225,6 +225,7 @@ class Ahead:
             k = int(mode.held[j])
             rho[j, mode.slots[j, :k]] -= mode.force[j, :k] @ moved[j]
         U = self._U + rho @ self._problem.surfaces.normals
+        U[mode.held == self._problem.span.rank] = 0.0  # no direction is free: not the rounding of a projection
         tau = float(model.now[TAU] + u * model.step[SIZE])
         clock = float(model.now[CLOCK]) if v is None else v
         parameters = Parameters(U, self._problem.network.outer)

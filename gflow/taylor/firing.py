@@ -7,7 +7,7 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
-from gflow.taylor.guards import BAND, LIFT, band_of, share_value
+from gflow.taylor.guards import BAND, LIFT, band_of, share_value, way_of
 from gflow.taylor.model import CLOCK, DEGREE, EVENTS, FASTEST, INSTANTS, SIZE, WINNER, Data, Mode, Model
 from gflow.taylor.neuron import bring, cholesky, pushed, rates_of, solve, submatrix, turn
 from gflow.taylor.polynomial import value
@@ -60,8 +60,9 @@ def guard_at(model: Model, at: int, u: float) -> float:
     """Guard number `at` at the end of the step, in units of its band there; the neuron of a share has scratch.moved."""
     guard, which, N = model.found.guard[at], model.found.which[at], model.tried[DEGREE]
     if which[2] == 0:
-        h = u * model.step[SIZE]
-        return float(value(guard, N, u) / band_of(model.data, model.mode, model.lazy, which[0], model.scratch.q, h))
+        j = which[0]
+        ahead = way_of(model.data, model.mode, j, model.scratch.q, u * model.step[SIZE])
+        return float(value(guard, N, u) / band_of(model.lazy, j, ahead))
     pushed(model.data, model.mode.slopes[which[0]], model.scratch.q, model.scratch.moved)
     return float((share_value(model, which[0], which[3], which[2], model.scratch.q) + guard[LIFT]) / guard[BAND])
 
@@ -216,7 +217,7 @@ def fire_neuron(model: Model, j: int, slop: float) -> int:
     if model.lazy.by_hull[j] == 1:
         return UNDECIDED
     bring(model.data, model.mode, model.lazy, j, model.c, model.scratch)
-    band = band_of(model.data, model.mode, model.lazy, j, model.scratch.q, 0.0)
+    band = band_of(model.lazy, j, 0.0)
     on = np.zeros(model.data.gram.shape[0], np.int64)
     k = surfaces_at_zero(model, j, band, on)
     zero, kink = on[:k], kink_of(k)

@@ -44,15 +44,21 @@ FAR = 1e6
 
 
 @kernel
-def band_of(data: Data, mode: Mode, lazy: Lazy, j: int, q: Array, h: float) -> float:
-    """Rounding of zeta_j, a sum of terms of the size of w_j and of its way: that so far, and that in the time h at q.
+def band_of(lazy: Lazy, j: int, ahead: float) -> float:
+    """Rounding of zeta_j, a sum of terms of the size of w_j and of its way: that so far, and that ahead."""
+    return float(max(ROUNDING * (lazy.scale[j] + ahead), 1e-290))
+
+
+@kernel
+def way_of(data: Data, mode: Mode, j: int, q: Array, h: float) -> float:
+    """How far neuron j moves in a time h at q (n,) at most.
 
     By its own slopes: a neuron that hardly moves is known to more digits than what others move in the same time.
     """
     way = 0.0
     for i in range(q.size):
         way += abs(data.alpha[i]) * mode.slopes[j, i] * q[i]
-    return float(max(ROUNDING * (lazy.scale[j] + abs(data.outer[j]) * h * way), 1e-290))
+    return float(abs(data.outer[j]) * h * way)
 
 
 @kernel
@@ -147,7 +153,7 @@ def look_at_pairs(model: Model, j: int, h_end: float) -> bool:
     fresh, lazy.fresh[j, 0] = lazy.fresh[j, 0] == 1, 0
     bring(data, mode, lazy, j, model.c, model.scratch)
     rates_of(data, mode, j, model.terms.q[0], model.scratch)
-    band = band_of(data, mode, lazy, j, model.terms.q[0], 0.0)
+    band = band_of(lazy, j, 0.0)
     stiff, speed, due = abs(data.outer[j]) * data.reach, step[MOVES] / h_end, np.inf
     for h in range(rates.size):
         side = mode.side[j, h]

@@ -90,6 +90,9 @@ class Search:
         return self
 
     def _mutant(self, rng: Generator) -> bytes:
-        """Of any that is kept, every other time of one of the last ten; one change, as what is worth more is kept."""
-        recent = self.kept[-10:] if rng.integers(2) else self.kept
+        """Of the first that is kept, which loads, every other time; else of any, or of one of the last ten.
+
+        One change, as what is worth more is kept.  Most of what is kept is refused, and hides what lies behind.
+        """
+        recent = (self.kept[:1], self.kept[:1], self.kept[-10:], self.kept)[int(rng.integers(4))]
         return mutated(recent[int(rng.integers(len(recent)))], rng, self.tokens, most=1)

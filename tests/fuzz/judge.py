@@ -26,7 +26,9 @@ RTOL = 1e-8
 Allowed = Callable[[Measure], float]
 
 
-def followed(recipe: Recipe, budget: Budget, engine: str = "dual", allowed: Allowed | None = None) -> Finish:
+def followed(
+    recipe: Recipe, budget: Budget, engine: str = "dual", allowed: Allowed | None = None, method: str = "auto"
+) -> Finish:
     """Run a recipe by an engine; all it says is judged.  Returns how the run ended.
 
     allowed: how far the loss may rise at a measure; by default what fits the dual engine, which keeps margins to rtol.
@@ -34,7 +36,7 @@ def followed(recipe: Recipe, budget: Budget, engine: str = "dual", allowed: Allo
     """
     problem, W = built(recipe)
     check_products(problem, W)
-    manner = Manner(engine, tolerances=Tolerances(RTOL, RTOL / 100.0))
+    manner = Manner(engine, method, tolerances=Tolerances(RTOL, RTOL / 100.0))
     until = until_log_time(recipe.log_time)
     finish = None
     items = steps(problem, W, until, manner, spaced("loglog", 5, until), account=Account(budget))

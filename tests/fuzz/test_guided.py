@@ -123,6 +123,8 @@ def judge(loader: Loader, path: Path) -> Callable[[bytes], str]:
 def test_guidance_finds_ways_that_blind_mutation_misses(tmp_path: Path) -> None:
     """The same number of mutants of the same scenario by the same changes, with and without keeping what was new.
 
+    In so short a search both take about as many arcs (measured: eight draws), and each some that the other does not.
+
     The other loaders are shallow: there blind mutation of the smallest file reaches nearly every arc as well.
     """
     loader = LOADERS["yaml"]
