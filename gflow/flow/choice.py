@@ -23,6 +23,8 @@ STABILITY = 3.0
 # The error estimate sees the end of a step only, and where y is tiny it accepts longer steps whose inside is wrong: 10
 # times the start at 6, 575 times at 8, 160,000 times at 12.  Rows, events and integrals use such states, hence a limit.
 LONGEST = 5.0
+# A step of the clock alone may be no float64 in the units in which margins move.
+TINY = float(np.finfo(float).tiny)
 # After this many such steps in a row without an event, the factorisations of an implicit method pay off.
 PATIENCE = 12
 
@@ -56,7 +58,7 @@ class Choice:
     def stepper(self, branch: Branch, h: float, stiff: bool) -> Stepper:
         """The stepper of a stretch, at its start; h: the step that the stretch before would have tried next."""
         method, system = self.method(stiff), self.system(branch, stiff)
-        axes = branch.axes
+        axes, h = branch.axes, max(h, TINY)
         return method(system, branch.y0, h) if axes is None else OnAxes(method, system, axes, branch.y0, h)
 
     def held_back(self, branch: Branch, y: Array, h: float) -> bool:

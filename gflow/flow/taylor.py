@@ -229,9 +229,12 @@ class CompiledLoop:
             yield from self._last(u, ends.v, EndReached(self._run.until.outcome))
 
     def _proved(self) -> bool:
-        """Is the mode proved to stay, where a proof is asked for and tau passed a mark of the watch?"""
+        """Is the mode proved to stay, where a proof is asked for and tau passed a mark of the watch?
+
+        A run does not end at the instant of an event: there a look waits for the end of the next step.
+        """
         run, since, ahead = self._run, self._looked_at, self._ahead
-        if run.watch is None or not run.watch.due(since, ahead.tau):
+        if run.watch is None or ahead.at_event or not run.watch.due(since, ahead.tau):
             return False
         self._looked_at, state = ahead.tau, ahead.state()
         return run.account.is_open and run.watch.proved_at(state.side, state.U)

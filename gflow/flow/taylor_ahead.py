@@ -33,6 +33,7 @@ from gflow.taylor.model import (
     STEPS,
     TAU,
     UNIT,
+    WINNER,
     Model,
     found_of,
 )
@@ -121,6 +122,11 @@ class Ahead:
     def strode(self) -> bool:
         """Did the loop just make strides, which may have passed rows?"""
         return self._before is not None
+
+    @property
+    def at_event(self) -> bool:
+        """Did the last step end where a guard fired?"""
+        return bool(self.model.tried[WINNER] >= 0)
 
     @property
     def stalled(self) -> int:

@@ -81,14 +81,14 @@ def _unknown_changes(recorded: RecordedRun) -> str:
 
 def _gap(moved: Array, unit: Array, kept: Bools, passed: float) -> float:
     """Worst gap between the dc_i that pairs kept on the + side show; and of sum_i dc_i to d tau if all are known."""
-    weights = np.where(kept, 1.0 / unit**2, 0.0)
-    total = weights.sum(axis=0)
-    known = total > 0.0
-    dc = (weights * moved).sum(axis=0) / np.where(known, total, 1.0)
+    known = kept.any(axis=0)
+    least = np.where(kept, unit, np.inf).min(axis=0)
+    # Relative to the least unit of a sample: the squares of units below 1e-154 are no float64.
+    weights = np.where(kept, (np.where(known, least, 0.0) / unit) ** 2, 0.0)
+    dc = (weights * moved).sum(axis=0) / np.where(known, weights.sum(axis=0), 1.0)
     apart = float((np.abs(np.where(kept, moved - dc, 0.0)) / unit).max())
     if not known.all():
         return apart
-    least = np.where(kept, unit, np.inf).min(axis=0)
     return float(np.maximum(apart, abs(float(dc.sum()) - passed) / float(least.sum())))
 
 
@@ -110,9 +110,11 @@ class Masses:
         """b (k, n) since row 0 and its units at U (m, r)."""
         moving = U[self.moving]
         sizes = np.hypot(self._outside[self.moving], row_norms(moving))[:, None]
-        largest = max(float(sizes.max()), float(row_norms(self._start).max()), float(np.finfo(float).tiny))
+        tiny = float(np.finfo(float).tiny)
+        largest = max(float(sizes.max()), float(row_norms(self._start).max()), tiny)
         sizes = np.maximum(sizes, 1e-3 * largest)  # a neuron near 0 has the rounding of what it was
-        return (moving - self._start) @ self._lift / self._factor, self._rtol * sizes * self._lengths
+        units = np.maximum(self._rtol * sizes * self._lengths, tiny)
+        return (moving - self._start) @ self._lift / self._factor, units
 
 
 class _Changes:

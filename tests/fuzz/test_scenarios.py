@@ -112,6 +112,8 @@ REGRESSIONS = {
     416: "lengths of gradients and weights whose product is 0 divided by it",
     700: "rows of W over outer weights of 1e-150 have squares that leave float64",
     173: "the logarithm of t = 0 in a run of one row",
+    118: "a first step of the clock alone was 0 in the units in which margins move",
+    768: "the room over a lever that left float64",
 }
 
 

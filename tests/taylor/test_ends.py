@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from gflow import load_scenario, simulate
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
 from gflow.flow.certified import Watch
@@ -14,6 +17,7 @@ from gflow.flow.simulate import flow_items
 from gflow.flow.state import Finish, Outcome
 from gflow.flow.stopping import Until
 from tests.flow.driver import flow, until_log_time
+from tests.fuzz.whole import drawn_whole
 from tests.taylor.test_late import gaussian
 
 
@@ -69,3 +73,11 @@ def test_a_proof_is_looked_for_after_each_stride(monkeypatch: pytest.MonkeyPatch
     assert result.finish.outcome is Outcome.LOG_TIME
     assert max(np.log2(tau / since) for since, tau in looks[-20:]) < 4.0
     assert all(since == before for (_, before), (since, _) in zip(looks, looks[1:], strict=False))
+
+
+@pytest.mark.parametrize("seed", [79, 92])
+def test_no_proof_ends_a_run_at_an_event(seed: int, tmp_path: Path) -> None:
+    """At the very instant what was decided is a limit from one side: other neurons may fire at it, too."""
+    run = simulate(load_scenario(drawn_whole(seed).write(tmp_path)), out=tmp_path / "run")
+    assert run.outcome == "certified" and run.n_events > 0
+    assert run.log1p_time[-1] > run.events.log1p_time[-1]
