@@ -18,7 +18,7 @@ from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import RUN, STEPS, Check, Worst, bounded
 from gflow.verification.rescaled_time import log_passed, unresolved
 from gflow.verification.velocity import Field, weights_at
-from gflow.verification.weight_velocity import Velocity, velocity
+from gflow.verification.weight_velocity import Velocity, velocity, ways_left
 
 GROUP, NAME = "identities", "motion"
 MOST_ROWS = 10
@@ -37,7 +37,8 @@ def motion(recorded: RecordedRun) -> Check:
         seen = velocity(field, weights_at(at), recorded.weights(at.U))
         resting = branch.at_rest(branch.y0)
         stuck = _resting(recorded, at, seen, float(leap[row]))
-        worst.see(max(_apart(recorded, branch, seen), stuck, seen.excess * resting), row)
+        stuck = max(stuck, _unsettled(recorded, field, at, seen)) if resting else stuck
+        worst.see(max(_apart(recorded, branch, seen), stuck), row)
     sentence = (
         "dW/dtau of a row, from W and X, against that of the engine, and where the engine or the next row is at rest "
     )
@@ -58,6 +59,20 @@ def _apart(recorded: RecordedRun, branch: Branch, seen: Velocity) -> float:
     rate = branch.mode.project(branch.mode.drift(branch.push(branch.y0, everyone), everyone), everyone)
     gaps, granted = row_norms(seen.W - rate @ problem.span.B), seen.doubt + bound * seen.norms
     return max(found, float(np.divide(gaps, granted, out=np.zeros_like(gaps), where=gaps > 0.0).max()))
+
+
+def _unsettled(recorded: RecordedRun, field: Field, at: RecordedRow, seen: Velocity) -> float:
+    """The largest |dw_j/dtau| over its doubt where the engine is at rest.
+
+    A motion that ends before weights are further than two runs may differ is no reason to go on: its neurons do not
+    count.
+    """
+    network = recorded.problem.network
+    if network.trains_outer or network.outputs > 1:
+        return seen.excess
+    sizes = np.maximum(row_norms(recorded.weights(at.U)), recorded.outside_norms)
+    open_ = (seen.norms > 0.0) & (ways_left(field, seen) > RUN * recorded.rtol * sizes)
+    return float(np.divide(seen.norms, seen.doubt, out=np.zeros_like(seen.norms), where=open_).max())
 
 
 def _resting(recorded: RecordedRun, at: RecordedRow, seen: Velocity, leap: float) -> float:

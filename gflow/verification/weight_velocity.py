@@ -65,6 +65,22 @@ def velocity(field: Field, weights: Weights, W: Array) -> Velocity:
     return Velocity(V, rounding(problem, weights, W, slopes) * condition * terms, terms, reach, motion)
 
 
+def ways_left(field: Field, seen: Velocity) -> Array:
+    """How far each neuron (m,) would still go if the velocity V decayed at its present rate, -<V, dV/dtau> / |V|^2.
+
+    For one output and a fixed outer layer: dV_j/dtau = P_j sum_i f_ji (d log g_i / dp_i) (dp_i / dtau) x_i.  Directions
+    in which V is slow count with the square of their part of V.  inf where V does not decay.
+    """
+    problem, at = field.problem, seen.motion.at
+    slopes, forces = at.branch_slopes[0], at.branch_slopes[0] * at.push[0]
+    active = slopes * problem.network.outer[:, None]
+    rates = problem.y * (active * (seen.W @ problem.X.T)).sum(axis=0)
+    changes = forces * (problem.loss.log_slope_rate(at.p[0]) * rates)
+    summed = _summed(changes, problem.X, np.abs(changes) @ row_norms(problem.X))
+    falls, square = -float((_projected(field, summed)[0] * seen.W).sum()), float((seen.W**2).sum())
+    return seen.norms * (square / falls) if falls > 0.0 else np.where(seen.norms > 0.0, np.inf, 0.0)
+
+
 def rounding(problem: Problem, weights: Weights, W: Array, slopes: Array) -> float:
     """(64 + n) eps (1 + max_i s_i), the rounding error of a sum of forces over its terms; W (m, d), slopes (m, n)."""
     sizes = _sizes(weights) @ (slopes * (np.abs(W) @ np.abs(problem.X).T))

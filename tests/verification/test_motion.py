@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gflow import load_scenario, simulate
 from gflow.field.dual import DualBranch
+from gflow.problem.parameters import Parameters
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import Check
 from gflow.verification.motion import motion
 from gflow.verification.rescaled_time import at_rest
-from gflow.verification.velocity import Field, weights_at
-from gflow.verification.weight_velocity import velocity
+from gflow.verification.velocity import Field, Weights, weights_at
+from gflow.verification.weight_velocity import velocity, ways_left
 from tests.cases.runs import simulated
+from tests.fuzz.whole import drawn_whole
 from tests.verification.runs import changed, run
 from tests.verification.test_rescaled_time import LEAKY, RELU, come_to_rest, dead, given, no_outer
 
@@ -124,3 +127,35 @@ def test_a_relu_neuron_that_only_slides_is_at_rest(tmp_path: Path) -> None:
     X, W = np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 1.0, 0.0]])
     check = judged(given(tmp_path, X, np.array([-1.0]), W, np.ones(1), RELU, "{log_time: 30}"))
     assert check.verdict == "pass", check
+
+
+@pytest.mark.parametrize("loss", ["exponential", "logistic"])
+def test_the_way_left_is_that_of_the_difference_quotient(tmp_path: Path, loss: str) -> None:
+    """(dtau/dt) V = n dW/dt at two states along V: its change is that of V at a clock held fast."""
+    rng = np.random.default_rng(3)
+    X, W, y = rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), np.array([1.0, -1.0, 1.0, 1.0, -1.0])
+    a = np.array([1.0, -0.5, 2.0, 1.0])
+    at = recorded(given(tmp_path, X, y, W, a, LEAKY, "{log_time: 1}", f"loss={loss}"))
+    row, field = at.row(0), Field(at.problem)
+    field.take(np.sign(row.pattern[:, at.problem.surfaces.first_sample]))
+    seen, h = velocity(field, weights_at(row), at.weights(row.U)), 1e-6
+
+    def driven(step: float) -> Array:
+        moved = row.U + step * seen.W @ at.problem.span.B.T
+        weights = Weights(Parameters(moved[None], row.outer, None), np.zeros(1))
+        there = velocity(field, weights, at.weights(moved))
+        return np.asarray(there.W * np.exp(there.log_clock - seen.log_clock))
+
+    change = (driven(h) - driven(-h)) / (2.0 * h)
+    expected = seen.norms * (seen.W**2).sum() / -(change * seen.W).sum()
+    np.testing.assert_allclose(ways_left(field, seen), expected, rtol=1e-7)
+
+
+def test_a_motion_that_ends_within_the_tolerance_may_rest(tmp_path: Path) -> None:
+    """The velocity is twice its doubt where the engine rests, and what is left of the way is nothing."""
+    rested = simulate(load_scenario(drawn_whole(29).write(tmp_path)), out=tmp_path / "run")
+    at = recorded(rested)
+    row, field = at.row(at.trajectory.n_rows - 1), Field(at.problem)
+    field.take(np.sign(row.pattern[:, at.problem.surfaces.first_sample]))
+    seen = velocity(field, weights_at(row), at.weights(row.U))
+    assert ways_left(field, seen).max() < 1e-9 and judged(rested).verdict == "pass"
