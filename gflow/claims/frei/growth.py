@@ -24,11 +24,18 @@ from gflow.claims.frei.rows import Rows, rows_of
 from gflow.claims.frei.setting import FreiSetting, setting_of
 from gflow.flow_time import log_times
 
+SEEN = 10.0  # times the error of the weights: growth beyond it is the flow's
 
-def _started(setting: FreiSetting, rows: Rows) -> Bools:
-    """Rows (T,) where the start is negligible: its components against mu are at most half of the growth along mu."""
+
+def _started(run: AnalyzedRun) -> Bools:
+    """Rows (T,) where the start is negligible: its components against mu are at most half of the growth along mu.
+
+    The growth must be seen, too: weights are known to atol.
+    """
+    setting, rows = setting_of(run), rows_of(run)
     growth = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
-    return np.asarray((growth > 0.0) & (-rows.measures.reach[0] <= growth))
+    error = float(run.trajectory.facts["atol"]) * setting.scale * np.sqrt(setting.m) * float(np.linalg.norm(setting.mu))
+    return np.asarray((growth > SEEN * error) & (-rows.measures.reach[0] <= growth))
 
 
 def _short_start(setting: FreiSetting, rows: Rows) -> Bools:
@@ -42,7 +49,7 @@ def _growth(setting: FreiSetting) -> float:
 
 
 def _some_row(rows: Bools) -> Hypothesis:
-    return condition("the start is negligible from some row on", bool(rows.any()))
+    return condition("the start is negligible, and the growth above atol, from some row on", bool(rows.any()))
 
 
 def theorem_42_loss(run: AnalyzedRun) -> Claim:
@@ -61,7 +68,7 @@ def theorem_42_loss(run: AnalyzedRun) -> Claim:
 def theorem_42_neurons(run: AnalyzedRun) -> Claim:
     """Every neuron grows without bound."""
     setting, rows = setting_of(run), rows_of(run)
-    sizes, started = setting.sizes, _started(setting, rows)
+    sizes, started = setting.sizes, _started(run)
     rate = setting.slope * sizes.Rmin**2 / (4.0 * np.sqrt(2.0 * setting.n) * sizes.Rmax)
     conclusion = no_less(run, rows.measures.neuron_norm, rate * rows.tau, started)
     statement = "|w_j(t)| / |a_j| >= slope Rmin^2 / (4 sqrt(2 n) Rmax) tau for every neuron: the least"
@@ -72,7 +79,7 @@ def theorem_42_neurons(run: AnalyzedRun) -> Claim:
 def theorem_42_rank(run: AnalyzedRun) -> Claim:
     """The stable rank stays bounded."""
     setting, rows = setting_of(run), rows_of(run)
-    chosen = _started(setting, rows) & _short_start(setting, rows)
+    chosen = _started(run) & _short_start(setting, rows)
     bound = 256.0 * loss_ratio_bound(setting.sizes, setting.slope) * setting.sizes.R**4 / setting.slope**2
     conclusion = no_more(run, rows.stable_rank, bound, chosen)
     hypotheses = (nearly_orthogonal(setting), bounded_ratio(run), _some_row(chosen))
@@ -109,7 +116,7 @@ def lemma_e12_rate(run: AnalyzedRun) -> Claim:
 def lemma_e13(run: AnalyzedRun) -> Claim:
     """The spectral norm grows at least linearly in tau."""
     setting, rows = setting_of(run), rows_of(run)
-    started = _started(setting, rows)
+    started = _started(run)
     rate = setting.slope * setting.sizes.Rmin / (4.0 * np.sqrt(2.0 * setting.n) * setting.sizes.R)
     conclusion = no_less(run, rows.spectral, rate * rows.tau, started)
     statement = "|W(t)|_2 >= slope Rmin / (4 sqrt(2 n) R) tau from when the start is negligible"
@@ -119,7 +126,7 @@ def lemma_e13(run: AnalyzedRun) -> Claim:
 def lemma_e13_neurons(run: AnalyzedRun) -> Claim:
     """Every neuron moves along mu."""
     setting, rows = setting_of(run), rows_of(run)
-    started = _started(setting, rows)
+    started = _started(run)
     bound = 0.25 * setting.slope * setting.sizes.Rmin**2 * rows.tau
     conclusion = no_less(run, rows.measures.reach, bound, started)
     statement = "sign(a_j) <w_j(t), mu> / |a_j| >= slope Rmin^2 tau / 4 for every neuron: the least"
