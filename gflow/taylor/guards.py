@@ -178,17 +178,17 @@ def look_at_pairs(model: Model, j: int, h_end: float) -> bool:
 
 
 @kernel
-def ends_of(data: Data, h: int, q: Array) -> tuple[float, float, float]:
-    """What the - and the + branch of surface h add along its normal for a pull q, and the sum of |terms| of the latter
-    and the former."""
-    base, top, size = 0.0, 0.0, 0.0
+def ends_of(data: Data, h: int, q: Array) -> tuple[float, float, float, float]:
+    """What the - and the + branch of surface h add along its normal for a pull q, and the sums of |terms| of each."""
+    base, top, low, high = 0.0, 0.0, 0.0, 0.0
     for at in range(data.first[h], data.first[h + 1]):
         i = data.sample[at]
         minus, plus = (data.slope, 1.0) if data.alpha[i] > 0.0 else (1.0, data.slope)
         base += data.push[i] * minus * q[i]
         top += data.push[i] * plus * q[i]
-        size += abs(data.push[i]) * (q[i] + NOTHING)
-    return base, top, size
+        low += abs(data.push[i]) * minus * q[i]
+        high += abs(data.push[i]) * plus * q[i]
+    return base, top, low, high
 
 
 @kernel
@@ -207,7 +207,7 @@ def share_value(model: Model, j: int, slot: int, which: int, q: Array) -> float:
     """The room of a share to one of its ends at q, as a force; scratch.moved: pushed by the slopes of j at q."""
     data, mode = model.data, model.mode
     force, _ = force_on(mode.force[j, slot], model.scratch.moved)
-    base, top, _ = ends_of(data, mode.slots[j, slot], q)
+    base, top, _, _ = ends_of(data, mode.slots[j, slot], q)
     return float(mode.turned[j, slot] * (force - base if which == 1 else top - force))
 
 
@@ -225,25 +225,31 @@ def share_polynomials(model: Model, j: int, first: int) -> None:
 
 @kernel
 def look_at_shares(model: Model, j: int) -> bool:
-    """Find when the shares of neuron j are due next, and race those that may reach an end in the step."""
+    """Find when the shares of neuron j are due next, and race those that may reach an end in the step.
+
+    A room whose terms are all within its band, as where other samples are orthogonal to a kink, is at zero to rounding
+    whatever q does: its lift stands, and it is no guard until q has grown by as much.
+    """
     data, mode, lazy = model.data, model.mode, model.lazy
     q, first, moves = model.terms.q[0], model.tried[FOUND], model.step[MOVES_RELATIVE]
     fresh, lazy.fresh[j, 1] = lazy.fresh[j, 1] == 1, 0
     moved, budget = model.scratch.moved, np.inf
     pushed(data, mode.slopes[j], q, moved)
     for s in range(mode.held[j]):
-        base, top, ends = ends_of(data, mode.slots[j, s], q)
+        base, top, low, high = ends_of(data, mode.slots[j, s], q)
         force, size = force_on(mode.force[j, s], moved)
-        size, band = size + ends + NOTHING * mode.lever[j, s], ROUNDING * mode.lever[j, s]
+        size, band = size + NOTHING * mode.lever[j, s], ROUNDING * mode.lever[j, s]
         if fresh:
             mode.turned[j, s] = 1.0 if top > base else -1.0
         for which in range(1, 3):
             room = mode.turned[j, s] * (force - base if which == 1 else top - force)
             lift = lifted(room, lazy.share_lift[j, s, which - 1], band, fresh, data.loose)
             lazy.share_lift[j, s, which - 1] = lift
-            spare = max(room + lift - band, 0.0) / size
-            budget = min(budget, np.log1p(spare))
-            if np.log1p(spare) <= moves or room + lift <= band:
+            terms = size + (low if which == 1 else high)
+            silent = terms <= band and np.log1p(max(room + lift, 0.0) / terms) > moves
+            spare = np.log1p(max(room + lift - (0.0 if silent else band), 0.0) / terms)
+            budget = min(budget, spare)
+            if not silent and (spare <= moves or room + lift <= band):
                 at = model.tried[FOUND]
                 if not add_guard(model, j, mode.slots[j, s], which, s, lift, band):
                     return False

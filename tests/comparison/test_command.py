@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def names(folder: Path) -> set[str]:
 
 def test_a_run_folder_then_inspect(run: Path) -> None:
     done = call("compare", run, "--eta", "0.1", "--eta", "0.05", "--eta", "0.025")
-    assert done.exit_code == 0 and done.stderr == ""
+    # Slow machines are told how far it is: that is no complaint.
+    assert done.exit_code == 0 and not re.search("gflow:|warning|error", done.stderr, re.IGNORECASE)
     for words in ("gradient descent until t = 4", "eta = 0.05: ", "Summary      descent stays within 1 %", "eta^"):
         assert words in done.stdout
     assert names(run) == {"scenario.yaml", "trajectory.h5", "comparison.json", DESCENT_FILE_NAME}

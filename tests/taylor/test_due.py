@@ -7,7 +7,18 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
+from gflow.field.branch import Tolerances
+from gflow.flow import taylor_ahead
+from gflow.flow.choice import Choice
+from gflow.flow.dual import dual_engine
+from gflow.flow.simulate import flow_items
+from gflow.flow.state import Event
+from gflow.problem.loss import LOSSES
+from gflow.problem.network import Network
+from gflow.problem.problem import Problem
 from gflow.taylor.guards import used_up
+from gflow.taylor.model import GUARDS, SHARE_LOOKS, STEPS
+from tests.flow.driver import until_log_time
 
 
 def by_decimals(spare: float, inward: float, growth: float) -> float:
@@ -40,3 +51,26 @@ def test_the_ends() -> None:
     assert used_up(1.0, -1.0, np.inf) == used_up(0.0, 0.0, np.inf) == 0.0
     assert used_up(1.0, 0.5, 0.0) == 2.0
     assert used_up(1.0, -1.0, 0.0) == used_up(1.0, 0.0, 0.0) == np.inf
+
+
+def test_shares_that_nothing_moves_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ReLU on orthonormal inputs: what slides is held by a share of 0 whatever q does, at an end of its room for ever.
+
+    Hundreds of steps with a hundred sliding pairs: looks and guards are of the order of events, not of their product.
+    """
+    rng, m, n = np.random.default_rng(0), 60, 8
+    a = np.where(np.arange(m) % 2 == 0, 1.0, -1.0) / np.sqrt(m)
+    problem = Problem.of(np.eye(n), np.where(np.arange(n) % 2 == 0, 1.0, -1.0), Network(a, 0.0), LOSSES["logistic"])
+    models, made = [], taylor_ahead.Ahead.__init__
+
+    def noted(self: taylor_ahead.Ahead, *arguments: object) -> None:
+        made(self, *arguments)  # type: ignore[arg-type]  # whatever it is given
+        models.append(self.model)
+
+    monkeypatch.setattr(taylor_ahead.Ahead, "__init__", noted)
+    engine = dual_engine(problem, 0.1 * rng.standard_normal((m, n)), Tolerances(1e-8, 1e-10))
+    items = list(flow_items(engine, until_log_time(3.0), iter(()), Choice("taylor")))
+    events = sum(isinstance(item, Event) for item in items)
+    (counts,) = (model.counts for model in models)
+    assert events > 80 and counts[STEPS] > events
+    assert counts[SHARE_LOOKS] < 5 * events and counts[GUARDS] < 10 * events
