@@ -21,7 +21,7 @@ from tests.fuzz.scenarios import ACTIVATIONS, ENDS, ENGINES, GENERATED, METHODS,
 from tests.fuzz.test_problems import MODERATE, RECIPES
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-RUNS = 25
+RUNS = 12
 HOSTILE = st.builds(
     Hostile,
     recipe=st.one_of(RECIPES, MODERATE),

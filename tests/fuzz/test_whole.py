@@ -5,23 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gflow import Trajectory, load_scenario, simulate, verify
 from tests.fuzz.whole import Judged, drawn_whole, judged
 from tests.reference.frozen_mode import FrozenMode
 
-SAMPLE = (2, 3, 13, 14, 23, 30)
+SAMPLE = (3, 14, 23, 30)
 # A start outside the span of the samples; no sample that moves; an end at t = 0; weights of 1e-15, below atol; units of
 # masses of 1e-160.
 REGRESSIONS = (17, 59, 80, 117, 120)
 
 
+# Events that rtol = 1e-8 does not decide: six kinks within 1e-16 of each other, of neurons with weights of 1e-8.  There
+# `verify` fails, and is right to.
+UNDECIDED = (146,)
+
+
 def judge_all(seeds: Iterable[int]) -> tuple[list[Judged], list[str]]:
     """Every case, and a line for each thing that is wrong."""
     cases = {seed: judged(drawn_whole(seed)) for seed in seeds}
-    return list(cases.values()), [f"seed {seed}: {text}" for seed, case in cases.items() for text in case.wrong]
+    return list(cases.values()), [
+        f"seed {seed}: {text}"
+        for seed, case in cases.items()
+        for text in case.wrong
+        if seed not in UNDECIDED or not text.startswith("verify: ")
+    ]
 
 
 def total(cases: list[Judged]) -> Counter[str]:
@@ -37,6 +49,23 @@ def test_a_sample() -> None:
 def test_what_was_wrong_once() -> None:
     _, wrong = judge_all(REGRESSIONS)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", UNDECIDED)
+@pytest.mark.parametrize("method", ["taylor", "DOP853-Radau"])
+def test_verify_tells_of_events_that_the_tolerance_does_not_decide(seed: int, method: str, tmp_path: Path) -> None:
+    """Tighter tolerances find others by either method."""
+    place = drawn_whole(seed).write(tmp_path)
+
+    def run(name: str, *overrides: str) -> Trajectory:
+        changed = load_scenario(place, overrides=[f"flow.method={method}", *overrides])
+        return simulate(changed, out=tmp_path / name)
+
+    asked, tighter = run("asked"), run("tighter", "flow.rtol=1e-10", "flow.atol=1e-20")
+    times = [np.unique(each.events.log1p_time.round(6)) for each in (asked, tighter)]
+    assert times[0].size != times[1].size or not np.allclose(times[0], times[1], rtol=1e-3)
+    assert "rtol / 100, events" in {c.name for c in verify(asked).checks if c.verdict == "fail"}
 
 
 @pytest.mark.slow
