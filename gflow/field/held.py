@@ -1,7 +1,7 @@
 """Neurons on dependent kinks: the velocities of the cells around them, and by how much the hulls of these miss 0.
 
-The velocity of a cell is linear in the push (`field.branch`).  With one fixed output the pushes of two neurons differ by
-a factor alone, which scales their hulls: those with the same sides are judged together.
+The velocity of a cell is linear in the push (`field.branch`).  With one fixed output the pushes of two neurons differ
+by a factor alone, which scales their hulls: those with the same sides are judged together.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """How long neurons on dependent kinks surely stay there, so that the compiled loop need not judge their hulls.
 
-Such a neuron stays where it is while the hull of the velocities v_c of its cells contains 0 (`field.held`).  With weights
-lambda_c > 0 of sum 1 and sum_c lambda_c v_c = 0, the hull contains all sum_c (1 + z_c) lambda_c v_c with sum_c lambda_c
-z_c = 0 and |z|_2 <= 1, hence a ball around 0: its squared radius is the least eigenvalue of the covariance of the
-velocities with weights lambda_c^2.  The hull contains 0 as long as no velocity moves further.  The weights are those that
-maximise sum_c log lambda_c: lambda_c = 1 / (1 + x . v_c) over the number of cells, where x maximises sum_c log(1 + x .
-v_c) (Owen, Empirical Likelihood, ch. 3).
+Such a neuron stays where it is while the hull of the velocities v_c of its cells contains 0 (`field.held`).  With
+weights lambda_c > 0 of sum 1 and sum_c lambda_c v_c = 0, the hull contains all sum_c (1 + z_c) lambda_c v_c with sum_c
+lambda_c z_c = 0 and |z|_2 <= 1, hence a ball around 0, whose squared radius is the least eigenvalue of sum_c lambda_c^2
+(v_c - v) (v_c - v)^T with v the mean by lambda_c^2.  The hull contains 0 as long as no velocity moves further.  The
+weights are those of greatest product: 1 / (1 + x . v_c) over the number of cells, where x maximises the sum of all
+log(1 + x . v_c) (Owen, Empirical Likelihood, ch. 3).
 
-Velocities are linear in q, so that they move by so much times the path of q in the 2-norm, and by (e^R - 1) times the sum
-of the sizes of their terms while every q_l stays within a factor e^(+-R).  Where that is no more than one step, 0 is looked
-for in the hulls at the nodes of the step, as by the steppers.
+Velocities are linear in q.  They move by so much times the path of q in the 2-norm, and by e^R - 1 times the sum of the
+sizes of their terms while every q_l stays within a factor e^(+-R).  Where that is less than one step, hulls are judged
+at the nodes of the step, as by the steppers.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def depth_of(points: Array) -> float:
 
 
 def central_weights(points: Array) -> Array | None:
-    """The weights (c,) > 0 of sum 1 that maximise sum log weights, with weights @ points = 0 to rounding; points (c, k).
+    """The weights (c,) > 0 of sum 1 of greatest product with weights @ points = 0 to rounding; points (c, k).
 
     None where no Newton step is found, or too many are needed: 0 is not clearly inside the hull.
     """
