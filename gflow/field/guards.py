@@ -14,7 +14,7 @@ import numpy as np
 from gflow.arrays import Array, Index, Sides
 from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
-from gflow.field.held import alike
+from gflow.field.held import Alike, alike
 from gflow.field.kink import Kink
 from gflow.ode.bernstein import first_descents, from_nodes, nodes
 from gflow.ode.step import DenseStep
@@ -106,7 +106,7 @@ class Guards:
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
         self._held = alike(mode, self._moves)
-        missed = [group.gap(branch, branch.y0) for group in self._held]
+        missed = [self._hull_gap(group, branch.y0) for group in self._held]
         self._hull_missed = [gap if gap <= self._loose else 0.0 for gap in missed]
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
@@ -200,10 +200,13 @@ class Guards:
     def _hulls_hold(self, y: Array, neurons: Index) -> bool:
         """Whether those of the neurons (k,) that are held on dependent kinks stay there at a state y (p,)."""
         return all(
-            group.gap(self.branch, y) <= 2.0 * missed
+            self._hull_gap(group, y) <= 2.0 * missed
             for group, missed in zip(self._held, self._hull_missed, strict=True)
-            if np.isin(group.neurons, neurons).any()
+            if neurons is self._everyone or np.isin(group.neurons, neurons).any()
         )
+
+    def _hull_gap(self, group: Alike, y: Array) -> float:
+        return group.gap(self.branch.push(y, group.neurons[:1])[0])
 
     def kink(self, j: int, surfaces: Index, push: Push, onward: Sides | None = None, slop: float = 0.0) -> Kink:
         """The local problem of neuron j on these surfaces (k,), with the - branch of each in the drift; onward (k,).

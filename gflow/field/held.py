@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from gflow.arrays import Array, Bools, Index, Sides
-from gflow.field.branch import Branch
 from gflow.field.hull import least_norm_in_hull, span_basis
 from gflow.field.mode import Mode
 from gflow.problem.span import row_norms
@@ -52,9 +51,9 @@ class Alike:
     neurons: Index
     velocities: CellVelocities
 
-    def gap(self, branch: Branch, y: Array) -> float:
-        """The distance from 0 of the hull of the velocities at a state y (p,), relative to the largest of them."""
-        points = self.velocities.at(branch.push(y, self.neurons[:1])[0])
+    def gap(self, push: Array) -> float:
+        """The distance from 0 of the hull of the velocities with a push (n,), relative to the largest of them."""
+        points = self.velocities.at(push)
         least = least_norm_in_hull(points)
         return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
 

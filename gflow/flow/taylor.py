@@ -50,7 +50,8 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     standing: Standing | None = (at, at)
     while standing is not None:
         here, mark = standing
-        if here.left or here.stiff:
+        # In stiff times the compiled loop is asked again at checkpoints, as it has strides of its own.
+        if here.left or (here.stiff and here is not mark):
             standing = yield from one_stretch(other, replace(here, left=False), mark)
             continue
         # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.

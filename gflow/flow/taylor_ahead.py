@@ -86,6 +86,8 @@ class Ahead:
         self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
         self._hulls, self._granted, self._asked = hulls, NO_END, (-1, 0)
         self.model.hull[:] = -np.inf if hulls.groups else np.inf
+        missed = hulls.gaps(dual_variables(self._problem.loss, state.p, mode.live)[0])
+        self._missed = np.where(missed <= ground.data.loose, missed, 0.0)
 
     @property
     def steps(self) -> int:
@@ -115,7 +117,8 @@ class Ahead:
             model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
             return True
         u = step[END] * nodes(SHARE_DEGREE)
-        held = self._hulls.hold(u[:, None] ** np.arange(model.tried[DEGREE]) @ model.terms.q[: model.tried[DEGREE]])
+        q = u[:, None] ** np.arange(model.tried[DEGREE]) @ model.terms.q[: model.tried[DEGREE]]
+        held = self._hulls.hold(q, self._missed)
         if held:
             model.hull[:] = model.now[PATH] + step[MOVES], -np.inf
             self._granted = self.steps + 1

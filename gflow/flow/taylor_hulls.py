@@ -21,7 +21,6 @@ from scipy.linalg import qr
 
 from gflow.arrays import Array, Index
 from gflow.field.held import Alike, alike
-from gflow.field.hull import least_norm_in_hull
 from gflow.field.mode import DualMode
 from gflow.problem.span import row_norms
 
@@ -67,11 +66,15 @@ class Hulls:
             logs.append(float(np.log1p(max(depth, 0.0) / (sizes @ q))))
         return Room(min(paths), min(logs))
 
-    def hold(self, q: Array) -> bool:
-        """Does every hull contain 0 at each of these q (k, n)?"""
-        return not any(
-            least_norm_in_hull(points).any() for group in self.groups for points in group.velocities.at(self.y * q)
-        )
+    def gaps(self, q: Array) -> Array:
+        """By how much each hull misses 0 at q (n,), relative to its largest velocity."""
+        return np.array([group.gap(self.y * q) for group in self.groups])
+
+    def hold(self, q: Array, missed: Array) -> bool:
+        """Does every hull contain 0 at each of these q (k, n), but for twice what it missed at the start, as in
+        `field.guards`?
+        """
+        return all((self.gaps(each) <= 2.0 * missed).all() for each in q)
 
 
 def depth_of(points: Array) -> float:

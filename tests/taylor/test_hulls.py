@@ -135,18 +135,21 @@ def test_hulls_hold_in_all_of_their_room(seed: int) -> None:
     rng, mode = np.random.default_rng(seed), on_cube(0.0)
     hulls, q = Hulls.of(mode), rng.dirichlet(20.0 * np.ones(16))
     room = hulls.room(q)
-    assert room.path > 0.0 and room.relative > 0.0 and hulls.hold(q[None])
-    lost = 0
+    assert room.path > 0.0 and room.relative > 0.0 and hulls.hold(q[None], np.zeros(3))
+    lost, none = 0, np.zeros(len(hulls.groups))
     for _ in range(20):
         way = rng.standard_normal(16)
         near = q + room.path * way / np.linalg.norm(way), q * np.exp(room.relative * rng.choice([-1.0, 1.0], 16))
         far = rng.dirichlet(0.1 * np.ones(16))
         for each in (*near, far):
             held = all(holds_0(group.velocities.at(mode.problem.y * each)) for group in hulls.groups)
-            assert hulls.hold(each[None]) == held
+            assert hulls.hold(each[None], none) == held
             assert held or each is far
             lost += not held
-        assert hulls.hold(np.array([q, *near, far])) == hulls.hold(far[None]), "all q are looked at"
+            if not held:
+                missed = hulls.gaps(each)
+                assert hulls.hold(each[None], 0.6 * missed) and not hulls.hold(each[None], 0.4 * missed)
+        assert hulls.hold(np.array([q, *near, far]), none) == held, "all q are looked at"
     assert lost > 0
 
 
