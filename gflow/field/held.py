@@ -63,7 +63,8 @@ def alike(mode: Mode, moves: Bools) -> list[Alike]:
     network = mode.problem.network
     common = not network.trains_outer and network.outer.ndim == 1
     groups: dict[tuple[bytes, int], list[int]] = {}
-    for j, cells in mode.dependent.items():
+    # In the order of neurons: that of the turns is another one in a run that was resumed.
+    for j, cells in sorted(mode.dependent.items(), key=lambda kept: kept[0]):
         if cells is not None and moves[j]:
             groups.setdefault((mode.side[j].tobytes(), -1 if common else j), []).append(j)
     return [_alike(mode, neurons) for neurons in groups.values()]
