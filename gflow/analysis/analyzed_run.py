@@ -108,6 +108,7 @@ class AnalyzedRun(RecordedRun):
             side=end.side,
             p=end.p,
             steps=int(self.trajectory.read("series/steps", -1)) + (0 if ahead is None else ahead.steps),
+            tau=end.tau,
         )
 
     def _events(self, ahead: Sequence[Event]) -> list[Event] | None:

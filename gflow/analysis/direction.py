@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def direction(run: AnalyzedRun) -> DirectionResult:
     states = [run.state(int(row)) for row in rows]
     times = np.array([state.v for state in states])
     angles = np.array([_angle(state.U, point.U, run.outside_norms) for state in states])
-    turning = np.array([_angle(_velocity(run, state), point.U) for state in states])
+    turning = np.array([_angle(velocity, point.U) for velocity in _velocities(run, states)])
     distance, bound = _bounds(run, point)
     summary = (
         f"the direction of W {HOW[run.standing]}; at {time_text(times[-1])} it is {angles[-1]:.3g} rad from its "
@@ -94,10 +95,12 @@ def _angle(U: Array, limit: Array, outside: Array | None = None) -> float:
     return float(np.arctan2(across, along))
 
 
-def _velocity(run: AnalyzedRun, state: FlowState) -> Array:
-    """dU/dtau (m, r) at a state, its sliding pairs held."""
-    mode = ReferenceMode.of(run.problem, state.side)
-    return Point(run.problem, state.parameters, mode, state.p, mode.live).velocity.inner
+def _velocities(run: AnalyzedRun, states: list[FlowState]) -> Iterator[Array]:
+    """dU/dtau (m, r) at each of the states, sliding pairs held; few sides change from one to the next."""
+    mode: ReferenceMode | None = None
+    for state in states:
+        mode = ReferenceMode.of(run.problem, state.side, mode)
+        yield Point(run.problem, state.parameters, mode, state.p, mode.live).velocity.inner
 
 
 def _bounds(run: AnalyzedRun, point: LimitPoint) -> tuple[float | None, float | None]:

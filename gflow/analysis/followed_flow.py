@@ -39,11 +39,13 @@ class FollowedFlow:
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What following a flow may cost: steps in all, and idle steps, that is successive steps without an event during
-    which log(1 + t) has not doubled (None: no such limit).  doing: what it is for, in words."""
+    which log(1 + t) has not doubled (None: no such limit).  doing: what it is for, in words; expected: the tau before
+    which no proof is expected."""
 
     doing: str
     steps: int
     idle: int | None = None
+    expected: float = 0.0
 
 
 def followed(
@@ -57,7 +59,7 @@ def followed(
     """Integrate from W (m, d), or from a state of its flow, until a mode is proved to stay or the allowance ends."""
     start = 0.0 if origin is None else origin.v
     v_end = max(FARTHEST, 10.0 * start)
-    until = Until(v_end, Outcome.LOG_TIME, None, certified=True)
+    until = Until(v_end, Outcome.LOG_TIME, None, True, allowed.expected)
     rows = (start + gap for gap in np.geomspace(1.0, v_end, ROWS))
     events, count, gained, gained_at = list[Event](), 0, start, 0
     row: FlowRow | None = None

@@ -43,6 +43,9 @@ TIGHTER, TIGHTEST = 100.0, 1e-13
 # larger; it is followed with tolerances far below the change.
 CHANGE, SEED = 1e-6, 0
 LOOSER = Tolerances(1e-9, 1e-11)
+# No proof is expected before this part of the tau of the one that was found; before that most of the work would be to
+# look for one.
+EXPECTED = 0.5
 # The budget of following the flow again: a multiple of the steps of the run, plus what a short run needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
 
@@ -52,7 +55,7 @@ class PathTaken:
     """The path that a run took, and its path ahead.
 
     W (m, d): the first layer at its start; notes: decisions at kinks; events: None where they are not kept; side (m, H)
-    and p (n,): sides and margins at the state of its proof; steps: taken until there.
+    and p (n,): sides and margins at the state of its proof; steps, tau: taken until there.
     """
 
     W: Array
@@ -62,6 +65,7 @@ class PathTaken:
     side: Sides
     p: Array
     steps: int
+    tau: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,8 @@ def repelling(problem: Problem, side: Sides, p: Array) -> list[Pair]:
 def _departures(problem: Problem, taken: PathTaken, tell: Tell) -> Iterator[str]:
     """Where the flow, followed again, differs from the path that was taken: the first difference found."""
     for name, W, tolerances, strictly in _again(problem, taken):
-        allowed = Allowance(f"the way from the start, {name},", STEPS_TO_START + STEP_FACTOR * taken.steps)
+        most, expected = STEPS_TO_START + STEP_FACTOR * taken.steps, EXPECTED * taken.tau
+        allowed = Allowance(f"the way from the start, {name},", most, expected=expected)
         again = followed(problem, W, tolerances, allowed, tell=tell)
         if difference := _departure(problem, taken, again, strictly):
             yield f"{name}, {difference}"

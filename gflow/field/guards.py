@@ -14,7 +14,7 @@ import numpy as np
 from gflow.arrays import Array, Index, Sides
 from gflow.field.branch import Branch
 from gflow.field.clarke import ROUNDING
-from gflow.field.hull import least_norm_in_hull, velocities
+from gflow.field.held import Alike, alike
 from gflow.field.kink import Kink
 from gflow.ode.bernstein import first_descents, from_nodes, nodes
 from gflow.ode.step import DenseStep
@@ -105,8 +105,9 @@ class Guards:
         )
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
-        missed = {j: self._hull_gap(branch.y0, j) for j in mode.dependent}
-        self._hull_missed = {j: gap if gap <= self._loose else 0.0 for j, gap in missed.items()}
+        self._held = alike(mode, self._moves)
+        missed = [self._hull_gap(group, branch.y0) for group in self._held]
+        self._hull_missed = [gap if gap <= self._loose else 0.0 for gap in missed]
 
     def _rooms(self, share: Array, neurons: Index) -> Array:
         """Change of the bare push (1-norm) before a share guard of these neurons can fire, (k,)."""
@@ -123,10 +124,7 @@ class Guards:
 
         -1 where a neuron on dependent kinks is released.
         """
-        bound = [int(j) for j in neurons if int(j) in self.branch.mode.dependent]
-        if bound and not all(self._hull_holds(y, j) for j in bound):
-            return -1.0
-        return self.values(y, neurons).lowest()
+        return self.values(y, neurons).lowest() if self._hulls_hold(y, neurons) else -1.0
 
     def at_zero(self, y: Array, neurons: Index) -> list[tuple[int, int]]:
         """The (neuron, surface) pairs of these neurons (k,) whose guards are at zero at a state y (p,)."""
@@ -195,27 +193,20 @@ class Guards:
         """Two nodes of the step between which a neuron held on dependent kinks is released; None where none is."""
         grid = nodes(SHARE_DEGREE)
         for k in range(1, grid.size):
-            if any(not self._hull_holds(states[k], j) for j in self.branch.mode.dependent):
+            if not self._hulls_hold(states[k], self._everyone):
                 return float(grid[k - 1]), float(grid[k])
         return None
 
-    def _hull_holds(self, y: Array, j: int) -> bool:
-        """Whether neuron j, held on dependent kinks, stays there at a state y (p,)."""
-        return self._hull_gap(y, j) <= 2.0 * self._hull_missed[j]
+    def _hulls_hold(self, y: Array, neurons: Index) -> bool:
+        """Whether those of the neurons (k,) that are held on dependent kinks stay there at a state y (p,)."""
+        return all(
+            self._hull_gap(group, y) <= 2.0 * missed
+            for group, missed in zip(self._held, self._hull_missed, strict=True)
+            if neurons is self._everyone or np.isin(group.neurons, neurons).any()
+        )
 
-    def _hull_gap(self, y: Array, j: int) -> float:
-        """The distance from 0 of the hull of the velocities of neuron j, held on dependent kinks, relative to the
-        largest.
-        """
-        patterns = self.branch.mode.dependent[j]
-        if patterns is None or not self._moves[j]:
-            return 0.0
-        push = self.branch.push(y, np.array([j]))[0]
-        still = np.zeros_like(push)
-        kink = self.kink(j, np.flatnonzero(self.branch.mode.side[j] == 0), Push(push, still, still))
-        points = velocities(kink, patterns)
-        least = least_norm_in_hull(points)
-        return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
+    def _hull_gap(self, group: Alike, y: Array) -> float:
+        return group.gap(self.branch.push(y, group.neurons[:1])[0])
 
     def kink(self, j: int, surfaces: Index, push: Push, onward: Sides | None = None, slop: float = 0.0) -> Kink:
         """The local problem of neuron j on these surfaces (k,), with the - branch of each in the drift; onward (k,).

@@ -105,13 +105,18 @@ def _nonnegative_least_squares(matrix: Array, target: Array) -> Array:
         return np.asarray(lsq_linear(matrix, target, bounds=(0.0, np.inf), tol=1e-15).x)
 
 
-def span(normals: Array) -> Array:
-    """The projector (r, r) on the span of normals (k, r), to rounding.
+def span_basis(normals: Array) -> Array:
+    """An orthonormal basis (s, r) of the span of normals (k, r), to rounding.
 
     A direction that they span weakly counts, as they hold a neuron in it.
     """
     _, singular, Vt = np.linalg.svd(normals, full_matrices=False)
-    basis = Vt[singular > SPANNED]
+    return np.asarray(Vt[singular > SPANNED])
+
+
+def span(normals: Array) -> Array:
+    """The projector (r, r) on the span of normals (k, r)."""
+    basis = span_basis(normals)
     return np.asarray(basis.T @ basis)
 
 

@@ -23,27 +23,32 @@ MANY = 0.125
 class Watch:
     """The judge of one dual run: it looks for a proof whenever tau passes a mark, 2^(k / `LOOKS_PER_DOUBLING`).
 
+    Before the tau at which a proof is expected marks are the powers of two alone.
+
     The times of its looks, and what they find, depend on the state alone, and their number on how far the run goes, not
     on its steps.  A state that clearly has no proof is told from its kernel (`foresight`); what is computed for a proof
     is kept until the mode changes.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    def __init__(self, problem: Problem, expected: float = 0.0) -> None:
+        """expected: the tau before which no proof is expected."""
+        self._problem, self._expected = problem, expected
         self._mode: DualMode | None = None  # turned from look to look; its kernel only tells where no proof can be
         self._limit: ModeLimit | None = None
         self._side: bytes = b""
         self._turning: bytes = b""  # the sides of the last mode that was found to have a pair that cannot stay
 
-    @staticmethod
-    def due(since: float, tau: float) -> bool:
+    def due(self, since: float, tau: float) -> bool:
         """Was a mark passed on the way from tau = since?  Where not, `proved` finds nothing."""
-        return _mark(since) != _mark(tau)
+        return _mark(since, self._expected) != _mark(tau, self._expected)
 
-    @staticmethod
-    def next_look(tau: float) -> float:
+    def next_look(self, tau: float) -> float:
         """A tau before which no mark is passed; the next mark, to rounding, or 0 where tau is 0."""
-        return float(2.0 ** ((_mark(tau) + 1.0) / LOOKS_PER_DOUBLING)) * (1.0 - 64.0 * EPS) if tau > 0.0 else 0.0
+        if tau <= 0.0:
+            return 0.0
+        apart = LOOKS_PER_DOUBLING if tau < self._expected else 1
+        mark = float(2.0 ** ((_mark(tau, self._expected) + apart) / LOOKS_PER_DOUBLING))
+        return (mark if tau >= self._expected else min(mark, self._expected)) * (1.0 - 64.0 * EPS)
 
     def proved(self, stretch: Stretch, y: Array, since: float, elapsed: float) -> bool:
         """Whether the mode of the stretch is proved to stay from the state y (p,) on; False also where no mark was
@@ -87,9 +92,12 @@ class Watch:
         return known
 
 
-def _mark(tau: float) -> float:
-    """The number of the last mark before tau."""
-    return float(np.floor(LOOKS_PER_DOUBLING * np.log2(tau))) if tau > 0.0 else -np.inf
+def _mark(tau: float, expected: float = 0.0) -> float:
+    """The number of the last mark before tau; expected: as in `Watch`."""
+    if tau <= 0.0:
+        return -np.inf
+    number = float(np.floor(LOOKS_PER_DOUBLING * np.log2(tau)))
+    return number if tau >= expected else LOOKS_PER_DOUBLING * float(np.floor(number / LOOKS_PER_DOUBLING))
 
 
 def finding_at(limit: ModeLimit, U: Array) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -55,14 +56,20 @@ class FlowCoordinates(Protocol):
         """The parameters at states y (..., p) of the integrator; those that are fixed have no leading axes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretch:
-    """A stretch of the flow on one mode, which starts at `state`."""
+    """A stretch of the flow on one mode, which starts at `state`; weight_scale (m,), rtol: as for `Guards`."""
 
     state: FlowState
     branch: Branch
-    guards: Guards
+    weight_scale: Array
+    rtol: float
     coordinates: FlowCoordinates
+
+    @cached_property
+    def guards(self) -> Guards:
+        """The guards, made where they are asked for first, which has to be before the engine turns its mode."""
+        return Guards(self.branch, self.weight_scale, self.rtol)
 
     def clock(self, y: Array) -> float:
         """v = log(1 + t) at a state y (p,) of the integrator."""
@@ -188,7 +195,7 @@ class Engine:
         scale = self._norms_initial + norms
         if self.problem.network.kinked:
             scale = scale + branch.reach(state.h)
-        return Stretch(state, branch, Guards(branch, scale, self._tolerances.rtol), self._coordinates)
+        return Stretch(state, branch, scale, self._tolerances.rtol, self._coordinates)
 
     def moved(self, stretch: Stretch, elapsed: float, y: Array, h: float) -> FlowState:
         """The state after `elapsed`, in units of the branch like h, on the stretch's mode; y (p,): that of the

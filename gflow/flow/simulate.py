@@ -51,7 +51,7 @@ def flow_items(
         yield from rest(engine, at, until, rows)
     else:
         due = RecordTimes(rows if shown is None else chain([shown], rows), until.v_end)
-        watch = Watch(engine.problem) if until.certified else None
+        watch = Watch(engine.problem, until.expected) if until.certified else None
         items = _moving(FlowRun(engine, until, choice, due, watch, account, advances), at)
         if shown is None:
             account.open(at.steps)

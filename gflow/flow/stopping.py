@@ -20,13 +20,14 @@ class Until:
     """The ends of a run, of which the first to come counts.
 
     v_end = log(1 + t_end), or None; log_loss: log L at the end, or None; certified: end as soon as the mode is proved
-    to stay for ever.
+    to stay for ever; expected: the tau before which no such proof is expected, and looked for rarely.
     """
 
     v_end: float | None
     outcome: Outcome
     log_loss: float | None
     certified: bool = False
+    expected: float = 0.0
 
     def share(self, v: float, log_loss: float, first_log_loss: float, spacing: str = "log") -> float | None:
         """The part of the way that is done, in [0, 1], towards the nearest end; None where only a proof would end the

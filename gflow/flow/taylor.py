@@ -14,7 +14,6 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gflow.field.branch import Measure
-from gflow.field.clock import dual_variables
 from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
 from gflow.flow.choice import SWITCHING, Choice
@@ -51,7 +50,8 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     standing: Standing | None = (at, at)
     while standing is not None:
         here, mark = standing
-        if here.left or here.stiff:
+        # In stiff times the compiled loop is asked again at checkpoints, as it has strides of its own.
+        if here.left or (here.stiff and here is not mark):
             standing = yield from one_stretch(other, replace(here, left=False), mark)
             continue
         # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.
@@ -72,8 +72,7 @@ def suits(engine: Engine, state: FlowState) -> bool:
     branch, normals = stretch.branch, engine.problem.surfaces.normals
     if isinstance(branch, FeatureBranch) or branch.at_rest(branch.y0):
         return False
-    clear = all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
-    return clear and Hulls.of(stretch).room(dual_variables(engine.problem.loss, state.p, mode.live)[0]) is not None
+    return all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
 
 
 class CompiledLoop:
@@ -84,7 +83,7 @@ class CompiledLoop:
         assert isinstance(engine.mode, DualMode)
         self._run, self._mark = run, replace(at, inexact=engine.inexact)
         self._stretch, self._steps_of_call = engine.stretch(at.state), self._batch(run)
-        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(self._stretch)
+        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(engine.mode)
         self._ahead = Ahead(ground, at.state, engine.mode, norms, at.steps, at.stalled, hulls)
         v_end = np.inf if until.v_end is None else until.v_end
         self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)

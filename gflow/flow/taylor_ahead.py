@@ -10,11 +10,13 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure, Measures
 from gflow.field.clock import dual_variables
+from gflow.field.guards import SHARE_DEGREE
 from gflow.field.mode import DualMode
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState
 from gflow.flow.taylor_arrays import Ground, copied, model_of, with_slots
 from gflow.flow.taylor_hulls import Hulls
+from gflow.ode.bernstein import nodes
 from gflow.problem.loss import log_mean, log_means
 from gflow.problem.parameters import Parameters
 from gflow.taylor.advance import advance
@@ -25,6 +27,8 @@ from gflow.taylor.model import (
     EVENTS,
     GAP,
     INSTANTS,
+    MOVES,
+    MOVES_RELATIVE,
     PATH,
     RELATIVE,
     SIZE,
@@ -40,6 +44,11 @@ from gflow.taylor.model import (
 from gflow.taylor.series import clock_after, when_clock
 from gflow.taylor.step import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
 from gflow.taylor.stride import NEAR, stride
+
+# Beyond all steps.
+NO_END = 2**62
+# How often hulls are judged for one step: a stride may be tried again, at another length.
+MOST_ASKED = 8
 
 
 class Ends(NamedTuple):
@@ -75,8 +84,10 @@ class Ahead:
         self.was_stride = False
         self.model = model_of(ground, state, mode, norms)
         self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
-        self._hulls, self._judged = hulls, steps - 1
-        self._judge()
+        self._hulls, self._granted, self._asked = hulls, NO_END, (-1, 0)
+        self.model.hull[:] = -np.inf if hulls.groups else np.inf
+        missed = hulls.gaps(dual_variables(self._problem.loss, state.p, mode.live)[0])
+        self._missed = np.where(missed <= ground.data.loose, missed, 0.0)
 
     @property
     def steps(self) -> int:
@@ -94,19 +105,24 @@ class Ahead:
         return float(self.model.now[CLOCK])
 
     def _judge(self) -> bool:
-        """Give the neurons on dependent kinks the room that they have now; False where some have none, or too little
-        for one step.
+        """Give the neurons on dependent kinks the room that they have now, or that of the step that was tried; False
+        where they may not stay in it.
         """
-        model = self.model
-        if self.steps == self._judged:
+        model, step = self.model, self.model.step
+        self._asked = (self.steps, self._asked[1] + 1 if self._asked[0] == self.steps else 1)
+        if self._asked[1] > MOST_ASKED:
             return False
-        self._judged = self.steps
-        q, _ = dual_variables(self._problem.loss, model.p, model.mode.live > 0)
-        room = self._hulls.room(q)
-        if room is None:
-            return False
-        model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
-        return True
+        room = self._hulls.room(dual_variables(self._problem.loss, model.p, model.mode.live > 0)[0])
+        if room.path >= step[MOVES] or room.relative >= step[MOVES_RELATIVE]:
+            model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
+            return True
+        u = step[END] * nodes(SHARE_DEGREE)
+        q = u[:, None] ** np.arange(model.tried[DEGREE]) @ model.terms.q[: model.tried[DEGREE]]
+        held = self._hulls.hold(q, self._missed)
+        if held:
+            model.hull[:] = model.now[PATH] + step[MOVES], -np.inf
+            self._granted = self.steps + 1
+        return held
 
     @property
     def next_clock(self) -> float:
@@ -139,6 +155,9 @@ class Ahead:
         row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
         tell it.
         """
+        if self.steps >= self._granted:
+            self.model.hull[:], self._granted = -np.inf, NO_END
+        leave = leave._replace(step=min(leave.step, self._granted))
         self._before, self.was_stride = copied(self.model) if self._strides and row < ends.v else None, self._strides
         if self._strides:
             status = int(stride(self.model, *ends, leave.step, leave.tau))
@@ -151,6 +170,7 @@ class Ahead:
         elif status == GUARDS_FULL:
             self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
         goes_on = status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) or (status == HULL and self._judge())
+        self._strides |= goes_on and status == HULL and self.was_stride
         return LOG_FULL if goes_on else status
 
     def passed(self, v: float) -> tuple[FlowState, Measure]:

@@ -66,14 +66,12 @@ class ReferenceMode:
 
         near: a mode from which factors are taken over for neurons with the same sides.
         """
-        kinks: dict[int, tuple[Index, Array, Array]] = {}
-        for j in np.flatnonzero((side == 0).any(axis=1)) if problem.network.kinked else ():
-            if near is not None and j in near.kinks and (near.side[j] == side[j]).all():
-                kinks[int(j)] = near.kinks[int(j)]
-                continue
-            on = np.flatnonzero(side[j] == 0)
-            normals = problem.surfaces.normals[on]
-            kinks[int(j)] = on, normals, np.asarray(np.linalg.pinv(normals), dtype=np.float64).T
+        sliding = np.flatnonzero((side == 0).any(axis=1)) if problem.network.kinked else np.empty(0, np.intp)
+        known = {} if near is None else {j: kink for j, kink in near.kinks.items() if (near.side[j] == side[j]).all()}
+        new = [int(j) for j in sliding if int(j) not in known]
+        made = _factored(problem, [np.flatnonzero(side[j] == 0) for j in new])
+        kinks = known | dict(zip(new, made, strict=True))
+        kinks = {int(j): kinks[int(j)] for j in sliding}
         return cls(problem, side.copy(), kinks)
 
     @cached_property
@@ -137,6 +135,17 @@ class ReferenceMode:
         slope = self.problem.network.slope
         off = np.where(self.pattern > 0, 1.0, slope)
         return np.where(self.pattern == 0, slope + (1.0 - slope) * own, off)
+
+
+def _factored(problem: Problem, kinks: list[Index]) -> list[tuple[Index, Array, Array]]:
+    """For each of these sets of surfaces (s,): the surfaces, N (s, r), A (s, r); those of one size are made at once."""
+    made: dict[int, tuple[Index, Array, Array]] = {}
+    for size in {on.size for on in kinks}:
+        alike = [k for k, on in enumerate(kinks) if on.size == size]
+        normals = problem.surfaces.normals[np.array([kinks[k] for k in alike])]
+        force_maps = np.linalg.pinv(normals).swapaxes(-1, -2)
+        made |= {k: (kinks[k], N, A) for k, N, A in zip(alike, normals, force_maps, strict=True)}
+    return [made[k] for k in range(len(kinks))]
 
 
 def holding_slopes(problem: Problem, side: Sides, push: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gflow.arrays import Array, Sides
+from gflow.arrays import EPS, Array, Sides
 from gflow.field.branch import Tolerances
 from gflow.field.mode import DualMode
 from gflow.flow import certified
@@ -107,11 +107,22 @@ def test_when_it_looks_depends_on_the_state_alone() -> None:
     assert Watch(problem())._limit is None
 
 
-def test_it_says_when_to_look_next() -> None:
+@pytest.mark.parametrize("expected", [0.0, 3.0, 1e30])
+def test_it_says_when_to_look_next(expected: float) -> None:
     """Before that no mark is passed; and it lies just before one."""
-    rng = np.random.default_rng(0)
+    rng, watch = np.random.default_rng(0), Watch(problem(), expected)
     for tau in (2.0 ** rng.uniform(-60.0, 60.0, 500)).tolist() + [1.0, 2.0, 2.0**0.125, 2.0**-0.125]:
-        ahead = Watch.next_look(tau)
-        assert not Watch.due(tau, max(tau, ahead * (1.0 - 1e-15)))
-        assert Watch.due(tau, ahead * (1.0 + 1e-13))
-    assert Watch.next_look(0.0) == 0.0 and Watch.due(0.0, 1e-300) and not Watch.due(0.0, 0.0)
+        ahead = watch.next_look(tau)
+        assert not watch.due(tau, max(tau, ahead * (1.0 - 1e-15)))
+        assert watch.due(tau, ahead * (1.0 + 1e-13)) or ahead == expected * (1.0 - 64.0 * EPS)
+    assert watch.next_look(0.0) == 0.0 and watch.due(0.0, 1e-300) and not watch.due(0.0, 0.0)
+
+
+def test_it_looks_rarely_before_a_proof_is_expected() -> None:
+    """Once per doubling until then, and as often as without it after that."""
+    taus = 2.0 ** np.linspace(-10.0, 10.0, 20 * 64 + 1)[1:-1]
+    watches = Watch(problem(), 1.0), Watch(problem())
+    early, always = ([w.due(*each) for each in zip(taus, taus[1:], strict=False)] for w in watches)
+    before = int((taus[1:] < 1.0).sum())
+    assert (sum(early[:before]), sum(always[:before])) == (9, 10 * LOOKS_PER_DOUBLING - 1)
+    assert early[before + 1 :] == always[before + 1 :] and sum(early[before:]) >= 10 * LOOKS_PER_DOUBLING - 1

@@ -63,11 +63,11 @@ def test_a_proof_is_looked_for_after_each_stride(monkeypatch: pytest.MonkeyPatch
     problem, W = gaussian(0.1)
     looks, due = list[tuple[float, float]](), Watch.due
 
-    def seen(since: float, tau: float) -> bool:
+    def seen(self: Watch, since: float, tau: float) -> bool:
         looks.append((since, tau))
-        return due(since, tau)
+        return due(self, since, tau)
 
-    monkeypatch.setattr(Watch, "due", staticmethod(seen))
+    monkeypatch.setattr(Watch, "due", seen)
     monkeypatch.setattr(Watch, "proved_at", lambda *_: False)
     result = flow(problem, W, Until(1e9, Outcome.LOG_TIME, None, certified=True), method="taylor")
     assert result.finish.outcome is Outcome.LOG_TIME
