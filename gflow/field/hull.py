@@ -14,7 +14,6 @@ from itertools import product
 from math import comb
 
 import numpy as np
-from scipy.optimize import lsq_linear, nnls
 
 from gflow.arrays import Array, Sides
 from gflow.field.kink import Kink
@@ -99,6 +98,8 @@ def least_norm_in_hull(points: Array) -> Array:
 
 def _nonnegative_least_squares(matrix: Array, target: Array) -> Array:
     """argmin |matrix w - target| over w >= 0; by an interior method where pivoting cycles between equal columns."""
+    from scipy.optimize import lsq_linear, nnls  # half a second to load, which most runs do not need
+
     try:
         return np.asarray(nnls(matrix, target, maxiter=30 * matrix.shape[1])[0])
     except RuntimeError:

@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from gflow.field.branch import Measure
 from gflow.field.feature_branch import FeatureBranch
@@ -213,6 +212,8 @@ class CompiledLoop:
         """The end of the run in the step that waits, on the clock or on the loss, whichever comes first; of_loss: the
         step is known to pass that of the loss.
         """
+        from scipy.optimize import brentq  # slow to load
+
         ahead, ends, loss = self._ahead, self._ends, self._run.engine.problem.loss
         u = float(ahead.model.step[END]) if of_loss else ahead.at_clock(ends.v)
 
