@@ -20,6 +20,9 @@ from gflow.problem.problem import Problem
 from gflow.reference.dual import live_samples
 from gflow.reference.margins import slopes
 
+# Neurons whose factors are worked out at once, so that memory stays small.
+TOGETHER = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -67,14 +70,18 @@ class ReferenceMode:
         near: a mode from which factors are taken over for neurons with the same sides.
         """
         kinks: dict[int, tuple[Index, Array, Array]] = {}
-        for j in np.flatnonzero((side == 0).any(axis=1)) if problem.network.kinked else ():
-            if near is not None and j in near.kinks and (near.side[j] == side[j]).all():
-                kinks[int(j)] = near.kinks[int(j)]
-                continue
-            on = np.flatnonzero(side[j] == 0)
-            normals = problem.surfaces.normals[on]
-            kinks[int(j)] = on, normals, np.asarray(np.linalg.pinv(normals), dtype=np.float64).T
-        return cls(problem, side.copy(), kinks)
+        counts = (side == 0).sum(axis=1) * problem.network.kinked
+        if near is not None:
+            kinks = {j: kink for j, kink in near.kinks.items() if (near.side[j] == side[j]).all()}
+            counts[list(kinks)] = 0
+        for s in np.unique(counts[counts > 0]):
+            found = np.flatnonzero(counts == s)
+            for own in np.array_split(found, 1 + found.size // TOGETHER):
+                on = np.nonzero(side[own] == 0)[1].reshape(own.size, s)
+                normals = problem.surfaces.normals[on]
+                force_maps = np.linalg.pinv(normals).swapaxes(1, 2)
+                kinks |= {int(j): (on[k], normals[k], force_maps[k]) for k, j in enumerate(own)}
+        return cls(problem, side.copy(), dict(sorted(kinks.items())))
 
     @cached_property
     def pattern(self) -> Sides:
