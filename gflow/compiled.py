@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dis import get_instructions
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import FunctionType
@@ -110,14 +110,13 @@ class Entry:
         """The compiled function; with NUMBA_DISABLE_JIT=1 the function itself."""
         if numba.config.DISABLE_JIT:
             return self.function
-        function = _with_kernels(self.function)
-        dispatcher = numba.njit(function, **OPTIONS)
+        signature = tuple(numba.typeof(argument) for argument in self._example())
+        on_disk = None
         try:
-            dispatcher._cache = OnDisk(function, stamp(self.files), self._what)
+            on_disk = OnDisk(self.function, stamp(self.files), self._what)
         except RuntimeError:
             say(f"compiling {self._what}; no folder takes the result: let NUMBA_CACHE_DIR name one")
-        with translated_once({each.__qualname__ for each in _kernels}):
-            dispatcher.compile(tuple(numba.typeof(argument) for argument in self._example()))
+        dispatcher = _kept(self.function, signature, on_disk) or _translated(self.function, signature, on_disk)
         dispatcher.disable_compile()
         return cast(Callable[..., Any], dispatcher)
 
@@ -135,6 +134,29 @@ def entry(
     return lambda function: Entry(function, example, files, what)
 
 
+def _kept(function: Callable[..., Any], signature: tuple[Any, ...], on_disk: OnDisk | None) -> Any:
+    """The function with the compiled form that a cache has; None where it has none.  No kernel is looked at."""
+    dispatcher = numba.njit(function, **OPTIONS)
+    context = dispatcher.targetctx
+    found = None if on_disk is None else on_disk.load_overload(signature, context)
+    if found is None:
+        return None
+    context.insert_user_function(found.entry_point, found.fndesc, [found.library])
+    dispatcher.add_overload(found)
+    return dispatcher
+
+
+def _translated(function: Callable[..., Any], signature: tuple[Any, ...], on_disk: OnDisk | None) -> Any:
+    """The function compiled with its kernels, which the cache then keeps."""
+    dispatcher = numba.njit(_with_kernels(function), **OPTIONS)
+    with translated_once({each.__qualname__ for each in _kernels}):
+        dispatcher.compile(signature)
+    if on_disk is not None:
+        on_disk.save_overload(signature, dispatcher.overloads[signature])
+    return dispatcher
+
+
+@cache
 def _named(function: Callable[..., Any]) -> dict[str, FunctionType]:
     """The kernels that a function names."""
     assert isinstance(function, FunctionType)

@@ -14,9 +14,8 @@ from itertools import product
 from math import comb
 
 import numpy as np
-from scipy.optimize import lsq_linear, nnls
 
-from gflow.arrays import Array, Sides
+from gflow.arrays import Array, Bools, Sides
 from gflow.field.kink import Kink
 
 MOST_CELLS = 512
@@ -32,7 +31,15 @@ def independent(normals: Array) -> bool:
     """Whether unit normals (k, r) are independent, so that their Gram matrix can be solved to seven digits or
     better.
     """
-    return True if normals.shape[0] <= 1 else rank(normals) == normals.shape[0]
+    return bool(each_independent(normals[None])[0])
+
+
+def each_independent(normals: Array) -> Bools:
+    """`independent` of each of many sets of as many normals, (m, k, r) -> (m,)."""
+    if normals.shape[1] <= 1:
+        return np.ones(normals.shape[0], dtype=bool)
+    singular = np.linalg.svd(normals, compute_uv=False)
+    return np.asarray((singular > NEARLY_DEPENDENT).sum(axis=1) == normals.shape[1])
 
 
 def rank(normals: Array) -> int:
@@ -99,6 +106,8 @@ def least_norm_in_hull(points: Array) -> Array:
 
 def _nonnegative_least_squares(matrix: Array, target: Array) -> Array:
     """argmin |matrix w - target| over w >= 0; by an interior method where pivoting cycles between equal columns."""
+    from scipy.optimize import lsq_linear, nnls  # half a second to load, which most runs do not need
+
     try:
         return np.asarray(nnls(matrix, target, maxiter=30 * matrix.shape[1])[0])
     except RuntimeError:

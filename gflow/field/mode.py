@@ -5,10 +5,12 @@ Slopes, projections and kernels are updated neuron by neuron where a side change
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from gflow.arrays import Array, Bools, Index, Sides
-from gflow.field.hull import cells, independent
+from gflow.field.hull import cells, each_independent, independent
 from gflow.problem.problem import Problem
 
 # A diagonal entry of K below this part of its largest value so far has lost too many digits to differences.
@@ -48,8 +50,11 @@ class Mode:
         self.force_map = np.zeros((m, most, r))
         self.minus = self._minus(self.side)
         self.slopes = self._held_out(self.minus, self.side)
-        for j in np.flatnonzero((self.side == 0).any(axis=1)):
-            self._factor(int(j))
+        for own, on, force_map, clear in factors(problem.surfaces.normals, self.side):
+            self.slots[own, : on.shape[1]], self.force_map[own, : on.shape[1]] = on, force_map
+            for k in np.flatnonzero(~clear):
+                self.dependent[int(own[k])] = self.cells_around(on[k])
+        self.dependent = dict(sorted(self.dependent.items()))
 
     def _minus(self, side: Sides) -> Array:
         pattern = self.problem.sample_sides(np.where(side == 0, -1, side).astype(np.int8))
@@ -152,6 +157,20 @@ class Mode:
     def held(self, V: Array, neurons: Index) -> Array:
         """The forces sigma = -A v along the sliding normals of k neurons, (..., k, r) -> (..., k, slots)."""
         return np.asarray(-(self.force_map[neurons] @ V[..., None])[..., 0])
+
+
+def factors(normals: Array, side: Sides) -> Iterator[tuple[Index, Index, Array, Bools]]:
+    """Of sliding neurons with sides (m, H), those with equally many surfaces s together: neurons (k,), surfaces (k, s),
+    force_map (k, s, r) as in `Mode`, and whether the normals are independent (k,).
+    """
+    counts = (side == 0).sum(axis=1)
+    for s in np.unique(counts[counts > 0]):
+        neurons = np.flatnonzero(counts == s)
+        for own in np.array_split(neurons, 1 + neurons.size // 256):
+            on = np.nonzero(side[own] == 0)[1].reshape(own.size, s)
+            held = normals[on]
+            force_map = np.asarray(np.linalg.pinv(held), dtype=np.float64).swapaxes(1, 2)
+            yield own, np.asarray(on), force_map, each_independent(held)
 
 
 class DualMode(Mode):

@@ -60,6 +60,12 @@ class Watch:
         before, now = (stretch.state.tau + branch.unit * each for each in (since, elapsed))
         return self.due(before, now) and self.proved_at(branch.mode.side, branch.weights(y))
 
+    def clearly_open(self, side: Sides, p: Array) -> bool:
+        """Is it clear without the weights, at margins p (n,), that no proof closes on the mode with sides (m, H)?"""
+        if not self._problem.network.kinked or (self._limit is not None and side.tobytes() == self._side):
+            return False
+        return side.tobytes() == self._turning or too_early(self._problem, side, p)
+
     def proved_at(self, side: Sides, U: Array) -> bool:
         """Whether the mode with sides (m, H) is proved to stay from the inner parameters U (m, r) on."""
         at, key = standing(self._problem, side, U), side.tobytes()

@@ -58,18 +58,24 @@ class FlowCoordinates(Protocol):
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of the flow on one mode, which starts at `state`; weight_scale (m,), rtol: as for `Guards`."""
+    """A stretch of the flow on one mode, which starts at `state`.
+
+    norms (m,): |w_j| at the start of the flow and of the stretch, added up.
+    """
 
     state: FlowState
     branch: Branch
-    weight_scale: Array
-    rtol: float
     coordinates: FlowCoordinates
+    norms: Array
+    tolerances: Tolerances
 
     @cached_property
     def guards(self) -> Guards:
-        """The guards, made where they are asked for first, which has to be before the engine turns its mode."""
-        return Guards(self.branch, self.weight_scale, self.rtol)
+        """The guards, made when they are first needed, which is before the engine changes its one mode."""
+        branch, scale = self.branch, self.norms
+        if branch.problem.network.kinked:
+            scale = scale + branch.reach(self.state.h)
+        return Guards(branch, scale, self.tolerances.rtol)
 
     def clock(self, y: Array) -> float:
         """v = log(1 + t) at a state y (p,) of the integrator."""
@@ -192,10 +198,7 @@ class Engine:
         norms = self.weight_norms(state.parameters.U)
         start = BranchStart(state, self._mode, self._unit(state), self._log_rate(state), norms, self._tolerances)
         branch = self._coordinates.branch(self.problem, start)
-        scale = self._norms_initial + norms
-        if self.problem.network.kinked:
-            scale = scale + branch.reach(state.h)
-        return Stretch(state, branch, scale, self._tolerances.rtol, self._coordinates)
+        return Stretch(state, branch, self._coordinates, self._norms_initial + norms, self._tolerances)
 
     def moved(self, stretch: Stretch, elapsed: float, y: Array, h: float) -> FlowState:
         """The state after `elapsed`, in units of the branch like h, on the stretch's mode; y (p,): that of the

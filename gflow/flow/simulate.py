@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from gflow.field.branch import Measure
 from gflow.flow.budget import Account, Budget
-from gflow.flow.certified import Watch
 from gflow.flow.choice import TAYLOR, Choice
 from gflow.flow.ending import UNRESOLVED, precision_sentence
 from gflow.flow.engine import Engine
@@ -18,6 +18,9 @@ from gflow.flow.record_times import RecordTimes
 from gflow.flow.state import Checkpoint, Finish, FlowRow, FlowState, Notes, Outcome
 from gflow.flow.stopping import Until
 from gflow.flow.stretch import FlowRun
+
+if TYPE_CHECKING:
+    from gflow.flow.certified import Watch
 
 
 def flow_items(
@@ -51,13 +54,19 @@ def flow_items(
         yield from rest(engine, at, until, rows)
     else:
         due = RecordTimes(rows if shown is None else chain([shown], rows), until.v_end)
-        watch = Watch(engine.problem, until.expected) if until.certified else None
+        watch = _watch(engine, until.expected) if until.certified else None
         items = _moving(FlowRun(engine, until, choice, due, watch, account, advances), at)
         if shown is None:
             account.open(at.steps)
         else:
             yield from _in_silence(items, account)
         yield from items
+
+
+def _watch(engine: Engine, expected: float) -> Watch:
+    from gflow.flow.certified import Watch  # loads the proofs, which few runs ask for
+
+    return Watch(engine.problem, expected)
 
 
 def _in_silence(items: Iterator[Item], account: Account) -> Iterator[Finish]:

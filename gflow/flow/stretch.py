@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gflow.field.branch import Measure
 from gflow.flow.budget import Account
-from gflow.flow.certified import Watch
 from gflow.flow.choice import PATIENCE, Choice
 from gflow.flow.cut import RunEnd, first_cut, halfway
 from gflow.flow.ending import UNRESOLVED
@@ -19,6 +19,9 @@ from gflow.flow.record_times import Passed, RecordTimes
 from gflow.flow.state import Checkpoint, FlowProgress, FlowRow, FlowState
 from gflow.flow.stopping import Until
 from gflow.ode.step import DenseStep, StepError, Stepper
+
+if TYPE_CHECKING:
+    from gflow.flow.certified import Watch
 
 # Steps after which the loop makes a checkpoint, so that a row is at most this many steps after its checkpoint.  A
 # checkpoint computes the mode anew, which costs as much as tens of steps where there are many neurons.

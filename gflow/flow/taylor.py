@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from gflow.field.branch import Measure
 from gflow.field.feature_branch import FeatureBranch
@@ -221,6 +220,8 @@ class CompiledLoop:
             return log_mean(loss.log_value(ahead.margins_at(u))) - ends.log_loss
 
         if of_loss or left(u) <= 0.0:
+            from scipy.optimize import brentq  # slow to load
+
             # What is passed to rounding only is reached at the end of the step.
             u = float(brentq(left, 0.0, u, xtol=1e-16, rtol=8.9e-16)) if left(u) < 0.0 else u
             yield from self._last(u, ahead.clock_at(u), EndReached(Outcome.LOG_LOSS))
@@ -235,8 +236,11 @@ class CompiledLoop:
         run, since, ahead = self._run, self._looked_at, self._ahead
         if run.watch is None or ahead.at_event or not run.watch.due(since, ahead.tau):
             return False
-        self._looked_at, state = ahead.tau, ahead.state()
-        return run.account.is_open and run.watch.proved_at(state.side, state.U)
+        self._looked_at, model = ahead.tau, ahead.model
+        if not run.account.is_open or run.watch.clearly_open(model.mode.side, model.p):
+            return False
+        state = ahead.state()
+        return run.watch.proved_at(state.side, state.U)
 
     def _last(self, u: float, v: float, reason: Reason) -> Iterator[Item]:
         """The last row, and how the run ended, at log(1 + t) = v: at u of the step that waits, or now with u = 0."""

@@ -247,9 +247,9 @@ class Ahead:
         on[np.arange(data.surface.size), data.surface] = 1.0
         moved = pushed @ on
         rho = lazy.rho + moved
-        for j in np.flatnonzero(mode.held):
-            k = int(mode.held[j])
-            rho[j, mode.slots[j, :k]] -= mode.force[j, :k] @ moved[j]
+        for s in range(int(mode.held.max(initial=0))):
+            own = np.flatnonzero(mode.held > s)
+            rho[own, mode.slots[own, s]] -= np.einsum("jh,jh->j", mode.force[own, s], moved[own])
         U = self._U + rho @ self._problem.surfaces.normals
         U[mode.held == self._problem.span.rank] = 0.0  # no direction is free: not the rounding of a projection
         tau = float(model.now[TAU] + u * model.step[SIZE])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scipy.optimize import brentq
-
 from gflow.arrays import Array
 from gflow.ode.step import DenseStep, StepError, Stepper
 
@@ -54,6 +52,8 @@ def _between(at: Callable[[float], float], low: float, high: float, step: DenseS
     """The theta in [low, high] at which the function `at` changes its sign.  Raises StepError where Brent's method
     fails.
     """
+    from scipy.optimize import brentq  # slow to load
+
     theta, report = brentq(
         at, low, high, xtol=1e-16, rtol=8.9e-16, maxiter=MOST_BISECTIONS, full_output=True, disp=False
     )

@@ -1,8 +1,7 @@
-"""Methods of integration by name.  torch is loaded only when one of its methods is asked for."""
+"""Methods of integration by name.  Their libraries are loaded only when one of them is asked for."""
 
 from __future__ import annotations
 
-from gflow.ode.scipy_methods import SCIPY_METHODS
 from gflow.ode.step import Method
 
 TORCH_NAMES = ("dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2")
@@ -14,4 +13,6 @@ def method_named(name: str) -> Method:
         from gflow.ode.torchdiffeq_methods import TORCHDIFFEQ_METHODS
 
         return {m.name: m for m in TORCHDIFFEQ_METHODS}[name]
+    from gflow.ode.scipy_methods import SCIPY_METHODS
+
     return {m.name: m for m in SCIPY_METHODS}[name]

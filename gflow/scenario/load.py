@@ -114,7 +114,7 @@ class _Loader(yaml.SafeLoader):
         return ""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the C form where there is one
     """Quotes every text that this module would read back as something else."""
 
     def ignore_aliases(self, data: Any) -> bool:  # Any: PyYAML's own signature
@@ -123,7 +123,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = None if scalar(text) == text else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
 
 
 _Dumper.add_representer(str, _represent_text)

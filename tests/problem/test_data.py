@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
+import subprocess
+import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import datasets
 
 from gflow.errors import ScenarioError
 from gflow.problem import data
@@ -227,16 +228,26 @@ def test_standard_scaling() -> None:
 
 
 def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def no_sklearn(name: str, *args: Any, **kwargs: Any) -> Any:  # Any: the signature of __import__
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", no_sklearn)
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
     with pytest.raises(ScenarioError, match=r"need scikit-learn.*pip install 'gflow\[data\]'"):
         data.digits([3, 5], None, "pixels", rng())
+
+
+@pytest.mark.parametrize("loader", list(data.BUNDLED))
+def test_files_of_scikit_learn_are_what_it_loads(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file is elsewhere, scikit-learn itself is asked."""
+    X, targets = data._bundled(loader)
+    bunch = getattr(datasets, loader)()
+    assert np.array_equal(X, bunch.data) and np.array_equal(targets, bunch.target)
+    monkeypatch.setitem(data.BUNDLED, loader, ("moved.csv", 0))
+    asked = data._bundled(loader)
+    assert np.array_equal(asked[0], X) and np.array_equal(asked[1], targets)
+
+
+def test_scikit_learn_is_not_loaded_for_its_files() -> None:
+    program = "import sys, numpy; from gflow.problem import data; data.digits([3, 5], None, 'unit', "
+    program += "numpy.random.default_rng(0)); assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_data_too_large_for_any_memory_are_refused_at_once() -> None:
