@@ -30,8 +30,8 @@ from gflow.flow.taylor_ahead import Ahead, Ends, Leave
 from gflow.flow.taylor_arrays import Ground
 from gflow.flow.taylor_hulls import Hulls, basis_of
 from gflow.problem.loss import log_mean
+from gflow.taylor.loop import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 from gflow.taylor.model import END
-from gflow.taylor.step import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 
 # Steps from checkpoint to checkpoint.
 MARKED = 8192

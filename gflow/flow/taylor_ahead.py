@@ -18,6 +18,7 @@ from gflow.flow.taylor_hulls import Hulls
 from gflow.problem.loss import log_mean, log_means
 from gflow.problem.parameters import Parameters
 from gflow.taylor.advance import advance
+from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
 from gflow.taylor.model import (
     CLOCK,
     DEGREE,
@@ -37,7 +38,6 @@ from gflow.taylor.model import (
     found_of,
 )
 from gflow.taylor.series import clock_after, when_clock
-from gflow.taylor.step import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
 from gflow.taylor.stride import NEAR, stride
 
 
@@ -204,7 +204,7 @@ class Ahead:
         q = live * q
         passed = self._series(model.terms.c, u) if u > 0.0 else np.zeros_like(p)
         squared = float(model.now[SQUARED] + (model.p + p) @ passed)
-        rates, log_loss = model.mode.K @ q, log_mean(self._problem.loss.log_value(p))
+        rates, log_loss = model.kernel.K @ q, log_mean(self._problem.loss.log_value(p))
         norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(float(q @ rates), 0.0)))
         return Measure(v, p, log_loss, norm, speed, rates, float(log_total) - float(np.log(p.size)))
 

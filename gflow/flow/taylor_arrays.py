@@ -24,9 +24,11 @@ from gflow.taylor.model import (
     SQUARED,
     TAU,
     Data,
+    Kernel,
     Mode,
     Model,
     assembled,
+    kernel_of,
     lazy_of,
     mode_of,
 )
@@ -97,8 +99,14 @@ def arrays_of(mode: DualMode, slots: int) -> Mode:
     moving = problem.network.outer != 0.0
     arrays.slopes[:] = mode.slopes
     arrays.live[:] = (mode.slopes[moving] != 0.0).sum(axis=0) if problem.network.kinked else 1
-    arrays.K[:], arrays.highest[:], arrays.free[:] = mode.K, np.diag(mode.K), mode.free**2
     return arrays
+
+
+def kernel_arrays_of(mode: DualMode) -> Kernel:
+    """K of the mode."""
+    kernel = kernel_of(mode.problem.samples)
+    kernel.K[:], kernel.highest[:], kernel.free[:] = mode.K, np.diag(mode.K), mode.free**2
+    return kernel
 
 
 def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> Model:
@@ -111,7 +119,7 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     lazy.by_hull[list(mode.dependent)] = 1
     room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
     allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
-    model = assembled(ground.data, arrays_of(mode, slots), lazy, state.p, allowed, room)
+    model = assembled(ground.data, arrays_of(mode, slots), kernel_arrays_of(mode), lazy, state.p, allowed, room)
     model.now[TAU], model.now[CLOCK], model.now[LAST] = state.tau, state.v, state.tau
     model.now[SQUARED] = float(norms @ norms)
     model.now[GAP], model.now[CAP] = 0.1 * state.h, 100.0 * state.h
