@@ -104,7 +104,7 @@ class Log(NamedTuple):
 
     when: Array  # (E,) v
     what: Counts  # (E, 4): neuron, surface, kind, how many instants came before
-    measured: Array  # (I, 4): v, log of the sum of g, |W|^2, |dW/dtau|^2
+    measured: Array  # (I, 4): v, log of the sum of g, |W|^2, |dW/dtau|^2; (I, 5) with the rounding of the margins
     margins: Array  # (I, n)
     rates: Array  # (I, n) dp/dtau
 
@@ -212,9 +212,9 @@ class AnyModel(Protocol):
         """The step that was tried: counts."""
 
 
-def log_of(events: int, instants: int, samples: int) -> Log:
+def log_of(events: int, instants: int, samples: int, columns: int = 4) -> Log:
     """Empty logs."""
-    measured, margins = np.zeros((instants, 4)), np.zeros((instants, samples))
+    measured, margins = np.zeros((instants, columns)), np.zeros((instants, samples))
     return Log(np.zeros(events), np.zeros((events, 4), np.int64), measured, margins, margins.copy())
 
 

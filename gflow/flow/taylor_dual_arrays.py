@@ -1,9 +1,9 @@
-"""Arrays of the compiled loop, from a problem and a state of its flow."""
+"""Arrays of the compiled loop of fixed outer layers, from a problem and a state of its flow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from gflow.taylor.model import (
     lazy_of,
     mode_of,
 )
+from gflow.taylor.series import Counts
+
+Numbers = TypeVar("Numbers", Array, Counts)
 
 # Part of the error allowed to a step that counts at most: a doubling of tau may use up so much of rtol.
 SAFETY = 1.0 / 32.0
@@ -140,16 +143,17 @@ def copied(model: Model) -> Model:
 def with_slots(model: Model, slots: int) -> Model:
     """The same with room for so many sliding surfaces a neuron."""
     mode, share_lift = model.mode, model.lazy.share_lift
-    grow = slots - mode.slots.shape[1]
-
-    def grown(array: Array, fill: float) -> Array:
-        wide = [(0, grow if axis == 1 else 0) for axis in range(array.ndim)]
-        return np.ascontiguousarray(np.pad(array, wide, constant_values=fill))
-
+    more = slots - mode.slots.shape[1]
     wider = mode._replace(
-        slots=np.ascontiguousarray(np.pad(mode.slots, ((0, 0), (0, grow)), constant_values=-1)),
-        force=grown(mode.force, 0.0),
-        lever=grown(mode.lever, 1.0),
-        turned=grown(mode.turned, 1.0),
+        slots=grown(mode.slots, more, -1),
+        force=grown(mode.force, more, 0.0),
+        lever=grown(mode.lever, more, 1.0),
+        turned=grown(mode.turned, more, 1.0),
     )
-    return model._replace(mode=wider, lazy=model.lazy._replace(share_lift=grown(share_lift, 0.0)))
+    return model._replace(mode=wider, lazy=model.lazy._replace(share_lift=grown(share_lift, more, 0.0)))
+
+
+def grown(array: Numbers, more: int, fill: float) -> Numbers:
+    """The array (m, k, ...) with so many more slots a neuron, filled with this."""
+    wide = [(0, more if axis == 1 else 0) for axis in range(array.ndim)]
+    return cast(Numbers, np.ascontiguousarray(np.pad(array, wide, constant_values=fill)))
