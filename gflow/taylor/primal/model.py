@@ -12,11 +12,15 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.taylor.model import Data, Found, Log, Mode, Scratch, found_of, log_of, mode_of, scratch_of
 from gflow.taylor.polynomial import MOST, Roots, roots
-from gflow.taylor.series import Counts, Series, series
+from gflow.taylor.series import LEAST, Counts, Series, series
 
 # The step that was tried, `PrimalModel.step`, beside what `taylor.model` names: log of the largest live g, the rounding
 # of margins, and a bound of the rate at which margins return (-1: not known yet).
 TOP, LOSES, BOUND = range(3, 6)
+# Among `PrimalModel.counts`: the degree from which a step looks for guards, and how old the rate of return is.
+FROM, KNOWN = 8, 9
+# The age at which the rate of return is found anew.
+OLD = 16
 # Highest degree of a step: a pass over all neurons a degree is what costs here.
 HIGHEST = 16
 
@@ -133,7 +137,7 @@ def assembled(data: Data, span: Span, mode: Mode, neurons: Neurons, room: tuple[
         roots(),
         np.zeros(n),
         np.zeros(10),
-        np.zeros(9, dtype=np.int64),
+        np.array([0, 0, 0, 0, 0, 0, 0, 0, LEAST, OLD], dtype=np.int64),
         np.zeros(8),
         np.array([0, 0, -1, 0], dtype=np.int64),
     )

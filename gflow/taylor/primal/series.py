@@ -19,6 +19,9 @@ from gflow.taylor.series import begin, grow_pulls, grow_shares
 
 # So much longer than the last term allows may a step be for the term before: terms may fall by this a degree.
 FALLS = 4.0
+# The part of what a doubling of tau may be off that any one step may use up: late, log t doubles many times while tau
+# hardly grows, and no more than some thousand steps follow each other without an event, which cuts them short.
+EVEN = 1e-2
 
 
 @kernel
@@ -53,37 +56,37 @@ def pull_neurons(model: PrimalModel, k: int) -> None:
 
 
 @kernel
-def grow_neuron(neurons: Neurons, j: int, k: int, h: float, trains: bool) -> None:
-    """(w_j, a_j)_{k+1} = h (conv(a, V), conv(<w, V>))_k / (k + 1), and their sizes."""
-    W, a, V = neurons.W[j], neurons.a[j], neurons.V[j]
-    r, part, ahead, x, squared = W.shape[1], h / (k + 1.0), neurons.W[j, k + 1], 0.0, 0.0
-    for c in range(r):
-        ahead[c] = a[0] * V[k, c]
-    if trains:
-        for b in range(1, k + 1):
-            for c in range(r):
-                ahead[c] += a[b] * V[k - b, c]
-        for b in range(k + 1):
-            for c in range(r):
-                x += W[b, c] * V[k - b, c]
-    for c in range(r):
-        ahead[c] *= part
-        squared += ahead[c] * ahead[c]
-    a[k + 1] = x * part
-    neurons.way[j, k + 1] = np.sqrt(squared)
-    neurons.size[j, k + 1] = np.sqrt(squared + a[k + 1] * a[k + 1])
+def fix_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
+    """w_j,k+1 = part a_j V_jk and out = a_j w_j,k+1, where the outer layer is fixed."""
+    ahead, V, a, squared = neurons.W[j, k + 1], neurons.V[j, k], neurons.a[j, 0], 0.0
+    for c in range(out.size):
+        x = part * a * V[c]
+        ahead[c], out[c] = x, a * x
+        squared += x * x
+    neurons.way[j, k + 1] = neurons.size[j, k + 1] = np.sqrt(squared)
 
 
 @kernel
-def add_outputs(neurons: Neurons, buffers: Buffers, j: int, k: int, trains: bool) -> None:
-    """(a_j w_j)_k as row j of buffers.pushed."""
-    W, a, out = neurons.W[j], neurons.a[j], buffers.pushed[j]
-    for c in range(out.size):
-        out[c] = a[0] * W[k, c]
-    if trains:
-        for b in range(1, k + 1):
-            for c in range(out.size):
-                out[c] += a[b] * W[k - b, c]
+def grow_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
+    """(w_j, a_j)_{k+1} = part (conv(a, V), conv(<w, V>))_k with their sizes, and out = (a_j w_j)_{k+1}, (r,)."""
+    W, a, V, r = neurons.W[j], neurons.a[j], neurons.V[j], out.size
+    ahead, x, squared = W[k + 1], 0.0, 0.0
+    for c in range(r):
+        ahead[c], out[c] = a[0] * V[k, c], 0.0
+        x += W[0, c] * V[k, c]
+    for b in range(1, k + 1):
+        own, pulled, then, factor = W[b], V[k - b], W[k + 1 - b], a[b]
+        for c in range(r):
+            ahead[c] += factor * pulled[c]
+            x += own[c] * pulled[c]
+            out[c] += factor * then[c]
+    a[k + 1] = x * part
+    for c in range(r):
+        ahead[c] *= part
+        squared += ahead[c] * ahead[c]
+        out[c] += a[0] * ahead[c] + a[k + 1] * W[0, c]
+    neurons.way[j, k + 1] = np.sqrt(squared)
+    neurons.size[j, k + 1] = np.sqrt(squared + a[k + 1] * a[k + 1])
 
 
 @kernel
@@ -106,8 +109,10 @@ def grow(model: PrimalModel, k: int, h: float) -> None:
     neurons, buffers, trains, worst = model.neurons, model.buffers, model.span.trains, 0.0
     pull_neurons(model, k)
     for j in range(neurons.allowed.size):
-        grow_neuron(neurons, j, k, h, trains)
-        add_outputs(neurons, buffers, j, k + 1, trains)
+        if trains:
+            grow_neuron(neurons, j, k, h / (k + 1.0), buffers.pushed[j])
+        else:
+            fix_neuron(neurons, j, k, h / (k + 1.0), buffers.pushed[j])
         size = neurons.size[j, k + 1] / neurons.allowed[j]
         worst = max(worst, size) if size < np.inf else np.inf
     margins_from(model.span, model.mode, buffers, model.terms.p[k + 1])
@@ -135,7 +140,8 @@ def look_at_neurons(model: PrimalModel) -> None:
         neurons.size[j, 0] = np.sqrt(inner)
         neurons.allowed[j] = span.atol + model.data.rtol * neurons.size[j, 0]
         squared += inner
-        add_outputs(neurons, model.buffers, j, 0, trains)
+        for c in range(span.C.shape[1]):
+            model.buffers.pushed[j, c] = a * neurons.W[j, 0, c]
     model.now[SQUARED] = squared
     model.step[LOSES] = EPS * model.data.longest * terms
 
@@ -183,14 +189,12 @@ def grow_duals(model: PrimalModel, N: int) -> None:
 
 @kernel
 def within(worst: float, power: int, part: float, T: float, least: float) -> float:
-    """The longest u at which worst u^power is at most part min(1, u / T) / 2, or `least`, the rounding of a step."""
+    """The longest u at which worst u^power is at most part u / (T + u) or, where that is more, `least`."""
     if worst == 0.0:
         return np.inf
     longest = (0.5 * part / worst) ** (1.0 / power)
-    if power > 1 and T > 0.0:
+    if T > 0.0:
         longest = min(longest, (0.5 * part / (worst * T)) ** (1.0 / (power - 1.0)))
-    elif T > 0.0:
-        longest = 0.0
     return float(max(longest, (least / worst) ** (1.0 / power)))
 
 
@@ -198,7 +202,7 @@ def within(worst: float, power: int, part: float, T: float, least: float) -> flo
 def holds(model: PrimalModel, N: int) -> float:
     """How far the series of degree N >= 3 holds, in u, by its last terms."""
     terms, rtol, part = model.terms, model.data.rtol, model.data.tolerance
-    T, least, worst = model.now[TAU] / model.step[SIZE], EPS / rtol, model.buffers.worst
+    T, least, worst = model.now[TAU] / model.step[SIZE], max(EVEN * part, EPS / rtol), model.buffers.worst
     u = within(worst[N], N, part, T, least)
     u = min(u, FALLS * within(worst[N - 1], N - 1, part, T, least))
     clock = abs(terms.inverse[N - 1]) / (terms.inverse[0] * rtol)

@@ -27,7 +27,7 @@ from gflow.taylor.model import (
 )
 from gflow.taylor.polynomial import value
 from gflow.taylor.primal.guards import dot, look, path_of
-from gflow.taylor.primal.model import BOUND, HIGHEST, LOSES, TOP, PrimalModel
+from gflow.taylor.primal.model import BOUND, FROM, HIGHEST, KNOWN, LOSES, OLD, TOP, PrimalModel
 from gflow.taylor.primal.series import (
     bound_gradients,
     grow,
@@ -100,15 +100,18 @@ def fastest(model: PrimalModel) -> float:
 
 @kernel
 def stable(model: PrimalModel, u: float) -> float:
-    """u, or the longest at which the series makes what returns no worse."""
+    """u, or the longest at which the series makes what returns no worse.
+
+    The rate that was found a few steps ago counts where half the room would do, but not behind an event.
+    """
     step = model.step
     if step[BOUND] < 0.0:
         _, step[BOUND] = bound_gradients(model)
-        step[STIFFNESS] = -1.0
     if step[BOUND] * u * step[SIZE] <= LONGEST:
         return u
-    if step[STIFFNESS] < 0.0:
-        step[STIFFNESS] = fastest(model)
+    age = model.counts[KNOWN]
+    if age >= OLD or (age > 0 and 2.0 * step[STIFFNESS] * u * step[SIZE] > LONGEST):
+        step[STIFFNESS], model.counts[KNOWN] = fastest(model), 0
     return min(u, LONGEST / (step[STIFFNESS] * step[SIZE])) if step[STIFFNESS] > 0.0 else u
 
 
@@ -119,6 +122,17 @@ def reach(model: PrimalModel, N: int) -> float:
     while grows_unseen(model.terms, model.data.logistic, model.step[TOP], N, u, SHARE * model.data.rtol):
         u *= 0.8
     return stable(model, u)
+
+
+@kernel
+def look_from(model: PrimalModel, N: int) -> None:
+    """The degree from which the next step looks for guards, after one of degree N: less where the first look found one,
+    more where none did, since a look costs as much as a degree."""
+    first = model.counts[FROM]
+    if model.tried[WINNER] < 0:
+        model.counts[FROM] = min(first + 2, HIGHEST)
+    else:
+        model.counts[FROM] = max(first - 1, LEAST) if N == first else min(N, HIGHEST)
 
 
 @kernel
@@ -138,12 +152,13 @@ def attempt(model: PrimalModel) -> int:
                 return CANCELLED
             start(model, step[SIZE] * SHRUNK)
             N = 1
-        if N >= LEAST:
+        if N >= model.counts[FROM]:
             step[REACH], tried[DEGREE] = reach(model, N), N
             if not look(model, step[REACH]):
                 return GUARDS_FULL
             if tried[WINNER] >= 0 or step[REACH] == FARTHEST:
                 break
+    look_from(model, N)
     model.counts[TERMS] += N
     tried[WAITS] = 1
     return GOES_ON
@@ -180,6 +195,7 @@ def take_step(model: PrimalModel) -> None:
     now[TAU] += u * step[SIZE]
     now[CAP] = step[SIZE] * step[REACH]
     model.counts[STEPS] += 1
+    model.counts[KNOWN] += 1 if model.tried[WINNER] < 0 else OLD
     model.tried[WAITS], model.tried[DEGREE] = 0, 1
 
 
