@@ -29,7 +29,8 @@ from gflow.taylor.series import Series, clock_after
 
 def has_series(network: Network) -> bool:
     """Whether this loop knows the network: one output, and an activation that is linear but for a kink at 0."""
-    return network.outputs == 1 and network.smoothing is None and network.directions is None
+    plain = network.smoothing is None and network.directions is None and network.output_bias is None
+    return plain and network.outputs == 1
 
 
 class StepKept(NamedTuple):
@@ -161,9 +162,10 @@ class PrimalSeries:
 
     def suits(self, state: FlowState) -> bool:
         """Can the compiled loop go on from a state, whose mode is the current one?  Not where neurons lie on dependent
-        kinks, or where no sample moves anything."""
-        mode = self._engine.mode
-        return bool(mode.live.any()) and not mode.dependent
+        kinks, or where no sample moves anything, and not of a network whose series is not known.
+        """
+        mode, network = self._engine.mode, self._engine.problem.network
+        return has_series(network) and bool(mode.live.any()) and not mode.dependent
 
     def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> PrimalAhead:
         """The compiled loop from a checkpoint on; stretch: that which begins there."""
