@@ -90,13 +90,18 @@ class PrimalAhead(Ahead):
         raise AssertionError("the series waits at every row")
 
     def _parameters(self, u: float) -> Parameters:
-        """W (m, r) and a (m,) at u of the step that waits, or now."""
+        """W (m, r) and a (m,) at u of the step that waits, balanced as the loop does at its end, or now."""
         neurons, N = self.model.neurons, self._degree if u > 0.0 else 0
         powers = u ** np.arange(N + 1.0)
         W = np.asarray(np.einsum("jkr,k->jr", neurons.W[:, : N + 1], powers))
         outer = self._problem.network.outer
         if self.model.span.trains:
             outer = np.asarray(neurons.a[:, : N + 1] @ powers)
+        if self.model.span.trains and N:
+            squared = (W**2).sum(axis=1)
+            size = np.maximum(outer**2 + squared, np.finfo(float).tiny)
+            part = 0.5 * (neurons.balance - (outer**2 - squared)) / size
+            W, outer = W - part[:, None] * W, outer + part * outer
         return Parameters(W, outer)
 
     def measure(self, u: float, v: float) -> Measure:

@@ -156,8 +156,8 @@ def look(model: PrimalModel, u: float) -> bool:
         return True
     moved = path_of_q(model, u)
     for j in range(model.mode.held.size):
-        if not model.span.trains and model.neurons.a[j, 0] == 0.0:
-            continue
+        if model.neurons.a[j, 0] == 0.0 and (not model.span.trains or model.neurons.way[j, 0] == 0.0):
+            continue  # it never moves
         if not look_at_pairs(model, j):
             return False
         if model.mode.held[j] > 0 and not look_at_shares(model, j, moved):
