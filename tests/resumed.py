@@ -21,8 +21,10 @@ FEW_ROWS = "record.times={spacing: log, count: 9}"
 PARITY = "data={kind: parity, n: 12, d: 6}"
 RELU = ("model.activation.kind=relu", "data.n=12", "data.d=5")
 PLANE = ("data={kind: gaussian, n: 12, d: 2}", "model.activation.kind=relu", "model.width=12")
+LONG = "flow.until={log_time: 40.0}"
 LATE = ("flow.until={log_time: 1e5}", "record.times.spacing=loglog")
 STEPPERS = "flow.method=DOP853-Radau"
+TAYLOR = "flow.method=taylor"
 SOFTMAX = (
     "data={kind: digits, classes: [0, 1, 2], n: 12}",
     "model={kind: two_layer, width: 8, outputs: 3, bias: true, activation: {kind: relu}, outer: {train: true}}",
@@ -52,6 +54,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "in a plane": PLANE,
     "in a plane, primal": (*PLANE, "flow.engine=primal"),
     "dopri5": ("flow.method=dopri5",),
+    "primal, taylor": ("flow.engine=primal", TAYLOR),
+    "primal relu, taylor": (*RELU, "flow.engine=primal", TAYLOR),
+    "both layers, taylor": ("model.outer.train=true", PARITY, TAYLOR),
+    "both layers with biases, taylor": ("model.outer.train=true", "model.bias=true", PARITY, LONG, TAYLOR),
     "steppers": (STEPPERS,),
     "steppers relu": (*RELU, STEPPERS),
     "steppers late": (*LATE, STEPPERS),
@@ -71,6 +77,9 @@ FILES: dict[str, tuple[str, ...]] = {
     "leap": ("flow.until={log_time: 800.0}", "model.width=2"),
     "leap, steppers": ("flow.until={log_time: 800.0}", "model.width=2", STEPPERS),
     "leap, primal": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal"),
+    "held, primal, taylor": ("flow.until={time: 50.0}", "flow.engine=primal", TAYLOR),
+    "dying, primal, taylor": ("model.activation.kind=relu", "flow.engine=primal", TAYLOR),
+    "leap, primal, taylor": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal", TAYLOR),
     "dying before a loss": ("model.activation.kind=relu", "flow.until={log_loss: -5.0}", "record.times.count=30"),
 }
 """Cases on data of `write_files`."""

@@ -92,7 +92,9 @@ class Guards:
         self._sliders = np.flatnonzero((mode.side == 0).any(axis=1))
         bare, push = branch.bare_push(branch.y0, self._everyone), branch.push(branch.y0, self._everyone)
         self._bare_size = np.abs(bare[:, branch.live]).sum(axis=1)
-        self._moves = problem.network.trains_outer | (np.abs(push).sum(axis=1) > 0.0)
+        # A neuron with w_j = 0 and a_j = 0 stays, though its outer layer is trained.
+        trained = problem.network.trains_outer & (row_norms(branch.weights(branch.y0)) > 0.0)
+        self._moves = trained | (np.abs(push).sum(axis=1) > 0.0)
         tiny = np.finfo(float).tiny
         self.off_band = np.maximum(ROUNDING * weight_scale, tiny)[:, None]
         # Largest force that a bare push of 1-norm 1 can ask of each slot, (m, slots).

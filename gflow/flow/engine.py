@@ -223,6 +223,11 @@ class Engine:
         return self._norms_initial
 
     @property
+    def outside(self) -> Array:
+        """|w_j| outside the span of the samples (m,), which never changes."""
+        return self._outside
+
+    @property
     def inexact(self) -> Bools:
         """The neurons (m,) held at kinks by decision; with the state they determine all that follows after a
         `refresh`.

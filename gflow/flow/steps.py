@@ -22,9 +22,9 @@ from gflow.problem.problem import Problem
 class Manner:
     """How a flow is integrated.
 
-    engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: `taylor` (dual
-    flows only), `DOP853-Radau`, a name of `ode.methods`, or `auto`, which is the first for dual flows and the second
-    for primal ones; device: that of torch, for the primal engine.
+    engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: `taylor` (where
+    the network has one output and a piecewise linear activation), `DOP853-Radau`, a name of `ode.methods`, or `auto`,
+    which is the first for dual flows and the second for primal ones; device: that of torch, for the primal engine.
     """
 
     engine: str = "auto"

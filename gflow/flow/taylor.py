@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
+from gflow.arrays import Bools
 from gflow.field.branch import Measure
-from gflow.field.feature_branch import FeatureBranch
 from gflow.field.mode import DualMode
 from gflow.flow.choice import SWITCHING, Choice
 from gflow.flow.ending import SLOW, UNRESOLVED, long_samples, outcome_of, sentence
-from gflow.flow.engine import Engine
+from gflow.flow.engine import Stretch
 from gflow.flow.items import Item
 from gflow.flow.one_stretch import Standing, checkpoint, leapt_over, measure_at_start, one_stretch
 from gflow.flow.reason import BudgetSpent, EndReached, Proved, Reason
@@ -25,11 +26,10 @@ from gflow.flow.state import Checkpoint, Event, Finish, FlowProgress, FlowRow, F
 from gflow.flow.stretch import FlowRun
 from gflow.flow.taylor_advance import StepShown
 from gflow.flow.taylor_ahead import Ahead, Ends, Leave
-from gflow.flow.taylor_arrays import Ground
-from gflow.flow.taylor_hulls import Hulls, basis_of
+from gflow.flow.taylor_dual_series import DualSeries
+from gflow.flow.taylor_primal import PrimalSeries
 from gflow.problem.loss import log_mean
-from gflow.taylor.model import END
-from gflow.taylor.step import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
+from gflow.taylor.loop import CLOCK_PASSED, LOG_FULL, LOSS_PASSED, STEPS_DONE
 
 # Steps from checkpoint to checkpoint.
 MARKED = 8192
@@ -45,7 +45,8 @@ MOST_STALLED = 1000
 def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
     """The run from where it stands to its end."""
     other = replace(run, choice=Choice(SWITCHING))
-    ground = Ground.of(run.engine.problem, run.engine.tolerances, run.engine.norms_initial)
+    dual = isinstance(run.engine.mode, DualMode)
+    series: KindOfSeries = DualSeries(run.engine) if dual else PrimalSeries(run.engine)
     standing: Standing | None = (at, at)
     while standing is not None:
         here, mark = standing
@@ -55,35 +56,33 @@ def compiled_items(run: FlowRun, at: Checkpoint) -> Iterator[Item]:
             continue
         # What follows, the choice of the loop included, is that of a run that goes on from this checkpoint.
         here = here if here is mark else checkpoint(run.engine, here)
-        if suits(run.engine, here.state):
-            standing = yield from CompiledLoop(run, ground, here).items()
+        if run.engine.margin_rounding(here.state) <= UNRESOLVED and series.suits(here.state):
+            standing = yield from CompiledLoop(run, series, here).items()
         else:
             standing = yield from one_stretch(other, here, here)
 
 
-def suits(engine: Engine, state: FlowState) -> bool:
-    """Can the compiled loop go on from a state, whose mode is the current one?"""
-    mode = engine.mode
-    assert isinstance(mode, DualMode)
-    if not mode.live.any() or engine.margin_rounding(state) > UNRESOLVED:
-        return False
-    stretch = engine.stretch(state)
-    branch, normals = stretch.branch, engine.problem.surfaces.normals
-    if isinstance(branch, FeatureBranch) or branch.at_rest(branch.y0):
-        return False
-    return all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
+class KindOfSeries(Protocol):
+    """What differs between the loops of fixed and of trained outer layers."""
+
+    def suits(self, state: FlowState) -> bool:
+        """Can the compiled loop go on from a state, whose mode is the current one?"""
+
+    def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> Ahead:
+        """The compiled loop from a checkpoint on; stretch: that which begins there; keeps: steps will be shown."""
+
+    def shown(self, ahead: Ahead, inexact: Bools) -> StepShown:
+        """The step that comes next, for whoever asks for it; inexact (m,): neurons held at kinks by decision."""
 
 
 class CompiledLoop:
     """The compiled loop from a checkpoint on, where the mode of the engine is the one of that state."""
 
-    def __init__(self, run: FlowRun, ground: Ground, at: Checkpoint) -> None:
+    def __init__(self, run: FlowRun, series: KindOfSeries, at: Checkpoint) -> None:
         engine, until = run.engine, run.until
-        assert isinstance(engine.mode, DualMode)
-        self._run, self._mark = run, replace(at, inexact=engine.inexact)
+        self._run, self._series, self._mark = run, series, replace(at, inexact=engine.inexact)
         self._stretch, self._steps_of_call = engine.stretch(at.state), self._batch(run)
-        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(engine.mode)
-        self._ahead = Ahead(ground, at.state, engine.mode, norms, at.steps, at.stalled, hulls)
+        self._ahead = series.ahead(self._stretch, at, run.advances)
         v_end = np.inf if until.v_end is None else until.v_end
         self._ends = Ends(v_end, -np.inf if until.log_loss is None else until.log_loss)
         self._shown: StepShown | None = None
@@ -106,12 +105,12 @@ class CompiledLoop:
         yield measure_at_start(self._stretch, v_end)
         while True:
             if run.advances and (self._shown is None or self._shown.start != ahead.steps):
-                self._shown = StepShown(run.engine, ahead, self._mark.inexact)
+                self._shown = self._series.shown(ahead, self._mark.inexact)
             goal = min(due.v, v_end)
             status = ahead.go(ahead.next_clock if self._spent else due.v, self._ends, self._leave())
             yield from self._told()
             if status == CLOCK_PASSED and self._spent:
-                goal = ahead.clock_at(0.5 * float(ahead.model.step[END]))
+                goal = ahead.clock_at(0.5 * ahead.end)
             if status == CLOCK_PASSED and goal < v_end and ahead.log_loss_at(goal) > self._ends.log_loss:
                 yield from self._rows_until(goal)
                 if self._spent:
@@ -214,7 +213,7 @@ class CompiledLoop:
         step is known to pass that of the loss.
         """
         ahead, ends, loss = self._ahead, self._ends, self._run.engine.problem.loss
-        u = float(ahead.model.step[END]) if of_loss else ahead.at_clock(ends.v)
+        u = ahead.end if of_loss else ahead.at_clock(ends.v)
 
         def left(u: float) -> float:
             return log_mean(loss.log_value(ahead.margins_at(u))) - ends.log_loss

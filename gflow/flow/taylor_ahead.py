@@ -1,54 +1,20 @@
-"""The compiled loop as Python sees it: it goes on until it is needed; its arrays are read as states and measures."""
+"""A compiled loop as Python sees it: it goes on until it is needed; its arrays are read as states and measures."""
 
 from __future__ import annotations
 
-from copy import copy
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
 from gflow.arrays import Array
 from gflow.field.branch import Measure, Measures
-from gflow.field.clock import dual_variables
-from gflow.field.guards import SHARE_DEGREE
-from gflow.field.mode import DualMode
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event, FlowState
-from gflow.flow.taylor_arrays import Ground, copied, model_of, with_slots
-from gflow.flow.taylor_hulls import Hulls
-from gflow.ode.bernstein import nodes
 from gflow.problem.loss import log_mean, log_means
-from gflow.problem.parameters import Parameters
-from gflow.taylor.advance import advance
-from gflow.taylor.model import (
-    CLOCK,
-    DEGREE,
-    END,
-    EVENTS,
-    GAP,
-    INSTANTS,
-    MOVES,
-    MOVES_RELATIVE,
-    PATH,
-    RELATIVE,
-    SIZE,
-    SQUARED,
-    STALLED,
-    STEPS,
-    TAU,
-    UNIT,
-    WINNER,
-    Model,
-    found_of,
-)
+from gflow.problem.problem import Problem
+from gflow.taylor.model import CLOCK, DEGREE, END, EVENTS, INSTANTS, STALLED, STEPS, TAU, UNIT, WINNER, AnyModel
 from gflow.taylor.series import clock_after, when_clock
-from gflow.taylor.step import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
-from gflow.taylor.stride import NEAR, stride
-
-# Beyond all steps.
-NO_END = 2**62
-# How often hulls are judged for one step: a stride may be tried again, at another length.
-MOST_ASKED = 8
 
 
 class Ends(NamedTuple):
@@ -69,25 +35,45 @@ class Leave(NamedTuple):
     tau: float = np.inf
 
 
-class Ahead:
-    """The compiled loop from a state on: goes on until Python is needed, and tells what happened."""
+class Ahead(ABC):
+    """The compiled loop from a state on: goes on until Python is needed, and tells what happened.
 
-    def __init__(
-        self, ground: Ground, state: FlowState, mode: DualMode, norms: Array, steps: int, stalled: int, hulls: Hulls
-    ) -> None:
-        """mode: that of the state, with the hulls of its neurons on dependent kinks; norms (m,): |w_j| there; steps,
-        stalled: so far in the run.
-        """
-        self._problem, self._U, self._strides = ground.problem, state.U, False
-        self._before: Model | None = None
-        # Was the loop called for strides last?
-        self.was_stride = False
-        self.model = model_of(ground, state, mode, norms)
-        self.model.counts[STEPS], self.model.counts[STALLED] = steps, stalled
-        self._hulls, self._granted, self._asked = hulls, NO_END, (-1, 0)
-        self.model.hull[:] = -np.inf if hulls.groups else np.inf
-        missed = hulls.gaps(dual_variables(self._problem.loss, state.p, mode.live)[0])
-        self._missed = np.where(missed <= ground.data.loose, missed, 0.0)
+    Its series are of one kind or the other; what is read off the clock and the margins of a step is the same.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    @property
+    @abstractmethod
+    def model(self) -> AnyModel:
+        """The arrays as they are now."""
+
+    @abstractmethod
+    def go(self, row: float, ends: Ends, leave: Leave) -> int:
+        """Why the loop came back, with arrays that are full made larger.  row: log(1 + t) of the next one."""
+
+    @abstractmethod
+    def measure(self, u: float, v: float) -> Measure:
+        """The flow at u of the step that waits, or now with u = 0, where log(1 + t) = v."""
+
+    @abstractmethod
+    def state(self, u: float = 0.0, v: float | None = None) -> FlowState:
+        """The state now or, with u > 0, at u of the step that waits, where log(1 + t) = v."""
+
+    @abstractmethod
+    def passed(self, v: float) -> tuple[FlowState, Measure]:
+        """The flow at log(1 + t) = v, which strides have just passed."""
+
+    @property
+    def strides(self) -> bool:
+        """Is a stride next, not a step of the series?"""
+        return False
+
+    @property
+    def strode(self) -> bool:
+        """Did the loop just make strides, which may have passed rows?"""
+        return False
 
     @property
     def steps(self) -> int:
@@ -104,40 +90,15 @@ class Ahead:
         """log(1 + t) reached so far."""
         return float(self.model.now[CLOCK])
 
-    def _judge(self) -> bool:
-        """Give the neurons on dependent kinks the room that they have now, or that of the step that was tried; False
-        where they may not stay in it.
-        """
-        model, step = self.model, self.model.step
-        self._asked = (self.steps, self._asked[1] + 1 if self._asked[0] == self.steps else 1)
-        if self._asked[1] > MOST_ASKED:
-            return False
-        room = self._hulls.room(dual_variables(self._problem.loss, model.p, model.mode.live > 0)[0])
-        if room.path >= step[MOVES] or room.relative >= step[MOVES_RELATIVE]:
-            model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
-            return True
-        u = step[END] * nodes(SHARE_DEGREE)
-        q = u[:, None] ** np.arange(model.tried[DEGREE]) @ model.terms.q[: model.tried[DEGREE]]
-        held = self._hulls.hold(q, self._missed)
-        if held:
-            model.hull[:] = model.now[PATH] + step[MOVES], -np.inf
-            self._granted = self.steps + 1
-        return held
+    @property
+    def end(self) -> float:
+        """The u at which the step that waits ends."""
+        return float(self.model.step[END])
 
     @property
     def next_clock(self) -> float:
         """log(1 + t) of which the series waits in its very next step."""
         return float(np.nextafter(self.model.now[CLOCK], np.inf))
-
-    @property
-    def strides(self) -> bool:
-        """Is a stride next, not a step of the series?"""
-        return self._strides
-
-    @property
-    def strode(self) -> bool:
-        """Did the loop just make strides, which may have passed rows?"""
-        return self._before is not None
 
     @property
     def at_event(self) -> bool:
@@ -149,70 +110,32 @@ class Ahead:
         """Guards in a row that fired without progress."""
         return int(self.model.counts[STALLED])
 
-    def go(self, row: float, ends: Ends, leave: Leave) -> int:
-        """Why the loop came back, with arrays that are full made larger, and hulls judged.
-
-        row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
-        tell it.
-        """
-        if self.steps >= self._granted:
-            self.model.hull[:], self._granted = -np.inf, NO_END
-        leave = leave._replace(step=min(leave.step, self._granted))
-        self._before, self.was_stride = copied(self.model) if self._strides and row < ends.v else None, self._strides
-        if self._strides:
-            status = int(stride(self.model, *ends, leave.step, leave.tau))
-            self._strides = status not in (NEAR, HULL)
-        else:
-            status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
-            self._strides = status == STIFF
-        if status == SLOTS_FULL:
-            self.model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
-        elif status == GUARDS_FULL:
-            self.model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        goes_on = status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) or (status == HULL and self._judge())
-        self._strides |= goes_on and status == HULL and self.was_stride
-        return LOG_FULL if goes_on else status
-
-    def passed(self, v: float) -> tuple[FlowState, Measure]:
-        """The flow at log(1 + t) = v, which strides have just passed: by others from where they began, so that those
-        of the run do not hang on its rows."""
-        there = copy(self)
-        assert self._before is not None
-        there.model, there._strides = copied(self._before), True
-        status = LOG_FULL
-        while status == LOG_FULL:
-            there.model.counts[INSTANTS] = there.model.counts[EVENTS] = 0
-            status = there.go(v, Ends(v, -np.inf), Leave(2**62, 2**62))
-        # At rest, or out of digits, nothing moves on the way that is left.
-        u = there.at_clock(v) if status == CLOCK_PASSED else 0.0
-        return there.state(u, v), there.measure(u, v)
-
     def told(self) -> tuple[Measures, list[Event]]:
         """What is in the logs, each in the order of time; they are empty afterwards."""
         log, count = self.model.log, self.model.counts
         instants, events = int(count[INSTANTS]), int(count[EVENTS])
         count[INSTANTS] = count[EVENTS] = 0
-        v, log_total, squared, speed = log.measured[:instants].T.copy()
+        v, log_total, squared, speed, *rounding = log.measured[:instants].T.copy()
         p, rates = log.margins[:instants].copy(), log.rates[:instants].copy()
         log_loss, log_n = log_means(self._problem.loss.log_value(p)), float(np.log(self._problem.samples))
         norm, rate = (np.sqrt(np.maximum(each, 0.0)) for each in (squared, speed))
         happened = zip(log.when[:events].tolist(), log.what[:events, :3].tolist(), strict=True)
         return (
-            Measures(v, p, log_loss, norm, rate, rates, log_total - log_n, np.zeros(instants)),
+            Measures(
+                v, p, log_loss, norm, rate, rates, log_total - log_n, rounding[0] if rounding else np.zeros(instants)
+            ),
             [Event(when, j, h, EventKind(kind)) for when, (j, h, kind) in happened],
         )
 
     def at_clock(self, v: float) -> float:
         """The u of the step that waits at which log(1 + t) = v."""
         model, step = self.model, self.model.step
-        return when_clock(
-            float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), float(step[END]), v
-        )
+        return when_clock(float(model.now[CLOCK]), float(step[UNIT]), model.terms, self._degree, self.end, v)
 
     def clock_at(self, u: float) -> float:
         """log(1 + t) at u of the step that waits."""
         model, step = self.model, self.model.step
-        return clock_after(float(model.now[CLOCK]), float(step[UNIT]), model.terms, int(model.tried[DEGREE]), u)
+        return clock_after(float(model.now[CLOCK]), float(step[UNIT]), model.terms, self._degree, u)
 
     def log_loss_at(self, v: float) -> float:
         """log L in the step that waits where log(1 + t) = v."""
@@ -222,37 +145,10 @@ class Ahead:
         """p (n,) at u of the step that waits; now, with u = 0."""
         return self._series(self.model.terms.p, u) if u > 0.0 else self.model.p.copy()
 
-    def measure(self, u: float, v: float) -> Measure:
-        """The flow at u of the step that waits, or now with u = 0, where log(1 + t) = v."""
-        model, p = self.model, self.margins_at(u)
-        live = model.mode.live > 0
-        q, log_total = dual_variables(self._problem.loss, p, live)
-        q = live * q
-        passed = self._series(model.terms.c, u) if u > 0.0 else np.zeros_like(p)
-        squared = float(model.now[SQUARED] + (model.p + p) @ passed)
-        rates, log_loss = model.mode.K @ q, log_mean(self._problem.loss.log_value(p))
-        norm, speed = float(np.sqrt(max(squared, 0.0))), float(np.sqrt(max(float(q @ rates), 0.0)))
-        return Measure(v, p, log_loss, norm, speed, rates, float(log_total) - float(np.log(p.size)))
+    @property
+    def _degree(self) -> int:
+        return int(self.model.tried[DEGREE])
 
     def _series(self, rows: Array, u: float) -> Array:
-        N = int(self.model.tried[DEGREE])
-        return np.asarray(u ** np.arange(N + 1.0) @ rows[: N + 1])
-
-    def state(self, u: float = 0.0, v: float | None = None) -> FlowState:
-        """The state now or, with u > 0, at u of the step that waits, where log(1 + t) = v."""
-        model, mode, lazy, data = self.model, self.model.mode, self.model.lazy, self.model.data
-        c = model.c + self._series(model.terms.c, u) if u > 0.0 else model.c
-        pushed = data.outer[:, None] * data.push * mode.slopes * (c - lazy.base)
-        on = np.zeros((data.surface.size, data.gram.shape[0]))
-        on[np.arange(data.surface.size), data.surface] = 1.0
-        moved = pushed @ on
-        rho = lazy.rho + moved
-        for s in range(int(mode.held.max(initial=0))):
-            own = np.flatnonzero(mode.held > s)
-            rho[own, mode.slots[own, s]] -= np.einsum("jh,jh->j", mode.force[own, s], moved[own])
-        U = self._U + rho @ self._problem.surfaces.normals
-        U[mode.held == self._problem.span.rank] = 0.0  # no direction is free: not the rounding of a projection
-        tau = float(model.now[TAU] + u * model.step[SIZE])
-        clock = float(model.now[CLOCK]) if v is None else v
-        parameters = Parameters(U, self._problem.network.outer)
-        return FlowState.of(self._problem, tau, clock, parameters, mode.side.copy(), 10.0 * float(model.now[GAP]))
+        """sum_k rows_k u^k of the step that waits, rows (degrees, k) -> (k,)."""
+        return np.asarray(u ** np.arange(self._degree + 1.0) @ rows[: self._degree + 1])

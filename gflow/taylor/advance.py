@@ -8,11 +8,27 @@ from __future__ import annotations
 import numpy as np
 
 from gflow.compiled import entry, kernel, referred
-from gflow.taylor.firing import DECIDED, NO_SLOT, fire_neuron, fires, guard_at, level_of, margin_rates, rates_of_duals
+from gflow.taylor.firing import fire_neuron, guard_at, margin_rates, rates_of_duals
 from gflow.taylor.guards import dual_of
+from gflow.taylor.local import DECIDED, NO_SLOT
+from gflow.taylor.loop import (
+    GOES_ON,
+    KINKS,
+    LOG_FULL,
+    NO_PROGRESS,
+    SAME,
+    SLOTS_FULL,
+    STEPS_DONE,
+    STIFF,
+    THIN,
+    by_neuron,
+    fires,
+    has_room,
+    level_of,
+    live_samples,
+    waits_for,
+)
 from gflow.taylor.model import (
-    CLOCK,
-    DEGREE,
     END,
     EVENTS,
     FOUND,
@@ -22,35 +38,12 @@ from gflow.taylor.model import (
     STALLED,
     STEPS,
     TAU,
-    UNIT,
     WAITS,
     WINNER,
     Model,
     example,
 )
-from gflow.taylor.series import Counts, clock_after, evaluate
-from gflow.taylor.step import (
-    CLOCK_PASSED,
-    FILES,
-    GOES_ON,
-    KINKS,
-    LOG_FULL,
-    LOSS_PASSED,
-    NO_PROGRESS,
-    PATIENCE,
-    SAME,
-    SLOTS_FULL,
-    STEPS_DONE,
-    STIFF,
-    THIN,
-    attempt,
-    has_room,
-    log_mean_loss,
-    lost,
-    measure,
-    take_step,
-    thin,
-)
+from gflow.taylor.step import FILES, PATIENCE, attempt, lost, measure, take_step, thin
 
 
 @kernel
@@ -62,28 +55,6 @@ def renew(model: Model) -> None:
         model.lazy.due_share[j] = -np.inf
     if model.hull[0] < np.inf:
         model.hull[0], model.hull[1] = -np.inf, -np.inf
-
-
-@kernel
-def live_samples(model: Model) -> int:
-    """How many samples some neuron moves on."""
-    count = 0
-    for each in model.mode.live:
-        count += 1 if each > 0 else 0
-    return count
-
-
-@kernel
-def by_neuron(found: Counts, count: int) -> Counts:
-    """Numbers of the first `count` guards that were found, those of one neuron together and as they were."""
-    order = np.zeros(count, np.int64)
-    for at in range(count):
-        to = at
-        while to > 0 and found[order[to - 1], 0] > found[at, 0]:
-            order[to] = order[to - 1]
-            to -= 1
-        order[to] = at
-    return order
 
 
 @kernel
@@ -111,19 +82,6 @@ def fire(model: Model) -> int:
     idle = model.counts[EVENTS] == events or model.step[END] * model.step[SIZE] <= SAME * tau
     model.counts[STALLED] = model.counts[STALLED] + 1 if idle else 0
     return result
-
-
-@kernel
-def waits_for(model: Model, clock: float, log_loss: float) -> int:
-    """Does the step that was tried pass the clock or the loss?"""
-    step, N = model.step, model.tried[DEGREE]
-    if clock_after(model.now[CLOCK], step[UNIT], model.terms, N, step[END]) >= clock:
-        return CLOCK_PASSED
-    if log_loss > -np.inf:
-        evaluate(model.terms.p, N, step[END], model.scratch.p)
-        if log_mean_loss(model.scratch.p, model.data.logistic) <= log_loss:
-            return LOSS_PASSED
-    return GOES_ON
 
 
 @kernel

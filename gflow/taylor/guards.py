@@ -26,6 +26,7 @@ from gflow.taylor.model import (
     SHARE_LOOKS,
     TAU,
     WINNER,
+    AnyModel,
     Data,
     Lazy,
     Mode,
@@ -112,7 +113,7 @@ def pair_polynomial(model: Model, j: int, h: int, room: float, guard: Array) -> 
 
 
 @kernel
-def add_guard(model: Model, j: int, h: int, which: int, slot: int, lift: float, band: float) -> bool:
+def add_guard(model: AnyModel, j: int, h: int, which: int, slot: int, lift: float, band: float) -> bool:
     """Room for one more guard; False where there is none left."""
     at = model.tried[FOUND]
     if at >= model.found.which.shape[0]:
@@ -126,7 +127,7 @@ def add_guard(model: Model, j: int, h: int, which: int, slot: int, lift: float, 
 
 
 @kernel
-def race(model: Model, at: int, N: int) -> None:
+def race(model: AnyModel, at: int, N: int) -> None:
     """Does guard number `at` fire before all others so far?"""
     guard = model.found.guard[at]
     u = 0.0 if guard[0] <= 0.0 else first_descent(guard, N, model.step[END], model.roots)
@@ -265,7 +266,7 @@ def look_at_shares(model: Model, j: int) -> bool:
 
 
 @kernel
-def dual_of(model: Model) -> float:
+def dual_of(model: AnyModel) -> float:
     """scratch.g, .s and .q at the margins scratch.p; log of the sum of g over live samples."""
     scratch, live = model.scratch, model.mode.live
     top = pulls(scratch.p, live, model.data.logistic, scratch.g, scratch.s)
@@ -282,7 +283,7 @@ def dual_of(model: Model) -> float:
 
 
 @kernel
-def dual_at(model: Model, u: float) -> float:
+def dual_at(model: AnyModel, u: float) -> float:
     """The same at u of the step, of which scratch.p are the margins."""
     evaluate(model.terms.p, model.tried[DEGREE], u, model.scratch.p)
     return dual_of(model)

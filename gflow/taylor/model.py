@@ -7,7 +7,7 @@ h(i) with c_i = alpha_i u_h(i).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,12 @@ class Mode(NamedTuple):
     force: Array  # (m, k, H)
     lever: Array  # (m, k)
     turned: Array  # (m, k) the sign of the jump of each slot where the slide began
-    live: Counts  # (n,) how many neurons with a_j != 0 are active on each sample
+    live: Counts  # (n,) how many neurons that move are active on each sample
+
+
+class Kernel(NamedTuple):
+    """K of the mode, with fixed outer layers."""
+
     K: Array  # (n, n)
     highest: Array  # (n,) the largest K_ii since K was made from scratch
     free: Array  # (n,) K_ii without the projections
@@ -99,7 +104,7 @@ class Log(NamedTuple):
 
     when: Array  # (E,) v
     what: Counts  # (E, 4): neuron, surface, kind, how many instants came before
-    measured: Array  # (I, 4): v, log of the sum of g, |W|^2, |dW/dtau|^2
+    measured: Array  # (I, 4): v, log of the sum of g, |W|^2, |dW/dtau|^2; (I, 5) with the rounding of the margins
     margins: Array  # (I, n)
     rates: Array  # (I, n) dp/dtau
 
@@ -138,6 +143,7 @@ class Model(NamedTuple):
 
     data: Data
     mode: Mode
+    kernel: Kernel
     lazy: Lazy
     log: Log
     found: Found
@@ -154,9 +160,61 @@ class Model(NamedTuple):
     hull: Array  # (2,) the path of q, and its relative one, one of which may not be passed while hulls are not judged
 
 
-def log_of(events: int, instants: int, samples: int) -> Log:
+class AnyModel(Protocol):
+    """What the models of both engines have."""
+
+    @property
+    def data(self) -> Data:
+        """What does not change."""
+
+    @property
+    def mode(self) -> Mode:
+        """The sides, and what follows from them."""
+
+    @property
+    def log(self) -> Log:
+        """What happened."""
+
+    @property
+    def found(self) -> Found:
+        """Guards in the step that was tried."""
+
+    @property
+    def scratch(self) -> Scratch:
+        """Buffers."""
+
+    @property
+    def terms(self) -> Series:
+        """The series of that step."""
+
+    @property
+    def roots(self) -> Roots:
+        """The workspace of its roots."""
+
+    @property
+    def p(self) -> Array:
+        """Margins now, (n,)."""
+
+    @property
+    def now(self) -> Array:
+        """Numbers that change."""
+
+    @property
+    def counts(self) -> Counts:
+        """Counts that change."""
+
+    @property
+    def step(self) -> Array:
+        """The step that was tried: numbers."""
+
+    @property
+    def tried(self) -> Counts:
+        """The step that was tried: counts."""
+
+
+def log_of(events: int, instants: int, samples: int, columns: int = 4) -> Log:
     """Empty logs."""
-    measured, margins = np.zeros((instants, 4)), np.zeros((instants, samples))
+    measured, margins = np.zeros((instants, columns)), np.zeros((instants, samples))
     return Log(np.zeros(events), np.zeros((events, 4), np.int64), measured, margins, margins.copy())
 
 
@@ -186,10 +244,12 @@ def mode_of(side: Sides, samples: int, slots: int) -> Mode:
         np.ones((m, slots)),
         np.ones((m, slots)),
         np.zeros(samples, dtype=np.int64),
-        np.zeros((samples, samples)),
-        np.zeros(samples),
-        np.zeros(samples),
     )
+
+
+def kernel_of(samples: int) -> Kernel:
+    """Room for K."""
+    return Kernel(np.zeros((samples, samples)), np.zeros(samples), np.zeros(samples))
 
 
 def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
@@ -210,12 +270,15 @@ def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
     )
 
 
-def assembled(data: Data, mode: Mode, lazy: Lazy, p: Array, weight_error: float, room: tuple[int, int, int]) -> Model:
+def assembled(
+    data: Data, mode: Mode, K: Kernel, lazy: Lazy, p: Array, weight_error: float, room: tuple[int, int, int]
+) -> Model:
     """A model at tau = v = 0.  room: for events, instants and guards."""
     H, n = data.gram.shape[0], data.surface.size
     return Model(
         data,
         mode,
+        K,
         lazy,
         log_of(room[0], room[1], n),
         found_of(room[2]),
@@ -239,6 +302,5 @@ def example() -> Model:
     whole = np.zeros(1, dtype=np.int64)
     ends = np.array([0, 1], dtype=np.int64)
     data = Data(np.eye(1), whole, ends, whole, one, one, one, 0.0, True, True, 1.0, 1.0, 1e-6, 1e-2, 1e-8)
-    return assembled(
-        data, mode_of(np.ones((1, 1), np.int8), 1, 1), lazy_of(np.ones((1, 1)), one, 1, 1), one, 1.0, (1, 1, 1)
-    )
+    mode, lazy = mode_of(np.ones((1, 1), np.int8), 1, 1), lazy_of(np.ones((1, 1)), one, 1, 1)
+    return assembled(data, mode, kernel_of(1), lazy, one, 1.0, (1, 1, 1))

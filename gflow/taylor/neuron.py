@@ -10,7 +10,7 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.compiled import kernel
-from gflow.taylor.model import Data, Lazy, Mode, Model, Scratch
+from gflow.taylor.model import Data, Kernel, Lazy, Mode, Model, Scratch
 from gflow.taylor.series import Counts
 
 # Squared distance of a unit normal from the span of others below which float64 needs more care than is taken here.
@@ -180,7 +180,7 @@ def slope_on(data: Data, i: int, side: int) -> float:
 
 
 @kernel
-def add_rank_one(data: Data, mode: Mode, j: int, factor_: float, scratch: Scratch) -> None:
+def add_rank_one(data: Data, mode: Mode, kernel_: Kernel, j: int, factor_: float, scratch: Scratch) -> None:
     """K += factor x x^T with x_i = y_i alpha_i phi'_ji (column of G_j)_h(i)."""
     x, n = scratch.row, data.surface.size
     for i in range(n):
@@ -189,11 +189,11 @@ def add_rank_one(data: Data, mode: Mode, j: int, factor_: float, scratch: Scratc
         if x[b] != 0.0:
             y = factor_ * x[b]
             for i in range(n):
-                mode.K[b, i] += y * x[i]
+                kernel_.K[b, i] += y * x[i]
 
 
 @kernel
-def take_slopes(data: Data, mode: Mode, j: int, h: int, side: int, scratch: Scratch) -> None:
+def take_slopes(data: Data, mode: Mode, kernel_: Kernel, j: int, h: int, side: int, scratch: Scratch) -> None:
     """The samples of surface h take the slopes of a side at neuron j, K follows; scratch.column: column h of G_j."""
     a, n, x = data.outer[j] ** 2, data.surface.size, scratch.row
     for i in range(n):
@@ -204,23 +204,23 @@ def take_slopes(data: Data, mode: Mode, j: int, h: int, side: int, scratch: Scra
         change = a * data.push[i] * (slope_on(data, i, side) - mode.slopes[j, i])
         for b in range(n):
             if data.surface[b] != h:
-                mode.K[i, b] += change * x[b]
-                mode.K[b, i] += change * x[b]
+                kernel_.K[i, b] += change * x[b]
+                kernel_.K[b, i] += change * x[b]
         for to in range(data.first[h], data.first[h + 1]):
             b = data.sample[to]
             after = slope_on(data, i, side) * slope_on(data, b, side)
-            mode.K[i, b] += a * own * data.push[i] * data.push[b] * (after - mode.slopes[j, i] * mode.slopes[j, b])
+            kernel_.K[i, b] += a * own * data.push[i] * data.push[b] * (after - mode.slopes[j, i] * mode.slopes[j, b])
     for at in range(data.first[h], data.first[h + 1]):
         i = data.sample[at]
         after = slope_on(data, i, side)
         if a != 0.0:
             mode.live[i] += (1 if after != 0.0 else 0) - (1 if mode.slopes[j, i] != 0.0 else 0)
-        mode.free[i] += a * data.alpha[i] ** 2 * (after**2 - mode.slopes[j, i] ** 2)
+        kernel_.free[i] += a * data.alpha[i] ** 2 * (after**2 - mode.slopes[j, i] ** 2)
         mode.slopes[j, i] = after
 
 
 @kernel
-def turn(data: Data, mode: Mode, j: int, h: int, side: int, scratch: Scratch) -> bool:
+def turn(data: Data, mode: Mode, kernel_: Kernel, j: int, h: int, side: int, scratch: Scratch) -> bool:
     """Pair (j, h) takes a side, and all that hangs on it; False where the new slots are delicate."""
     a, fine = data.outer[j] ** 2, True
     if mode.side[j, h] == 0:
@@ -228,10 +228,10 @@ def turn(data: Data, mode: Mode, j: int, h: int, side: int, scratch: Scratch) ->
         fine = factor(data, mode, j, scratch)
     column(data, mode, j, h, scratch.column)
     if mode.side[j, h] == 0:
-        add_rank_one(data, mode, j, a / scratch.column[h], scratch)
-    take_slopes(data, mode, j, h, side, scratch)
+        add_rank_one(data, mode, kernel_, j, a / scratch.column[h], scratch)
+    take_slopes(data, mode, kernel_, j, h, side, scratch)
     if side == 0:
-        add_rank_one(data, mode, j, -a / scratch.column[h], scratch)
+        add_rank_one(data, mode, kernel_, j, -a / scratch.column[h], scratch)
         insert_slot(mode, j, h)
         fine = factor(data, mode, j, scratch) and fine
     mode.side[j, h] = side

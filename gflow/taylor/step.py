@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.field.mode import FALLEN
 from gflow.field.mode import THIN as THIN_PART
 from gflow.taylor.guards import bound_path, dual_at, hulls_hold, look
+from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, HULL, LONGEST, REST, SHARE, SHRUNK, THIN
 from gflow.taylor.model import (
     CAP,
     CLOCK,
     DEGREE,
     END,
-    EVENTS,
     GAP,
     HELD_BACK,
     INSTANTS,
@@ -42,32 +42,13 @@ from gflow.taylor.model import (
 from gflow.taylor.polynomial import MOST
 from gflow.taylor.series import LARGEST_SHARE, clock_after, evaluate, expand, fastest, grows_unseen
 
-# Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
-# for are done; a log is full; more guards may fire in a step than there is room for; a neuron needs more slots, or lies
-# on kinks that Python decides; the margins move no more, to rounding; masses, or the kernel of the mode, have lost too
-# many digits, or no sample moves anything; steps are held back by stability; guards fire without progress; hulls have
-# to be judged.
-CLOCK_PASSED, LOSS_PASSED, STEPS_DONE, LOG_FULL, GUARDS_FULL, SLOTS_FULL = range(6)
-KINKS, REST, CANCELLED, THIN, STIFF, NO_PROGRESS, HULL = range(6, 13)
-GOES_ON = -1
-
 # Whence the loop has types and constants.
 FILES = [
     Path(__file__).with_name("model.py"),
     *(Path(__file__).parents[1] / f"field/{name}.py" for name in ("clarke", "mode")),
 ]
-# Errors of a step count as a part of what a doubling of tau may make, so that those of many short steps do not add up.
-SAFETY = 1.0 / 32.0
-# By so much a step becomes shorter whose terms leave float64.
-SHRUNK = 1e-3
-# Part of rtol that q may be off.
-SHARE = 1e-2
 # Part of the spacing of events so far that a step looks ahead.
 AHEAD = 3.0
-# A guard that fires no further in tau (relative) behind the one before made no progress.
-SAME = 1e-13
-# h |lambda| beyond which the series, a polynomial in it, makes e^(-h |lambda|) worse than a step may be off.
-LONGEST = 6.0
 # What moves by e^(-h |lambda|) in each of so many steps in a row, and meets no event, is at rest to the flow: it only
 # holds the steps back, and an implicit method pays.  So it does where t grows by such a factor in each of them: the
 # series of the clock is no longer then, whatever the masses do.
@@ -80,7 +61,7 @@ def allow(model: Model, h: float) -> float:
 
     An error e of the masses moves w_j by at most |a_j| sum_i |c_i| e_i and margin k by (K e)_k.
     """
-    data, K, n = model.data, model.mode.K, model.p.size
+    data, K, n = model.data, model.kernel.K, model.p.size
     part = data.tolerance * min(1.0, h / (model.now[TAU] + h))
     for i in range(n):
         coupling = 0.0
@@ -101,7 +82,7 @@ def reach(model: Model, h: float, ratio: float, top: float) -> float:
     while grows_unseen(terms, model.data.logistic, top, N, u, SHARE * model.data.rtol):
         u *= 0.8
     enough = HELD / (u * h)
-    model.step[STIFFNESS] = fastest(model.mode.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
+    model.step[STIFFNESS] = fastest(model.kernel.K, model.mode.live, terms, enough, scratch.row, scratch.rates)
     if model.step[STIFFNESS] * u * h > LONGEST:
         u = LONGEST / (model.step[STIFFNESS] * h)
     return u
@@ -113,11 +94,11 @@ def attempt(model: Model) -> int:
     now, step, tried, terms = model.now, model.step, model.tried, model.terms
     h = min(now[CAP], AHEAD * max(now[GAP], now[TAU] - now[LAST], 1e-12 * now[CAP]))
     clock = allow(model, h)
-    N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
+    N, ratio, top = expand(model.kernel.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
     while ratio == np.inf:
         h *= SHRUNK
         now[CAP], clock = h, allow(model, h)
-        N, ratio, top = expand(model.mode.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
+        N, ratio, top = expand(model.kernel.K, model.p, model.mode.live, model.data.logistic, h, clock, MOST, terms)
     tried[DEGREE] = N
     u = reach(model, h, ratio, top)
     step[SIZE], step[REACH], step[END] = h, u, u
@@ -205,18 +186,18 @@ def measure(model: Model) -> None:
 @kernel
 def thin(model: Model) -> bool:
     """Has a diagonal entry of K lost too many digits to differences (`field.mode.DualMode`)?"""
-    mode, any_ = model.mode, False
-    for i in range(mode.highest.size):
-        own = mode.K[i, i]
-        mode.highest[i] = max(mode.highest[i], own)
-        any_ = any_ or own < FALLEN * mode.highest[i] or own < THIN_PART * mode.free[i]
+    kernel, any_ = model.kernel, False
+    for i in range(kernel.highest.size):
+        own = kernel.K[i, i]
+        kernel.highest[i] = max(kernel.highest[i], own)
+        any_ = any_ or own < FALLEN * kernel.highest[i] or own < THIN_PART * kernel.free[i]
     return any_
 
 
 @kernel
 def lost(model: Model) -> int:
     """A status where numbers have lost too many digits, or nothing moves; `GOES_ON` where all is well."""
-    K, n = model.mode.K, model.p.size
+    K, n = model.kernel.K, model.p.size
     largest, masses, margin, moved = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         largest = max(largest, K[i, i])
@@ -228,26 +209,3 @@ def lost(model: Model) -> int:
     if 2.0 * EPS * largest * masses > max(model.data.rtol, 1e3 * EPS * margin):
         return CANCELLED
     return REST if moved <= ROUNDING * largest else GOES_ON
-
-
-@kernel
-def log_mean_loss(p: Array, logistic: bool) -> float:
-    """log of the mean loss at margins p (n,)."""
-    low = p.min()
-    total = 0.0
-    for each in p:
-        x = np.exp(low - each)
-        if logistic:
-            small = np.exp(-abs(each))
-            loss = np.log1p(small) + max(-each, 0.0)
-            x = loss * np.exp(low) if abs(low) < 300.0 else x
-        total += x
-    return float(np.log(total / p.size) - low)
-
-
-@kernel
-def has_room(model: Model) -> bool:
-    """Do the logs have room for what one step may bring?"""
-    log, count = model.log, model.counts
-    events, instants = log.when.size - count[EVENTS], log.measured.shape[0] - count[INSTANTS]
-    return bool(events >= model.mode.side.size and instants >= 2)

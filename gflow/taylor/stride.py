@@ -14,6 +14,7 @@ from gflow.arrays import EPS, Array
 from gflow.compiled import entry, kernel, referred
 from gflow.taylor.firing import margin_rates
 from gflow.taylor.guards import NOTHING, dual_of, hulls_hold, look
+from gflow.taylor.loop import GOES_ON, GUARDS_FULL, HULL, LOG_FULL, LONGEST, STEPS_DONE, has_room, log_mean_loss
 from gflow.taylor.model import (
     CLOCK,
     DEGREE,
@@ -36,20 +37,7 @@ from gflow.taylor.model import (
 )
 from gflow.taylor.radau import DENSE, Implicit, begin_at, field, implicit, implicit_step
 from gflow.taylor.series import fastest, times
-from gflow.taylor.step import (
-    FILES,
-    GOES_ON,
-    GUARDS_FULL,
-    HULL,
-    LOG_FULL,
-    LONGEST,
-    STEPS_DONE,
-    allow,
-    has_room,
-    log_mean_loss,
-    lost,
-    measure,
-)
+from gflow.taylor.step import FILES, allow, lost, measure
 
 # Why a stride ends beside the reasons of `advance`: the series has to go on, since a guard, a row or the end is near.
 NEAR = 13
@@ -76,7 +64,7 @@ def masses(model: Model, work: Implicit) -> None:
         for i in range(n):
             for k in range(3):
                 terms.c[b + 1, i] += DENSE[b, k] * work.stages[k, i]
-        times(model.mode.K, terms.c[b + 1], terms.p[b + 1])
+        times(model.kernel.K, terms.c[b + 1], terms.p[b + 1])
 
 
 @kernel
@@ -88,7 +76,7 @@ def duals(model: Model, work: Implicit) -> Array:
         u = ABSCISSAE[x]
         for i in range(n):
             y[i] = ((terms.c[3, i] * u + terms.c[2, i]) * u + terms.c[1, i]) * u
-        field(model.mode.K, model.p, model.mode.live, model.data.logistic, y, 0.0, work, out)
+        field(model.kernel.K, model.p, model.mode.live, model.data.logistic, y, 0.0, work, out)
         nodes[x] = work.q
     return nodes
 
@@ -138,7 +126,7 @@ def trial(model: Model, work: Implicit, least: float) -> float:
     h = now[STRIDE]
     while h > least:
         set_scale(model, work, h)
-        error, iterations = implicit_step(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], h, work)
+        error, iterations = implicit_step(model.kernel.K, model.p, model.mode.live, data.logistic, now[CLOCK], h, work)
         if error <= 1.0:
             factor = 0.9 * 17.0 / (16.0 + iterations) * max(error, 1e-8) ** -0.25
             now[STRIDE] = h * min(1.0 if shorter else 8.0, max(0.2, factor))
@@ -153,7 +141,7 @@ def take_stride(model: Model, work: Implicit, h: float) -> None:
     """The state at the end of a stride."""
     now, n, scratch = model.now, model.p.size, model.scratch
     moved = work.stages[2]
-    times(model.mode.K, moved[:n], scratch.p)
+    times(model.kernel.K, moved[:n], scratch.p)
     for i in range(n):
         scratch.p[i] += model.p[i]
         now[SQUARED] += (model.p[i] + scratch.p[i]) * moved[i]
@@ -175,7 +163,7 @@ def decay(model: Model, work: Implicit) -> float:
     terms, n = model.terms, model.p.size
     for i in range(n):
         terms.q[0, i], terms.s[0, i] = work.q[i], work.s[i]
-    rate = fastest(model.mode.K, model.mode.live, terms, 0.0, model.scratch.row, model.scratch.rates)
+    rate = fastest(model.kernel.K, model.mode.live, terms, 0.0, model.scratch.row, model.scratch.rates)
     clock = 0.0
     for i in range(n):
         clock += work.drift[i] * work.start[i]
@@ -196,7 +184,7 @@ def looked(model: Model, work: Implicit, h: float) -> int:
 def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> int:
     """One stride; `NEAR` where what is next is too near for it."""
     data, now = model.data, model.now
-    begin_at(model.mode.K, model.p, model.mode.live, data.logistic, now[CLOCK], work)
+    begin_at(model.kernel.K, model.p, model.mode.live, data.logistic, now[CLOCK], work)
     margin = decay(model, work)
     now[STRIDE] = max(now[STRIDE], 2.0 * margin) if margin < np.inf else 0.0
     for _ in range(MOST_TRIALS):
@@ -215,7 +203,7 @@ def one_stride(model: Model, work: Implicit, clock: float, log_loss: float) -> i
         if passed >= 0.0:
             end = min(end, 0.9 * (1.0 - passed / max(work.stages[2, model.p.size], 1e-300)))
         if end >= 1.0:
-            times(model.mode.K, work.stages[2, : model.p.size], model.scratch.p)
+            times(model.kernel.K, work.stages[2, : model.p.size], model.scratch.p)
             for i in range(model.p.size):
                 model.scratch.p[i] += model.p[i]
             if log_mean_loss(model.scratch.p, data.logistic) > log_loss:

@@ -53,7 +53,14 @@ from tests.flow.event_cases import CASES, DOWN, LEAVE_DOWN, LEAVE_UP, SLIDE, UP,
 from tests.flow.tracers import FAR, PUSHING, SIZE, SPECTATOR, TRAPPING, Drive
 
 Array = NDArray[np.float64]
-WAYS = [("dual", "taylor"), ("dual", "DOP853"), ("dual", "Radau"), ("primal", "DOP853"), ("primal", "Radau")]
+WAYS = [
+    ("dual", "taylor"),
+    ("primal", "taylor"),
+    ("dual", "DOP853"),
+    ("dual", "Radau"),
+    ("primal", "DOP853"),
+    ("primal", "Radau"),
+]
 RTOL = {"taylor": 1e-10, "DOP853": 1e-10, "Radau": 1e-8}
 on_both_engines = pytest.mark.parametrize("engine, method", WAYS)
 three_ways = pytest.mark.parametrize("engine, method", WAYS[:4])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gflow.field.branch import Tolerances
-from gflow.flow import taylor_ahead
+from gflow.flow import taylor_dual
 from gflow.flow.choice import Choice
 from gflow.flow.dual import dual_engine
 from gflow.flow.simulate import flow_items
@@ -61,13 +61,13 @@ def test_shares_that_nothing_moves_are_looked_at_once(monkeypatch: pytest.Monkey
     rng, m, n = np.random.default_rng(0), 60, 8
     a = np.where(np.arange(m) % 2 == 0, 1.0, -1.0) / np.sqrt(m)
     problem = Problem.of(np.eye(n), np.where(np.arange(n) % 2 == 0, 1.0, -1.0), Network(a, 0.0), LOSSES["logistic"])
-    models, made = [], taylor_ahead.Ahead.__init__
+    models, made = [], taylor_dual.DualAhead.__init__
 
-    def noted(self: taylor_ahead.Ahead, *arguments: object) -> None:
+    def noted(self: taylor_dual.DualAhead, *arguments: object) -> None:
         made(self, *arguments)  # type: ignore[arg-type]  # whatever it is given
         models.append(self.model)
 
-    monkeypatch.setattr(taylor_ahead.Ahead, "__init__", noted)
+    monkeypatch.setattr(taylor_dual.DualAhead, "__init__", noted)
     engine = dual_engine(problem, 0.1 * rng.standard_normal((m, n)), Tolerances(1e-8, 1e-10))
     items = list(flow_items(engine, until_log_time(3.0), iter(()), Choice("taylor")))
     events = sum(isinstance(item, Event) for item in items)

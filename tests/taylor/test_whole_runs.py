@@ -70,10 +70,13 @@ def test_a_run_is_checked_by_the_steppers(late: Trajectory) -> None:
     assert found.passed, [check for check in found.checks if check.verdict == "fail"]
 
 
-@pytest.mark.parametrize("how", ["flow.engine=primal", "model.outer.train=true"])
+SCALAR = "model={kind: scalar, width: 8, activation: {kind: relu}}"
+
+
+@pytest.mark.parametrize("how", ["model.activation={kind: huberized_relu}", SCALAR])
 def test_what_it_cannot_follow_is_refused(how: str) -> None:
-    with pytest.raises(ScenarioError, match="flow.method = taylor.*: needs the dual engine, and has .*; use auto"):
-        parse_scenario(SMALL, overrides=[TAYLOR, how])
+    with pytest.raises(ScenarioError, match="flow.method = taylor: does not apply to .*; use auto"):
+        parse_scenario(SMALL, overrides=[TAYLOR, how, *(["init={kind: balanced, size: 0.5}"] if how is SCALAR else [])])
 
 
 def test_a_run_goes_on_to_a_later_end(tmp_path: Path) -> None:

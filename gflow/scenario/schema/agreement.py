@@ -54,15 +54,18 @@ def check_labels(model: Model, data: Data, loss: str) -> None:
 
 
 def check_engine(model: Model, flow: Flow) -> None:
-    """Refuse the dual engine, and what needs it, where it does not apply.  Raises PydanticCustomError."""
+    """Refuse the dual engine, what needs it, and the Taylor series where they do not apply.  Raises
+    PydanticCustomError.
+    """
     obstacle = _obstacle(model)
     if flow.engine == "dual" and obstacle is not None:
         refuse(f"does not apply to {obstacle}; use auto or primal", "flow", "engine")
+    unknown = _without_series(model)
+    if flow.method == "taylor" and unknown is not None:
+        refuse(f"does not apply to {unknown}; use auto", "flow", "method")
     if obstacle is None and flow.engine != "primal":
         return
     reason = obstacle or "engine: primal"
-    if flow.method == "taylor":
-        refuse(f"needs the dual engine, and has {reason}; use auto", "flow", "method")
     if flow.until.certified:
         remedy = "use time, log_time or log_loss"
         refuse(f"needs the dual engine, and has {reason}; {remedy}", "flow", "until", "certified")
@@ -70,10 +73,15 @@ def check_engine(model: Model, flow: Flow) -> None:
 
 def _obstacle(model: Model) -> str | None:
     """Why the flow of this network has no dual coordinates, or None when it has."""
+    if not isinstance(model, ScalarModel) and model.outer.train:
+        return "a trained outer layer (model.outer.train)"
+    return _without_series(model)
+
+
+def _without_series(model: Model) -> str | None:
+    """Why no engine has the Taylor series of this network, or None when one has."""
     if isinstance(model, ScalarModel):
         return "model.kind scalar"
-    if model.outer.train:
-        return "a trained outer layer (model.outer.train)"
     if isinstance(model.activation, SmoothActivation):
         return f"the smooth activation {model.activation.kind}"
     return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None

@@ -1,9 +1,9 @@
-"""Arrays of the compiled loop, from a problem and a state of its flow."""
+"""Arrays of the compiled loop of fixed outer layers, from a problem and a state of its flow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,12 +24,17 @@ from gflow.taylor.model import (
     SQUARED,
     TAU,
     Data,
+    Kernel,
     Mode,
     Model,
     assembled,
+    kernel_of,
     lazy_of,
     mode_of,
 )
+from gflow.taylor.series import Counts
+
+Numbers = TypeVar("Numbers", Array, Counts)
 
 # Part of the error allowed to a step that counts at most: a doubling of tau may use up so much of rtol.
 SAFETY = 1.0 / 32.0
@@ -97,8 +102,14 @@ def arrays_of(mode: DualMode, slots: int) -> Mode:
     moving = problem.network.outer != 0.0
     arrays.slopes[:] = mode.slopes
     arrays.live[:] = (mode.slopes[moving] != 0.0).sum(axis=0) if problem.network.kinked else 1
-    arrays.K[:], arrays.highest[:], arrays.free[:] = mode.K, np.diag(mode.K), mode.free**2
     return arrays
+
+
+def kernel_arrays_of(mode: DualMode) -> Kernel:
+    """K of the mode."""
+    kernel = kernel_of(mode.problem.samples)
+    kernel.K[:], kernel.highest[:], kernel.free[:] = mode.K, np.diag(mode.K), mode.free**2
+    return kernel
 
 
 def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> Model:
@@ -111,7 +122,7 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     lazy.by_hull[list(mode.dependent)] = 1
     room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
     allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
-    model = assembled(ground.data, arrays_of(mode, slots), lazy, state.p, allowed, room)
+    model = assembled(ground.data, arrays_of(mode, slots), kernel_arrays_of(mode), lazy, state.p, allowed, room)
     model.now[TAU], model.now[CLOCK], model.now[LAST] = state.tau, state.v, state.tau
     model.now[SQUARED] = float(norms @ norms)
     model.now[GAP], model.now[CAP] = 0.1 * state.h, 100.0 * state.h
@@ -132,16 +143,17 @@ def copied(model: Model) -> Model:
 def with_slots(model: Model, slots: int) -> Model:
     """The same with room for so many sliding surfaces a neuron."""
     mode, share_lift = model.mode, model.lazy.share_lift
-    grow = slots - mode.slots.shape[1]
-
-    def grown(array: Array, fill: float) -> Array:
-        wide = [(0, grow if axis == 1 else 0) for axis in range(array.ndim)]
-        return np.ascontiguousarray(np.pad(array, wide, constant_values=fill))
-
+    more = slots - mode.slots.shape[1]
     wider = mode._replace(
-        slots=np.ascontiguousarray(np.pad(mode.slots, ((0, 0), (0, grow)), constant_values=-1)),
-        force=grown(mode.force, 0.0),
-        lever=grown(mode.lever, 1.0),
-        turned=grown(mode.turned, 1.0),
+        slots=grown(mode.slots, more, -1),
+        force=grown(mode.force, more, 0.0),
+        lever=grown(mode.lever, more, 1.0),
+        turned=grown(mode.turned, more, 1.0),
     )
-    return model._replace(mode=wider, lazy=model.lazy._replace(share_lift=grown(share_lift, 0.0)))
+    return model._replace(mode=wider, lazy=model.lazy._replace(share_lift=grown(share_lift, more, 0.0)))
+
+
+def grown(array: Numbers, more: int, fill: float) -> Numbers:
+    """The array (m, k, ...) with so many more slots a neuron, filled with this."""
+    wide = [(0, more if axis == 1 else 0) for axis in range(array.ndim)]
+    return cast(Numbers, np.ascontiguousarray(np.pad(array, wide, constant_values=fill)))

@@ -1,0 +1,183 @@
+"""The compiled loop of trained outer layers as Python sees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gflow.arrays import EPS, Array, Bools
+from gflow.field.branch import Measure
+from gflow.field.clock import dual_variables
+from gflow.field.mode import Mode
+from gflow.flow.engine import Engine, Stretch
+from gflow.flow.state import Checkpoint, FlowState
+from gflow.flow.taylor_advance import StepShown
+from gflow.flow.taylor_ahead import Ahead, Ends, Leave
+from gflow.flow.taylor_primal_arrays import PrimalGround, model_of, with_slots
+from gflow.ode.bernstein import from_nodes, nodes
+from gflow.ode.step import DenseStep
+from gflow.problem.loss import log_mean
+from gflow.problem.network import Network
+from gflow.problem.parameters import Layout, Parameters
+from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL
+from gflow.taylor.model import CAP, CLOCK, SIZE, STALLED, STEPS, TAU, UNIT, WAITS, found_of
+from gflow.taylor.primal.advance import advance
+from gflow.taylor.primal.model import HIGHEST, PrimalModel
+from gflow.taylor.series import Series, clock_after
+
+
+def has_series(network: Network) -> bool:
+    """Whether this loop knows the network: one output, and an activation that is linear but for a kink at 0."""
+    plain = network.smoothing is None and network.directions is None and network.output_bias is None
+    return plain and network.outputs == 1
+
+
+class StepKept(NamedTuple):
+    """A step before it is taken: coefficients of W (m, N + 1, r), a (m, N + 1), and its clock; N, its size, its end."""
+
+    W: Array
+    a: Array
+    terms: Series
+    v: float
+    log_unit: float
+    degree: int
+    size: float
+    end: float
+
+
+class PrimalAhead(Ahead):
+    """The compiled loop of trained outer layers: steps of the series, early and late."""
+
+    def __init__(
+        self, ground: PrimalGround, state: FlowState, mode: Mode, norms: Array, at: Checkpoint, keeps: bool
+    ) -> None:
+        """mode: that of the state; norms (m,): |w_j| there; keeps: each step is kept, for whoever asks for it."""
+        super().__init__(ground.problem)
+        self._model = model_of(ground, state, mode, norms)
+        self._model.counts[STEPS], self._model.counts[STALLED] = at.steps, at.stalled
+        self._keeps = keeps
+        self.kept: StepKept | None = None
+
+    @property
+    def model(self) -> PrimalModel:
+        """The arrays as they are now."""
+        return self._model
+
+    def go(self, row: float, ends: Ends, leave: Leave) -> int:
+        """Why the loop came back, with arrays that are full made larger."""
+        if self._keeps and not self.model.tried[WAITS]:
+            status = int(advance(self.model, -np.inf, -np.inf, *leave))
+            if status == CLOCK_PASSED:
+                self._keep()
+                status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
+        else:
+            status = int(advance(self.model, min(row, ends.v), ends.log_loss, *leave))
+        if status == SLOTS_FULL:
+            self._model = with_slots(self.model, min(2 * self.model.mode.slots.shape[1], self._problem.span.rank))
+        elif status == GUARDS_FULL:
+            self._model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
+        return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL) else status
+
+    def _keep(self) -> None:
+        model, N = self.model, self._degree
+        inverse = model.terms._replace(inverse=model.terms.inverse.copy())
+        W, a = model.neurons.W[:, : N + 1].copy(), model.neurons.a[:, : N + 1].copy()
+        self.kept = StepKept(W, a, inverse, self.v, float(model.step[UNIT]), N, float(model.step[SIZE]), self.end)
+
+    def passed(self, v: float) -> tuple[FlowState, Measure]:
+        """No stride passes a row."""
+        raise AssertionError("the series waits at every row")
+
+    def _parameters(self, u: float) -> Parameters:
+        """W (m, r) and a (m,) at u of the step that waits, balanced as the loop does at its end, or now."""
+        neurons, N = self.model.neurons, self._degree if u > 0.0 else 0
+        powers = u ** np.arange(N + 1.0)
+        W = np.asarray(np.einsum("jkr,k->jr", neurons.W[:, : N + 1], powers))
+        outer = self._problem.network.outer
+        if self.model.span.trains:
+            outer = np.asarray(neurons.a[:, : N + 1] @ powers)
+        if self.model.span.trains and N:
+            squared = (W**2).sum(axis=1)
+            size = np.maximum(outer**2 + squared, np.finfo(float).tiny)
+            part = 0.5 * (neurons.balance - (outer**2 - squared)) / size
+            W, outer = W - part[:, None] * W, outer + part * outer
+        return Parameters(W, outer)
+
+    def measure(self, u: float, v: float) -> Measure:
+        """The flow at u of the step that waits, or now with u = 0, where log(1 + t) = v."""
+        model, problem, parameters, p = self.model, self._problem, self._parameters(u), self.margins_at(u)
+        C, y, slopes, U, a = problem.span.C, problem.y, model.mode.slopes, parameters.U, parameters.outer
+        live = model.mode.live > 0
+        q, log_total = dual_variables(problem.loss, p, live)
+        V = self._projected((slopes * (live * q * y)) @ C)
+        pulled = np.einsum("jr,jr->j", U, V) if model.span.trains else np.zeros(a.size)
+        rates = y * np.einsum("ir,ir->i", C, slopes.T @ (a[:, None] ** 2 * V + pulled[:, None] * U))
+        squared = (U**2).sum() + (model.span.outside**2).sum() + (a**2).sum() * model.span.trains
+        speed = float(np.sqrt((a**2 * (V**2).sum(axis=1)).sum() + (pulled**2).sum()))
+        log_loss, log_n = log_mean(problem.loss.log_value(p)), float(np.log(p.size))
+        rounding = EPS * model.data.longest * float(np.abs(a) @ np.sqrt((U**2).sum(axis=1)))
+        return Measure(v, p, log_loss, float(np.sqrt(squared)), speed, rates, float(log_total) - log_n, rounding)
+
+    def _projected(self, V: Array) -> Array:
+        """P_j V_j, (m, r)."""
+        mode, across = self.model.mode, self.model.tables.across
+        for j in np.flatnonzero(mode.held):
+            k, normals = int(mode.held[j]), self.model.span.normals
+            for _ in range(2):
+                V[j] -= (across[j, :k] @ V[j]) @ normals[mode.slots[j, :k]]
+        return V
+
+    def state(self, u: float = 0.0, v: float | None = None) -> FlowState:
+        """The state now or, with u > 0, at u of the step that waits, where log(1 + t) = v."""
+        model, now = self.model, self.model.now
+        tau, clock = float(now[TAU] + u * model.step[SIZE]), float(now[CLOCK]) if v is None else v
+        parameters, side = self._parameters(u), model.mode.side.copy()
+        return FlowState.of(self._problem, tau, clock, parameters, side, float(now[CAP]))
+
+
+class PrimalStepShown(StepShown):
+    """A step of the series as a polynomial of its own degree, in the coordinates of the primal branch."""
+
+    def __init__(self, engine: Engine, ahead: PrimalAhead, inexact: Bools) -> None:
+        super().__init__(engine, ahead, inexact)
+        self._primal, self._layout = ahead, Layout.of(engine.problem)
+
+    def dense(self) -> DenseStep:
+        """The step in units of the branch: all that is trained, and the clock."""
+        kept, unit = self._primal.kept, self._stretch.branch.unit
+        assert kept is not None, "a step is kept before it is taken"
+        u = kept.end * nodes(HIGHEST)
+        powers = u[:, None] ** np.arange(kept.degree + 1.0)
+        W = np.einsum("jkr,uk->ujr", kept.W, powers)
+        rows = [W.reshape(u.size, -1)]
+        if self._layout.outer is not None:
+            rows.append(np.einsum("jk,uk->uj", kept.a, powers))
+        clock = [clock_after(kept.v, kept.log_unit, kept.terms, kept.degree, float(each)) for each in u]
+        y = np.column_stack([*rows, clock])
+        return DenseStep(0.0, kept.end * kept.size / unit, from_nodes(HIGHEST) @ y)
+
+
+class PrimalSeries:
+    """The series of trained outer layers, for the loop that both kinds share."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ground = PrimalGround.of(engine.problem, engine.tolerances, engine.norms_initial, engine.outside)
+
+    def suits(self, state: FlowState) -> bool:
+        """Can the compiled loop go on from a state, whose mode is the current one?  Not where neurons lie on dependent
+        kinks, or where no sample moves anything, and not of a network whose series is not known.
+        """
+        mode, network = self._engine.mode, self._engine.problem.network
+        return has_series(network) and bool(mode.live.any()) and not mode.dependent
+
+    def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> PrimalAhead:
+        """The compiled loop from a checkpoint on; stretch: that which begins there."""
+        norms = self._engine.weight_norms(at.state.U)
+        return PrimalAhead(self._ground, at.state, self._engine.mode, norms, at, keeps)
+
+    def shown(self, ahead: Ahead, inexact: Bools) -> PrimalStepShown:
+        """The step that comes next, for whoever asks for it."""
+        assert isinstance(ahead, PrimalAhead)
+        return PrimalStepShown(self._engine, ahead, inexact)

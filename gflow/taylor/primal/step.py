@@ -1,0 +1,221 @@
+"""One step of the series: terms until the next guard lies where they hold; the state at its end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gflow.arrays import Array
+from gflow.compiled import kernel
+from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, LONGEST, SHARE, SHRUNK, THIN, live_samples
+from gflow.taylor.model import (
+    CAP,
+    CLOCK,
+    DEGREE,
+    END,
+    INSTANTS,
+    LOG_TOTAL,
+    REACH,
+    SIZE,
+    SQUARED,
+    STEPS,
+    STIFFNESS,
+    TAU,
+    TERMS,
+    UNIT,
+    WAITS,
+    WINNER,
+)
+from gflow.taylor.polynomial import value
+from gflow.taylor.primal.guards import dot, look, path_of
+from gflow.taylor.primal.model import BOUND, FROM, HIGHEST, KNOWN, LOSES, OLD, TOP, PrimalModel
+from gflow.taylor.primal.series import (
+    bound_gradients,
+    grow,
+    grow_duals,
+    holds,
+    margins_from,
+    project,
+    start,
+)
+from gflow.taylor.series import LEAST, clock_after, grows_unseen
+
+# A step of the series is at most so many times what its coefficients are counted in.
+FARTHEST = 16.0
+# Where terms of so short a step are no numbers, the weights are none.
+SMALLEST = 1e-290
+# Products with K from which the largest rate of return is found; each step begins where the one before ended.
+PRODUCTS = 4
+# Margins that are not known to this are told apart by their rounding alone (`flow.ending.UNRESOLVED`).
+UNRESOLVED = 1e-3
+
+
+@kernel
+def kernel_times(model: PrimalModel, x: Array, out: Array) -> None:
+    """out = K x, K_ik = <grad p_i, grad p_k>, x (n,) on live samples."""
+    span, mode, neurons, pushed = model.span, model.mode, model.neurons, model.buffers.pushed
+    for i in range(x.size):
+        own = span.y[i] * x[i] if mode.live[i] > 0 else 0.0
+        for c in range(span.C.shape[1]):
+            model.buffers.pulled[i, c] = own * span.C[i, c]
+    np.dot(mode.slopes, model.buffers.pulled, pushed)
+    for j in range(pushed.shape[0]):
+        w, a, V = neurons.W[j, 0], neurons.a[j, 0], pushed[j]
+        if mode.held[j] > 0:
+            project(mode, model.tables, span.normals, j, V, model.scratch.forces)
+        turned = dot(w, V) if span.trains else 0.0
+        for c in range(V.size):
+            V[c] = a * a * V[c] + turned * w[c]
+    margins_from(span, mode, model.buffers, out)
+
+
+@kernel
+def fastest(model: PrimalModel) -> float:
+    """The largest rate at which margins return, that of (diag(q s) - q (q s)^T) K, to some per cent."""
+    x, image, terms, live, size = (
+        model.buffers.slow,
+        model.scratch.rates,
+        model.terms,
+        model.mode.live,
+        0.0,
+    )
+    for i in range(x.size):
+        x[i] += 0.1 * np.cos(i + 1.0)  # so that no direction is left out for ever
+    for _ in range(PRODUCTS):
+        kernel_times(model, x, image)
+        drift, squared = 0.0, 0.0
+        for i in range(x.size):
+            image[i] = terms.q[0, i] * terms.s[0, i] * image[i] if live[i] > 0 else 0.0
+            drift += image[i]
+        for i in range(x.size):
+            image[i] -= terms.q[0, i] * drift if live[i] > 0 else 0.0
+            squared += image[i] * image[i]
+        size_before = np.sqrt(dot(x, x))
+        size = np.sqrt(squared) / size_before if size_before > 0.0 else 0.0
+        if squared == 0.0:
+            break
+        for i in range(x.size):
+            x[i] = image[i] / np.sqrt(squared)
+    return size
+
+
+@kernel
+def stable(model: PrimalModel, u: float) -> float:
+    """u, or the longest at which the series makes what returns no worse.
+
+    The rate that was found a few steps ago counts where half the room would do, but not behind an event.
+    """
+    step = model.step
+    if step[BOUND] < 0.0:
+        _, step[BOUND] = bound_gradients(model)
+    if step[BOUND] * u * step[SIZE] <= LONGEST:
+        return u
+    age = model.counts[KNOWN]
+    if age >= OLD or (age > 0 and 2.0 * step[STIFFNESS] * u * step[SIZE] > LONGEST):
+        step[STIFFNESS], model.counts[KNOWN] = fastest(model), 0
+    return min(u, LONGEST / (step[STIFFNESS] * step[SIZE])) if step[STIFFNESS] > 0.0 else u
+
+
+@kernel
+def reach(model: PrimalModel, N: int) -> float:
+    """How far the series of degree N holds, in u: by its last terms, by what they cannot see, and by stability."""
+    u = min(holds(model, N), FARTHEST)
+    while grows_unseen(model.terms, model.data.logistic, model.step[TOP], N, u, SHARE * model.data.rtol):
+        u *= 0.8
+    return stable(model, u)
+
+
+@kernel
+def look_from(model: PrimalModel, N: int) -> None:
+    """The degree from which the next step looks for guards, after one of degree N: less where the first look found one,
+    more where none did, since a look costs as much as a degree."""
+    first = model.counts[FROM]
+    if model.tried[WINNER] < 0:
+        model.counts[FROM] = min(first + 2, HIGHEST)
+    else:
+        model.counts[FROM] = max(first - 1, LEAST) if N == first else min(N, HIGHEST)
+
+
+@kernel
+def attempt(model: PrimalModel) -> int:
+    """Try a step: terms until a guard lies where they hold, or the last; why it cannot be, or `GOES_ON`."""
+    step, tried, worst = model.step, model.tried, model.buffers.worst
+    if tried[DEGREE] != 1:
+        start(model, model.now[CAP])
+    N = 1
+    while N < HIGHEST:
+        if worst[N] < np.inf:
+            grow_duals(model, N)
+            grow(model, N, step[SIZE])
+            N += 1
+        if not worst[N] < np.inf:
+            if step[SIZE] < SMALLEST:
+                return CANCELLED
+            start(model, step[SIZE] * SHRUNK)
+            N = 1
+        if N >= model.counts[FROM]:
+            step[REACH], tried[DEGREE] = reach(model, N), N
+            if not look(model, step[REACH]):
+                return GUARDS_FULL
+            if tried[WINNER] >= 0 or step[REACH] == FARTHEST:
+                break
+    look_from(model, N)
+    model.counts[TERMS] += N
+    tried[WAITS] = 1
+    return GOES_ON
+
+
+@kernel
+def move_neuron(model: PrimalModel, j: int, N: int, u: float) -> None:
+    """Neuron j to u of the step, with a_j^2 - |w_j|^2 as it was: the terms left out would let it drift."""
+    neurons, w, squared = model.neurons, model.neurons.W[j, 0], 0.0
+    model.watched.room[j] -= path_of(neurons.way[j], N, u)
+    for c in range(w.size):
+        x = 0.0
+        for k in range(N, -1, -1):
+            x = x * u + neurons.W[j, k, c]
+        w[c] = x
+        squared += x * x
+    if model.span.trains:
+        a = value(neurons.a[j], N, u)
+        size = a * a + squared
+        part = 0.5 * (neurons.balance[j] - (a * a - squared)) / size if size > 0.0 else 0.0
+        neurons.a[j, 0] = a + part * a
+        for c in range(w.size):
+            w[c] -= part * w[c]
+
+
+@kernel
+def take_step(model: PrimalModel) -> None:
+    """The weights at the end of the step that was tried, of which all coefficients but the first are kept."""
+    now, step, N = model.now, model.step, model.tried[DEGREE]
+    u = step[END]
+    for j in range(model.mode.held.size):
+        move_neuron(model, j, N, u)
+    now[CLOCK] = clock_after(now[CLOCK], step[UNIT], model.terms, N, u)
+    now[TAU] += u * step[SIZE]
+    now[CAP] = step[SIZE] * step[REACH]
+    model.counts[STEPS] += 1
+    model.counts[KNOWN] += 1 if model.tried[WINNER] < 0 else OLD
+    model.tried[WAITS], model.tried[DEGREE] = 0, 1
+
+
+@kernel
+def measure(model: PrimalModel) -> None:
+    """Log the instant reached, at which a series was begun on the mode as it is."""
+    log, x, h, speed = model.log, model.counts[INSTANTS], model.step[SIZE], 0.0
+    for i in range(model.p.size):
+        log.margins[x, i], log.rates[x, i] = model.p[i], model.terms.p[1, i] / h
+    for j in range(model.mode.held.size):
+        rate = model.neurons.size[j, 1] / h
+        speed += rate * rate
+    log.measured[x, 0], log.measured[x, 1] = model.now[CLOCK], model.now[LOG_TOTAL]
+    log.measured[x, 2], log.measured[x, 3], log.measured[x, 4] = model.now[SQUARED], speed, model.step[LOSES]
+    model.counts[INSTANTS] = x + 1
+
+
+@kernel
+def lost(model: PrimalModel) -> int:
+    """A status where nothing moves, or float64 no longer tells margins apart; `GOES_ON` where all is well."""
+    if live_samples(model) == 0:
+        return THIN
+    return CANCELLED if model.step[LOSES] > UNRESOLVED else GOES_ON
