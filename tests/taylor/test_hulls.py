@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull
 
+from gflow.arrays import Index
 from gflow.field.held import alike
 from gflow.field.hull import span_basis, velocities
 from gflow.field.kink import Kink
 from gflow.field.mode import DualMode
 from gflow.flow.one_stretch import one_stretch
-from gflow.flow.taylor_ahead import Ahead
+from gflow.flow.taylor_dual import DualAhead
 from gflow.flow.taylor_hulls import Hulls, basis_of, central_weights, depth_of
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -111,7 +112,7 @@ def test_neurons_with_the_same_sides_have_the_same_hull(slope: float) -> None:
     assert slope > 0.0 or np.abs(first - second).max() > 1e-3
 
 
-def kink_at(mode: DualMode, j: int, on: Array, q: Array) -> Kink:
+def kink_at(mode: DualMode, j: int, on: Index, q: Array) -> Kink:
     """The local problem of neuron j, sample by sample."""
     problem, nothing = mode.problem, np.zeros(on.size)
     drift, jump = np.zeros(problem.span.rank), np.zeros(on.size)
@@ -190,6 +191,6 @@ def test_the_compiled_loop_goes_on_beside_dependent_kinks(monkeypatch: pytest.Mo
         (e.neuron, e.surface, e.kind) for e in theirs.events
     ]
     assert float(np.abs(ours.state.U - theirs.state.U).max()) < 1e-7
-    monkeypatch.setattr(Ahead, "_judge", lambda *_: False)
+    monkeypatch.setattr(DualAhead, "_judge", lambda *_: False)
     _, many = followed(monkeypatch)
     assert 2 * few < many, "arrivals at dependent kinks are left to the steppers, little else"
