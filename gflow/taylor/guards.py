@@ -187,27 +187,34 @@ def ends_of(data: Data, h: int, q: Array) -> tuple[float, float, float, float]:
         minus, plus = (data.slope, 1.0) if data.alpha[i] > 0.0 else (1.0, data.slope)
         base += data.push[i] * minus * q[i]
         top += data.push[i] * plus * q[i]
-        low += abs(data.push[i]) * minus * q[i]
-        high += abs(data.push[i]) * plus * q[i]
+        low += abs(data.push[i]) * minus * (q[i] + NOTHING)
+        high += abs(data.push[i]) * plus * (q[i] + NOTHING)
     return base, top, low, high
 
 
 @kernel
-def force_on(force: Array, moved: Array) -> tuple[float, float]:
-    """-<force, moved> and the sum of |terms|."""
-    x, size = 0.0, 0.0
+def force_on(force: Array, moved: Array) -> float:
+    """-<force, moved>."""
+    x = 0.0
     for h in range(moved.size):
-        term = force[h] * moved[h]
-        x -= term
-        size += abs(term)
-    return x, size
+        x -= force[h] * moved[h]
+    return x
+
+
+@kernel
+def force_terms(data: Data, slopes: Array, force: Array, q: Array) -> float:
+    """The sum of the |terms| that a force is, sample by sample: those of one surface may cancel now and not later."""
+    size = 0.0
+    for i in range(q.size):
+        size += abs(force[data.surface[i]] * data.push[i]) * slopes[i] * (q[i] + NOTHING)
+    return size
 
 
 @kernel
 def share_value(model: Model, j: int, slot: int, which: int, q: Array) -> float:
     """The room of a share to one of its ends at q, as a force; scratch.moved: pushed by the slopes of j at q."""
     data, mode = model.data, model.mode
-    force, _ = force_on(mode.force[j, slot], model.scratch.moved)
+    force = force_on(mode.force[j, slot], model.scratch.moved)
     base, top, _, _ = ends_of(data, mode.slots[j, slot], q)
     return float(mode.turned[j, slot] * (force - base if which == 1 else top - force))
 
@@ -238,8 +245,8 @@ def look_at_shares(model: Model, j: int) -> bool:
     pushed(data, mode.slopes[j], q, moved)
     for s in range(mode.held[j]):
         base, top, low, high = ends_of(data, mode.slots[j, s], q)
-        force, size = force_on(mode.force[j, s], moved)
-        size, band = size + NOTHING * mode.lever[j, s], ROUNDING * mode.lever[j, s]
+        force, band = force_on(mode.force[j, s], moved), ROUNDING * mode.lever[j, s]
+        size = force_terms(data, mode.slopes[j], mode.force[j, s], q) + NOTHING * mode.lever[j, s]
         if fresh:
             mode.turned[j, s] = 1.0 if top > base else -1.0
         for which in range(1, 3):
