@@ -14,9 +14,9 @@ from gflow.flow.items import Advance, Event, FlowRow
 from gflow.flow.state import Outcome
 from gflow.flow.stopping import Until
 from gflow.taylor.primal.advance import advance
+from tests.both_loops import Way, way
 from tests.flow.driver import until_log_time
 from tests.primal.driver import parity
-from tests.taylor_primal.problems import Way, way
 from tests.test_integrate import by_arrays
 from tests.test_steps import PARTS, of, posed
 

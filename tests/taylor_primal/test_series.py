@@ -24,9 +24,9 @@ from gflow.taylor.loop import CLOCK_PASSED
 from gflow.taylor.model import CAP, DEGREE, END, SIZE
 from gflow.taylor.primal import step
 from gflow.taylor.primal.series import grow, grow_duals, start
+from tests.both_loops import Way, way
 from tests.flow.driver import until_log_time
 from tests.primal.driver import parity
-from tests.taylor_primal.problems import Way, way
 
 Array = NDArray[np.float64]
 
