@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 import gflow
-from gflow.comparison import flow_and_descent, timetable
+from gflow.comparison import flow_and_descent
 from gflow.comparison.result import Comparison
 from gflow.descent import loop
+from gflow.descent_plan import record
 from gflow.pipeline import comparison_run
+from gflow.pipeline.descent import alone, work
 from gflow.pipeline.descent import file as descent_file
 from gflow.trajectory import DESCENT_FILE_NAME, TrajectoryWriter
 from tests.comparison.cases import KINKED, SMOOTH, simulated
@@ -59,7 +61,7 @@ def made(descent: Descent, folder: Path) -> Path:
 def busily(descent: Descent, rows: int = 10) -> Iterator[None]:
     """About so many rows a run, all of them saved at once, each with a checkpoint; the limit is not looked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable, "ROWS", rows)
+        patch.setattr(record, "ROWS", rows)
         patch.setattr(flow_and_descent, "MOST_PAIRS_AHEAD", 0)
         patch.setattr(descent_file, "COMMIT_EVERY", -1.0)
         patch.setattr(descent_file, "CHECKPOINT_SHARE", 1e9)
@@ -95,8 +97,10 @@ def killed_before(write: int) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("commit", "finish"):
             patch.setattr(TrajectoryWriter, name, watched(name, getattr(TrajectoryWriter, name)))
-        for name in ("save", "write_json", "remove"):
-            patch.setattr(comparison_run, name, watched(name, getattr(comparison_run, name)))
+        for name in ("save", "remove"):
+            patch.setattr(work, name, watched(name, getattr(work, name)))
+        for module in (alone, comparison_run):
+            patch.setattr(module, "write_json", watched("write_json", module.write_json))
         yield done
 
 

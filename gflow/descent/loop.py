@@ -30,6 +30,7 @@ class DescentOutcome(Enum):
     """How a run ended, with a sentence for the reader."""
 
     STEPS = "all steps taken"
+    LOSS = "the loss was reached"
     DIVERGED = "an iterate is not finite: the steps are too large"
 
 
@@ -178,6 +179,13 @@ def _groups(problem: Problem, runs: Sequence[DescentRun], options: Options) -> l
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
+def _outcome(run: DescentRun, step: int, row: Iterate | None) -> DescentOutcome | None:
+    """How a run ends at a step, whose row it may be; None: it goes on."""
+    if row is not None and run.log_loss is not None and row.log_loss <= run.log_loss:
+        return DescentOutcome.LOSS
+    return DescentOutcome.STEPS if step == run.steps else None
+
+
 class _Group:
     """Runs that advance together, all at one step; runs that have ended are dropped."""
 
@@ -226,11 +234,12 @@ class _Group:
                 finite = row is not None
             if row is not None:
                 yield row
-            if finite and self._step < run.steps:
+            outcome = _outcome(run, self._step, row) if finite else DescentOutcome.DIVERGED
+            if outcome is None:
                 kept.append(place)
                 continue
             losses = self._program.report(place, None if row is None else row.log_loss)
-            yield DescentFinish(number, DescentOutcome.STEPS if finite else DescentOutcome.DIVERGED, self._step, losses)
+            yield DescentFinish(number, outcome, self._step, losses)
         self._keep(kept)
 
     def iterates(self) -> list[Iterate]:
