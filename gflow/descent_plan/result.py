@@ -19,6 +19,7 @@ COLUMNS = {
     "log_loss": "log_loss",
     "min_margin": "series/min_margin",
     "normalized_margin": "series/normalized_margin",
+    "weight_norm": "series/weight_norm",
     "stable_rank": "series/stable_rank",
 }
 Outcome = Literal["time", "log_loss", "diverged"]
@@ -37,6 +38,7 @@ class RunResult:
     log_loss: float
     min_margin: float
     normalized_margin: float
+    weight_norm: float
     stable_rank: float
     loss_rises: int | None
     largest_loss_rise: float | None
