@@ -19,6 +19,7 @@ from gflow.descent_plan import record
 from gflow.pipeline import comparison_run
 from gflow.pipeline.descent import alone, work
 from gflow.pipeline.descent import file as descent_file
+from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT_FILE_NAME, TrajectoryWriter
 from tests.comparison.cases import KINKED, SMOOTH, simulated
 from tests.resumed import announcing, assert_same, contents
@@ -125,6 +126,20 @@ def assert_same_comparison(folder: Path, whole: dict[str, object]) -> None:
 
 KILLED = Descent(SPAN, (0.02, 0.01), {"sgd": 5}, alone=True)
 KILLED_ROWS = 16
+
+
+def alone_descent(folder: Path, resume: bool) -> None:
+    """Descent without a flow: two step sizes with two seeds, each run a group of its own."""
+    scenario = parse_scenario(SPAN.format(seed=0, slope=0.1, loss="logistic"))
+    how: dict[str, Any] = {"steps": 400, "batch": 5, "seeds": [2, 7], "starts": "drawn"}  # Any: of several types
+    with busily(KILLED, KILLED_ROWS):
+        gflow.descend(scenario, [0.02, 0.01], **how, out=folder, resume=resume)
+
+
+def announced_alone(folder: Path, resume: bool) -> None:
+    """Descent alone for a child; it announces its rows."""
+    announcing(folder)
+    alone_descent(folder, resume)
 
 
 def announced_comparison(folder: Path, resume: bool) -> None:
