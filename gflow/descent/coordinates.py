@@ -32,11 +32,11 @@ class Inner(Protocol):
     def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
         """Take one step of all runs, coefficients (B, m, k), indices (B, k) or None."""
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -76,13 +76,13 @@ class SpanInner:
         else:
             self._U.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._U[run] @ self._C.T
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return torch.bmm(self._U[runs], _each(self._C.T, runs))
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
-        return numbers(self._U[run])
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
+        return self._U[runs].double()
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -101,9 +101,10 @@ class SampleInner:
     """
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
-        self._C = problem.span.C
-        self._gram = _like(U, self._C @ self._C.T)
-        self._start, self._z_start = U, U @ _like(U, self._C).T
+        C = problem.span.C
+        self._C = torch.tensor(C, dtype=torch.float64, device=U.device)  # of rows, which are float64
+        self._gram = _like(U, C @ C.T)
+        self._start, self._z_start = U, U @ _like(U, C).T
         self._R = torch.zeros_like(self._z_start)
         self._z = U.new_empty(0)
 
@@ -133,13 +134,13 @@ class SampleInner:
     def _columns(self, indices: Tensor) -> Tensor:
         return indices[:, None, :].expand(-1, self._R.shape[1], -1)
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._z_start[run] + self._R[run] @ self._gram
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return self._z_start[runs] + torch.bmm(self._R[runs], _each(self._gram, runs))
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
-        return np.asarray(numbers(self._start[run]) + numbers(self._R[run]) @ self._C)
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
+        return self._start[runs].double() + torch.bmm(self._R[runs].double(), _each(self._C, runs))
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -180,13 +181,13 @@ class ScalarInner:
         torch.mul(coefficients, self._seen(indices), out=self._z)
         self._b.add_(self._z.sum(-1, keepdim=True))
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._b[run] * self._inputs
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return self._b[runs] * self._inputs
 
-    def span(self, run: int) -> Array:
-        """b (m, 1) of one run."""
-        return numbers(self._b[run])
+    def span(self, runs: Tensor) -> Tensor:
+        """b (R, m, 1) of these runs (R,) in float64, as a copy."""
+        return self._b[runs].double()
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -209,6 +210,14 @@ def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Ten
 
 def _like(model: Tensor, values: Array) -> Tensor:
     return torch.tensor(values, dtype=model.dtype, device=model.device)
+
+
+def _each(matrix: Tensor, runs: Tensor) -> Tensor:
+    """The matrix (k, l) for each of these runs, (R, k, l), without a copy.
+
+    So that each product is one of a run alone: its bits do not depend on the other runs.
+    """
+    return matrix.expand(runs.shape[0], *matrix.shape)
 
 
 def numbers(values: Tensor) -> Array:

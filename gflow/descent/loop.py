@@ -13,7 +13,7 @@ import torch
 
 from gflow.arrays import Array, Sides
 from gflow.descent.plan import DescentRun, Options, check_runs
-from gflow.descent.program import Program, State
+from gflow.descent.program import IterateArrays, Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import CheckpointError, ScenarioError
 from gflow.problem.loss import log_mean
@@ -224,13 +224,13 @@ class _Group:
 
     def rows_and_ends(self) -> Iterator[Iterate | DescentFinish]:
         """The rows due at this step, and the runs that end here."""
-        kept = []
-        for place, finite in enumerate(self._program.finite()):
-            number = self.alive[place]
-            run = self._runs[number]
-            row = None
-            if finite and run.record[np.searchsorted(run.record, self._step)] == self._step:
-                row = self._row(number, place)
+        kept, finites = [], self._program.finite()
+        due = [place for place, finite in enumerate(finites) if finite and self._is_due(self._runs[self.alive[place]])]
+        rows, wanted = self._rows(due), set(due)
+        for place, number in enumerate(self.alive):
+            run, finite, row = self._runs[number], finites[place], None
+            if place in wanted:
+                row = next(rows)
                 finite = row is not None
             if row is not None:
                 yield row
@@ -244,8 +244,11 @@ class _Group:
 
     def iterates(self) -> list[Iterate]:
         """The present iterates of the runs alive."""
-        found = (self._row(number, place) for place, number in enumerate(self.alive))
-        return [each for each in found if each is not None]
+        return [each for each in self._rows(range(len(self.alive))) if each is not None]
+
+    def _is_due(self, run: DescentRun) -> bool:
+        """Is this step a row of the run?"""
+        return bool(run.record[np.searchsorted(run.record, self._step)] == self._step)
 
     def _keep(self, places: Sequence[int]) -> None:
         if len(places) < len(self.alive):
@@ -253,9 +256,13 @@ class _Group:
             if places:
                 self._program.keep(places)
 
-    def _row(self, number: int, place: int) -> Iterate | None:
+    def _rows(self, places: Sequence[int]) -> Iterator[Iterate | None]:
+        """The iterates of the runs at these places, None where margins overflow."""
+        for place, seen in zip(places, self._program.snapshots(places), strict=True):
+            yield self._row(self.alive[place], seen)
+
+    def _row(self, number: int, seen: IterateArrays) -> Iterate | None:
         """The iterate, or None where its margins overflow."""
-        seen = self._program.snapshot(place)
         log_loss = log_mean(self._problem.loss.log_value(seen.p)) if np.isfinite(seen.p).all() else np.inf
         if not np.isfinite(log_loss):
             return None

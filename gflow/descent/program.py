@@ -10,7 +10,7 @@ with the old values in all terms on the right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
 from gflow.problem.problem import Problem
 
+# The most iterates that are made in one block: launches and copies are what they cost, and the calls of torch.
+TOGETHER = {"cpu": 16, "cuda": 32}
 State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, and counts
 
 
@@ -78,6 +80,7 @@ class Program:
         self._everything = self._outputs.everything()
         self._streams = [Stream(run.batches, problem.samples) for run in runs if not isinstance(run.batches, FullBatch)]
         self._seen = runs[0].batches.size or problem.samples
+        self._together = min(B, TOGETHER[device.type])  # also of those that are left when others have ended
         self._replay = Replay(self._step, device)
         self._make_buffers()
 
@@ -145,23 +148,40 @@ class Program:
             finite = finite & self._c.isfinite().all(-1).all(-1)
         return [bool(ok) for ok in finite.cpu()]
 
+    def snapshots(self, runs: Sequence[int]) -> Iterator[IterateArrays]:
+        """The present iterates of these runs, made in blocks; p may overflow where the weights do not.
+
+        A block is filled up with its last run, so that every block of a program has one shape, and what is computed of
+        a run does not depend on the others that are asked for.
+        """
+        size = self._together
+        for first in range(0, len(runs), size):
+            block = list(runs[first : first + size])
+            yield from self._block(block + block[-1:] * (size - len(block)))[: len(block)]
+
     @torch.inference_mode()
-    def snapshot(self, run: int) -> IterateArrays:
-        """The present iterate of one run; p may overflow where the weights do not."""
-        z = self._inner.all_preactivations(run)[None]
+    def _block(self, places: Sequence[int]) -> list[IterateArrays]:
+        runs = torch.tensor(places, dtype=torch.int64, device=self._A.device)
+        z, A = self._inner.all_preactivations(runs), self._A[runs]
         hidden = torch.empty_like(z)
         self._activation.value(z, hidden)
-        f = self._A[run : run + 1] @ hidden
-        c = None if self._c is None else self._c[run : run + 1]
+        f = torch.bmm(A, hidden)
+        c = None if self._c is None else self._c[runs]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return IterateArrays(
-            float(self._summed[run]),
-            self._inner.span(run),
-            numbers(self._A[run]).reshape(self._network.outer.shape),
-            None if c is None else numbers(c[0, :, 0]),
-            numbers(p[0, 0]),
-            torch.sign(z[0]).to(torch.int8).cpu().numpy(),
-        )
+        summed, U, outer, margins = (numbers(each) for each in (self._summed[runs], self._inner.span(runs), A, p))
+        bias, pattern = None if c is None else numbers(c), torch.sign(z).to(torch.int8).cpu().numpy()
+        shape = self._network.outer.shape
+        return [
+            IterateArrays(
+                float(summed[k]),
+                U[k].copy(),
+                outer[k].reshape(shape).copy(),
+                None if bias is None else bias[k, :, 0].copy(),
+                margins[k, 0].copy(),
+                pattern[k].copy(),
+            )
+            for k in range(len(places))
+        ]
 
     def report(self, run: int, log_loss: float | None) -> LossReport | None:
         """The counts of a run that ends now (see `Tally.report`)."""

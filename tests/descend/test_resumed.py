@@ -10,7 +10,10 @@ import pytest
 
 import gflow
 from gflow.descent import loop
+from gflow.descent_plan import record
+from gflow.pipeline.descent import file
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
+from gflow.trajectory import Row, TrajectoryWriter
 from tests.descend.cases import BOTH, descended
 from tests.descending import Descent, Killed, busily, killed_before
 from tests.resumed import contents
@@ -70,3 +73,22 @@ def test_without_a_checkpoint_rows_are_checked_from_the_start(tmp_path: Path, mo
     run(tmp_path / "cut", "seeds", resume=True, say=said.append)
     assert "descent starts again at its first step" in said[0]
     assert found(tmp_path / "cut") == found(tmp_path / "whole")
+
+
+def test_rows_do_not_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go to disk as they fall, also where time does not pass: no more wait than may, of however many runs."""
+    overrides, how = RUNS["seeds"]
+    monkeypatch.setattr(record, "ROWS", 10)
+    descended(tmp_path / "whole", *overrides, **how)
+    waiting = list[int]()
+    commit = TrajectoryWriter.commit
+
+    def seen(writer: TrajectoryWriter, rows: list[Row]) -> None:
+        waiting.append(len(rows))
+        commit(writer, rows)
+
+    monkeypatch.setattr(TrajectoryWriter, "commit", seen)
+    monkeypatch.setattr(file, "MOST_WAITING", 3 * 1024)  # a row has 512 bytes
+    monkeypatch.setattr(file, "COMMIT_EVERY", 1e9)
+    descended(tmp_path / "few", *overrides, **how)
+    assert max(waiting) == 7 < sum(waiting) and found(tmp_path / "few") == found(tmp_path / "whole")

@@ -23,6 +23,8 @@ from gflow.trajectory.recorder import Recorder
 
 # Rows are written to disk at most this long (seconds) after they were made.
 COMMIT_EVERY = 1.0
+# And at most so many bytes of them wait, also where many runs have a row at one step.
+MOST_WAITING = 64 * 1024 * 1024
 # Rows come with a checkpoint, unless the previous one took more than this part of the time since, as large ones do.
 CHECKPOINT_SHARE = 0.05
 # Weights and margins beyond this have diverged: their squares are near the end of float64.
@@ -134,6 +136,8 @@ class DescentFile:
         run = self._runs[at.run]
         row = self._recorder(run.seed).row(state, 0, at.step)
         self._block.rows.append(replace(row, eta=run.eta, step=at.step, seed=run.seed))
+        if len(self._block.rows) * (at.U.nbytes + at.pattern.nbytes + at.p.nbytes) > MOST_WAITING:
+            self._put(False)
 
     def _recorder(self, seed: int | None) -> Recorder:
         """That of the start of the runs with a seed."""
