@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--batch", type=int, help="Samples of a step [default: all].")
 @click.option("--replacement", is_flag=True, default=None, help="Draw the samples of a batch independently.")
 @click.option("--stream", is_flag=True, default=None, help="Take each sample once, in the order of the data.")
+@click.option("--momentum", type=float, help="Of the heavy ball, in (0, 1), as in torch.optim.SGD [default: none].")
+@click.option("--weight-decay", type=float, help="Factor of the weights in their gradient [default: none].")
 @click.option("--at-kink", metavar="SLOPE", help="phi' where z = 0: slope (default), 1/2 or a number from 0 to 1.")
 @click.option("--seed", type=int, help="Seed of random batches [default: the scenario's].")
 @click.option("--seeds", metavar="LIST", help="Run every step size with each of these: 0..9, or 3,5,8.")

@@ -144,6 +144,9 @@ def _check_comparable(asked: Descent, etas: bool, until: bool) -> None:
     """Raise GflowError for what has no place on the clock t = eta k of one flow."""
     if asked.seeds is not None:
         raise GflowError("descent.seeds: a comparison has one run for each step size; use gflow descend, or remove it")
+    for key in ("momentum", "weight_decay"):
+        if getattr(asked, key) is not None:
+            raise GflowError(f"descent.{key}: it follows another flow, which gflow has not; use gflow descend")
     if asked.schedule is not None and not etas:
         raise GflowError("descent.schedule: a comparison needs constant step sizes; give --eta, or use gflow descend")
     if asked.until is not None and asked.until.time is None and not until:

@@ -27,10 +27,11 @@ class Inner(Protocol):
         """What steps change, (B, m, .); the rest is known from the start."""
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
-        """z (B, m, k), valid until the next call or move; callers must not write to it."""
+        """z (B, m, k), valid until the next call or step; callers must not write to it."""
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step of all runs, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step of all runs to the target (B, m, .), `moved` or a velocity of it; coefficients (B, m, k),
+        indices (B, k) or None."""
 
     def all_preactivations(self, runs: Tensor) -> Tensor:
         """z (R, m, n) of these runs (R,), as a copy."""
@@ -68,13 +69,13 @@ class SpanInner:
         torch.mm(self._U.view(B * m, r), self._C.T, out=self._z.view(B * m, -1))
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
-        B, m, r = self._U.shape
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, r); see `Inner`."""
+        B, m, r = target.shape
         if indices is not None:
-            self._U.baddbmm_(coefficients, self._C[indices])
+            target.baddbmm_(coefficients, self._C[indices])
         else:
-            self._U.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
+            target.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
 
     def all_preactivations(self, runs: Tensor) -> Tensor:
         """z (R, m, n) of these runs (R,), as a copy."""
@@ -124,12 +125,12 @@ class SampleInner:
         torch.addmm(start, R, self._gram, out=z)
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, n); see `Inner`."""
         if indices is not None:
-            self._R.scatter_add_(2, self._columns(indices), coefficients)
+            target.scatter_add_(2, self._columns(indices), coefficients)
         else:
-            self._R.add_(coefficients)
+            target.add_(coefficients)
 
     def _columns(self, indices: Tensor) -> Tensor:
         return indices[:, None, :].expand(-1, self._R.shape[1], -1)
@@ -176,10 +177,10 @@ class ScalarInner:
         torch.mul(self._b, seen, out=self._z)
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, 1); see `Inner`."""
         torch.mul(coefficients, self._seen(indices), out=self._z)
-        self._b.add_(self._z.sum(-1, keepdim=True))
+        target.add_(self._z.sum(-1, keepdim=True))
 
     def all_preactivations(self, runs: Tensor) -> Tensor:
         """z (R, m, n) of these runs (R,), as a copy."""
@@ -198,12 +199,12 @@ class ScalarInner:
         return self._b.isfinite().all(-1).all(-1)
 
 
-def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor) -> Inner:
-    """The inner layers of runs that are like `run` and start at U (B, m, r)."""
+def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor, decays: bool = False) -> Inner:
+    """The inner layers of runs that are like `run` and start at U (B, m, r); decays: U(0) shrinks, too."""
     if problem.network.directions is not None:
         return ScalarInner(problem, U)
     if coordinates is Coordinates.CHEAPEST:
-        few = isinstance(run.batches, FullBatch) and problem.samples <= 2 * problem.span.rank
+        few = isinstance(run.batches, FullBatch) and problem.samples <= 2 * problem.span.rank and not decays
         coordinates = Coordinates.SAMPLES if few else Coordinates.SPAN
     return SampleInner(problem, U) if coordinates is Coordinates.SAMPLES else SpanInner(problem, U)
 

@@ -52,6 +52,8 @@ class Iterate:
     log_loss: float
     pattern: Sides
     """signs of the pre-activations (m, n), 0 for exactly 0"""
+    outside: float = 1.0
+    """the factor of the part of W outside the span of the samples, which only weight decay moves"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,4 +270,4 @@ class _Group:
             return None
         t = self._runs[number].schedule.elapsed(self._step, seen.summed_steps)
         outer, bias = seen.outer, seen.output_bias
-        return Iterate(number, self._step, t, seen.U, outer, bias, seen.p, log_loss, seen.pattern)
+        return Iterate(number, self._step, t, seen.U, outer, bias, seen.p, log_loss, seen.pattern, seen.outside)

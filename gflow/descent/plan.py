@@ -76,6 +76,10 @@ class Options:
     precision: Precision = Precision.DOUBLE
     device: str = "cpu"
     watch: LossWatch | None = None
+    momentum: float = 0.0
+    """in [0, 1): that of the heavy ball (`heavy_ball`)"""
+    weight_decay: float = 0.0
+    """>= 0: how much of what is trained is added to its gradient"""
 
 
 def record_steps(total: int, count: int) -> Integers:
@@ -118,10 +122,18 @@ def check_runs(problem: Problem, runs: Sequence[DescentRun], options: Options) -
             raise ScenarioError("descent.watch: the loss is known at every step of full batches only; leave it out")
     if problem.network.directions is not None and options.coordinates is Coordinates.SAMPLES:
         raise ScenarioError("descent.coordinates: a scalar network has one inner parameter a neuron; use SPAN")
-    if options.at_kink is not None and not problem.network.kinked:
-        raise ScenarioError("descent.at_kink: the activation has no kink; leave it out")
+    _check_options(problem, options)
     for number, run in enumerate(runs):
         _check_run(problem, run, number)
+
+
+def _check_options(problem: Problem, options: Options) -> None:
+    if not (0.0 <= options.momentum < 1.0 and 0.0 <= options.weight_decay < np.inf):
+        raise ScenarioError("descent: momentum must be in [0, 1), weight_decay a finite number >= 0")
+    if options.weight_decay > 0.0 and options.coordinates is Coordinates.SAMPLES:
+        raise ScenarioError("descent.coordinates: U(0) is fixed in those of samples, and decays; use SPAN")
+    if options.at_kink is not None and not problem.network.kinked:
+        raise ScenarioError("descent.at_kink: the activation has no kink; leave it out")
 
 
 def _check_run(problem: Problem, run: DescentRun, number: int) -> None:

@@ -141,6 +141,10 @@ class DescentPlan:
         return (
             _flag("--replacement", "replacement", 1 if asked.replacement else None),
             _flag("--stream", "stream", 1 if asked.stream else None),
+            Option("--momentum", {"momentum": asked.momentum}, _words("--momentum", asked.momentum)),
+            Option(
+                "--weight-decay", {"weight_decay": asked.weight_decay}, _words("--weight-decay", asked.weight_decay)
+            ),
             Option("--at-kink", {"at_kink": asked.at_kink}, _words("--at-kink", asked.at_kink)),
             Option("--seeds", {"seeds": listed}, _words("--seeds", listed)),
             Option("--starts", {"starts": drawn}, _words("--starts", drawn)),

@@ -84,6 +84,8 @@ def _options(plan: DescentPlan) -> Options:
         precision=Precision.SINGLE if asked.precision == "single" else Precision.DOUBLE,
         device=plan.device,
         watch=LossWatch(bound) if plan.watches else None,
+        momentum=asked.momentum or 0.0,
+        weight_decay=asked.weight_decay or 0.0,
     )
 
 

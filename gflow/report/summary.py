@@ -30,7 +30,7 @@ TABLE_SERIES = ("stable_rank", "sliding", "events")
 RUN_COLUMNS = ("eta", "step")
 MANNERS = {"replacement": "with replacement", "stream": "in the order of the data", "starts": "starts drawn by seed"}
 """Facts of descent that are there or not, in words."""
-NAMED = ("schedule", "at_kink", "seeds", "watch_bound")
+NAMED = ("schedule", "momentum", "weight_decay", "at_kink", "seeds", "watch_bound")
 """Facts of descent that are shown with their value where they are there."""
 Facts = Mapping[str, str | float | int]
 Json = dict[str, Any]  # any JSON value

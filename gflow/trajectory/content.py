@@ -146,6 +146,7 @@ def form_of(file: HdfFile) -> Form:
         has_directions="directions" in file,
         has_runs="eta" in file,
         has_seeds="seed" in file,
+        has_decay="outside" in file,
         resumable="resume" in file and set(file["resume"]) >= {variable.field for variable in layout.RESUME},
     )
 

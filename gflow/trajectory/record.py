@@ -201,8 +201,11 @@ class Record(ABC):
         if self.form.has_directions:
             scaled: Array = inner * self.whole("directions")
             return scaled
-        moved: Array = inner - self.read("inner", 0)
-        return self.W_initial + moved @ self.basis
+        start: Array = self.read("inner", 0)
+        if self.form.has_decay:
+            outside = self.W_initial - start @ self.basis
+            return np.asarray(float(self.read("outside", row)) * outside + inner @ self.basis)
+        return self.W_initial + (inner - start) @ self.basis
 
     @property
     def outcome(self) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import gflow
 from gflow.assembly import build_setup
@@ -168,6 +169,32 @@ def test_seeds_of_batches_only(tmp_path: Path) -> None:
         plain = Plain.of(found)
         plain.run(lambda k, loss: 0.2, islice(epochs(seed, 12, 3, 300), 300))
         assert plain.agrees(found, last_row(found, 0.2, seed))
+
+
+@pytest.mark.parametrize("layers", [(), BOTH], ids=["inner", "both"])
+@pytest.mark.parametrize("momentum, decay", [(0.9, None), (None, 0.05), (0.8, 0.002)])
+def test_momentum_and_weight_decay_as_torch_has_them(
+    tmp_path: Path, layers: tuple[str, ...], momentum: float | None, decay: float | None
+) -> None:
+    """d = 20 inputs and 12 samples, so that W has a part outside their span, which decays; norms of a row are those of
+    its W."""
+    wide = ("data.d=20", *layers)
+    found = descended(tmp_path, *wide, etas=[0.1], steps=STEPS, batch=5, momentum=momentum, weight_decay=decay)
+    plain = Plain.of(found)
+    optimizer = torch.optim.SGD(plain.leaves, lr=0.1, momentum=momentum or 0.0, weight_decay=decay or 0.0)
+    for batch in epochs(3, 12, 5, STEPS):
+        optimizer.zero_grad()
+        plain.loss(batch).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert plain.agrees(found)
+    file, W = found.trajectory, plain.W.detach().numpy()
+    assert found.runs[0].weight_norm == pytest.approx(np.linalg.norm(W), rel=1e-12)
+    sizes = np.linalg.svd(W, compute_uv=False)
+    assert found.runs[0].stable_rank == pytest.approx((sizes**2).sum() / sizes[0] ** 2, rel=1e-12)
+    assert file.form.has_decay == (decay is not None) and file.facts.get("momentum") == momentum
+    if layers:
+        norms = np.abs(file.outer_at(-1)) * np.linalg.norm(W, axis=1)
+        assert file.neurons["norm"][-1] == pytest.approx(norms, rel=1e-12)
 
 
 def test_the_settings_of_the_papers(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ WRONG = [
     (["--batch", "2", "--watch-bound", "1"], "needs the loss of every step"),
     (["--watch-bound", "1", "--no-watch"], "`losses` is false"),
     (["--batch", "2", "--schedule", "log_squared:first=0.1,factor=1"], "follows the loss"),
+    (["--momentum", "1"], "descent.momentum = 1.0: must be below 1"),
+    (["--weight-decay", "0"], "descent.weight_decay = 0.0: must be above 0"),
     (["--at-kink", "2"], "descent.at_kink = 2: must be at most 1"),
     (["--at-kink", "half"], "descent.at_kink = half: is not available"),
     (["--seeds", "0..3"], "decide nothing without random batches"),
@@ -212,6 +214,7 @@ def test_compare_does_what_the_scenario_asks_for_or_says_why_not(tmp_path: Path)
     for descent, said in (
         ("{eta: [0.2], batch: 3, seeds: 0..2}", "descent.seeds: a comparison has one run for each step size"),
         ("{schedule: {kind: log_squared, first: 0.1, factor: 1}, until: {steps: 9}}", "descent.schedule: a comparison"),
+        ("{eta: [0.2], momentum: 0.9}", "descent.momentum: it follows another flow"),
         ("{eta: [0.2], until: {steps: 9}}", "descent.until: a comparison ends at a time"),
     ):
         run = gflow.simulate(scenario(f"descent={descent}"), out=tmp_path / "run", overwrite=True)

@@ -23,6 +23,7 @@ RUNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {  # Any: arguments of
     "seeds": (BOTH, {"etas": [0.2], "steps": 120, "batch": 5, "seeds": "0..3", "starts": "drawn"}),
     "schedule": ((), {"schedule": "log_squared:first=0.1,factor=0.5", "steps": 120, "watch": {"bound": 0.1}}),
     "loss": ((), {"etas": [0.4, 0.1], "until_log_loss": -0.9, "steps": 120}),
+    "ball": (BOTH, {"etas": [0.2, 0.1], "steps": 120, "momentum": 0.9, "weight_decay": 0.01}),
     "stream": (("data.n=200",), {"etas": [0.2], "steps": 100, "batch": 2, "stream": True}),
 }
 

@@ -59,7 +59,7 @@ class DescentFile:
     ) -> None:
         """keep: saves a checkpoint; ledger: of the rows before; progress: told steps taken and asked for."""
         self._setup_of, self._runs, self._store, self._keep = setup_of, runs, store, keep
-        self._problem = setup_of(None).problem
+        self._problem, self._decays = setup_of(None).problem, store.decays
         self.ledger, self._progress = ledger, progress
         self._recorders = dict[int | None, Recorder]()
         # The only count of the rows.  With two of them, a second signal between two statements could make them differ.
@@ -134,8 +134,9 @@ class DescentFile:
         self.ledger.largest_margin = max(self.ledger.largest_margin, float(np.abs(at.p).max()))
         state = iterate_state(at, self._problem.surfaces.first_sample, self._tau(at))
         run = self._runs[at.run]
-        row = self._recorder(run.seed).row(state, 0, at.step)
-        self._block.rows.append(replace(row, eta=run.eta, step=at.step, seed=run.seed))
+        row = self._recorder(run.seed).row(state, 0, at.step, at.outside)
+        outside = at.outside if self._decays else None
+        self._block.rows.append(replace(row, eta=run.eta, step=at.step, seed=run.seed, outside=outside))
         if len(self._block.rows) * (at.U.nbytes + at.pattern.nbytes + at.p.nbytes) > MOST_WAITING:
             self._put(False)
 

@@ -26,6 +26,11 @@ class DescentStore:
         self._writer: TrajectoryWriter | None = None
 
     @property
+    def decays(self) -> bool:
+        """Do rows say how much is left of W outside the span?"""
+        return self._made.form([]).has_decay
+
+    @property
     def n_rows(self) -> int:
         """Rows on disk."""
         before = 0 if self._kept is None else self._kept.n_rows

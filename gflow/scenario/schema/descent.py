@@ -104,6 +104,10 @@ class Descent(Spec):
     order of the samples, cut into batches"""
     stream: bool | None = None
     """true: each step takes the next samples in the order of the data, each of them once in the run"""
+    momentum: float | None = Field(default=None, gt=0, lt=1)
+    """the momentum of the heavy ball, in (0, 1): v <- momentum v + gradient, and a step moves by -eta v"""
+    weight_decay: float | None = Field(default=None, gt=0, le=1e10)
+    """the factor of the weights that is added to the gradient of all that is trained, > 0"""
     at_kink: (
         Annotated[Literal["slope", "1/2"], NAME]
         | Annotated[Annotated[float, Field(ge=0, le=1)], NUMBER]

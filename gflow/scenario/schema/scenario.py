@@ -75,8 +75,8 @@ class Scenario(Spec):
     """the analyses: `all`, or a list of freezing, limit, direction, kkt, rank, margins, alignment, rho and
     claims"""
     descent: Descent | None = None
-    """gradient descent, alone or beside the flow: {eta or schedule, until, batch, replacement, stream, at_kink,
-    seeds, starts, precision, watch}"""
+    """gradient descent, alone or beside the flow: {eta or schedule, until, batch, replacement, stream, momentum,
+    weight_decay, at_kink, seeds, starts, precision, watch}"""
 
     _origin: Origin = PrivateAttr(default=Origin(None, ""))
     _folder: Path | None = PrivateAttr(default=None)
