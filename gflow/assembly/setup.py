@@ -47,9 +47,11 @@ class Setup:
         return self.inner if directions is None else self.inner * directions
 
 
-def build_setup(scenario: Scenario) -> Setup:
-    """Data, network and start of a scenario.  Raises ScenarioError for unusable files and sizes, lack of memory."""
-    dataset = build_dataset(scenario)
+def build_setup(scenario: Scenario, flow: bool = True) -> Setup:
+    """Data, network and start of a scenario; flow: see `build_dataset`.
+
+    Raises ScenarioError for unusable files and sizes, lack of memory."""
+    dataset = build_dataset(scenario, flow)
     model, d = scenario.model, dataset.X.shape[1]
     start = _scalar_start(scenario, model.width, d) if isinstance(model, ScalarModel) else _start(scenario, model, d)
     return assembled(scenario, dataset, start)

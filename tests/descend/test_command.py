@@ -265,3 +265,12 @@ def test_a_signal_keeps_the_rows_and_the_command_goes_on(
     assert done.exit_code == 0 and "going on after" in done.stderr and names(folder) == DONE | {"descent.html"}
     assert call("descend", file, "--steps", "500", "--out", "whole").exit_code == 0
     assert contents(folder / "descent.h5") == contents(Path("whole/descent.h5"))
+
+
+def test_descent_needs_no_matrix_of_all_pairs_of_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a flow of so many samples would not fit, their descent does, by batches."""
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: 100_000_000)
+    many = scenario("data.n=3000", "descent={eta: [0.1], until: {steps: 20}, batch: 64}")
+    with pytest.raises(gflow.ScenarioError, match="over 80% of this machine's memory"):
+        gflow.simulate(many, out=tmp_path / "flow")
+    assert gflow.descend(many, out=tmp_path / "descent").runs[0].steps == 20

@@ -50,7 +50,7 @@ def origin_of(source: Scenario | Trajectory, out: str | Path | None) -> Origin:
     folder = run_folder(source, out, (FILE_NAME, DESCENT_FILE_NAME))
     _check_same(source, folder)
     named = source.origin.path or Path("SCENARIO")
-    return Origin(source, build_setup(source), folder, named, known_end(source), None)
+    return Origin(source, build_setup(source, flow=False), folder, named, known_end(source), None)
 
 
 def _of_run(run: Trajectory, out: str | Path | None) -> Origin:
