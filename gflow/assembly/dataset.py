@@ -32,9 +32,9 @@ def build_dataset(scenario: Scenario, flow: bool = True) -> Dataset:
     Raises ScenarioError for unusable files and for more than memory holds."""
     sizes = known_sizes(scenario)
     if sizes is not None:
-        check_memory(scenario, *sizes, flow)
+        check_memory(scenario, *sizes, flow=flow)
     dataset = _dataset(scenario)
-    check_memory(scenario, *dataset.X.shape, flow)
+    check_memory(scenario, *dataset.X.shape, flow=flow)
     return dataset
 
 
