@@ -32,9 +32,10 @@ def build_dataset(scenario: Scenario, flow: bool = True) -> Dataset:
     Raises ScenarioError for unusable files and for more than memory holds."""
     sizes = known_sizes(scenario)
     if sizes is not None:
-        check_memory(scenario, *sizes, flow=flow)
+        check_memory(scenario, *sizes, flow)
     dataset = _dataset(scenario)
-    check_memory(scenario, *dataset.X.shape, flow=flow)
+    n, d = dataset.X.shape
+    check_memory(scenario, n, d, flow)
     return dataset
 
 
