@@ -5,6 +5,7 @@
     trajectory.series["stable_rank"]
     gflow.analyze(trajectory)["freezing"].summary
     gflow.compare(trajectory, [0.1, 0.01]).summary
+    gflow.descend(scenario, [0.1], steps=10_000, batch=5, seeds="0..9").summary
     gflow.verify(trajectory).passed
 
 and without files, from arrays:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gflow.pipeline.analysis import analyze
     from gflow.pipeline.arrays import from_arrays
     from gflow.pipeline.comparison import compare
+    from gflow.pipeline.descent.alone import descend
     from gflow.pipeline.ends import certified, log_loss, log_time, time
     from gflow.pipeline.integration import integrate, steps
     from gflow.pipeline.simulation import simulate
@@ -50,6 +52,7 @@ __all__ = [
     "analyze",
     "certified",
     "compare",
+    "descend",
     "from_arrays",
     "integrate",
     "items",
@@ -75,6 +78,7 @@ _HOME = {
     "analyze": "gflow.pipeline.analysis",
     "certified": "gflow.pipeline.ends",
     "compare": "gflow.pipeline.comparison",
+    "descend": "gflow.pipeline.descent.alone",
     "from_arrays": "gflow.pipeline.arrays",
     "integrate": "gflow.pipeline.integration",
     "items": "gflow.flow.items",

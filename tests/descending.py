@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 import gflow
-from gflow.comparison import flow_and_descent, timetable
+from gflow.comparison import flow_and_descent
 from gflow.comparison.result import Comparison
 from gflow.descent import loop
+from gflow.descent_plan import record
 from gflow.pipeline import comparison_run
+from gflow.pipeline.descent import alone, work
 from gflow.pipeline.descent import file as descent_file
+from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT_FILE_NAME, TrajectoryWriter
 from tests.comparison.cases import KINKED, SMOOTH, simulated
 from tests.resumed import announcing, assert_same, contents
@@ -59,7 +62,7 @@ def made(descent: Descent, folder: Path) -> Path:
 def busily(descent: Descent, rows: int = 10) -> Iterator[None]:
     """About so many rows a run, all of them saved at once, each with a checkpoint; the limit is not looked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable, "ROWS", rows)
+        patch.setattr(record, "ROWS", rows)
         patch.setattr(flow_and_descent, "MOST_PAIRS_AHEAD", 0)
         patch.setattr(descent_file, "COMMIT_EVERY", -1.0)
         patch.setattr(descent_file, "CHECKPOINT_SHARE", 1e9)
@@ -95,8 +98,10 @@ def killed_before(write: int) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("commit", "finish"):
             patch.setattr(TrajectoryWriter, name, watched(name, getattr(TrajectoryWriter, name)))
-        for name in ("save", "write_json", "remove"):
-            patch.setattr(comparison_run, name, watched(name, getattr(comparison_run, name)))
+        for name in ("save", "remove"):
+            patch.setattr(work, name, watched(name, getattr(work, name)))
+        for module in (alone, comparison_run):
+            patch.setattr(module, "write_json", watched("write_json", module.write_json))
         yield done
 
 
@@ -121,6 +126,20 @@ def assert_same_comparison(folder: Path, whole: dict[str, object]) -> None:
 
 KILLED = Descent(SPAN, (0.02, 0.01), {"sgd": 5}, alone=True)
 KILLED_ROWS = 16
+
+
+def alone_descent(folder: Path, resume: bool) -> None:
+    """Descent without a flow: two step sizes with two seeds, each run a group of its own."""
+    scenario = parse_scenario(SPAN.format(seed=0, slope=0.1, loss="logistic"))
+    how: dict[str, Any] = {"steps": 400, "batch": 5, "seeds": [2, 7], "starts": "drawn"}  # Any: of several types
+    with busily(KILLED, KILLED_ROWS):
+        gflow.descend(scenario, [0.02, 0.01], **how, out=folder, resume=resume)
+
+
+def announced_alone(folder: Path, resume: bool) -> None:
+    """Descent alone for a child; it announces its rows."""
+    announcing(folder)
+    alone_descent(folder, resume)
 
 
 def announced_comparison(folder: Path, resume: bool) -> None:

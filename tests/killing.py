@@ -21,7 +21,17 @@ from gflow.errors import TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME
 from gflow.scenario import parse_scenario
 from gflow.trajectory import DESCENT_FILE_NAME, FILE_NAME
-from tests.descending import KILLED, KILLED_ROWS, announced_comparison, assert_same_comparison, busily, found, made
+from tests.descending import (
+    KILLED,
+    KILLED_ROWS,
+    alone_descent,
+    announced_alone,
+    announced_comparison,
+    assert_same_comparison,
+    busily,
+    found,
+    made,
+)
 from tests.resumed import announced_rows, announced_run, assert_same, contents
 from tests.test_pipeline import SMALL
 
@@ -123,6 +133,30 @@ class Descent:
         for left in folder.glob("*.part"):  # of a writer that was killed while it made one
             left.unlink()
         assert_same_comparison(folder, self._expected)
+
+
+class Alone:
+    """Descent without a flow, of several seeds."""
+
+    def __init__(self, folder: Path) -> None:
+        alone_descent(folder / "whole", False)
+        self._whole = gflow.open_trajectory(folder / "whole")
+        self._expected = contents(self._whole.path)
+
+    def child(self, folder: Path, resume: bool) -> ForkServerProcess:
+        return started(announced_alone, (folder, resume))
+
+    def rows(self, folder: Path) -> int:
+        return committed_rows(folder / DESCENT_FILE_NAME, self._whole, (*STATE, "tau", "eta", "seed", "step"))
+
+    def through(self, folder: Path) -> bool:
+        return (folder / "descent.json").exists() and not (folder / CHECKPOINT_FILE_NAME).exists()
+
+    def check(self, folder: Path) -> None:
+        for left in folder.glob("*.part"):  # of a writer that was killed while it made one
+            left.unlink()
+        assert_same(folder / DESCENT_FILE_NAME, self._expected)
+        assert sorted(os.listdir(folder)) == ["descent.h5", "descent.json", "scenario.yaml"]
 
 
 def check_kills(job: Job, folder: Path, kills: int, seed: int) -> None:

@@ -35,6 +35,7 @@ FLOORS = {
     "trajectory": 6,
     "analysis": 7,
     "verification": 7,
+    "descent_plan": 7,
     "claims": 8,
     "comparison": 8,
     "pipeline": 9,

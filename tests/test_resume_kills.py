@@ -15,7 +15,7 @@ import gflow
 from gflow.errors import TrajectoryError
 from gflow.scenario import parse_scenario
 from gflow.trajectory import FILE_NAME, layout, writer
-from tests.killing import Descent, Flow, Job, check_kills, committed_rows, started
+from tests.killing import Alone, Descent, Flow, Job, check_kills, committed_rows, started
 from tests.resumed import EVERY_ROW, announced_rows, announced_run, assert_same, contents, cut, scenario_of
 from tests.test_pipeline import SMALL
 
@@ -30,18 +30,22 @@ KILLED = {
 
 
 def job(kind: str, folder: Path) -> Job:
-    """A run with one of the engines, or descent beside one."""
+    """A run with one of the engines, descent beside one, or descent alone."""
+    if kind == "alone":
+        return Alone(folder)
     return Descent(folder) if kind == "descent" else Flow(folder, KILLED[kind])
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("dual", 7), ("primal", 6), ("late", 7), ("steppers", 3), ("descent", 7)])
+@pytest.mark.parametrize(
+    ("kind", "kills"), [("dual", 7), ("primal", 6), ("late", 7), ("steppers", 3), ("descent", 7), ("alone", 20)]
+)
 def test_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, kind: str, kills: int) -> None:
     check_kills(job(kind, tmp_path), tmp_path, kills, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "kills"), [("dual", 60), ("primal", 60), ("late", 60), ("steppers", 20), ("descent", 80)]
+    ("kind", "kills"), [("dual", 60), ("primal", 60), ("late", 60), ("steppers", 20), ("descent", 80), ("alone", 80)]
 )
 def test_many_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, kind: str, kills: int) -> None:
     check_kills(job(kind, tmp_path), tmp_path, kills, seed=2)

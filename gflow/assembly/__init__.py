@@ -3,7 +3,7 @@
 from gflow.assembly.capacity import check_memory, check_room, existing_parent, expected_rows, row_bytes
 from gflow.assembly.facts import compilation, facts, provenance
 from gflow.assembly.flow import build_flow, build_manner, build_until
-from gflow.assembly.setup import Setup, assembled, build_setup, completed
+from gflow.assembly.setup import Setup, assembled, build_setup, completed, drawn_start
 
 __all__ = [
     "Setup",
@@ -16,6 +16,7 @@ __all__ = [
     "check_room",
     "compilation",
     "completed",
+    "drawn_start",
     "existing_parent",
     "expected_rows",
     "facts",

@@ -22,15 +22,17 @@ PAIRS = 6
 NUMBER = 8  # bytes
 
 
-def check_memory(scenario: Scenario, n: int, d: int) -> None:
+def check_memory(scenario: Scenario, n: int, d: int, flow: bool = True) -> None:
     """Raise ScenarioError if the arrays of n samples with d inputs exceed 80 % of the physical memory.
+
+    flow: a flow is integrated, which has matrices (n, n); descent has none.
 
     The estimate is low: a run that it refuses cannot work, a run that it lets through may still be slow.
     """
     memory = physical_memory()
     if memory is None:
         return
-    m, squares = scenario.model.width, SQUARES[engine_name(scenario)]
+    m, squares = scenario.model.width, SQUARES[engine_name(scenario)] if flow else 0
     needs = {
         f"{squares} of {n} x {n}": NUMBER * squares * n * n,
         f"{PAIRS} of {m} x {n}": NUMBER * PAIRS * m * n + m * n,

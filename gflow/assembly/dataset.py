@@ -26,13 +26,16 @@ from gflow.scenario.schema import (
 )
 
 
-def build_dataset(scenario: Scenario) -> Dataset:
-    """X (n, d) and y (n,).  Raises ScenarioError for unusable files and for more than memory holds."""
+def build_dataset(scenario: Scenario, flow: bool = True) -> Dataset:
+    """X (n, d) and y (n,); flow: for a flow, which needs more memory than descent.
+
+    Raises ScenarioError for unusable files and for more than memory holds."""
     sizes = known_sizes(scenario)
     if sizes is not None:
-        check_memory(scenario, *sizes)
+        check_memory(scenario, *sizes, flow)
     dataset = _dataset(scenario)
-    check_memory(scenario, *dataset.X.shape)
+    n, d = dataset.X.shape
+    check_memory(scenario, n, d, flow)
     return dataset
 
 

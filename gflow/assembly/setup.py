@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,12 +47,27 @@ class Setup:
         return self.inner if directions is None else self.inner * directions
 
 
-def build_setup(scenario: Scenario) -> Setup:
-    """Data, network and start of a scenario.  Raises ScenarioError for unusable files and sizes, lack of memory."""
-    dataset = build_dataset(scenario)
+def build_setup(scenario: Scenario, flow: bool = True) -> Setup:
+    """Data, network and start of a scenario; flow: see `build_dataset`.
+
+    Raises ScenarioError for unusable files and sizes, lack of memory."""
+    dataset = build_dataset(scenario, flow)
     model, d = scenario.model, dataset.X.shape[1]
     start = _scalar_start(scenario, model.width, d) if isinstance(model, ScalarModel) else _start(scenario, model, d)
     return assembled(scenario, dataset, start)
+
+
+def drawn_start(scenario: Scenario, setup: Setup, seed: int) -> Setup:
+    """The same problem from the start that `init` draws with this seed; for two layers, and no file."""
+    model, network = scenario.model, setup.problem.network
+    assert isinstance(model, TwoLayerModel) and isinstance(scenario.init, GaussianInit)
+    again = scenario.model_copy(update={"init": scenario.init.model_copy(update={"seed": seed})})
+    start = _start(again, model, setup.problem.X.shape[1] - int(model.bias))
+    assert start.outer is not None
+    W = start.W if start.bias is None else np.hstack([start.W, start.bias[:, None]])
+    problem = replace(setup.problem, network=replace(network, outer=start.outer, output_bias=start.output_bias))
+    check_products(problem, W)
+    return Setup(problem, W)
 
 
 def assembled(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:

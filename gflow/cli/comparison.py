@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--eta", "etas", multiple=True, type=float, help="Step size; repeatable [default: the scenario's].")
 @click.option("--until-time", type=float, help="End time t [default: the scenario's, or the flow's].")
-@click.option("--sgd", type=int, metavar="BATCH", help="Stochastic descent with batches of this size.")
+@click.option("--sgd", "--batch", "sgd", type=int, metavar="BATCH", help="Batches of this size, drawn [default: none].")
 @click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where descent runs.")
-@click.option("--precision", type=click.Choice(["double", "single"]), default="double", help="Of descent.")
+@click.option(
+    "--precision", type=click.Choice(["double", "single"]), help="Of descent [default: the scenario's, or double]."
+)
 @click.option("--resume", is_flag=True, help="Go on with the same comparison, which was interrupted or killed.")
 @click.option("--modified", is_flag=True, help="Also beside the flow of L + eta/4 |grad L|^2 (smooth activations).")
 @click.option("--json", "as_json", is_flag=True, help="Print what comparison.json holds.")

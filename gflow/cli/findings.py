@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gflow.report.page import Format
+    from gflow.trajectory import Trajectory
 
 
 @main.command()
@@ -89,8 +90,9 @@ def verify(path: Path, as_json: bool) -> None:
 def report(path: Path, out: Path | None, form: Format | None) -> None:
     """Write the report of a run: one HTML file with its answers, figures, claims and provenance.
 
-    PATH is a run folder or its trajectory.h5.  What `gflow compare`, `gflow analyze` and `gflow verify` left beside it
-    is shown; a run that was not analysed yet is analysed first, with the exit codes of `gflow analyze`.
+    PATH is a run folder or its trajectory.h5, or a descent.h5, whose report is descent.html.  What `gflow compare`,
+    `gflow analyze` and `gflow verify` left beside a run is shown; a run that was not analysed yet is analysed first,
+    with the exit codes of `gflow analyze`.
     """
     from gflow.pipeline.analysis import analyze as run
     from gflow.report.lines import size_text
@@ -100,6 +102,9 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
 
     trajectory = open_trajectory(path)
     folder = trajectory.path.parent
+    if trajectory.kind == "descent":
+        _report_descent(trajectory, out or trajectory.path.with_name("descent.html"), form)
+        return
     found = found_beside(trajectory)
     failed: Sequence[str] = ()
     if found.analysis is None and trajectory.kind == "flow":
@@ -116,6 +121,20 @@ def report(path: Path, out: Path | None, form: Format | None) -> None:
         written = write_figures(trajectory, found.analysis, found.comparison, folder / "figures", form)
         click.echo(f"Figures {printable(folder / 'figures')}  ({len(written)} {form})")
     _exit_if_failed(failed)
+
+
+def _report_descent(trajectory: Trajectory, out: Path, form: Format | None) -> None:
+    """The page of descent without a flow beside it, and its figures."""
+    from gflow.pipeline.descent.finished import stored_result
+    from gflow.report.lines import size_text
+    from gflow.report.page import write_descent_page, write_figures
+
+    target = write_descent_page(trajectory, stored_result(trajectory.path), out)
+    click.echo(f"Report  {printable(target)}  ({size_text(target.stat().st_size)})")
+    if form is not None:
+        folder = out.with_name("figures")
+        written = write_figures(trajectory, None, None, folder, form)
+        click.echo(f"Figures {printable(folder)}  ({len(written)} {form})")
 
 
 def _exit_if_failed(names: Sequence[str]) -> None:

@@ -13,7 +13,6 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import point_of
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.events import SettledPair, settled_at, settled_pairs
-from gflow.comparison.ledger import Ended
 from gflow.comparison.order import fitted_order
 from gflow.comparison.paired_run import PairedRun
 from gflow.comparison.patterns import Disagreement, EventColumns
@@ -22,6 +21,7 @@ from gflow.comparison.result import Comparison, Pair, RunComparison, RunSeries
 from gflow.comparison.sharpness import stability_threshold
 from gflow.comparison.timetable import first_tenth
 from gflow.comparison.verdict import Evidence, follows, summary, verdict
+from gflow.descent_plan.ledger import Ended
 from gflow.flow.state import Finish, FlowState
 from gflow.trajectory.rows import installed_version
 
@@ -82,8 +82,8 @@ def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunCo
     edges = [edge for edge in series.sharpness_times_eta if edge is not None]
     return RunComparison(
         eta=eta,
-        kind=plan.manner.kind,
-        seed=None if plan.manner.batch is None else plan.manner.seed,
+        kind=plan.descent.kind,
+        seed=plan.descent.seed,
         steps=int(round(plan.end / eta)),
         outcome="diverged" if ended.diverged else "time",
         max_relative_gap=None if top is None else top[0],

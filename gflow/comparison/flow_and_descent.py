@@ -15,11 +15,11 @@ from gflow.assembly import Setup, build_manner
 from gflow.comparison.composition import Followed
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
-from gflow.comparison.ledger import Ended
 from gflow.comparison.paired_run import PairedRun, RankAndMargin
 from gflow.comparison.patterns import EventColumns
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
+from gflow.descent_plan.ledger import Ended
 from gflow.flow.certified import foreseen, limit_of
 from gflow.flow.engine import started
 from gflow.flow.items import Item

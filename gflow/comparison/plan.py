@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gflow.arrays import Integers
-from gflow.comparison.timetable import Timetable, checked_etas, horizon, record_steps, timetable
+from gflow.comparison.timetable import Timetable, timetable
+from gflow.descent_plan.asked import asked_descent
+from gflow.descent_plan.plan import DescentPlan, Option
+from gflow.descent_plan.record import checked_etas, horizon
 from gflow.errors import GflowError
 from gflow.scenario import Scenario
+from gflow.scenario.schema import Descent
 
 PrecisionName = Literal["double", "single"]
 Stage = Literal["ahead", "descent", "flow", "modified"]
@@ -35,16 +37,17 @@ Counted = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DescentManner:
-    """How descent is done: batch size (None: all samples) and its seed, torch's device, and the arithmetic."""
+    """How descent is done: batch size (None: all samples) and its seed, torch's device, and the arithmetic (None: the
+    scenario's, or double)."""
 
     batch: int | None = None
     seed: int = 0
     device: str = "cpu"
-    precision: PrecisionName = "double"
+    precision: PrecisionName | None = None
 
     @classmethod
     def of(
-        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: PrecisionName
+        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: PrecisionName | None
     ) -> DescentManner:
         """The manner asked for; seed None: that of the scenario.
 
@@ -53,78 +56,41 @@ class DescentManner:
         _check_integer("--sgd", batch, least=1)
         _check_integer("--seed", seed, least=0)
         _check_choice("--device", device, ("cpu", "cuda"))
-        _check_choice("--precision", precision, get_args(PrecisionName))
-        if seed is not None and batch is None:
+        if precision is not None:
+            _check_choice("--precision", precision, get_args(PrecisionName))
+        asked = scenario.descent
+        if seed is not None and batch is None and (asked is None or asked.batch is None):
             raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
         return cls(batch, scenario.seed if seed is None else seed, device, precision)
-
-    @property
-    def kind(self) -> str:
-        """`gd` or `sgd`."""
-        return "gd" if self.batch is None else "sgd"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of `gflow compare` as it is given: the facts of `descent.h5` that keep it (None: it has no such fact),
-    and the words that ask for it again, empty where it is the default."""
-
-    name: str
-    facts: dict[str, str | float | int | None]
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which runs, how far and in which manner, which steps are rows, and the times of these.
+    """Runs of descent until t = end, and the times of their rows.
 
     modified: also beside the flow of L + (eta / 4) |grad L|^2.
     """
 
-    etas: tuple[float, ...]
+    descent: DescentPlan
     end: float
-    manner: DescentManner
     modified: bool
-    steps: tuple[Integers, ...]
     table: Timetable
 
     @classmethod
-    def of(cls, etas: Sequence[float], end: float, manner: DescentManner, modified: bool = False) -> Plan:
-        """Runs until t = end."""
-        steps = tuple(record_steps(etas, end))
-        return cls(tuple(etas), end, manner, modified, steps, timetable(etas, steps))
+    def of(cls, descent: DescentPlan, end: float, modified: bool = False) -> Plan:
+        """These runs beside the flow."""
+        steps = [run.steps for run in descent.runs]
+        return cls(descent, end, modified, timetable(descent.etas, steps))
 
     @property
-    def rows(self) -> int:
-        """The number of rows of all runs together."""
-        return sum(len(each) for each in self.steps)
+    def etas(self) -> tuple[float, ...]:
+        """The step sizes, one for each run."""
+        return self.descent.etas
 
     @property
     def options(self) -> tuple[Option, ...]:
         """All options of the comparison; the command that resumes it must have the same."""
-        manner = self.manner
-        batch, seed = manner.batch, None if manner.batch is None else manner.seed
-        return (
-            Option("--eta", {"etas": json.dumps(self.etas)}, " ".join(f"--eta {eta!r}" for eta in self.etas)),
-            Option("--until-time", {"until_time": self.end}, f"--until-time {self.end!r}"),
-            Option("--sgd", {"descent": manner.kind, "batch": batch}, "" if batch is None else f"--sgd {batch}"),
-            Option("--seed", {"batch_seed": seed}, "" if seed is None else f"--seed {seed}"),
-            Option(
-                "--device", {"device": manner.device}, "" if manner.device == "cpu" else f"--device {manner.device}"
-            ),
-            Option(
-                "--precision",
-                {"precision": manner.precision},
-                "" if manner.precision == "double" else f"--precision {manner.precision}",
-            ),
-            Option("--modified", {}, "--modified" if self.modified else ""),
-        )
-
-    @property
-    def facts(self) -> dict[str, str | float | int]:
-        """What `descent.h5` keeps of the options."""
-        kept = [fact for option in self.options for fact in option.facts.items()]
-        return {name: value for name, value in kept if value is not None}
+        return *self.descent.options("--sgd"), Option("--modified", {}, "--modified" if self.modified else "")
 
     def command(self, folder: str) -> str:
         """The command line that gives the same comparison of the run in a folder, whose name is quoted."""
@@ -152,12 +118,36 @@ def planned(
     modified: bool = False,
 ) -> Plan:
     """The plan of a comparison; None: what the scenario says.  Raises GflowError."""
-    asked = scenario.descent
+    asked, manner = scenario.descent, manner or DescentManner()
     if not etas and asked is None:
         raise GflowError(
             "--eta: no step size is given, and the scenario has no `descent.eta`; add for example --eta 0.1"
         )
-    chosen = checked_etas(etas or (asked.eta if asked is not None else ()))
+    if asked is not None:
+        _check_comparable(asked, bool(etas), until_time is not None)
+    chosen = checked_etas(etas or (asked.eta if asked is not None and asked.eta is not None else ()))
     if until_time is None and asked is not None and asked.until is not None:
         until_time = asked.until.time
-    return Plan.of(chosen, horizon(until_time, flow_end, chosen), manner or DescentManner(), modified)
+    end = horizon(until_time, flow_end, chosen)
+    return Plan.of(
+        DescentPlan.of(_merged(scenario, chosen, end, manner), end, manner.seed, manner.device), end, modified
+    )
+
+
+def _merged(scenario: Scenario, etas: Sequence[float], end: float, manner: DescentManner) -> Descent:
+    """What the scenario asks for, with what the options of `gflow compare` ask for in its place."""
+    given = {"eta": list(etas), "batch": manner.batch, "precision": manner.precision}
+    return asked_descent("gflow.compare", scenario, given, {"time": end})
+
+
+def _check_comparable(asked: Descent, etas: bool, until: bool) -> None:
+    """Raise GflowError for what has no place on the clock t = eta k of one flow."""
+    if asked.seeds is not None:
+        raise GflowError("descent.seeds: a comparison has one run for each step size; use gflow descend, or remove it")
+    for key in ("momentum", "weight_decay"):
+        if getattr(asked, key) is not None:
+            raise GflowError(f"descent.{key}: it follows another flow, which gflow has not; use gflow descend")
+    if asked.schedule is not None and not etas:
+        raise GflowError("descent.schedule: a comparison needs constant step sizes; give --eta, or use gflow descend")
+    if asked.until is not None and asked.until.time is None and not until:
+        raise GflowError("descent.until: a comparison ends at a time; give --until-time, or use gflow descend")

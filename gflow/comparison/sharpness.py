@@ -13,9 +13,7 @@ from math import exp, inf
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.problem.loss import Loss
-
-LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
+from gflow.problem.loss import LARGEST_EXPONENT, Loss
 
 
 def sharpness(K: Array, loss: Loss, p: Array) -> float:

@@ -3,7 +3,7 @@
 On a CPU torch should run on one thread: on a busy machine its thread pool makes these small tensors 10 times slower.
 """
 
-from gflow.descent.batches import FullBatch, GivenBatches, RandomBatches
+from gflow.descent.batches import Batches, FullBatch, GivenBatches, RandomBatches, StreamedBatches
 from gflow.descent.loop import (
     DescentCheckpoint,
     DescentFinish,
@@ -15,7 +15,6 @@ from gflow.descent.loop import (
 )
 from gflow.descent.modified import ModifiedFlow
 from gflow.descent.plan import (
-    AtKink,
     Coordinates,
     DescentRun,
     LossWatch,
@@ -28,7 +27,7 @@ from gflow.descent.schedule import Constant, LogSquared, Schedule
 from gflow.descent.watch import LossReport
 
 __all__ = [
-    "AtKink",
+    "Batches",
     "DescentCheckpoint",
     "Constant",
     "Coordinates",
@@ -47,6 +46,7 @@ __all__ = [
     "RandomBatches",
     "DescentRun",
     "Schedule",
+    "StreamedBatches",
     "descend",
     "iterates_at",
     "record_steps",

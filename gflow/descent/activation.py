@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gflow.descent.plan import AtKink
 from gflow.problem import activation
 from gflow.problem.network import Network
 
@@ -106,14 +105,14 @@ class HuberizedReLU:
         return bent * (z - 0.5 * bent) / self.h
 
 
-def activation_of(network: Network, at_kink: AtKink) -> Activation:
-    """The activation of a network; at_kink is ignored for smooth activations."""
+def activation_of(network: Network, at_kink: float | None = None) -> Activation:
+    """The activation of a network; at_kink: phi'(0) of a kinked one, None for the slope of the - side."""
     match network.smoothing:
         case activation.Huberized(h):
             return HuberizedReLU(h)
         case activation.SmoothLeaky(slope):
             return SmoothLeaky(slope)
-        case None if at_kink is AtKink.MINUS:
+        case None if at_kink is None:
             return Leaky(network.slope)
         case None:
-            return LeakyAtKink(network.slope, at_kink.slope(network.slope))
+            return LeakyAtKink(network.slope, at_kink)

@@ -50,11 +50,23 @@ class GivenBatches:
         return int(self.indices.shape[1])
 
 
-Batches = FullBatch | RandomBatches | GivenBatches
+@dataclass(frozen=True, slots=True)
+class StreamedBatches:
+    """Step k uses the next `size` samples in the order of the data: each sample once, and so none after the last."""
+
+    size: int
+
+
+Batches = FullBatch | RandomBatches | GivenBatches | StreamedBatches
 
 
 def check_batches(batches: Batches, n: int, steps: int) -> None:
     """Raise ScenarioError where batches do not fit n samples or this number of steps."""
+    if isinstance(batches, StreamedBatches) and (batches.size < 1 or batches.size * steps > n):
+        raise ScenarioError(
+            f"descent.stream: {steps} steps of {batches.size} samples take more than the n = {n} that there are; "
+            f"take at most {n // max(batches.size, 1)} steps"
+        )
     if isinstance(batches, RandomBatches):
         largest = "" if batches.replacement else f"..{n}"
         if batches.size < 1 or (not batches.replacement and batches.size > n):
@@ -70,7 +82,7 @@ def check_batches(batches: Batches, n: int, steps: int) -> None:
 class Stream:
     """The batches of one run in order; which ones are drawn does not depend on how many are taken at a time."""
 
-    def __init__(self, batches: RandomBatches | GivenBatches, n: int) -> None:
+    def __init__(self, batches: RandomBatches | GivenBatches | StreamedBatches, n: int) -> None:
         self._blocks = blocks(batches, n)
         self._indices = np.empty((0, batches.size), dtype=np.int64)
         self._weights = np.empty((0, batches.size))
@@ -102,11 +114,15 @@ class Stream:
         self.take(count)
 
 
-def blocks(batches: RandomBatches | GivenBatches, n: int) -> Iterator[tuple[Integers, Array]]:
+def blocks(batches: RandomBatches | GivenBatches | StreamedBatches, n: int) -> Iterator[tuple[Integers, Array]]:
     """Blocks of batches: indices (T, size), and weights (T, size) that sum to 1 over each batch."""
     size = batches.size
     if isinstance(batches, GivenBatches):
         yield batches.indices, np.full(batches.indices.shape, 1.0 / size)
+        return
+    if isinstance(batches, StreamedBatches):
+        order = np.arange(n // size * size, dtype=np.int64).reshape(-1, size)
+        yield order, np.full(order.shape, 1.0 / size)
         return
     rng = np.random.default_rng(batches.seed)
     while batches.replacement:

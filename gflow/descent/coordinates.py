@@ -27,16 +27,17 @@ class Inner(Protocol):
         """What steps change, (B, m, .); the rest is known from the start."""
 
     def preactivations(self, indices: Tensor | None) -> Tensor:
-        """z (B, m, k), valid until the next call or move; callers must not write to it."""
+        """z (B, m, k), valid until the next call or step; callers must not write to it."""
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step of all runs, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step of all runs to the target (B, m, .), `moved` or a velocity of it; coefficients (B, m, k),
+        indices (B, k) or None."""
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -68,21 +69,21 @@ class SpanInner:
         torch.mm(self._U.view(B * m, r), self._C.T, out=self._z.view(B * m, -1))
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
-        B, m, r = self._U.shape
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, r); see `Inner`."""
+        B, m, r = target.shape
         if indices is not None:
-            self._U.baddbmm_(coefficients, self._C[indices])
+            target.baddbmm_(coefficients, self._C[indices])
         else:
-            self._U.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
+            target.view(B * m, r).addmm_(coefficients.view(B * m, -1), self._C)
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._U[run] @ self._C.T
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return torch.bmm(self._U[runs], _each(self._C.T, runs))
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
-        return numbers(self._U[run])
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
+        return self._U[runs].double()
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -101,9 +102,10 @@ class SampleInner:
     """
 
     def __init__(self, problem: Problem, U: Tensor) -> None:
-        self._C = problem.span.C
-        self._gram = _like(U, self._C @ self._C.T)
-        self._start, self._z_start = U, U @ _like(U, self._C).T
+        C = problem.span.C
+        self._C = torch.tensor(C, dtype=torch.float64, device=U.device)  # of rows, which are float64
+        self._gram = _like(U, C @ C.T)
+        self._start, self._z_start = U, U @ _like(U, C).T
         self._R = torch.zeros_like(self._z_start)
         self._z = U.new_empty(0)
 
@@ -123,23 +125,23 @@ class SampleInner:
         torch.addmm(start, R, self._gram, out=z)
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, n); see `Inner`."""
         if indices is not None:
-            self._R.scatter_add_(2, self._columns(indices), coefficients)
+            target.scatter_add_(2, self._columns(indices), coefficients)
         else:
-            self._R.add_(coefficients)
+            target.add_(coefficients)
 
     def _columns(self, indices: Tensor) -> Tensor:
         return indices[:, None, :].expand(-1, self._R.shape[1], -1)
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._z_start[run] + self._R[run] @ self._gram
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return self._z_start[runs] + torch.bmm(self._R[runs], _each(self._gram, runs))
 
-    def span(self, run: int) -> Array:
-        """U (m, r) of one run."""
-        return np.asarray(numbers(self._start[run]) + numbers(self._R[run]) @ self._C)
+    def span(self, runs: Tensor) -> Tensor:
+        """U (R, m, r) of these runs (R,) in float64, as a copy."""
+        return self._start[runs].double() + torch.bmm(self._R[runs].double(), _each(self._C, runs))
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -175,18 +177,18 @@ class ScalarInner:
         torch.mul(self._b, seen, out=self._z)
         return self._z
 
-    def move(self, coefficients: Tensor, indices: Tensor | None) -> None:
-        """Take one step, coefficients (B, m, k), indices (B, k) or None."""
+    def add(self, target: Tensor, coefficients: Tensor, indices: Tensor | None) -> None:
+        """Add one step to the target (B, m, 1); see `Inner`."""
         torch.mul(coefficients, self._seen(indices), out=self._z)
-        self._b.add_(self._z.sum(-1, keepdim=True))
+        target.add_(self._z.sum(-1, keepdim=True))
 
-    def all_preactivations(self, run: int) -> Tensor:
-        """z (m, n) of one run, as a copy."""
-        return self._b[run] * self._inputs
+    def all_preactivations(self, runs: Tensor) -> Tensor:
+        """z (R, m, n) of these runs (R,), as a copy."""
+        return self._b[runs] * self._inputs
 
-    def span(self, run: int) -> Array:
-        """b (m, 1) of one run."""
-        return numbers(self._b[run])
+    def span(self, runs: Tensor) -> Tensor:
+        """b (R, m, 1) of these runs (R,) in float64, as a copy."""
+        return self._b[runs].double()
 
     def keep(self, runs: Tensor) -> None:
         """Keep these runs (R,) and drop the others."""
@@ -197,18 +199,26 @@ class ScalarInner:
         return self._b.isfinite().all(-1).all(-1)
 
 
-def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor) -> Inner:
-    """The inner layers of runs that are like `run` and start at U (B, m, r)."""
+def inner_of(problem: Problem, run: DescentRun, coordinates: Coordinates, U: Tensor, decays: bool = False) -> Inner:
+    """The inner layers of runs that are like `run` and start at U (B, m, r); decays: U(0) shrinks, too."""
     if problem.network.directions is not None:
         return ScalarInner(problem, U)
     if coordinates is Coordinates.CHEAPEST:
-        few = isinstance(run.batches, FullBatch) and problem.samples <= 2 * problem.span.rank
+        few = isinstance(run.batches, FullBatch) and problem.samples <= 2 * problem.span.rank and not decays
         coordinates = Coordinates.SAMPLES if few else Coordinates.SPAN
     return SampleInner(problem, U) if coordinates is Coordinates.SAMPLES else SpanInner(problem, U)
 
 
 def _like(model: Tensor, values: Array) -> Tensor:
     return torch.tensor(values, dtype=model.dtype, device=model.device)
+
+
+def _each(matrix: Tensor, runs: Tensor) -> Tensor:
+    """The matrix (k, l) for each of these runs, (R, k, l), without a copy.
+
+    So that each product is one of a run alone: its bits do not depend on the other runs.
+    """
+    return matrix.expand(runs.shape[0], *matrix.shape)
 
 
 def numbers(values: Tensor) -> Array:

@@ -13,7 +13,7 @@ import torch
 
 from gflow.arrays import Array, Sides
 from gflow.descent.plan import DescentRun, Options, check_runs
-from gflow.descent.program import Program, State
+from gflow.descent.program import IterateArrays, Program, State
 from gflow.descent.watch import LossReport
 from gflow.errors import CheckpointError, ScenarioError
 from gflow.problem.loss import log_mean
@@ -30,6 +30,7 @@ class DescentOutcome(Enum):
     """How a run ended, with a sentence for the reader."""
 
     STEPS = "all steps taken"
+    LOSS = "the loss was reached"
     DIVERGED = "an iterate is not finite: the steps are too large"
 
 
@@ -51,6 +52,8 @@ class Iterate:
     log_loss: float
     pattern: Sides
     """signs of the pre-activations (m, n), 0 for exactly 0"""
+    outside: float = 1.0
+    """the factor of the part of W outside the span of the samples, which only weight decay moves"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +181,13 @@ def _groups(problem: Problem, runs: Sequence[DescentRun], options: Options) -> l
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
+def _outcome(run: DescentRun, step: int, row: Iterate | None) -> DescentOutcome | None:
+    """How a run ends at a step, whose row it may be; None: it goes on."""
+    if row is not None and run.log_loss is not None and row.log_loss <= run.log_loss:
+        return DescentOutcome.LOSS
+    return DescentOutcome.STEPS if step == run.steps else None
+
+
 class _Group:
     """Runs that advance together, all at one step; runs that have ended are dropped."""
 
@@ -216,27 +226,31 @@ class _Group:
 
     def rows_and_ends(self) -> Iterator[Iterate | DescentFinish]:
         """The rows due at this step, and the runs that end here."""
-        kept = []
-        for place, finite in enumerate(self._program.finite()):
-            number = self.alive[place]
-            run = self._runs[number]
-            row = None
-            if finite and run.record[np.searchsorted(run.record, self._step)] == self._step:
-                row = self._row(number, place)
+        kept, finites = [], self._program.finite()
+        due = [place for place, finite in enumerate(finites) if finite and self._is_due(self._runs[self.alive[place]])]
+        rows, wanted = self._rows(due), set(due)
+        for place, number in enumerate(self.alive):
+            run, finite, row = self._runs[number], finites[place], None
+            if place in wanted:
+                row = next(rows)
                 finite = row is not None
             if row is not None:
                 yield row
-            if finite and self._step < run.steps:
+            outcome = _outcome(run, self._step, row) if finite else DescentOutcome.DIVERGED
+            if outcome is None:
                 kept.append(place)
                 continue
             losses = self._program.report(place, None if row is None else row.log_loss)
-            yield DescentFinish(number, DescentOutcome.STEPS if finite else DescentOutcome.DIVERGED, self._step, losses)
+            yield DescentFinish(number, outcome, self._step, losses)
         self._keep(kept)
 
     def iterates(self) -> list[Iterate]:
         """The present iterates of the runs alive."""
-        found = (self._row(number, place) for place, number in enumerate(self.alive))
-        return [each for each in found if each is not None]
+        return [each for each in self._rows(range(len(self.alive))) if each is not None]
+
+    def _is_due(self, run: DescentRun) -> bool:
+        """Is this step a row of the run?"""
+        return bool(run.record[np.searchsorted(run.record, self._step)] == self._step)
 
     def _keep(self, places: Sequence[int]) -> None:
         if len(places) < len(self.alive):
@@ -244,12 +258,16 @@ class _Group:
             if places:
                 self._program.keep(places)
 
-    def _row(self, number: int, place: int) -> Iterate | None:
+    def _rows(self, places: Sequence[int]) -> Iterator[Iterate | None]:
+        """The iterates of the runs at these places, None where margins overflow."""
+        for place, seen in zip(places, self._program.snapshots(places), strict=True):
+            yield self._row(self.alive[place], seen)
+
+    def _row(self, number: int, seen: IterateArrays) -> Iterate | None:
         """The iterate, or None where its margins overflow."""
-        seen = self._program.snapshot(place)
         log_loss = log_mean(self._problem.loss.log_value(seen.p)) if np.isfinite(seen.p).all() else np.inf
         if not np.isfinite(log_loss):
             return None
         t = self._runs[number].schedule.elapsed(self._step, seen.summed_steps)
         outer, bias = seen.outer, seen.output_bias
-        return Iterate(number, self._step, t, seen.U, outer, bias, seen.p, log_loss, seen.pattern)
+        return Iterate(number, self._step, t, seen.U, outer, bias, seen.p, log_loss, seen.pattern, seen.outside)

@@ -14,7 +14,6 @@ from torch import Tensor
 from gflow.arrays import Array
 from gflow.descent.activation import activation_of
 from gflow.descent.outputs import Outputs
-from gflow.descent.plan import AtKink
 from gflow.errors import ScenarioError
 from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
@@ -36,7 +35,7 @@ class ModifiedFlow:
         self._problem, self._eta, self._layout = problem, eta, Layout.of(problem)
         self._coordinates = torch.from_numpy(np.ascontiguousarray(problem.coordinates()))
         self._outer = torch.from_numpy(np.atleast_2d(problem.network.outer).copy())
-        self._activation, self._outputs = activation_of(problem.network, AtKink.MINUS), Outputs(problem, self._outer)
+        self._activation, self._outputs = activation_of(problem.network), Outputs(problem, self._outer)
 
     def pack(self, weights: Parameters) -> Array:
         """theta (p,) of these parameters."""

@@ -24,26 +24,13 @@ class DescentRun:
     schedule: Schedule
     record: Integers
     batches: Batches = field(default_factory=FullBatch)
+    log_loss: float | None = None
+    """the run ends before that, at its first row whose log L is not larger; None: it does not"""
 
     @property
     def steps(self) -> int:
         """The number of steps of the run."""
         return int(self.record[-1])
-
-
-class AtKink(Enum):
-    """phi'(0) of kinked activations: the slope taken where z == 0 exactly.  torch takes MINUS, Kou et al. PLUS."""
-
-    MINUS = auto()
-    """the slope of the - branch"""
-    PLUS = auto()
-    """1"""
-    MIDDLE = auto()
-    """(1 + slope) / 2"""
-
-    def slope(self, slope: float) -> float:
-        """phi'(0) for the slope of the - branch."""
-        return {AtKink.MINUS: slope, AtKink.PLUS: 1.0, AtKink.MIDDLE: 0.5 * (1.0 + slope)}[self]
 
 
 class Coordinates(Enum):
@@ -78,15 +65,21 @@ class LossWatch:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the arithmetic is done; device: a device of torch, `cpu` or `cuda`; watch: None where losses are not
-    watched.
+    """How the arithmetic is done.
+
+    at_kink: phi'(0) of kinked activations, taken where z == 0 exactly; None: the slope of the - side, as in torch.
+    device: a device of torch, `cpu` or `cuda`; watch: None where losses are not watched.
     """
 
-    at_kink: AtKink = AtKink.MINUS
+    at_kink: float | None = None
     coordinates: Coordinates = Coordinates.CHEAPEST
     precision: Precision = Precision.DOUBLE
     device: str = "cpu"
     watch: LossWatch | None = None
+    momentum: float = 0.0
+    """in [0, 1): that of the heavy ball (`heavy_ball`)"""
+    weight_decay: float = 0.0
+    """>= 0: how much of what is trained is added to its gradient"""
 
 
 def record_steps(total: int, count: int) -> Integers:
@@ -129,8 +122,18 @@ def check_runs(problem: Problem, runs: Sequence[DescentRun], options: Options) -
             raise ScenarioError("descent.watch: the loss is known at every step of full batches only; leave it out")
     if problem.network.directions is not None and options.coordinates is Coordinates.SAMPLES:
         raise ScenarioError("descent.coordinates: a scalar network has one inner parameter a neuron; use SPAN")
+    _check_options(problem, options)
     for number, run in enumerate(runs):
         _check_run(problem, run, number)
+
+
+def _check_options(problem: Problem, options: Options) -> None:
+    if not (0.0 <= options.momentum < 1.0 and 0.0 <= options.weight_decay < np.inf):
+        raise ScenarioError("descent: momentum must be in [0, 1), weight_decay a finite number >= 0")
+    if options.weight_decay > 0.0 and options.coordinates is Coordinates.SAMPLES:
+        raise ScenarioError("descent.coordinates: U(0) is fixed in those of samples, and decays; use SPAN")
+    if options.at_kink is not None and not problem.network.kinked:
+        raise ScenarioError("descent.at_kink: the activation has no kink; leave it out")
 
 
 def _check_run(problem: Problem, run: DescentRun, number: int) -> None:

@@ -5,12 +5,12 @@ The step of one run on a batch of k samples, with step size eta and weight w_i o
     z = W x_i,  f = A phi(z) + c,  R_ki = eta w_i g_i dp_i/df_k
     A += R phi(z)^T (if trained),  c += sum_i R_ki (if there is one),  w_j += sum_i (A^T R)_ji phi'(z_ji) x_i
 
-with the old values in all terms on the right.
+with the old values in all terms on the right; with momentum or weight decay see `heavy_ball`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from gflow.arrays import Array, Sides
 from gflow.descent.activation import activation_of
 from gflow.descent.batches import FullBatch, Stream
 from gflow.descent.coordinates import inner_of, numbers
+from gflow.descent.heavy_ball import HeavyBall
 from gflow.descent.outputs import Outputs
 from gflow.descent.plan import DescentRun, Options, Precision
 from gflow.descent.replay import Feed, Replay
@@ -30,6 +31,8 @@ from gflow.descent.watch import LossReport, Tally
 from gflow.errors import CheckpointError
 from gflow.problem.problem import Problem
 
+# The most iterates that are made in one block: launches and copies are what they cost, and the calls of torch.
+TOGETHER = {"cpu": 16, "cuda": 32}
 State = dict[str, NDArray[Any]]  # Any: numbers of the arithmetic of the steps, and counts
 
 
@@ -47,6 +50,8 @@ class IterateArrays:
     output_bias: Array | None
     p: Array
     pattern: Sides
+    outside: float
+    """the factor of the part of W outside the span of the samples"""
 
 
 class Program:
@@ -62,7 +67,8 @@ class Program:
 
         B, K, m = len(runs), network.outputs, network.width
         self._network = network
-        self._inner = inner_of(problem, runs[0], options.coordinates, stacked([run.start.U for run in runs]))
+        decays = options.weight_decay > 0.0
+        self._inner = inner_of(problem, runs[0], options.coordinates, stacked([run.start.U for run in runs]), decays)
         self._A = stacked([run.start.outer.reshape(K, m) for run in runs])
         biases = [run.start.output_bias for run in runs if run.start.output_bias is not None]
         self._c = stacked(biases)[..., None] if biases else None
@@ -75,9 +81,15 @@ class Program:
         self._tally: Tally | None = None
         if options.watch is not None:
             self._tally = Tally(options.watch, B, torch.finfo(dtype).eps, device)
+        # The part of W outside the span has no gradient: it decays, in all its entries alike.
+        self._outside = torch.ones(B, 1, 1, dtype=dtype, device=device) if decays else None
+        self._ball: HeavyBall | None = None
+        if decays or options.momentum > 0.0:
+            self._ball = HeavyBall(options.momentum, options.weight_decay, self._trained())
         self._everything = self._outputs.everything()
         self._streams = [Stream(run.batches, problem.samples) for run in runs if not isinstance(run.batches, FullBatch)]
         self._seen = runs[0].batches.size or problem.samples
+        self._together = min(B, TOGETHER[device.type])  # also of those that are left when others have ended
         self._replay = Replay(self._step, device)
         self._make_buffers()
 
@@ -113,17 +125,31 @@ class Program:
         f = torch.bmm(self._A, hidden)
         p, directions = self._outputs.margins(f if self._c is None else f + self._c, batch)
         R = self._outputs.loss_slopes(p) * directions * batch.weights
-        R.mul_(self._sizes(p).to(R.dtype)[:, None, None])
+        sizes = self._sizes(p).to(R.dtype)[:, None, None]
+        trained = moved = self._trained()
+        if self._ball is None:
+            R.mul_(sizes)
+        else:
+            self._ball.begin(trained)
+            moved = self._ball.velocities
         if self._network.outputs == 1:
             torch.mul(self._A.mT, R, out=coefficients)
         else:
             torch.bmm(self._A.mT, R, out=coefficients)
         if self._network.trains_outer:
-            self._A.baddbmm_(R, hidden.mT)
+            moved["outer"].baddbmm_(R, hidden.mT)
         if self._c is not None:
-            self._c.add_(R.sum(-1, keepdim=True))
+            moved["output_bias"].add_(R.sum(-1, keepdim=True))
         self._activation.backward(coefficients, z, hidden)
-        self._inner.move(coefficients, batch.indices)
+        self._inner.add(moved["inner"], coefficients, batch.indices)
+        if self._ball is not None:
+            self._ball.end(trained, sizes)
+
+    def _trained(self) -> dict[str, Tensor]:
+        """All that is trained, (B, ., .) each, by name."""
+        trained = {"inner": self._inner.moved} | ({"outer": self._A} if self._network.trains_outer else {})
+        trained |= {} if self._c is None else {"output_bias": self._c}
+        return trained | ({} if self._outside is None else {"outside": self._outside})
 
     def _sizes(self, p: Tensor) -> Tensor:
         """eta (B,) of this step, counted and summed."""
@@ -145,23 +171,42 @@ class Program:
             finite = finite & self._c.isfinite().all(-1).all(-1)
         return [bool(ok) for ok in finite.cpu()]
 
+    def snapshots(self, runs: Sequence[int]) -> Iterator[IterateArrays]:
+        """The present iterates of these runs, made in blocks; p may overflow where the weights do not.
+
+        A block is filled up with its last run, so that every block of a program has one shape, and what is computed of
+        a run does not depend on the others that are asked for.
+        """
+        size = self._together
+        for first in range(0, len(runs), size):
+            block = list(runs[first : first + size])
+            yield from self._block(block + block[-1:] * (size - len(block)))[: len(block)]
+
     @torch.inference_mode()
-    def snapshot(self, run: int) -> IterateArrays:
-        """The present iterate of one run; p may overflow where the weights do not."""
-        z = self._inner.all_preactivations(run)[None]
+    def _block(self, places: Sequence[int]) -> list[IterateArrays]:
+        runs = torch.tensor(places, dtype=torch.int64, device=self._A.device)
+        z, A = self._inner.all_preactivations(runs), self._A[runs]
         hidden = torch.empty_like(z)
         self._activation.value(z, hidden)
-        f = self._A[run : run + 1] @ hidden
-        c = None if self._c is None else self._c[run : run + 1]
+        f = torch.bmm(A, hidden)
+        c = None if self._c is None else self._c[runs]
         p, _ = self._outputs.margins(f if c is None else f + c, self._everything)
-        return IterateArrays(
-            float(self._summed[run]),
-            self._inner.span(run),
-            numbers(self._A[run]).reshape(self._network.outer.shape),
-            None if c is None else numbers(c[0, :, 0]),
-            numbers(p[0, 0]),
-            torch.sign(z[0]).to(torch.int8).cpu().numpy(),
-        )
+        summed, U, outer, margins = (numbers(each) for each in (self._summed[runs], self._inner.span(runs), A, p))
+        bias, pattern = None if c is None else numbers(c), torch.sign(z).to(torch.int8).cpu().numpy()
+        outside = np.ones(len(places)) if self._outside is None else numbers(self._outside[runs])[:, 0, 0]
+        shape = self._network.outer.shape
+        return [
+            IterateArrays(
+                float(summed[k]),
+                U[k].copy(),
+                outer[k].reshape(shape).copy(),
+                None if bias is None else bias[k, :, 0].copy(),
+                margins[k, 0].copy(),
+                pattern[k].copy(),
+                float(outside[k]),
+            )
+            for k in range(len(places))
+        ]
 
     def report(self, run: int, log_loss: float | None) -> LossReport | None:
         """The counts of a run that ends now (see `Tally.report`)."""
@@ -192,7 +237,8 @@ class Program:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {"inner": self._inner.moved, "outer": self._A, "summed": self._summed}
-        tensors |= {"step_number": self._step_number} | ({} if self._c is None else {"output_bias": self._c})
+        tensors |= {"step_number": self._step_number} | self._trained()
+        tensors |= {} if self._ball is None else self._ball.tensors
         return tensors | ({} if self._tally is None else self._tally.tensors)
 
     @torch.inference_mode()
@@ -202,6 +248,9 @@ class Program:
         self._inner.keep(kept)
         self._A, self._summed, self._parameters = self._A[kept], self._summed[kept], self._parameters[:, kept]
         self._c = None if self._c is None else self._c[kept]
+        self._outside = None if self._outside is None else self._outside[kept]
+        if self._ball is not None:
+            self._ball.keep(kept)
         if self._tally is not None:
             self._tally.keep(kept)
         self._streams = [self._streams[run] for run in runs] if self._streams else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from math import exp, expm1, inf
+from math import expm1
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -17,8 +17,8 @@ from gflow.errors import TrajectoryError
 from gflow.pipeline.ends import number, number_list, plain_value
 from gflow.pipeline.flow_file import ProgressCallback
 from gflow.pipeline.flow_only import check_flow
-from gflow.pipeline.simulation import Say, simulate
-from gflow.scenario import Scenario, load_scenario, parse_scenario, sha256
+from gflow.pipeline.simulation import Say, known_end, simulate
+from gflow.scenario import load_scenario, parse_scenario, sha256
 from gflow.trajectory import FILE_NAME, Trajectory, open_trajectory, sole_writer
 
 
@@ -30,7 +30,7 @@ def compare(
     sgd: int | None = None,
     seed: int | None = None,
     device: str = "cpu",
-    precision: PrecisionName = "double",
+    precision: PrecisionName | None = None,
     modified: bool = False,
     progress: CompareCallback | None = None,
     resume: bool = False,
@@ -40,8 +40,10 @@ def compare(
 
     etas (k,): default those of the scenario's `descent`.  until_time: default that of the scenario, else the end of the
     flow, or 100,000 of the largest steps if that comes first.  sgd: batch size of stochastic descent with this seed
-    (default: the scenario's).  modified: also beside the flow of L + (eta / 4) |grad L|^2 (smooth activations).
-    Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones.  resume: go on with the
+    (default: the scenario's).  All else that `descent` asks for is done, but seeds and schedules, which have no one
+    flow and clock beside them.  modified: also beside the flow of L + (eta / 4) |grad L|^2 (smooth activations).
+    Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones; a `descent.h5` of the same
+    descent that `gflow.descend` has left there is used as it is.  resume: go on with the
     comparison that was interrupted or killed there, to the bits it would have had without a stop (same machine,
     versions and arguments); one that is complete is returned as it is.  say is called with a sentence on what a resume
     does.  Raises GflowError for what cannot be compared or resumed, before anything is written.  An interruption keeps
@@ -60,7 +62,7 @@ def compare(
 
     with threadpool_limits(limits=1), sole_writer(trajectory.path.parent):  # small matrices, as in a run
         run = ComparisonRun(trajectory, scenario, plan, progress or _silent)
-        return run.resume(command, say or _silent) if resume else run.carry_out(command)
+        return (run.resume if resume else run.begin)(command, say or _silent)
 
 
 def run_of(
@@ -78,7 +80,7 @@ def run_of(
     if path.suffix not in (".yaml", ".yml"):
         return open_trajectory(path)
     scenario = load_scenario(path)
-    planned(scenario, etas, until_time, _known_end(scenario))
+    planned(scenario, etas, until_time, known_end(scenario))
     there = Path("outputs") / scenario.name / FILE_NAME
     if resume and not there.exists():
         raise TrajectoryError(f"{there}: there is no run whose comparison could be resumed; leave --resume away")
@@ -90,13 +92,6 @@ def run_of(
             f"{there} is a run of another scenario than {path}: give a run folder, or move that one away"
         )
     return trajectory
-
-
-def _known_end(scenario: Scenario) -> float:
-    """Where the flow of a scenario ends on the clock at the latest; inf if that is not known before it is run."""
-    until = scenario.flow.until
-    ends = [until.time, None if until.log_time is None else exp(min(until.log_time, 700.0))]
-    return min((end for end in ends if end is not None), default=inf)
 
 
 def _silent(_: object) -> None:

@@ -69,7 +69,7 @@ class FlowFile:
         )
         self._rows = [self._first]
         self.commit()
-        _write_scenario(self._scenario, self._path.parent)
+        write_scenario(self._scenario, self._path.parent)
 
     def reopen(self, kept: Trajectory) -> None:
         """Go on with a file after its last row."""
@@ -85,7 +85,7 @@ class FlowFile:
         self._safe = kept.n_rows, float(kept.read("log1p_time", -1))
         self._steps, self._safe_steps = int(kept.read("series/steps", -1)), int(kept.resume_at(-1)["steps"])
         if extended or not (kept.path.parent / SCENARIO_FILE).exists():
-            _write_scenario(self._scenario, self._path.parent)
+            write_scenario(self._scenario, self._path.parent)
 
     def take(self, item: Item) -> None:
         """One item of the flow."""
@@ -158,7 +158,8 @@ def given_text(scenario: Scenario) -> bytes:
     return (scenario.origin.text or resolved_yaml(scenario)).encode()
 
 
-def _write_scenario(scenario: Scenario, folder: Path) -> None:
+def write_scenario(scenario: Scenario, folder: Path) -> None:
+    """Put scenario.yaml into a folder.  TrajectoryError where it cannot be written."""
     try:
         (folder / SCENARIO_FILE).write_bytes(given_text(scenario))
     except OSError as error:

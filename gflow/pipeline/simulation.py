@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import exp, inf
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -55,7 +56,7 @@ def simulate(
     # The matrices are small: threads of the linear algebra would only wait for each other (measured: up to 6 times
     # slower on two busy cores), and the bits of a run must not depend on how many cores a machine has.
     with threadpool_limits(limits=1):
-        path = _run_folder(scenario, out) / FILE_NAME
+        path = run_folder(scenario, out) / FILE_NAME
         if resume:
             stored_run(path)
             with sole_writer(path.parent):
@@ -112,8 +113,11 @@ def _prepared(
     return FlowFile(scenario, setup, until, path, progress), flow
 
 
-def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
-    """The folder of the run.  Raises TrajectoryError where it cannot be one or holds somebody's scenario.yaml."""
+def run_folder(scenario: Scenario, out: str | Path | None, runs: Sequence[str] = (FILE_NAME,)) -> Path:
+    """The folder of the run; runs: the files by which it is known as one.
+
+    Raises TrajectoryError where it cannot be one or holds somebody's scenario.yaml.
+    """
     if out == "":
         raise TrajectoryError("--out '': is empty; name a folder, or leave --out away for outputs/<name>")
     folder = Path("outputs") / scenario.name if out is None else Path(out)
@@ -122,15 +126,23 @@ def _run_folder(scenario: Scenario, out: str | Path | None) -> Path:
         on_the_way = folder if folder.exists() else existing_parent(folder)
         if not on_the_way.is_dir():
             raise TrajectoryError(f"{on_the_way}: is a file; --out needs a folder")
-        foreign = beside.exists() and not (folder / FILE_NAME).exists() and beside.read_bytes() != given_text(scenario)
+        has_run = any((folder / name).exists() for name in runs)
+        foreign = beside.exists() and not has_run and beside.read_bytes() != given_text(scenario)
     except (OSError, ValueError) as error:
         raise TrajectoryError(f"{folder} cannot be used: {error}: choose another --out") from error
     if foreign:
         raise TrajectoryError(
-            f"{beside} is another scenario, and no run ({FILE_NAME}) is beside it: a run would overwrite it; "
+            f"{beside} is another scenario, and no run ({runs[0]}) is beside it: a run would overwrite it; "
             "choose another --out"
         )
     return folder
+
+
+def known_end(scenario: Scenario) -> float:
+    """Where the flow of a scenario ends on the clock at the latest; inf if that is not known before it is run."""
+    until = scenario.flow.until
+    ends = [until.time, None if until.log_time is None else exp(min(until.log_time, 700.0))]
+    return min((end for end in ends if end is not None), default=inf)
 
 
 def check_loss(until: Until, first: FlowRow) -> None:

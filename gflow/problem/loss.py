@@ -11,6 +11,8 @@ import numpy as np
 
 from gflow.arrays import Array
 
+LARGEST_EXPONENT = 600.0  # of e, with room for the products it is part of
+
 
 class Loss(Protocol):
     """The loss l(p) of a margin p, with its slope g = -l'(p) > 0, which is given as log g only.

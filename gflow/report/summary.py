@@ -28,6 +28,10 @@ SCALAR = "scalar"
 TABLE_ROWS = 8
 TABLE_SERIES = ("stable_rank", "sliding", "events")
 RUN_COLUMNS = ("eta", "step")
+MANNERS = {"replacement": "with replacement", "stream": "in the order of the data", "starts": "starts drawn by seed"}
+"""Facts of descent that are there or not, in words."""
+NAMED = ("schedule", "momentum", "weight_decay", "at_kink", "seeds", "watch_bound")
+"""Facts of descent that are shown with their value where they are there."""
 Facts = Mapping[str, str | float | int]
 Json = dict[str, Any]  # any JSON value
 
@@ -213,6 +217,8 @@ def descent_text(trajectory: Trajectory) -> str:
     facts, etas = trajectory.facts, trajectory.read("eta")
     first = np.sort(np.unique(etas, return_index=True)[1])
     kind = f"stochastic descent, batches of {facts['batch']}" if "batch" in facts else "gradient descent"
+    kind += "".join(f", {text}" for name, text in MANNERS.items() if name in facts)
+    kind += "".join(f", {name.replace('_', ' ')} {facts[name]}" for name in NAMED if name in facts)
     sizes = ", ".join(f"{eta:g}" for eta in etas[first])
     return f"{kind}, eta = {sizes}; {facts.get('precision')} precision on {facts.get('device')}"
 

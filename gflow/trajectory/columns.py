@@ -80,8 +80,9 @@ def check_keys(row: Row, form: Form, number: int) -> None:
             raise TrajectoryError(f"row {number}: {name} is missing: every row brings it when it is trained")
         if not needed and getattr(row, name) is not None:
             raise TrajectoryError(f"row {number}: {name} is given, but by the header it is not trained")
-    for name in ("eta", "step"):
-        if form.has_runs != (getattr(row, name) is not None):
+    of_descent = {"eta": form.has_runs, "step": form.has_runs, "seed": form.has_seeds, "outside": form.has_decay}
+    for name, has in of_descent.items():
+        if has != (getattr(row, name) is not None):
             raise TrajectoryError(f"row {number}: {name} is given exactly in files of descent: see the layout")
 
 

@@ -145,6 +145,8 @@ def form_of(file: HdfFile) -> Form:
         has_output_bias=OUTPUT_BIAS.name in file,
         has_directions="directions" in file,
         has_runs="eta" in file,
+        has_seeds="seed" in file,
+        has_decay="outside" in file,
         resumable="resume" in file and set(file["resume"]) >= {variable.field for variable in layout.RESUME},
     )
 
@@ -153,7 +155,7 @@ def check_rows(path: Path, file: HdfFile, form: Form) -> None:
     """TrajectoryError unless all datasets are as long as the committed rows, and those are not none."""
     committed = int(file.attrs[layout.N_COMMITTED])
     if committed == 0:
-        again = "compare again, without --resume" if form.has_runs else "run it again with --overwrite"
+        again = "begin again, without --resume" if form.has_runs else "run it again with --overwrite"
         raise TrajectoryError(f"{path} holds no rows: the run has just begun or was killed early: {again}")
     names = [layout.ROW, *(variable.name for variable in form.rows)]
     names += [f"series/{name}" for name in form.series] + [f"neurons/{name}" for name in form.neuron_series]

@@ -42,10 +42,16 @@ Rules that writer and reader share:
 * *Descent.*  `descent.h5` beside a trajectory has `kind = "descent"`, and the rows of all its runs as they fell: runs
   that advance together take turns, so a row is known by two more datasets, `eta` (T,), the step size of its run, and
   `step` (T,), the steps taken.  The rows of one run, those of one `eta`, come in the order of its steps from 0 on, and
-  `log1p_time` = log(1 + eta * step) increases along them only.  `pattern` holds the signs of the pre-activations, 0
-  where one is exactly 0; `tau` is the trapezoid rule over the rows of its run; events are not recorded.  The facts
-  `etas` (a JSON list) and `until_time` say what was asked for.  The state from which descent resumes after a stop is
-  not in this file but in a checkpoint beside it, until the comparison is done.
+  `log1p_time` = log(1 + eta * step) increases along them only.  With several seeds (fact `seeds`) there is a third,
+  `seed` (T,), and a run is one of one `eta` and one `seed`.  With a schedule (fact `schedule`) `eta` is its first step
+  size, and `log1p_time` is that of the sum of the step sizes.  With the fact `starts` = drawn every seed has its own
+  start: `W_initial` and the outer layer of the header are those of the scenario, `inner` that of the run, whose part of
+  W outside the span is the one that `init.seed` = seed draws.  With weight decay (fact `weight_decay`) that part
+  shrinks by the factor `outside` (T,): W at row k is outside[k] (W_initial - inner[0] @ basis) + inner[k] @ basis.
+  `pattern` holds the signs of the pre-activations, 0 where one is exactly 0; `tau` is the trapezoid rule over the rows
+  of its run; events are not recorded.  The facts `etas` (a JSON list) and `until_time` (or `until_steps`) say what was
+  asked for.  The state from which descent resumes after a stop is not in this file but in a checkpoint beside it, until
+  descent, or the comparison that asked for it, is done.
 * *Outcome.*  `outcome` and `outcome_sentence` are absent until the run ends; they come with its last row, in one step.
 * *Resuming.*  Every row is a point to go on from: the flow that follows it is determined, bit for bit, by what is in
   `resume/`. That is the checkpoint before the row, a few steps back, since rows are read off the flow and leave its
@@ -151,6 +157,8 @@ RUN_ROWS = (
     Variable("eta", (ROW,), "f8", "step size, which names the run that the row belongs to"),
     Variable("step", (ROW,), "i8", "steps that this run has taken"),
 )
+RUN_OUTSIDE = Variable("outside", (ROW,), "f8", "factor of the part of W outside the span of the samples")
+RUN_SEED = Variable("seed", (ROW,), "i8", "seed of the run that the row belongs to")
 
 WITH_OUTPUTS = {
     "y": "labels, class indices 0 .. K-1",
@@ -275,6 +283,8 @@ class Form:
     has_output_bias: bool = False
     has_directions: bool = False
     has_runs: bool = False  # of descent: several, told apart by `eta`
+    has_seeds: bool = False  # and by `seed`
+    has_decay: bool = False  # with weight decay
     resumable: bool = False
 
     @property
@@ -293,7 +303,7 @@ class Form:
         """Datasets along the rows at the root: the fields of a `Row`."""
         outer = (self._outer,) if self.trains_outer else ()
         bias = (OUTPUT_BIAS,) if self.has_output_bias else ()
-        return self._with_meanings(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()))
+        return self._with_meanings(ROWS + outer + bias + (RUN_ROWS if self.has_runs else ()) + self._of_descent)
 
     @property
     def resume(self) -> tuple[Variable, ...]:
@@ -310,6 +320,10 @@ class Form:
         neurons = tuple(neuron_variable(name) for name in self.neuron_series)
         events = EVENTS if self.records_events else ()
         return self.dimensions + self.fixed + self.rows + series + neurons + events + self.resume
+
+    @property
+    def _of_descent(self) -> tuple[Variable, ...]:
+        return ((RUN_SEED,) if self.has_seeds else ()) + ((RUN_OUTSIDE,) if self.has_decay else ())
 
     @property
     def _outer(self) -> Variable:

@@ -22,6 +22,8 @@ LOCK_PATIENCE = 2.0  # seconds; a writer holds the file for milliseconds a block
 def located(path: Path) -> Path:
     """The file of a run folder, or the file itself.  TrajectoryError: there is none."""
     file = path / layout.FILE_NAME if path.is_dir() else path
+    if path.is_dir() and not file.exists() and (path / layout.DESCENT_FILE_NAME).is_file():
+        return path / layout.DESCENT_FILE_NAME  # of descent alone
     if not file.is_file():
         raise TrajectoryError(f"{file}: no such file: give a run folder or its {layout.FILE_NAME}")
     return file

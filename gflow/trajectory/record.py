@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gflow.arrays import Array, Index, Sides
+from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.layout import ROW, Form
 from gflow.trajectory.rows import Events, Fact
@@ -187,13 +188,24 @@ class Record(ABC):
         return {v.field: self.read(v.name, number) for v in self.form.resume}
 
     def weights(self, row: int) -> Array:
-        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions."""
+        """W (m, d) at one row: W_initial + (inner[row] - inner[0]) @ basis, or inner[row] * directions.
+
+        TrajectoryError where every seed has its own start, of which the record does not hold the part outside the span.
+        """
+        if self.facts.get("starts") == "drawn":
+            raise TrajectoryError(
+                f"{self.place}: every seed has its own start, and W needs it: take `inner`, or draw the start with "
+                "init.seed"
+            )
         inner: Array = self.read("inner", row)
         if self.form.has_directions:
             scaled: Array = inner * self.whole("directions")
             return scaled
-        moved: Array = inner - self.read("inner", 0)
-        return self.W_initial + moved @ self.basis
+        start: Array = self.read("inner", 0)
+        if self.form.has_decay:
+            outside = self.W_initial - start @ self.basis
+            return np.asarray(float(self.read("outside", row)) * outside + inner @ self.basis)
+        return self.W_initial + (inner - start) @ self.basis
 
     @property
     def outcome(self) -> str | None:

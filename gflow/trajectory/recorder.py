@@ -11,6 +11,9 @@ from gflow.problem.span import row_norms
 from gflow.trajectory.rows import EventEntry, Events, Row
 from gflow.trajectory.spectrum import spectrum_of
 
+# What is left of W outside the span counts as this at least: beyond, it is rounding beside the rest.
+LEAST_OUTSIDE = 1e-60
+
 
 class Recorder:
     """Turns the states of one problem into rows."""
@@ -34,17 +37,20 @@ class Recorder:
             name: (rows, spectrum_of(W_perp[rows], U.shape[1])) for name, rows in groups.items() if rows.any()
         }
 
-    def row(self, state: FlowState, events: int, steps: int) -> Row:
-        """The row of `state` when `events` entries and `steps` accepted steps lie behind it."""
+    def row(self, state: FlowState, events: int, steps: int, outside: float = 1.0) -> Row:
+        """The row of `state` when `events` entries and `steps` accepted steps lie behind it.
+
+        outside: the factor by which the part of W outside the span has shrunk; 1 for a flow.
+        """
         network, parameters = self._problem.network, state.parameters
         U = parameters.U if self._inner_basis is None else parameters.U * self._inner_basis @ self._problem.span.B.T
         pattern = self._pattern(state)
-        series = self._norms(U) | self._counts(pattern)
+        series = self._norms(U, outside) | self._counts(pattern)
         size = np.sqrt(series["weight_norm"] ** 2 + self._trained_outside_inner(state))
         series |= self._margins(state.p, size) | {"events": float(events), "steps": float(steps)}
         neurons: dict[str, Array] = {}
         if network.trains_outer:
-            neurons = self._neurons(U, parameters.outer)
+            neurons = self._neurons(U, parameters.outer, outside)
             series |= {"parameter_norm": float(size)} | self._drifts(neurons)
         return Row(
             log1p_time=state.v,
@@ -81,20 +87,22 @@ class Recorder:
         squared = float(np.sum(outer**2)) if self._problem.network.trains_outer else 0.0
         return squared if bias is None else squared + float(np.sum(bias**2))
 
-    def _norms(self, U: Array) -> dict[str, float]:
-        norms = {name: spectrum.norms(U[rows]) for name, (rows, spectrum) in self._groups.items()}
+    def _norms(self, U: Array, outside: float) -> dict[str, float]:
+        # outside W_perp + U B is outside (W_perp + (U / outside) B), and norms are homogeneous.
+        scale = 1.0 if outside == 1.0 else max(abs(outside), LEAST_OUTSIDE)
+        norms = {name: spectrum.norms(U[rows] / scale) for name, (rows, spectrum) in self._groups.items()}
         ranks = {f"stable_rank{name}": value.stable_rank for name, value in norms.items()}
-        return {"weight_norm": norms[""].frobenius, "spectral_norm": norms[""].spectral} | ranks
+        return {"weight_norm": scale * norms[""].frobenius, "spectral_norm": scale * norms[""].spectral} | ranks
 
     @staticmethod
     def _balance(outer: Array, inner_norms: Array) -> Array:
         """sum_k A_kj^2 - |w_j|^2 (m,), constant along the flow of both layers."""
         return np.asarray(np.sum(np.atleast_2d(outer) ** 2, axis=0) - inner_norms**2)
 
-    def _neurons(self, U: Array, outer: Array) -> dict[str, Array]:
+    def _neurons(self, U: Array, outer: Array, outside: float) -> dict[str, Array]:
         """Balancedness, rotation and norm of each neuron (m,); the rotation of a zero row counts as none (1)."""
-        norms = np.hypot(self._outside, row_norms(U))
-        product = np.sum(self._start * U, axis=1) + self._outside**2
+        norms = np.hypot(outside * self._outside, row_norms(U))
+        product = np.sum(self._start * U, axis=1) + outside * self._outside**2
         sizes = norms * self._norms_at_start
         rotation = np.divide(product, sizes, out=np.ones_like(sizes), where=sizes > 0.0)
         return {

@@ -79,6 +79,8 @@ class Header:
             has_output_bias=self.has_output_bias,
             has_directions=self.directions is not None,
             has_runs=self.kind == DESCENT,
+            has_seeds="seeds" in self.facts,
+            has_decay="weight_decay" in self.facts and self.directions is None,
             resumable=resumable,
         )
 
@@ -90,7 +92,8 @@ class Row:
     inner (m, r), or (m, 1) for scalar networks; margins (n,); pattern (m, n); outer (m,) or (K, m); output_bias (K,);
     neurons: series (m,) by name; resume: numbers, and arrays such as (m, r) or (n,), by name.
     `outer` and `output_bias` are given exactly where the header says that they are trained, `eta` and `step` exactly in
-    a file of descent; `resume` holds the fields of `Form.resume` where the file keeps them, and is empty elsewhere.
+    a file of descent, `seed` in one of several seeds, `outside` in one with weight decay; `resume` holds the fields of
+    `Form.resume` where the file keeps them, and is empty elsewhere.
     """
 
     log1p_time: float
@@ -104,6 +107,8 @@ class Row:
     output_bias: Array | None = None  # (K,)
     eta: float | None = None
     step: int | None = None
+    seed: int | None = None
+    outside: float | None = None
     neurons: dict[str, Array] = field(default_factory=dict)  # (m,) each
     resume: Mapping[str, float | NDArray[Any]] = field(default_factory=dict)
 

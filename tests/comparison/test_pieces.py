@@ -13,20 +13,14 @@ from gflow.comparison.order import fitted_order
 from gflow.comparison.paired_run import PairedRun, RankAndMargin
 from gflow.comparison.patterns import EventColumns, genuine, opposed_pairs
 from gflow.comparison.sharpness import sharpness, stability_threshold
-from gflow.comparison.timetable import (
-    MOST_STEPS,
-    checked_etas,
-    cut_short,
-    first_tenth,
-    horizon,
-    record_steps,
-    timetable,
-)
+from gflow.comparison.timetable import first_tenth, timetable
 from gflow.comparison.verdict import Evidence, summary, verdict
+from gflow.descent_plan.record import checked_etas, cut_short, horizon, record_steps
 from gflow.errors import GflowError
 from gflow.field.transition import EventKind
 from gflow.flow.state import Event
 from gflow.problem.loss import LOSSES
+from gflow.scenario.schema.descent import MOST_STEPS
 from tests.flow.driver import flow, problem_of, until_time
 from tests.reference.setting import drawn
 

@@ -23,7 +23,7 @@ from gflow.comparison import flow_and_descent
 from gflow.comparison.plan import CompareProgress
 from gflow.comparison.result import Comparison
 from gflow.errors import GflowError, TrajectoryError
-from gflow.pipeline import comparison_run
+from gflow.pipeline.descent import work
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load, save
 from gflow.trajectory import DESCENT_FILE_NAME
 from tests.descending import (
@@ -170,7 +170,7 @@ def test_no_flip_of_a_bit_goes_unnoticed(tmp_path: Path, monkeypatch: pytest.Mon
         save(path, identity, saved)
         kept.append((identity, saved))
 
-    monkeypatch.setattr(comparison_run, "save", keep)
+    monkeypatch.setattr(work, "save", keep)
     compared(PLAIN, plain.copy(plain.flow, tmp_path))
     identity, saved = kept[3]
     save(tmp_path / "one", identity, saved)
@@ -357,7 +357,7 @@ def test_large_checkpoints_are_rarer(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     def told(_: CompareProgress) -> None:
         clock[0] += 2.0
 
-    monkeypatch.setattr(comparison_run, "save", slow)
+    monkeypatch.setattr(work, "save", slow)
     monkeypatch.setattr("gflow.pipeline.descent.file.time.monotonic", lambda: clock[0])
     with killed_before(ALL) as writes:
         gflow.compare(gflow.open_trajectory(plain.copy(plain.flow, tmp_path)), PLAIN.etas, progress=told)

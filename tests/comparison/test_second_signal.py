@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 import gflow
-from gflow.comparison.ledger import Ledger
 from gflow.descent import DescentCheckpoint, loop
 from gflow.descent.program import Program
+from gflow.descent_plan.ledger import Ledger
 from gflow.errors import TrajectoryError
-from gflow.pipeline import comparison_run
+from gflow.pipeline.descent import work
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, PART, Saved, load, save
 from gflow.pipeline.descent.file import DescentFile
 from gflow.trajectory import DESCENT_FILE_NAME
@@ -59,7 +59,7 @@ def interrupted_inside(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Program, "advance", torn)
-        patch.setattr(comparison_run, "save", keep)
+        patch.setattr(work, "save", keep)
         patch.setattr(loop, "CHUNK", 3)  # so that some advances end at no row
         yield kept
 

@@ -24,6 +24,7 @@ from gflow.descent import (
     RandomBatches,
     descend,
     loop,
+    program,
     record_steps,
 )
 from gflow.descent.coordinates import SampleInner, SpanInner, inner_of
@@ -269,3 +270,38 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     chosen = case("leaky", "logistic")
     with pytest.raises(ScenarioError, match="use cpu"):
         descend(chosen.problem, ladder(chosen), Options(device="meta"))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("batches", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_many_runs_at_once_are_those_of_each(
+    monkeypatch: pytest.MonkeyPatch, kind: str, batches: bool, device: str
+) -> None:
+    """In blocks of one, of two (the last one filled up) and of all: the same bits, whichever runs have a row."""
+    chosen, found = case(kind, "logistic"), []
+    for size in (1, 2, 16):
+        monkeypatch.setitem(program.TOGETHER, device, size)
+        found.append(rows(chosen, *ladder(chosen, batches), options=Options(device=device)))
+    for others in found[1:]:
+        for a, b in zip(found[0], others, strict=True):
+            assert (a.run, a.step, a.t, a.log_loss) == (b.run, b.step, b.t, b.log_loss)
+            for name in ("U", "outer", "p", "pattern"):
+                assert np.array_equal(getattr(a, name), getattr(b, name)), name
+
+
+def test_rows_are_the_sums_that_they_stand_for() -> None:
+    """U = U(0) + R C of each run, by numpy from the state, to the rounding of one product."""
+    chosen = case("both layers", "logistic")
+    for item in descend(chosen.problem, ladder(chosen)):
+        if isinstance(item, Iterate):
+            seen = item
+        elif isinstance(item, DescentProgress) and item.taken:
+            at = item.checkpoint()
+            if seen.run in at.alive and seen.step == at.step:
+                R, C = at.state["inner"][at.alive.index(seen.run)], chosen.problem.span.C
+                start = ladder(chosen)[seen.run].start.U
+                rounding = np.abs(start) + np.abs(R) @ np.abs(C)
+                assert (np.abs(seen.U - (start + R @ C)) <= 10.0 * np.finfo(float).eps * rounding).all()
+                return
+    raise AssertionError("no checkpoint at a row")

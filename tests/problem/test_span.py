@@ -93,3 +93,18 @@ def test_what_lies_outside_is_orthogonal_to_the_span_whatever_its_size(rank: int
     expected = W - (W @ span.B.T) @ span.B
     assert np.abs(outside @ span.B.T).max() < 1e-14 * (np.abs(expected).max() if rank < 5 else 1e-7)
     assert outside == pytest.approx(expected, abs=1e-6)
+
+
+def test_surfaces_are_those_of_all_pairs() -> None:
+    """Repeated, opposite, scaled and nearly parallel samples, each compared with each; and many samples in seconds."""
+    rng = np.random.default_rng(1)
+    near = np.repeat(rng.normal(size=(9, 3)), 6, axis=0) * rng.normal(size=(54, 1))
+    corners = rng.choice([-1.0, 1.0], size=(60, 4))
+    axes = np.eye(5)[rng.integers(5, size=40)] * rng.normal(size=(40, 1))
+    for C in (corners, axes, rng.normal(size=(50, 7)), near * (1.0 + 3e-13 * rng.normal(size=(54, 3)))):
+        units, found = C / np.linalg.norm(C, axis=1, keepdims=True), group_surfaces(C)
+        apart = [np.linalg.norm(units[:, None] - sign * units[None], axis=2) for sign in (1.0, -1.0)]
+        together = found.of_sample[:, None] == found.of_sample[None]
+        assert np.array_equal(together, np.minimum(*apart) < 1e-12)
+        assert C == pytest.approx(found.alpha[:, None] * found.normals[found.of_sample], abs=1e-11)
+    assert group_surfaces(rng.normal(size=(20_000, 30))).count == 20_000

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.comparison.ledger import Ledger
 from gflow.descent import DescentCheckpoint
+from gflow.descent_plan.ledger import Ledger
 from gflow.errors import NoRoomError, TrajectoryError
 from gflow.trajectory.space import refusals
 

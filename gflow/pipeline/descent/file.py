@@ -10,24 +10,26 @@ from math import exp, inf
 
 import numpy as np
 
-from gflow.assembly import Setup
-from gflow.comparison.descent_runs import iterate_state
-from gflow.comparison.ledger import Ended, Ledger
-from gflow.comparison.sharpness import LARGEST_EXPONENT
 from gflow.descent import DescentCheckpoint, DescentFinish, DescentOutcome, DescentProgress, Iterate
 from gflow.descent.loop import DescentItem
+from gflow.descent_plan.ledger import Ended, Ledger
+from gflow.descent_plan.plan import PlannedRun
+from gflow.descent_plan.runs import SetupOf, iterate_state
 from gflow.pipeline.descent.checkpoint import Saved
 from gflow.pipeline.descent.store import DescentStore
-from gflow.problem.loss import log_mean
+from gflow.problem.loss import LARGEST_EXPONENT, log_mean
 from gflow.trajectory import Row
 from gflow.trajectory.recorder import Recorder
 
 # Rows are written to disk at most this long (seconds) after they were made.
 COMMIT_EVERY = 1.0
+# And at most so many bytes of them wait, also where many runs have a row at one step.
+MOST_WAITING = 64 * 1024 * 1024
 # Rows come with a checkpoint, unless the previous one took more than this part of the time since, as large ones do.
 CHECKPOINT_SHARE = 0.05
 # Weights and margins beyond this have diverged: their squares are near the end of float64.
 LARGEST = 1e100
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,18 @@ class DescentFile:
 
     def __init__(
         self,
-        setup: Setup,
-        etas: Sequence[float],
+        setup_of: SetupOf,
+        runs: Sequence[PlannedRun],
         store: DescentStore,
         keep: Callable[[Saved], None],
         ledger: Ledger,
         progress: Callable[[int, int], None],
     ) -> None:
         """keep: saves a checkpoint; ledger: of the rows before; progress: told steps taken and asked for."""
-        self._problem, self._etas, self._store, self._keep = setup.problem, etas, store, keep
+        self._setup_of, self._runs, self._store, self._keep = setup_of, runs, store, keep
+        self._problem, self._decays = setup_of(None).problem, store.decays
         self.ledger, self._progress = ledger, progress
-        self._recorder = Recorder(setup.problem, setup.W_initial)
+        self._recorders = dict[int | None, Recorder]()
         # The only count of the rows.  With two of them, a second signal between two statements could make them differ.
         self._block = Block(ledger.n_rows)
         self._point: Callable[[], DescentCheckpoint] | None = (
@@ -89,7 +92,8 @@ class DescentFile:
             case DescentFinish():
                 lost = self.ledger.lost
                 diverged = item.outcome is DescentOutcome.DIVERGED or item.run in lost
-                self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses)
+                reached = item.outcome is DescentOutcome.LOSS and not diverged
+                self.ledger.ended[item.run] = Ended(lost.get(item.run, item.step), diverged, item.losses, reached)
             case DescentProgress():
                 self._point = item.checkpoint
                 self._progress(item.taken, item.total)
@@ -103,10 +107,10 @@ class DescentFile:
     def _finish(self) -> None:
         """Save the last rows, and how all runs ended."""
         self.settle()
-        diverged = [self._etas[run] for run, end in self.ledger.ended.items() if end.diverged]
-        sentence = f"{len(self._etas)} runs of descent"
+        diverged = [self._runs[run] for run, end in self.ledger.ended.items() if end.diverged]
+        sentence = f"{len(self._runs)} runs of descent"
         if diverged:
-            sentence += f"; diverged at eta = {', '.join(f'{eta:g}' for eta in sorted(diverged))}"
+            sentence += f"; diverged at eta = {', '.join(_names(diverged))}"
         self._store.finish("diverged" if diverged else "time", sentence, self._block.end)
 
     def _put(self, point_too: bool) -> None:
@@ -129,7 +133,19 @@ class DescentFile:
             return
         self.ledger.largest_margin = max(self.ledger.largest_margin, float(np.abs(at.p).max()))
         state = iterate_state(at, self._problem.surfaces.first_sample, self._tau(at))
-        self._block.rows.append(replace(self._recorder.row(state, 0, at.step), eta=self._etas[at.run], step=at.step))
+        run = self._runs[at.run]
+        row = self._recorder(run.seed).row(state, 0, at.step, at.outside)
+        outside = at.outside if self._decays else None
+        self._block.rows.append(replace(row, eta=run.eta, step=at.step, seed=run.seed, outside=outside))
+        if len(self._block.rows) * (at.U.nbytes + at.pattern.nbytes + at.p.nbytes) > MOST_WAITING:
+            self._put(False)
+
+    def _recorder(self, seed: int | None) -> Recorder:
+        """That of the start of the runs with a seed."""
+        if seed not in self._recorders:
+            setup = self._setup_of(seed)
+            self._recorders[seed] = Recorder(setup.problem, setup.W_initial)
+        return self._recorders[seed]
 
     def _tau(self, at: Iterate) -> float:
         """The trapezoid rule over the rows of the run."""
@@ -138,3 +154,10 @@ class DescentFile:
         tau += 0.5 * (at.t - t) * (rate + here)
         self.ledger.clock[at.run] = at.t, here, tau
         return tau
+
+
+def _names(runs: Sequence[PlannedRun]) -> list[str]:
+    """`0.1`, `0.1 (seed 3)`: step sizes from the smallest, and how many where they are many."""
+    ordered = sorted(runs, key=lambda run: (run.eta, -1 if run.seed is None else run.seed))
+    names = [f"{run.eta:g}" + ("" if run.seed is None else f" (seed {run.seed})") for run in ordered]
+    return names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], f"... ({len(names)} runs)"]

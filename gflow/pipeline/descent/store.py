@@ -6,21 +6,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gflow.comparison.result import COMPARISON_FILE_NAME
 from gflow.errors import TrajectoryError
 from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, clear
 from gflow.pipeline.resumption import entry
 from gflow.trajectory import Header, Row, Trajectory, TrajectoryWriter, first_difference
 from gflow.trajectory.content import Changes
 
+# What else lies beside `descent.h5` and is about it: it would not fit a new one.
+ABOUT_DESCENT = ("comparison.json", "descent.json")
+
 
 class DescentStore:
     """The file of one descent, with all rows of all runs in the order in which they fall."""
 
-    def __init__(self, path: Path, made: Header, expected: int, kept: Trajectory | None) -> None:
-        """made: the header; expected: rows of all runs; kept: the file of a descent that goes on."""
-        self._path, self._made, self._expected, self._kept = path, made, expected, kept
+    def __init__(self, path: Path, made: Header, expected: int, kept: Trajectory | None, anew: str) -> None:
+        """made: the header; expected: rows of all runs; kept: the file of a descent that goes on; anew: how it is
+        begun anew, for messages."""
+        self._path, self._made, self._expected, self._kept, self._anew = path, made, expected, kept, anew
         self._writer: TrajectoryWriter | None = None
+
+    @property
+    def decays(self) -> bool:
+        """Do rows say how much is left of W outside the span?"""
+        return self._made.form([]).has_decay
 
     @property
     def n_rows(self) -> int:
@@ -51,7 +59,7 @@ class DescentStore:
     def _other(self, row: int) -> TrajectoryError:
         return TrajectoryError(
             f"{self._path}: row {row} is not, bit for bit, what this machine with its versions works out, so descent "
-            "cannot go on with it: compare anew, without --resume"
+            f"cannot go on with it: {self._anew}"
         )
 
     def _opened(self, first: Row | None) -> TrajectoryWriter:
@@ -75,9 +83,10 @@ class DescentStore:
 
 
 def _clear(path: Path) -> None:
-    """Remove an older comparison before the new file is made, its `descent.h5` last: its other files would not fit."""
+    """Remove an older descent before the new file is made, its `descent.h5` last: its other files would not fit."""
     try:
-        path.with_name(COMPARISON_FILE_NAME).unlink(missing_ok=True)
+        for name in ABOUT_DESCENT:
+            path.with_name(name).unlink(missing_ok=True)
         clear(path.with_name(CHECKPOINT_FILE_NAME))
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -5,13 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from gflow.console import ESCAPED
+from gflow.descent_plan.result import DescentResult
 from gflow.errors import ReportError
-from gflow.report.page.figures import DESCENT, FLOW, Absent, Drawing, FigureData, Format, Json, save, style
+from gflow.report.page.figures import (
+    DESCENT,
+    DESCENT_ALONE,
+    FLOW,
+    Absent,
+    Drawing,
+    FigureData,
+    Format,
+    Json,
+    save,
+    style,
+)
 from gflow.report.page.inputs import Beside, found_beside
-from gflow.report.page.page import page_text
+from gflow.report.page.page import descent_page_text, page_text
+from gflow.trajectory import DESCENT as KIND_DESCENT
 from gflow.trajectory import Trajectory
 
-__all__ = ["Beside", "Format", "found_beside", "write_figures", "write_page"]
+__all__ = ["Beside", "Format", "found_beside", "write_descent_page", "write_figures", "write_page"]
 
 
 def write_page(
@@ -29,6 +42,18 @@ def write_page(
     with style():
         flow, descent = _drawn(trajectory, analysis, comparison)
         text = page_text(trajectory, analysis, comparison, flow, descent, verification)
+    return _written(target, text)
+
+
+def write_descent_page(trajectory: Trajectory, result: DescentResult | None, target: Path) -> Path:
+    """Write the report of descent without a flow beside it; result None: it has not ended.  ReportError: as above."""
+    with style():
+        figures = [make(FigureData(trajectory, None, None)) for make in DESCENT_ALONE]
+        text = descent_page_text(trajectory, result, figures)
+    return _written(target, text)
+
+
+def _written(target: Path, text: str) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode("utf-8", ESCAPED))  # a name may hold bytes that are no text
@@ -56,5 +81,7 @@ def _drawn(
 ) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
     """The figures of the flow, and those of descent beside it, which only a comparison has."""
     data = FigureData(trajectory, analysis, comparison)
+    if trajectory.kind == KIND_DESCENT:
+        return [make(data) for make in DESCENT_ALONE], []
     descent = DESCENT if comparison is not None else ()
     return [make(data) for make in FLOW], [make(data) for make in descent]

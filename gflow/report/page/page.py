@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from gflow.descent_plan.result import DescentResult
 from gflow.report.lines import balance_text, margins_text, outcome_text, pattern_text, stable_rank_text
 from gflow.report.page import tables
 from gflow.report.page.answers import Json, answers, claim_counts, other_findings, verified
+from gflow.report.page.descent_alone import TITLES, descent_answers, run_rows
 from gflow.report.page.figures import Absent, Drawing, inline_svg
-from gflow.report.summary import headline, run_path
-from gflow.trajectory import Trajectory
+from gflow.report.summary import descent_text, headline, run_path
+from gflow.trajectory import DESCENT, Trajectory
 
 FOLDER = Path(__file__).parent
 
@@ -27,6 +29,46 @@ def page_text(
     verification: Json | None = None,
 ) -> str:
     """The whole HTML file; what comes from the run is escaped, figures are inserted as the SVG that they are."""
+    return _template().render(
+        **_about(trajectory),
+        answers=answers(run_path(trajectory), analysis, comparison, verification),
+        others=other_findings(analysis),
+        checks=verified(verification),
+        verified="" if verification is None else verification["summary"],
+        analysed=analysis is not None,
+        alone=False,
+        run_rows=[],
+        run_titles=(),
+        flow=_shown(flow, 1),
+        descent=_shown(descent, 1 + sum(isinstance(each, Drawing) for each in flow)),
+        absent=[each for each in flow + descent if isinstance(each, Absent)],
+        **_claims(analysis),
+        **_comparison(comparison),
+    )
+
+
+def descent_page_text(trajectory: Trajectory, result: DescentResult | None, figures: list[Drawing | Absent]) -> str:
+    """The HTML file of descent without a flow beside it; result None: it has not ended."""
+    return _template().render(
+        **_about(trajectory),
+        answers=descent_answers(result),
+        others=[],
+        checks=[],
+        verified="",
+        analysed=False,
+        alone=True,
+        run_rows=run_rows(result),
+        run_titles=TITLES,
+        flow=_shown(figures, 1),
+        descent=[],
+        absent=[each for each in figures if isinstance(each, Absent)],
+        **_claims(None),
+        **_comparison(None),
+    )
+
+
+def _template() -> Template:
+    """The page, which knows its style."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -35,20 +77,8 @@ def page_text(
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
-    return environment.get_template("template.html").render(
-        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        **_about(trajectory),
-        answers=answers(run_path(trajectory), analysis, comparison, verification),
-        others=other_findings(analysis),
-        checks=verified(verification),
-        verified="" if verification is None else verification["summary"],
-        analysed=analysis is not None,
-        flow=_shown(flow, 1),
-        descent=_shown(descent, 1 + sum(isinstance(each, Drawing) for each in flow)),
-        absent=[each for each in flow + descent if isinstance(each, Absent)],
-        **_claims(analysis),
-        **_comparison(comparison),
-    )
+    style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
+    return environment.get_template("template.html", globals={"style": style})
 
 
 def unbroken(text: str) -> str:
@@ -61,11 +91,15 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the templ
     name = str(trajectory.facts.get("name", "unnamed"))
     facts = {
         "Outcome": outcome_text(trajectory),
+        "Descent": descent_text(trajectory),
         "Pattern": pattern_text(trajectory),
-        "Margins": margins_text(trajectory),
-        "Stable rank": stable_rank_text(trajectory),
-        "Balance": balance_text(trajectory),
     }
+    if trajectory.kind != DESCENT:  # the last row of descent is one of several runs
+        facts |= {
+            "Margins": margins_text(trajectory),
+            "Stable rank": stable_rank_text(trajectory),
+            "Balance": balance_text(trajectory),
+        }
     return {
         "name": name,
         "described": headline(trajectory).removeprefix(f"{name}: "),

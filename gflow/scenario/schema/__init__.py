@@ -11,6 +11,7 @@ from gflow.scenario.schema.data import (
     OrthogonalData,
     ParityData,
 )
+from gflow.scenario.schema.descent import Descent, DescentUntil, LogSquaredSchedule, Watch
 from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
 from gflow.scenario.schema.network import (
     LeakyRelu,
@@ -23,7 +24,7 @@ from gflow.scenario.schema.network import (
     TwoLayerModel,
 )
 from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
-from gflow.scenario.schema.run import Budget, Commit, Descent, DescentUntil, Flow, GivenTimes, SpacedTimes, Until
+from gflow.scenario.schema.run import Budget, Commit, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import Origin, Record, Scenario, json_schema
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Init",
     "LeakyRelu",
     "Linear",
+    "LogSquaredSchedule",
     "Model",
     "OnesMean",
     "Origin",
@@ -63,5 +65,6 @@ __all__ = [
     "SpacedTimes",
     "TwoLayerModel",
     "Until",
+    "Watch",
     "json_schema",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gflow.scenario.schema.base import refuse
 from gflow.scenario.schema.data import Data
+from gflow.scenario.schema.descent import Descent
 from gflow.scenario.schema.init import BalancedInit, GaussianInit, Init
-from gflow.scenario.schema.network import Model, ScalarModel, SmoothActivation, TwoLayerModel
+from gflow.scenario.schema.network import Linear, Model, ScalarModel, SmoothActivation, TwoLayerModel
 from gflow.scenario.schema.real_data import DigitsData, FileData
 from gflow.scenario.schema.run import Flow
 
@@ -85,3 +86,17 @@ def _without_series(model: Model) -> str | None:
     if isinstance(model.activation, SmoothActivation):
         return f"the smooth activation {model.activation.kind}"
     return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None
+
+
+def check_descent(model: Model, init: Init, descent: Descent) -> None:
+    """Refuse descent that does not fit the network or its start.  Raises PydanticCustomError."""
+    if descent.at_kink is not None and isinstance(model.activation, SmoothActivation | Linear):
+        refuse(f"is for kinks, and {model.activation.kind} has none; remove it", "descent", "at_kink")
+    if descent.starts != "drawn":
+        return
+    if not isinstance(init, GaussianInit) or isinstance(model, ScalarModel):
+        remedy = "use `init.kind: gaussian` with model.kind two_layer, or remove it"
+        refuse(f"needs an init that draws one network from every seed; {remedy}", "descent", "starts")
+    if init.outer is not None and not model.outer.train:
+        reason = "draws another fixed outer layer, so another network, with every seed"
+        refuse(f"{reason}; set `model.outer.train: true`, or remove init.outer", "descent", "starts")

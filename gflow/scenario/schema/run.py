@@ -1,4 +1,4 @@
-"""The run of a scenario: how the flow is integrated, where it ends, what is recorded, and what is compared with it."""
+"""The run of a scenario: how the flow is integrated, where it ends, and what is recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gflow.scenario.schema.base import Positive, PositiveList, Spec, refuse
+from gflow.scenario.schema.base import Positive, Spec, refuse
 
 
 class Until(Spec):
@@ -123,26 +123,3 @@ def times_shape(value: Any) -> str | None:  # Any: not yet validated
     if isinstance(value, GivenTimes) or (isinstance(value, dict) and "at" in value):
         return "given"
     return "spaced" if isinstance(value, dict | SpacedTimes) else None
-
-
-class DescentUntil(Spec):
-    """Where gradient descent ends."""
-
-    time: Positive
-    """the end time t = (step size) * (number of steps), > 0"""
-
-
-class Descent(Spec):
-    """Gradient descent to set beside the flow."""
-
-    eta: PositiveList
-    """the step sizes: a list of numbers > 0, all different, for example [0.1, 0.01]"""
-    until: DescentUntil | None = None
-    """the end of gradient descent: {time: t}; by default that of the flow"""
-
-    @model_validator(mode="after")
-    def _different(self) -> Self:
-        for k, eta in enumerate(self.eta):
-            if eta in self.eta[:k]:
-                refuse("is listed twice; remove one of them", "eta", k)
-        return self

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
 from gflow.analyzer_names import AnalyzerName
-from gflow.scenario.schema.agreement import check_engine, check_labels, check_start
+from gflow.scenario.schema.agreement import check_descent, check_engine, check_labels, check_start
 from gflow.scenario.schema.base import LIST, NAME, Seed, Spec, refuse, shape_of
 from gflow.scenario.schema.data import Data
+from gflow.scenario.schema.descent import Descent
 from gflow.scenario.schema.init import Init
 from gflow.scenario.schema.network import Model
-from gflow.scenario.schema.run import Commit, Descent, Flow, GivenTimes, SpacedTimes, times_shape
+from gflow.scenario.schema.run import Commit, Flow, GivenTimes, SpacedTimes, times_shape
 
 AnalysisList = Annotated[tuple[AnalyzerName, ...], Field(strict=False)]
 
@@ -74,7 +75,8 @@ class Scenario(Spec):
     """the analyses: `all`, or a list of freezing, limit, direction, kkt, rank, margins, alignment, rho and
     claims"""
     descent: Descent | None = None
-    """gradient descent to compare with: {eta: [step sizes], until: {time: t}}"""
+    """gradient descent, alone or beside the flow: {eta or schedule, until, batch, replacement, stream, momentum,
+    weight_decay, at_kink, seeds, starts, precision, watch}"""
 
     _origin: Origin = PrivateAttr(default=Origin(None, ""))
     _folder: Path | None = PrivateAttr(default=None)
@@ -107,6 +109,8 @@ class Scenario(Spec):
         check_start(self.model, self.init)
         check_labels(self.model, self.data, self.loss)
         check_engine(self.model, self.flow)
+        if self.descent is not None:
+            check_descent(self.model, self.init, self.descent)
         return self
 
     @property

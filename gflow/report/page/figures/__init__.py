@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gflow.report.page.figures.library  # noqa: F401  before the first import of matplotlib
 
 # isort: split
-from gflow.report.page.figures import descent, loss_and_margins, neurons, patterns, ranks
+from gflow.report.page.figures import descent, descent_alone, loss_and_margins, neurons, patterns, ranks
 from gflow.report.page.figures.drawing import Absent, Drawing, Format, inline_svg, save, style
 from gflow.report.page.figures.figure_data import FigureData, Json
 
@@ -29,5 +29,22 @@ FLOW: tuple[Maker, ...] = (
     neurons.turning_and_size,
 )
 DESCENT: tuple[Maker, ...] = (descent.gap_over_time, descent.gap_by_eta, descent.agreement, descent.rank_beside)
+DESCENT_ALONE: tuple[Maker, ...] = (
+    descent_alone.loss_of_runs,
+    descent_alone.margin_of_runs,
+    descent_alone.rank_of_runs,
+)
 
-__all__ = ["DESCENT", "FLOW", "Absent", "Drawing", "Format", "Json", "FigureData", "inline_svg", "save", "style"]
+__all__ = [
+    "DESCENT",
+    "DESCENT_ALONE",
+    "FLOW",
+    "Absent",
+    "Drawing",
+    "Format",
+    "Json",
+    "FigureData",
+    "inline_svg",
+    "save",
+    "style",
+]

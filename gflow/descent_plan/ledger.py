@@ -15,6 +15,8 @@ class Ended:
     step: int
     diverged: bool
     losses: LossReport | None
+    reached: bool = False
+    """Did it end at the loss that was asked for?"""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Ledger:
         ledger = cls(int(content["n_rows"]), float(content["largest_margin"]))
         for run, end in content["ended"].items():
             losses = None if end["losses"] is None else LossReport(**end["losses"])
-            ledger.ended[int(run)] = Ended(end["step"], end["diverged"], losses)
+            ledger.ended[int(run)] = Ended(end["step"], end["diverged"], losses, end.get("reached", False))
         ledger.lost = {int(run): int(step) for run, step in content["lost"].items()}
         ledger.clock = {int(run): (t, rate, tau) for run, (t, rate, tau) in content["clock"].items()}
         return ledger

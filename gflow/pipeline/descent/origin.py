@@ -1,0 +1,72 @@
+"""What descent starts from: a scenario, or the run of one, with the folder that its rows go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import expm1
+from pathlib import Path
+
+from gflow.assembly import Setup, build_setup
+from gflow.errors import GflowError, TrajectoryError
+from gflow.pipeline.flow_file import SCENARIO_FILE, write_scenario
+from gflow.pipeline.simulation import known_end, run_folder
+from gflow.scenario import Scenario, parse_scenario, sha256
+from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, FILE_NAME, Trajectory, open_trajectory
+from gflow.trajectory.recorded_run import RecordedRun
+
+LATEST = 700.0  # of log(1 + t), where e^v is finite
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A scenario with its problem and start.
+
+    folder: where the rows go; named: what a command line calls the source; flow_end: t where the flow ends, as far as
+    it is known; run: the run whose data these are.
+    """
+
+    scenario: Scenario
+    setup: Setup
+    folder: Path
+    named: Path
+    flow_end: float
+    run: Trajectory | None
+
+    def write_scenario(self) -> None:
+        """Put the scenario into a folder that has none."""
+        if not (self.folder / SCENARIO_FILE).exists():
+            write_scenario(self.scenario, self.folder)
+
+
+def origin_of(source: Scenario | Trajectory, out: str | Path | None) -> Origin:
+    """The origin of descent into the folder `out`; None: that of the run, or outputs/<name>.  Raises GflowError."""
+    if isinstance(source, Trajectory):
+        return _of_run(source, out)
+    if not isinstance(source, Scenario):
+        found = type(source).__name__
+        raise GflowError(
+            f"gflow.descend: {found} is neither; use gflow.load_scenario(path) or gflow.open_trajectory(path)"
+        )
+    folder = run_folder(source, out, (FILE_NAME, DESCENT_FILE_NAME))
+    _check_same(source, folder)
+    named = source.origin.path or Path("SCENARIO")
+    return Origin(source, build_setup(source, flow=False), folder, named, known_end(source), None)
+
+
+def _of_run(run: Trajectory, out: str | Path | None) -> Origin:
+    if run.kind == DESCENT:
+        raise GflowError(f"{run.path} holds descent: give the scenario, or the run folder with its {FILE_NAME}")
+    scenario = parse_scenario(run.scenario_resolved, name_for_messages=str(run.path))
+    recorded = RecordedRun.of(run)
+    setup = Setup(recorded.problem, recorded.inner_initial)  # the files of a scenario may be gone
+    folder = run.path.parent if out is None else run_folder(scenario, out, (FILE_NAME, DESCENT_FILE_NAME))
+    if out is not None:
+        _check_same(scenario, folder)
+    named = run.path.parent if run.path.name == FILE_NAME else run.path
+    return Origin(scenario, setup, folder, named, expm1(min(float(run.read("log1p_time", -1)), LATEST)), run)
+
+
+def _check_same(scenario: Scenario, folder: Path) -> None:
+    """TrajectoryError where the folder has a run of another scenario."""
+    if (folder / FILE_NAME).exists() and open_trajectory(folder).scenario_sha256 != sha256(scenario):
+        raise TrajectoryError(f"{folder} has a run of another scenario: choose another --out, or give that run folder")
