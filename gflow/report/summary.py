@@ -220,7 +220,8 @@ def descent_text(trajectory: Trajectory) -> str:
     kind += "".join(f", {text}" for name, text in MANNERS.items() if name in facts)
     kind += "".join(f", {name.replace('_', ' ')} {facts[name]}" for name in NAMED if name in facts)
     sizes = ", ".join(f"{eta:g}" for eta in etas[first])
-    return f"{kind}, eta = {sizes}; {facts.get('precision')} precision on {facts.get('device')}"
+    where = f"; {facts['precision']} precision on {facts['device']}" if "precision" in facts else ""
+    return f"{kind}, eta = {sizes}{where}"
 
 
 def events_text(trajectory: Trajectory) -> str:

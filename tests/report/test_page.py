@@ -18,9 +18,10 @@ from click.testing import CliRunner
 import gflow
 from gflow.cli import main
 from gflow.errors import ReportError
-from gflow.report.page import found_beside, write_figures, write_page
+from gflow.report.page import found_beside, write_descent_page, write_figures, write_page
 from gflow.report.page.figures import (
     DESCENT,
+    DESCENT_ALONE,
     FLOW,
     Absent,
     Drawing,
@@ -78,6 +79,7 @@ FLOW_FIGURES = {
     "neurons-sorted",
     "neurons-turning",
 }
+ALONE_FIGURES = {"descent-loss", "descent-margin", "descent-rank"}
 DESCENT_FIGURES = {"gap-time", "gap-eta", "agreement", "rank-descent"}
 VOID = {"meta", "link", "input", "wbr", "img", "br", "image", "path", "use", "rect"}
 
@@ -95,6 +97,11 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 def page_of(trajectory: Trajectory, analysis: Json | None = None, comparison: Json | None = None) -> str:
     target = trajectory.path.parent / "page.html"
     return write_page(trajectory, analysis, comparison, target).read_text(encoding="utf-8")
+
+
+def descent_page_of(trajectory: Trajectory) -> str:
+    """That of descent which has not ended."""
+    return write_descent_page(trajectory, None, trajectory.path.parent / "page.html").read_text(encoding="utf-8")
 
 
 class Outline(HTMLParser):
@@ -149,7 +156,7 @@ def test_every_form_gives_a_whole_page(tmp_path: Path, form: str) -> None:
     assert_whole(page_of(run, analysis_of(run), comparison_of(run)), compared=True)
 
 
-def assert_whole(page: str, compared: bool) -> None:
+def assert_whole(page: str, compared: bool, alone: bool = False) -> None:
     """Numbers are numbers, ids unique, links met, headings in order, no script, every figure shown or explained."""
     outline = Outline(page)
     text = " ".join(outline.text)
@@ -164,8 +171,9 @@ def assert_whole(page: str, compared: bool) -> None:
     assert "script" not in outline.tags
     # Every figure is in the page, or its title says with a reason why not.
     absent = page.count("<li>") - page.count('<li><a href="#') - page.count('<li><span class="verdict')
-    assert len(drawn(page)) + absent == len(FLOW) + compared * len(DESCENT)
-    assert drawn(page) <= FLOW_FIGURES | (DESCENT_FIGURES if compared else set())
+    made, figures = (DESCENT_ALONE, ALONE_FIGURES) if alone else (FLOW, FLOW_FIGURES)
+    assert len(drawn(page)) + absent == len(made) + compared * len(DESCENT)
+    assert drawn(page) <= figures | (DESCENT_FIGURES if compared else set())
 
 
 def test_all_figures_of_a_late_run(full: str) -> None:
@@ -278,10 +286,15 @@ def written(folder: Path, case: Case, rows: int) -> Trajectory:
 
 @pytest.mark.parametrize(("name", "rows"), [("plain", 5), *((name, 1) for name in CASES)])
 def test_every_form_of_the_file_and_few_rows(tmp_path: Path, name: str, rows: int) -> None:
-    page = page_of(written(tmp_path, CASES[name], rows))
-    assert_whole(page, compared=False)
-    assert {"loss", "pattern", "neurons-sorted"} <= drawn(page)
+    trajectory = written(tmp_path, CASES[name], rows)
+    alone = trajectory.kind == "descent"
+    page = descent_page_of(trajectory) if alone else page_of(trajectory)
+    assert_whole(page, compared=False, alone=alone)
     assert "none yet: the run goes on" in page
+    if alone:
+        assert "gradient descent" in page and "not finished" in page
+    else:
+        assert {"loss", "pattern", "neurons-sorted"} <= drawn(page)
 
 
 def test_the_same_bytes_each_time(late: Trajectory, full: str) -> None:

@@ -107,7 +107,7 @@ def _draw(ax: Axes, drawn: list[Course]) -> None:
 
 def _band(drawn: list[Course]) -> str:
     seeds = drawn[0].seeds
-    some = f", the {MOST_LINES} largest of {len(drawn)} step sizes" if len(drawn) > MOST_LINES else ""
+    some = f", the first {MOST_LINES} of {len(drawn)} step sizes" if len(drawn) > MOST_LINES else ""
     return some + (f": the mean of {seeds} seeds, and all of them in the band" if seeds > 1 else "")
 
 
