@@ -14,6 +14,7 @@ from gflow.report.page.figures.figure_data import FigureData, Json
 
 Runs = Sequence[Json]
 MOST_TICKS = 6
+EDGE = 2.0
 
 
 def gap_over_time(data: FigureData) -> Drawing | Absent:
@@ -79,6 +80,30 @@ def agreement(data: FigureData) -> Drawing | Absent:
     )
     alt = f"Agreement of patterns over time, a line for each step size, down to {min(drawn):.4g} percent."
     return Drawing("agreement", title, caption, alt, figure)
+
+
+def edge_of_stability(data: FigureData) -> Drawing | Absent:
+    """eta times the sharpness, beside 2."""
+    title = "Is descent at the edge of stability?"
+    figure, ax = axes()
+    drawn = _lines(ax, data, "sharpness_times_eta", lambda values: np.where(values > 0.0, values, np.nan))
+    if not drawn:
+        return Absent(title, "the comparison holds no sharpness")
+    ax.axhline(EDGE, color=INK, linestyle="--", linewidth=1.2, label="η · sharpness = 2")
+    logarithmic(ax, "y", min(*drawn, EDGE), max(*drawn, EDGE))
+    ax.set_ylabel("η · sharpness")
+    legend_above(ax)
+    runs = _runs(data)
+    above = sum((run.get("sharpness_times_eta") or 0.0) > EDGE for run in runs)
+    rises = ", ".join(f"{run['loss_rises']} at η = {run['eta']:g}" for run in runs if run.get("loss_rises"))
+    caption = (
+        "Step size times the largest eigenvalue of the Hessian of the loss (of its Gauss-Newton part where the outer "
+        "layer is trained or the activation is smooth) at the weights of descent. Above 2 a step along its direction "
+        f"overshoots by more than it corrects: {above} of {len(runs)} step sizes are there at some row. "
+        f"Steps at which the loss rose: {rises or 'none'}."
+    )
+    alt = f"Step size times sharpness over time, at most {max(drawn):.3g}, with a line at 2."
+    return Drawing("edge", title, caption, alt, figure)
 
 
 def rank_beside(data: FigureData) -> Drawing | Absent:
