@@ -140,23 +140,36 @@ def eta_text(run: Json) -> str:
 
 
 def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array]) -> list[float]:
-    """One line a step size; the finite values drawn.  The time axis ends where descent does."""
+    """One line a step size, the mean over its seeds with all of them in a band; the finite values drawn.  The time axis
+    ends where descent does."""
     values: list[float] = []
     last = 0.0
-    for k, run in enumerate(_runs(data)):
-        v, y = (_floats(run["series"].get(each) or []) for each in ("log1p_time", name))
-        if len(v) != len(y) or not len(v):
+    for k, runs in enumerate(_by_eta(_runs(data))):
+        times, ys = ([_floats(run["series"].get(each) or []) for run in runs] for each in ("log1p_time", name))
+        rows = min(map(len, times))
+        if list(map(len, times)) != list(map(len, ys)) or not rows:
             continue
         colour, marker = CYCLE[k % len(CYCLE)]
-        seen = shown(y)
-        step = max(len(v) // 6, 1)
-        x = data.time.place(v)
-        ax.plot(x, seen, color=colour, marker=marker, markevery=(k * step // 4, step), label=eta_text(run))
+        v, seen = times[0][:rows], np.stack([shown(y[:rows]) for y in ys])
+        step = max(rows // 6, 1)
+        x, mean = data.time.place(v), seen.mean(axis=0)
+        label = eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} ({len(runs)} seeds)"
+        ax.plot(x, mean, color=colour, marker=marker, markevery=(k * step // 4, step), label=label)
+        if len(runs) > 1:
+            ax.fill_between(x, seen.min(axis=0), seen.max(axis=0), color=colour, alpha=0.2, linewidth=0.0)
         values += seen[np.isfinite(seen)].tolist()
         last = max(last, float(v[-1]))
     data.time.dress(ax)
     ax.set_xlim(right=float(data.time.place(np.array([last]))[0]) or 1.0)
     return values
+
+
+def _by_eta(runs: Runs) -> list[list[Json]]:
+    """Runs of one step size together, in the order in which they come."""
+    found: dict[float, list[Json]] = {}
+    for run in runs:
+        found.setdefault(run["eta"], []).append(run)
+    return list(found.values())
 
 
 def _floats(values: Sequence[Any]) -> Array:
