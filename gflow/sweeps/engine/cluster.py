@@ -1,0 +1,185 @@
+"""The engine on dask.distributed: worker processes of this machine, or of a scheduler that is running already.
+
+What dask leaves to its user is settled here.  A task keeps its results itself and returns a few numbers, so that no
+result dies with the worker that holds it.  Tasks are handed over a few at a time, and one whose worker died is handed
+over again: what it was at fault for is told from its journals (`batch.py`), not from how many of its neighbours a dying
+worker took along.  Worker processes do not see the Ctrl-C of the terminal: this process ends them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gflow.errors import GflowError, SweepError
+from gflow.pipeline.interruption import Interruption
+from gflow.sweeps.engine.batch import Batch, Ended, Terms, run_batch
+from gflow.sweeps.engine.queue import Queue
+from gflow.sweeps.engine.versions import check_versions
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+INSTALL = "pip install 'gflow[sweep]', or run it in one process with --workers 0"
+AHEAD = 2  # batches a worker: one at work, and one so that it need not wait
+CONNECT_SECONDS, LOOK_SECONDS, CLOSE_SECONDS = 10.0, 0.5, 5.0
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 1_000_000,  # see the module: blame comes from the journals
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.daemon": True,
+    "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:.0f}s",
+    "distributed.admin.tick.limit": "1h",
+}
+
+
+@contextmanager
+def local_workers(count: int, memory: float | None) -> Iterator[Client]:
+    """A cluster of processes on this machine.  memory: bytes a worker may have; None: an equal part of all.
+
+    Raises SweepError where dask is absent, or the processes cannot be started.
+    """
+    _check_installed()
+    import dask
+    from distributed import Client, LocalCluster
+
+    with dask.config.set(SETTINGS):
+        try:
+            with _no_interrupts():
+                cluster = LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit="auto" if memory is None else memory,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+        except (OSError, RuntimeError) as error:
+            raise SweepError(
+                f"worker processes cannot be started ({error}); in a script, gflow.sweep must be called under "
+                "`if __name__ == '__main__':`, or with workers=0"
+            ) from error
+        try:
+            with Client(cluster) as client:
+                yield client
+        finally:
+            cluster.close(timeout=CLOSE_SECONDS)
+
+
+@contextmanager
+def running_scheduler(address: str) -> Iterator[Client]:
+    """The workers of a scheduler.  SweepError where dask is absent, or none answers at the address."""
+    _check_installed()
+    import dask
+    from distributed import Client
+
+    with dask.config.set(SETTINGS):
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise SweepError(
+                f"--scheduler {address}: no scheduler answers there ({type(error).__name__}); start one by "
+                "`dask scheduler`, give tcp://host:port, or leave it out for workers on this machine"
+            ) from None
+        with client:
+            yield client
+
+
+def check_workers(client: Client, versions: dict[str, str]) -> None:
+    """Refuse workers that are there already and differ from this process.  Those that come later refuse themselves."""
+    try:
+        client.run(check_versions, versions, "a worker")
+    except GflowError:
+        raise
+    except Exception as error:  # whatever a worker without this gflow raises when it is sent a function of it
+        raise SweepError(f"a worker cannot run gflow ({type(error).__name__}: {error}); install it there") from None
+
+
+def carry_out(terms: Terms, queue: Queue, client: Client, tell: Callable[[list[Ended]], None]) -> None:
+    """Carry out what is in the queue; tell: called with the runs of every batch that ended, and while none does.
+
+    Raises SweepError where a worker refuses its task or the scheduler is lost, and KeyboardInterrupt.
+    """
+    running: dict[Future, Batch] = {}
+    with Interruption() as interruption:
+        while True:
+            _fill(running, queue, client, terms)
+            if not running:
+                return
+            for future in _ended_of(running, client):
+                batch = running.pop(future)
+                for batch_again in _taken(future, batch, queue, tell):
+                    running[_submitted(client, terms, batch_again)] = batch_again
+            tell([])
+            if interruption.noticed:
+                raise KeyboardInterrupt
+
+
+def _fill(running: dict[Future, Batch], queue: Queue, client: Client, terms: Terms) -> None:
+    workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
+    while len(running) < AHEAD * workers and (batch := queue.next(workers)) is not None:
+        running[_submitted(client, terms, batch)] = batch
+
+
+def _submitted(client: Client, terms: Terms, batch: Batch) -> Future:
+    return client.submit(run_batch, terms, batch, pure=False)
+
+
+def _ended_of(running: dict[Future, Batch], client: Client) -> list[Future]:
+    """The tasks that have ended; waits a moment for one.  SweepError where the scheduler is lost."""
+    from distributed import TimeoutError, wait
+
+    try:
+        wait(list(running), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+    except TimeoutError:
+        pass
+    except Exception as error:
+        raise SweepError(f"the scheduler is lost ({type(error).__name__}: {error})") from None
+    if client.status != "running":
+        raise SweepError("the scheduler is lost")
+    return [future for future in running if future.status != "pending"]
+
+
+def _taken(future: Future, batch: Batch, queue: Queue, tell: Callable[[list[Ended]], None]) -> Iterator[Batch]:
+    """Take the result of a task; the batch itself where its worker died, for it to be carried out again."""
+    if future.status == "finished":
+        ended = future.result()
+        for each in ended:
+            queue.learn(each)
+        tell(ended)
+        return
+    error = None if future.status != "error" else future.exception()
+    if error is None or type(error).__name__ in ("KilledWorker", "CancelledError", "FutureCancelledError"):
+        yield batch
+    elif isinstance(error, GflowError):
+        raise error
+    else:
+        raise SweepError(f"a task ended in {type(error).__name__}: {error}")
+
+
+def _check_installed() -> None:
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError:
+        raise SweepError(f"worker processes need dask: {INSTALL}") from None
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Threads and processes that are started inside, and what those start, never get a SIGINT."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
