@@ -18,7 +18,7 @@ def cluster_of(asked: argparse.Namespace) -> Any:  # Any: a cluster of dask
     if asked.local:
         from distributed import LocalCluster
 
-        return LocalCluster(n_workers=asked.jobs * asked.cores, threads_per_worker=1, dashboard_address=None)
+        return LocalCluster(n_workers=asked.jobs * asked.cores, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     from dask_jobqueue import SLURMCluster
 
     cluster = SLURMCluster(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -59,11 +60,12 @@ def sweep(
     with _engine(workers, scheduler, memory) as client:
         if client is not None:
             cluster.check_workers(client, versions())
+        patience = cluster.LOCAL_PATIENCE if scheduler is None else inf
         with sole_writer(folder):
             session = uuid4().hex[:8]
             begin(folder, plan, session)
             try:
-                _carry_out(plan, folder, session, client, retry_failed, progress or _untold)
+                _carry_out(plan, folder, session, client, patience, retry_failed, progress or _untold)
             except KeyboardInterrupt as stop:
                 stop.args = (_interrupted(spec, folder, plan),)
                 raise
@@ -95,6 +97,7 @@ def _carry_out(
     folder: Path,
     session: str,
     client: Any,  # Any: a dask client
+    patience: float,
     retry_failed: bool,
     tell: Tell,
 ) -> None:
@@ -108,7 +111,7 @@ def _carry_out(
     elif client is None:
         serial.carry_out(terms, queue, count)
     else:
-        cluster.carry_out(terms, queue, client, lambda ended: count(*ended))
+        cluster.carry_out(terms, queue, client, lambda ended: count(*ended), patience)
     collect(folder)
 
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from math import inf
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from gflow.errors import GflowError, SweepError
@@ -26,11 +29,14 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'gflow[sweep]', or run it in one process with --workers 0"
 AHEAD = 2  # batches a worker: one at work, and one so that it need not wait
-CONNECT_SECONDS, LOOK_SECONDS, CLOSE_SECONDS = 10.0, 0.5, 5.0
+GO_ON = "go on with the same command"
+CONNECT_SECONDS, LOOK_SECONDS, RESULT_SECONDS, CLOSE_SECONDS = 10.0, 0.5, 5.0, 5.0
+LOCAL_PATIENCE = 60.0  # a process that died is started again at once
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 1_000_000,  # see the module: blame comes from the journals
     "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.worker.daemon": True,
+    # A worker that dies again while its next process starts would be dropped for ever, from this time after the first.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:.0f}s",
     "distributed.admin.tick.limit": "1h",
 }
@@ -54,7 +60,7 @@ def local_workers(count: int, memory: float | None) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     memory_limit="auto" if memory is None else memory,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any free port, so that sweeps can run beside each other
                     silence_logs=logging.CRITICAL,
                 )
         except (OSError, RuntimeError) as error:
@@ -98,37 +104,58 @@ def check_workers(client: Client, versions: dict[str, str]) -> None:
         raise SweepError(f"a worker cannot run gflow ({type(error).__name__}: {error}); install it there") from None
 
 
-def carry_out(terms: Terms, queue: Queue, client: Client, tell: Callable[[list[Ended]], None]) -> None:
+def carry_out(
+    terms: Terms, queue: Queue, client: Client, tell: Callable[[list[Ended]], None], patience: float = inf
+) -> None:
     """Carry out what is in the queue; tell: called with the runs of every batch that ended, and while none does.
 
-    Raises SweepError where a worker refuses its task or the scheduler is lost, and KeyboardInterrupt.
+    patience: seconds without any worker after which the sweep is given up.  Raises SweepError then, where a worker
+    refuses its task, and where the scheduler is lost; KeyboardInterrupt after a SIGINT or SIGTERM.
     """
     running: dict[Future, Batch] = {}
+    workers = _Workers(client, patience)
     with Interruption() as interruption:
         while True:
-            _fill(running, queue, client, terms)
+            count = workers.count()
+            while len(running) < AHEAD * count and (batch := queue.next(count)) is not None:
+                running[_submitted(client, terms, batch)] = batch
             if not running:
                 return
             for future in _ended_of(running, client):
-                batch = running.pop(future)
-                for batch_again in _taken(future, batch, queue, tell):
-                    running[_submitted(client, terms, batch_again)] = batch_again
+                batch, ended = running.pop(future), _result(future)
+                if ended is None:
+                    running[_submitted(client, terms, batch)] = batch
+                else:
+                    for each in ended:
+                        queue.learn(each)
+                    tell(ended)
             tell([])
             if interruption.noticed:
                 raise KeyboardInterrupt
 
 
-def _fill(running: dict[Future, Batch], queue: Queue, client: Client, terms: Terms) -> None:
-    workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
-    while len(running) < AHEAD * workers and (batch := queue.next(workers)) is not None:
-        running[_submitted(client, terms, batch)] = batch
+class _Workers:
+    """Counts the workers of a client, which come and go; given up where there is none for too long."""
+
+    def __init__(self, client: Client, patience: float) -> None:
+        self._client, self._patience = client, patience
+        self._seen = time.monotonic()
+
+    def count(self) -> int:
+        """How many there are, at least 1: the first may be on its way.  Raises SweepError."""
+        count, now = len(self._client.nthreads()), time.monotonic()
+        if count:
+            self._seen = now
+        elif now - self._seen > self._patience:
+            raise SweepError(f"all worker processes are gone, and none came back; {GO_ON}")
+        return max(count, 1)
 
 
 def _submitted(client: Client, terms: Terms, batch: Batch) -> Future:
     return client.submit(run_batch, terms, batch, pure=False)
 
 
-def _ended_of(running: dict[Future, Batch], client: Client) -> list[Future]:
+def _ended_of(running: Collection[Future], client: Client) -> list[Future]:
     """The tasks that have ended; waits a moment for one.  SweepError where the scheduler is lost."""
     from distributed import TimeoutError, wait
 
@@ -137,27 +164,26 @@ def _ended_of(running: dict[Future, Batch], client: Client) -> list[Future]:
     except TimeoutError:
         pass
     except Exception as error:
-        raise SweepError(f"the scheduler is lost ({type(error).__name__}: {error})") from None
+        raise SweepError(f"the scheduler is lost ({type(error).__name__}: {error}); {GO_ON}") from None
     if client.status != "running":
-        raise SweepError("the scheduler is lost")
+        raise SweepError(f"the scheduler is lost; {GO_ON}")
     return [future for future in running if future.status != "pending"]
 
 
-def _taken(future: Future, batch: Batch, queue: Queue, tell: Callable[[list[Ended]], None]) -> Iterator[Batch]:
-    """Take the result of a task; the batch itself where its worker died, for it to be carried out again."""
+def _result(future: Future) -> list[Ended] | None:
+    """What a task gave; None where it has to be handed over again: its worker died, at the latest with the result."""
     if future.status == "finished":
-        ended = future.result()
-        for each in ended:
-            queue.learn(each)
-        tell(ended)
-        return
-    error = None if future.status != "error" else future.exception()
-    if error is None or type(error).__name__ in ("KilledWorker", "CancelledError", "FutureCancelledError"):
-        yield batch
-    elif isinstance(error, GflowError):
+        try:
+            ended: list[Ended] = future.result(timeout=RESULT_SECONDS)
+        except Exception:  # the worker is gone: each way of noticing it raises something else
+            return None
+        return ended
+    error = future.exception() if future.status == "error" else None
+    if error is None or type(error).__name__ == "KilledWorker":
+        return None
+    if isinstance(error, GflowError):
         raise error
-    else:
-        raise SweepError(f"a task ended in {type(error).__name__}: {error}")
+    raise SweepError(f"a task ended in {type(error).__name__}: {error}; {GO_ON}")
 
 
 def _check_installed() -> None:
@@ -173,6 +199,7 @@ def _no_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # where the first process starts it, the signal would be let through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
