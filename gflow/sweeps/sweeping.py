@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from gflow.sweeps.opened import Sweep, open_sweep
 from gflow.sweeps.plan.plan import Plan, plan_of
 from gflow.sweeps.plan.sweep_file import SweepSpec, load_sweep, sweep_of
 from gflow.sweeps.progress import Count, SweepProgress, Tell
-from gflow.sweeps.store.folder import begin, check_folder, collect, manifest_of, rows_by_id
+from gflow.sweeps.store.folder import begin, check_folder, collect, leave, manifest_of, rows_by_id
 from gflow.sweeps.store.table import columns_of, table_of, write_tables
 from gflow.trajectory import sole_writer
 
@@ -57,7 +57,8 @@ def sweep(
     said = say or _unsaid
     if check_folder(folder, plan, resume):
         said(f"{printable(folder)} has a sweep already; runs that have a row there are not done again")
-    with _engine(workers, scheduler, memory) as client:
+    with ExitStack() as engine:
+        client = engine.enter_context(_engine(workers, scheduler, memory))
         if client is not None:
             cluster.check_workers(client, versions())
         patience = cluster.LOCAL_PATIENCE if scheduler is None else inf
@@ -67,9 +68,12 @@ def sweep(
             try:
                 _carry_out(plan, folder, session, client, patience, retry_failed, progress or _untold)
             except KeyboardInterrupt as stop:
+                leave(folder)
+                engine.close()  # before rows are counted
                 stop.args = (_interrupted(spec, folder, plan),)
                 raise
             finally:
+                leave(folder)
                 _write(folder)
     return open_sweep(folder)
 

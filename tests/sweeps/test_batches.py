@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from gflow.sweeps.engine.batch import MOST_DEATHS, Batch, Ended, Terms, run_batc
 from gflow.sweeps.engine.queue import MOST_JOBS, SECONDS, Queue
 from gflow.sweeps.engine.versions import check_versions, versions
 from gflow.sweeps.plan.plan import Plan, plan_of
-from gflow.sweeps.plan.sweep_file import load_sweep, sweep_of
+from gflow.sweeps.plan.sweep_file import load_sweep
 from gflow.sweeps.run.row import Job
 from gflow.sweeps.store.folder import PARTS, SESSION, begin, collect, journals, rows_by_id
 from gflow.sweeps.store.journal import Journal, cut_off, entries, rows_in
@@ -67,6 +69,12 @@ def test_a_run_in_which_workers_died_is_given_up_after_some_attempts(plan: Plan,
     rows = rows_by_id(terms.out)
     assert str(rows[plan.ids[1]]["failure"]).startswith("its worker died 3 times in this run; did it run out of memory")
     assert rows[plan.ids[0]]["wall_time"] == 0.5  # not done again
+
+
+def test_a_worker_of_flows_does_not_load_torch() -> None:
+    probe = "import gflow.sweeps.engine.batch, gflow.sweeps.sweeping, sys; print('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"
 
 
 def test_deaths_of_another_session_do_not_count(plan: Plan, terms: Terms) -> None:
@@ -130,10 +138,18 @@ def test_other_versions_are_refused_by_name(plan: Plan, terms: Terms) -> None:
     assert not begun(terms.out)
 
 
+class ManyRuns:
+    """Of a plan, what a queue asks for."""
+
+    ids = tuple(str(k) for k in range(10_000))
+
+    def content(self, point: int) -> dict[str, object]:
+        return {}
+
+
 @pytest.mark.parametrize(("seconds", "size"), [(0.01, int(SECONDS / 0.01)), (1e-5, MOST_JOBS), (60.0, 1)])
-def test_batches_are_as_long_as_a_few_seconds(tmp_path: Path, seconds: float, size: int) -> None:
-    sweep_file(tmp_path)
-    plan = plan_of(sweep_of({"base": tmp_path / "base.yaml", "axes": {"seeds": "0..9999"}}))
+def test_batches_are_as_long_as_a_few_seconds(seconds: float, size: int) -> None:
+    plan: Any = ManyRuns()
     queue = Queue(plan, range(10_000))
     first = [queue.next(2), queue.next(2)]
     assert all(batch is not None and len(batch.jobs) == 1 for batch in first)  # how long a run takes is not known

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gflow.descent_plan.result import DescentResult, RunResult
 from gflow.pipeline.findings import Findings
 from gflow.sweeps.plan.sweep_file import Wanted
 from gflow.trajectory import Record
+
+if TYPE_CHECKING:
+    from gflow.descent_plan.result import DescentResult, RunResult
 
 Value = float | int | str | bool | None
 Row = dict[str, Value]

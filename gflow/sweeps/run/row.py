@@ -16,14 +16,13 @@ import numpy as np
 from gflow.analysis.failure import error_text, place_of
 from gflow.errors import GflowError, TrajectoryError
 from gflow.pipeline.analysis import analyze
-from gflow.pipeline.descent.alone import descend
 from gflow.pipeline.findings import ANALYZERS, Findings
 from gflow.pipeline.integration import integrated
 from gflow.pipeline.simulation import simulate
 from gflow.scenario import Origin, Scenario, resolved_yaml, scenario_of
 from gflow.sweeps.plan.sweep_file import Wanted
 from gflow.sweeps.run.columns import Row, descent_columns, finding_columns, flow_columns
-from gflow.trajectory import FILE_NAME, Record, open_trajectory
+from gflow.trajectory import DESCENT_FILE_NAME, FILE_NAME, Record, open_trajectory
 
 ROWS_FOLDER, RUNS_FOLDER = "rows", "runs"
 
@@ -67,10 +66,16 @@ def _columns(scenario: Scenario, out: Path, name: str, wanted: Wanted) -> Row:
         found = analyze(flow, asked, say=_unsaid)
         row |= finding_columns(found) | _failed(found)
     if scenario.descent is not None:
-        with _descent_folder(out / RUNS_FOLDER / name if wanted.keep == "all" else None) as folder:
-            again = (folder / "descent.h5").exists()
-            row |= descent_columns(descend(scenario, out=folder, overwrite=again, say=_unsaid))
+        row |= _descent_row(scenario, out / RUNS_FOLDER / name if wanted.keep == "all" else None)
     return row
+
+
+def _descent_row(scenario: Scenario, kept: Path | None) -> Row:
+    from gflow.pipeline.descent.alone import descend  # torch with it: 4 s and 200 MB of a worker that runs flows alone
+
+    with _descent_folder(kept) as folder:
+        again = (folder / DESCENT_FILE_NAME).exists()
+        return descent_columns(descend(scenario, out=folder, overwrite=again, say=_unsaid))
 
 
 def _failed(found: Findings) -> Row:

@@ -98,6 +98,11 @@ def manifest_of(path: Path) -> dict[str, Any]:  # Any: JSON values
     return content
 
 
+def leave(path: Path) -> None:
+    """Make tasks stop that still go on somewhere: each ends the run it is in."""
+    replace_file(path / SESSION, b"")
+
+
 def journals(path: Path) -> list[Path]:
     """All journals, the common one first."""
     return [path / RESULTS, *sorted((path / PARTS).glob("*.jsonl"))]
