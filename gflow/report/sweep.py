@@ -61,7 +61,10 @@ def result_text(sweep: Sweep) -> str:
             verdicts = Counter(str(value) for value in sweep.columns[name] if value is not None)
             lines[name.partition(".")[0].capitalize()] = ", ".join(f"{k} {v}" for k, v in verdicts.most_common())
     reasons = Counter(sweep.failures.values()).most_common(MOST_REASONS)
-    lines |= {f"Failure {k}": f"{printable(text)} ({count} runs)" for k, (text, count) in enumerate(reasons, 1)}
+    lines |= {
+        f"Failure {k}": f"{printable(text)} ({count} run{'s' if count > 1 else ''})"
+        for k, (text, count) in enumerate(reasons, 1)
+    }
     tables = [name for name in (CSV, PARQUET) if (sweep.path / name).exists()]
     lines["Saved"] = f"{printable(sweep.path)}: {', '.join(tables)};  next: gflow sweep plot {printable(sweep.path)}"
     return labelled(lines)

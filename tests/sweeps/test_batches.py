@@ -176,7 +176,7 @@ def test_without_dask_workers_are_refused_with_the_way_out(tmp_path: Path, monke
     path = sweep_file(tmp_path)
     for how in ({}, {"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}):
         with pytest.raises(SweepError) as caught:
-            gflow.sweep(path, tmp_path / "out", **how)  # type: ignore[arg-type]
+            gflow.sweep(path, tmp_path / "out", **how)
         assert str(caught.value) == (
             "worker processes need dask: pip install 'gflow[sweep]', or run it in one process with --workers 0"
         )

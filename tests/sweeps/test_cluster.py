@@ -52,7 +52,7 @@ def test_workers_have_one_thread_a_memory_limit_and_no_interrupts(client: Any) -
 def test_a_death_does_not_make_queued_tasks_suspect(client: Any) -> None:
     """dask gives up tasks that were on a worker when it died, at fault or not, after `allowed-failures` deaths."""
     allowed = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures)
-    assert allowed == cluster.SETTINGS["distributed.scheduler.allowed-failures"] > 1000
+    assert allowed == cluster.SETTINGS["distributed.scheduler.allowed-failures"] and allowed > 1000
 
 
 def test_rows_are_those_of_a_serial_run_also_where_a_worker_is_killed(client: Any, tmp_path: Path) -> None:
@@ -166,8 +166,8 @@ def started(folder: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_rows(folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 90.0
+def wait_for_rows(folder: Path, count: int, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
     while len(rows_by_id(folder)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -185,15 +185,15 @@ def group_is_gone(group: int) -> bool:
 
 
 def test_a_sweep_goes_on_after_a_kill_and_after_an_interrupt(tmp_path: Path) -> None:
-    long = "base: base.yaml\naxes: {seeds: 0..199}\n"
+    long = "base: base.yaml\naxes: {seeds: 0..119}\n"
     path, out = sweep_file(tmp_path, long), tmp_path / "out"
     process = started(tmp_path, "--workers", "1")
-    wait_for_rows(out, 20)
+    wait_for_rows(out, 10)
     process.kill()
     process.communicate()
     assert group_is_gone(process.pid)  # no worker is left behind
     first = rows_by_id(out)
-    assert 20 <= len(first) < 200
+    assert 10 <= len(first) < 120
 
     process = started(tmp_path, "--workers", "1", "--resume")
     wait_for_rows(out, len(first) + 5)
@@ -201,13 +201,13 @@ def test_a_sweep_goes_on_after_a_kill_and_after_an_interrupt(tmp_path: Path) -> 
     shown, said = process.communicate(timeout=60)
     assert process.returncode == 130 and group_is_gone(process.pid) and shown == ""
     second = rows_by_id(out)
-    assert len(first) < len(second) < 200 and "Traceback" not in said
-    assert f"interrupted; {len(second)} of 200 runs are done, go on with: gflow sweep {path} --out {out}" in said
+    assert len(first) < len(second) < 120 and "Traceback" not in said
+    assert f"interrupted; {len(second)} of 120 runs are done, go on with: gflow sweep {path} --out {out}" in said
     assert len((out / "summary.csv").read_text().splitlines()) == 1 + len(second)  # the table of what there is
 
     told: list[SweepProgress] = []
     found = gflow.sweep(path, out, workers=0, progress=told.append)
-    assert (told[-1].before, told[-1].done) == (len(second), 200 - len(second))
+    assert (told[-1].before, told[-1].done) == (len(second), 120 - len(second))
     kept = {str(row["id"]): row["wall_time"] for row in found.table}
     assert all(kept[run] == row["wall_time"] for run, row in (first | second).items())  # nothing was done twice
     assert facts(found) == facts(gflow.sweep(path, tmp_path / "serial", workers=0))
