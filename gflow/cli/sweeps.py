@@ -20,12 +20,20 @@ class _SweepCommands(click.Group):
         return super().parse_args(ctx, args if named else [RUN, *args])
 
 
+class _Unnamed(click.Command):
+    """The command that is meant where none is named."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        path = ctx.command_path.removesuffix(f" {RUN}")
+        formatter.write_usage(path, " ".join(self.collect_usage_pieces(ctx)))
+
+
 @main.group(cls=_SweepCommands)
 def sweep() -> None:
     """Carry out the runs of a sweep file (gflow sweep FILE), or draw a sweep (gflow sweep plot DIR)."""
 
 
-@sweep.command(RUN, hidden=True)
+@sweep.command(RUN, cls=_Unnamed, hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(), help="Folder of the sweep [default: outputs/<name>].")
 @click.option("--workers", type=int, help="Processes on this machine [default: one a core]; 0: this one alone.")
@@ -57,7 +65,8 @@ def run(
         analyses: [freezing, limit, rank]
 
     The folder gets summary.csv and summary.parquet, one row a run; a run that fails is a row with its reason.  The same
-    command again does what is missing: after a stop, or when an axis has more values.  gflow sweep plot draws it.
+    command again does what is missing: after a stop, or when an axis has more values.  gflow sweep plot draws it
+    (gflow sweep plot --help).
 
     Exit codes: 0 done; 2 bad input, nothing was written; 130 interrupted, what was done is saved.
     """

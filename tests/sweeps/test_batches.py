@@ -49,9 +49,9 @@ def test_a_task_that_is_carried_out_again_does_nothing_twice(plan: Plan, terms: 
     batch = batch_of(plan, 0, 1, 2)
     first = run_batch(terms, batch)
     again = run_batch(terms, batch)
-    assert begun(terms.out) == list(plan.ids[:3]) and first == again
+    assert sorted(begun(terms.out)) == sorted(plan.ids[:3]) and first == again
     more = run_batch(terms, batch_of(plan, 0, 1, 2, 3))
-    assert begun(terms.out) == list(plan.ids[:4]) and len(more) == 4
+    assert sorted(begun(terms.out)) == sorted(plan.ids[:4]) and len(more) == 4
 
 
 def test_a_run_in_which_workers_died_is_given_up_after_some_attempts(plan: Plan, terms: Terms) -> None:

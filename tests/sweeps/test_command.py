@@ -69,6 +69,7 @@ def test_help_names_both_commands_and_loads_neither_dask_nor_matplotlib() -> Non
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "sweep [OPTIONS] FILE" in done.stdout
     assert "--scheduler ADDRESS" in done.stdout and "gflow sweep plot" in done.stdout
     assert "sweep" in CliRunner().invoke(main, ["--help"]).output
     assert "--by COLUMN" in shown("plot", "--help").output

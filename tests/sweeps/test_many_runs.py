@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ axes:
   seeds: SEEDS
 analyses: [freezing, limit, rank]
 """
+ROOT = Path(__file__).resolve().parents[2]
 TEN_THOUSAND = "base: base.yaml\naxes: {init.std: 0.1..1.0..100, seeds: 0..99}\n"
 WORKERS, OVERHEAD = 2, 0.2
 
@@ -79,3 +81,13 @@ def test_ten_thousand_small_runs_cost_little_more_than_their_flows(tmp_path: Pat
     assert found.done == 10_000 and not found.failures
     flows = sum(float(str(row["wall_time"])) for row in found.table)
     assert WORKERS * seconds[-1] < (1.0 + OVERHEAD) * flows
+
+
+def test_the_script_for_slurm_on_this_machine(tmp_path: Path) -> None:
+    """It runs outside of a process with a default client of dask, as users run it."""
+    path = sweep_file(tmp_path)
+    options = ["--out", str(tmp_path / "out"), "--local", "--jobs", "1", "--cores", "2"]
+    script = ROOT / "scripts" / "sweep_on_slurm.py"
+    done = subprocess.run([sys.executable, str(script), str(path), *options], capture_output=True, text=True)
+    assert done.returncode == 0 and "12 of 12" in done.stdout, done.stderr
+    assert facts(gflow.open_sweep(tmp_path / "out")) == facts(gflow.sweep(path, tmp_path / "serial", workers=0))

@@ -31,6 +31,7 @@ INSTALL = "pip install 'gflow[sweep]', or run it in one process with --workers 0
 AHEAD = 2  # batches a worker: one at work, and one so that it need not wait
 GO_ON = "go on with the same command"
 CONNECT_SECONDS, LOOK_SECONDS, RESULT_SECONDS, CLOSE_SECONDS = 10.0, 0.5, 5.0, 5.0
+PAUSE_SECONDS = 0.01  # `distributed.wait` needs a default client, which may be another one of the program
 LOCAL_PATIENCE = 60.0  # a process that died is started again at once
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 1_000_000,  # see the module: blame comes from the journals
@@ -69,7 +70,7 @@ def local_workers(count: int, memory: float | None) -> Iterator[Client]:
                 "`if __name__ == '__main__':`, or with workers=0"
             ) from error
         try:
-            with Client(cluster) as client:
+            with Client(cluster, set_as_default=False) as client:
                 yield client
         finally:
             cluster.close(timeout=CLOSE_SECONDS)
@@ -157,14 +158,9 @@ def _submitted(client: Client, terms: Terms, batch: Batch) -> Future:
 
 def _ended_of(running: Collection[Future], client: Client) -> list[Future]:
     """The tasks that have ended; waits a moment for one.  SweepError where the scheduler is lost."""
-    from distributed import TimeoutError, wait
-
-    try:
-        wait(list(running), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
-    except TimeoutError:
-        pass
-    except Exception as error:
-        raise SweepError(f"the scheduler is lost ({type(error).__name__}: {error}); {GO_ON}") from None
+    until = time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < until and all(future.status == "pending" for future in running):
+        time.sleep(PAUSE_SECONDS)
     if client.status != "running":
         raise SweepError(f"the scheduler is lost; {GO_ON}")
     return [future for future in running if future.status != "pending"]
