@@ -174,3 +174,19 @@ def test_from_a_folder(tmp_path: Path) -> None:
     lines = [json.dumps({"id": run, "row": {"failure": None, "value": 1.0 + k}}) for k, run in enumerate("ab")]
     (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")
     assert gflow.plot_sweep(tmp_path, x="seed", value="value").exists()
+
+
+def test_values_over_decades_are_drawn_on_a_logarithmic_scale(tmp_path: Path) -> None:
+    def drawn(top: float, y: str | None) -> Any:
+        ids = [f"{k}" for k in range(4)]
+        rows: dict[str, Row] = {run: {"failure": None, "value": top ** (k / 3)} for k, run in enumerate(ids)}
+        dimensions = [dimension("seed", [0, 1]), dimension("data.n", [4, 8])]
+        made = Sweep(tmp_path, {"name": "made", "dimensions": dimensions, "ids": ids}, rows)
+        with style():
+            return drawing_of(picture_of(made, "data.n", y, None, "value", None, "mean"), "a").figure
+
+    assert [drawn(top, None).axes[0].get_yscale() for top in (10.0, 1e6)] == ["linear", "log"]
+    assert [type(drawn(top, "seed").axes[0].collections[0].norm).__name__ for top in (10.0, 1e6)] == [
+        "Normalize",
+        "LogNorm",
+    ]

@@ -31,7 +31,7 @@ def test_the_table_has_what_each_run_gives_by_itself(tmp_path: Path) -> None:
     assert row["series.stable_rank"] == run.series["stable_rank"][-1]
     assert row["series.stable_rank@1"] == run.series["stable_rank"][1]
     assert row["series.events@3"] == run.series["events"][2]
-    assert row["last_event"] == (run.events.log1p_time[-1] if run.n_events else None)
+    assert row["last_event_log1p_time"] == (run.events.log1p_time[-1] if run.n_events else None)
     found = gflow.analyze(run, ["freezing", "limit", "rank"])
     assert row["freezing.verdict"] == found["freezing"].verdict
     assert row["limit.normalized_margin"] == found["limit"].normalized_margin

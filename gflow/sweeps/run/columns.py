@@ -26,7 +26,7 @@ def flow_columns(flow: Record, wanted: Wanted) -> Row:
         "log_loss": float(flow.read("log_loss", -1)),
         "steps": int(flow.read("series/steps", -1)),
         "events": int(flow.read("series/events", -1)),
-        "last_event": _last_event(flow),
+        "last_event_log1p_time": _last_event(flow),
         "sliding": int((flow.read("pattern", -1) == 0).sum()),
     }
     for name in wanted.series:

@@ -7,16 +7,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from gflow.arrays import Array
-from gflow.report.page.figures.drawing import CYCLE, HEIGHT, WIDTH, Drawing, power_text
+from gflow.report.page.figures.drawing import CYCLE, HEIGHT, WIDTH, Drawing, logarithmic, power_text
 from gflow.report.sweep_picture import Axis, Picture, panels
 
 EVEN = 0.02  # spacing of an even axis, relative to its steps
 DECADES = 1.0  # from this span on, values above 0 that are not evenly spread lie on a logarithmic axis
+VALUE_DECADES = 2.0
 MOST_TICKS = 8
 MAP, ABSENT = "viridis", "#d5d9de"  # its lightness rises steadily, so that it is read in grey and by the colour blind
 COLUMNS = 3
@@ -43,16 +44,19 @@ def _lines(picture: Picture) -> Figure:
         colour, marker = _look(k, count)
         label = None if picture.by is None else picture.by.texts[k]
         ax.plot(at, picture.center[k, 0], marker=marker, color=colour, label=label)
-        if picture.low is not None and picture.high is not None:
+        if picture.low is not None and picture.high is not None and count <= len(CYCLE):
             ax.fill_between(at, picture.low[k, 0], picture.high[k, 0], color=colour, alpha=0.18, linewidth=0.0)
     _ticks(ax, "x", picture.x, scale)
+    shown = [each for each in (picture.center, picture.low, picture.high) if each is not None]
+    if _spans_decades(np.concatenate(shown)):
+        logarithmic(ax, "y", *_range(np.concatenate(shown)))
     ax.set_ylabel(picture.label)
     if picture.by is not None:
         columns = 4 if max(map(len, picture.by.texts)) < 8 else 2
         ax.legend(
             title=picture.by.name, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2
         )
-    if picture.low is not None:
+    if picture.low is not None and count <= len(CYCLE):  # more bands would only hide each other
         _note(ax, "band: 8 in 10 runs")
     return figure
 
@@ -73,9 +77,8 @@ def _maps(picture: Picture) -> Figure:
     size = (WIDTH, HEIGHT) if len(maps) == 1 else (1.2 + 2.4 * columns, 0.9 + 2.1 * lines)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    finite = picture.center[np.isfinite(picture.center)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    norm = Normalize(low, high if high > low else low + 1.0)
+    low, high = _range(picture.center)
+    norm = LogNorm(low, high) if _spans_decades(picture.center) else Normalize(low, high if high > low else low + 1.0)
     colours = matplotlib.colormaps[MAP].with_extremes(bad=ABSENT)
     x_scale, y_scale = _map_scale(picture.x), _map_scale(picture.y)
     for ax, (heading, grid) in zip(axes.flat, maps, strict=False):
@@ -94,6 +97,17 @@ def _maps(picture: Picture) -> Figure:
     if np.isnan(picture.center).any():
         _note(axes.flat[0], "grey: no value")
     return figure
+
+
+def _range(values: Array) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _spans_decades(values: Array) -> bool:
+    """Do values above 0 spread over so many decades that a linear scale would hide most of them?"""
+    low, high = _range(values)
+    return low > 0.0 and high / low >= 10.0**VALUE_DECADES
 
 
 def _note(ax: Axes, text: str) -> None:
