@@ -11,7 +11,8 @@ import pytest
 import gflow
 from gflow.errors import ScenarioError
 from gflow.scenario import parse_scenario, scenario_of, sha256
-from gflow.sweeps.plan.plan import plan_of, steps_at
+from gflow.scenario.tree import plain
+from gflow.sweeps.plan.plan import plan_of, steps_at, tree_at
 from gflow.sweeps.plan.sweep_file import load_sweep, sweep_of
 from tests.sweeps.small import AXES, BASE, sweep_file
 
@@ -172,3 +173,19 @@ def test_bad_sweeps_are_refused_in_one_line_and_nothing_is_written(tmp_path: Pat
     assert BAD[text] in str(caught.value), str(caught.value)
     assert "\n" not in str(caught.value) and caught.value.exit_code == 2
     assert {each.name for each in tmp_path.iterdir()} == {"base.yaml", "sweep.yaml"}
+
+
+def test_the_file_on_the_page_about_sweeps_is_one(tmp_path: Path) -> None:
+    page = (Path(gflow.__file__).parent / "sweeps" / "README.md").read_text(encoding="utf-8")
+    text = page.split("```yaml\n")[1].split("```")[0]
+    spec = load_sweep(sweep_file(tmp_path, text))
+    assert {each.name: len(each) for each in spec.dimensions} == {
+        "model.activation.slope": 4,
+        "init.std": 10,
+        "seed": 25,
+        "data.n": 2,
+        "draw": 100,
+    }
+    assert spec.name == "phase" and spec.wanted.at == (1.0, 20.0)
+    for point in (0, 4 * 10 * 25 * 2 * 100 - 1):
+        scenario_of(plain(tree_at(spec, point)), "run")
