@@ -123,15 +123,24 @@ def test_tasks_whose_worker_died_are_handed_over_again_and_errors_end_the_sweep(
         result_of("error", OSError("disk full"))
 
 
-def test_a_sweep_without_workers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_without_workers_or_scheduler_is_given_up() -> None:
     class Client:
+        lost = False
+
         def nthreads(self) -> dict[str, int]:
+            if self.lost:
+                raise OSError("reset by peer")
             return {}
 
     client: Any = Client()
     assert cluster._Workers(client, 60.0).count() == 1
     with pytest.raises(SweepError, match="all worker processes are gone, and none came back; go on"):
         cluster._Workers(client, -1.0).count()
+    client.lost = True
+    with pytest.raises(
+        SweepError, match=r"the scheduler is lost \(OSError: reset by peer\); go on with the same command"
+    ):
+        cluster._Workers(client, 60.0).count()
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:

@@ -144,7 +144,10 @@ class _Workers:
 
     def count(self) -> int:
         """How many there are, at least 1: the first may be on its way.  Raises SweepError."""
-        count, now = len(self._client.nthreads()), time.monotonic()
+        try:
+            count, now = len(self._client.nthreads()), time.monotonic()
+        except Exception as error:  # each way of losing a scheduler raises something else
+            raise SweepError(f"the scheduler is lost ({type(error).__name__}: {error}); {GO_ON}") from None
         if count:
             self._seen = now
         elif now - self._seen > self._patience:
