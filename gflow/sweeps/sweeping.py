@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import inf
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 from gflow.console import printable
 from gflow.errors import SweepError
+from gflow.pipeline.interruption import termination_interrupts
 from gflow.sweeps.engine import cluster, serial
 from gflow.sweeps.engine.batch import Terms
 from gflow.sweeps.engine.queue import Queue
@@ -23,6 +25,7 @@ from gflow.sweeps.store.folder import begin, check_folder, collect, leave, manif
 from gflow.sweeps.store.table import columns_of, table_of, write_tables
 from gflow.trajectory import sole_writer
 
+LATE_SECONDS = 60.0
 Given = str | Path | Mapping[str, Any]  # Any: nested dicts, lists and scalars
 
 
@@ -57,7 +60,7 @@ def sweep(
     said = say or _unsaid
     if check_folder(folder, plan, resume):
         said(f"{printable(folder)} has a sweep already; runs that have a row there are not done again")
-    with ExitStack() as engine:
+    with termination_interrupts(), ExitStack() as engine:
         client = engine.enter_context(_engine(workers, scheduler, memory))
         if client is not None:
             cluster.check_workers(client, versions())
@@ -116,7 +119,15 @@ def _carry_out(
         serial.carry_out(terms, queue, count)
     else:
         cluster.carry_out(terms, queue, client, lambda ended: count(*ended), patience)
+        _wait_for_rows(plan, folder)
     collect(folder)
+
+
+def _wait_for_rows(plan: Plan, folder: Path) -> None:
+    """Wait until the rows of all runs are seen: a file system of several machines may show new files late."""
+    until = time.monotonic() + LATE_SECONDS
+    while missing_points(plan, folder, retry_failed=False) and time.monotonic() < until:
+        time.sleep(1.0)
 
 
 def _write(folder: Path) -> None:

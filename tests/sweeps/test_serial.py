@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,11 @@ import pytest
 import gflow
 from gflow.errors import SweepError, TrajectoryError
 from gflow.scenario import parse_scenario
+from gflow.sweeps import sweeping
+from gflow.sweeps.plan.plan import plan_of
+from gflow.sweeps.plan.sweep_file import load_sweep
 from gflow.sweeps.progress import SweepProgress
+from gflow.sweeps.run.columns import Row
 from gflow.sweeps.store.folder import RESULTS
 from gflow.trajectory import sole_writer
 from tests.sweeps.small import AXES, BASE, facts, sweep_file
@@ -90,6 +96,39 @@ def test_again_does_what_is_missing_and_nothing_twice(tmp_path: Path) -> None:
     sweep_file(tmp_path, AXES.replace("0..3", "0..1"))
     fewer = gflow.sweep(path, out, workers=0, progress=told.append)
     assert told[-1].done == 0 and fewer.table == [row for row in first.table if row["seed"] in (0, 1)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_rows_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    path, out = sweep_file(tmp_path), tmp_path / "out"
+
+    def stop(progress: SweepProgress) -> None:
+        if progress.done == 5:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        gflow.sweep(path, out, workers=0, progress=stop)
+    assert str(caught.value) == f"interrupted; 5 of 12 runs are done, go on with: gflow sweep {path} --out {out}"
+    assert len((out / "summary.csv").read_text().splitlines()) == 1 + 5
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    told: list[SweepProgress] = []
+    whole = gflow.sweep(path, out, workers=0, progress=told.append)
+    assert (told[-1].before, told[-1].done) == (5, 7)
+    assert facts(whole) == facts(gflow.sweep(path, tmp_path / "whole", workers=0))
+
+
+def test_rows_that_a_file_system_shows_late_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, looks, waits = plan_of(load_sweep(sweep_file(tmp_path))), [0], [0.0]
+    row: Row = {"failure": None}
+
+    def seen(folder: Path) -> dict[str, Row]:
+        looks[0] += 1
+        return {run: row for run in plan.ids[: 10 + looks[0]]}
+
+    monkeypatch.setattr(sweeping, "rows_by_id", seen)
+    monkeypatch.setattr("time.sleep", waits.append)
+    sweeping._wait_for_rows(plan, tmp_path)
+    assert looks == [2] and waits == [0.0, 1.0]
 
 
 def test_points_of_one_scenario_are_one_run(tmp_path: Path) -> None:
