@@ -64,7 +64,7 @@ def test_each_promise_names_a_test_that_there_is() -> None:
 def test_the_extras_and_the_pin_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {name for group in re.findall(r"(?:\.|gflow)\[([a-z,]+)\]'", README) for name in group.split(",")}
-    assert named == {"data", "test", "xarray"} <= set(project["optional-dependencies"])
+    assert named == {"data", "sweep", "test", "xarray"} <= set(project["optional-dependencies"])
     version = re.findall(r"torch==([0-9]+\.[0-9]+)", README)
     assert version and all(f"torch>={found}," in " ".join(project["dependencies"]) + "," for found in version)
 
