@@ -14,13 +14,15 @@ from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import Checkpoint, FlowState
 from gflow.flow.taylor_advance import StepShown
 from gflow.flow.taylor_ahead import Ahead, Ends, Leave
+from gflow.flow.taylor_hulls import Hulls, are_clear
+from gflow.flow.taylor_judge import HullJudge
 from gflow.flow.taylor_primal_arrays import PrimalGround, model_of, with_slots
 from gflow.ode.bernstein import from_nodes, nodes
 from gflow.ode.step import DenseStep
 from gflow.problem.loss import log_mean
 from gflow.problem.network import Network
 from gflow.problem.parameters import Layout, Parameters
-from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL
+from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL
 from gflow.taylor.model import CAP, CLOCK, SIZE, STALLED, STEPS, TAU, UNIT, WAITS, found_of
 from gflow.taylor.primal.advance import advance
 from gflow.taylor.primal.model import HIGHEST, PrimalModel
@@ -50,13 +52,15 @@ class PrimalAhead(Ahead):
     """The compiled loop of trained outer layers: steps of the series, early and late."""
 
     def __init__(
-        self, ground: PrimalGround, state: FlowState, mode: Mode, norms: Array, at: Checkpoint, keeps: bool
+        self, ground: PrimalGround, mode: Mode, norms: Array, at: Checkpoint, keeps: bool, hulls: Hulls
     ) -> None:
-        """mode: that of the state; norms (m,): |w_j| there; keeps: each step is kept, for whoever asks for it."""
+        """mode: that of the state, with the hulls of its neurons on dependent kinks; norms (m,): |w_j| there; keeps:
+        each step is kept, for whoever asks for it.
+        """
         super().__init__(ground.problem)
-        self._model = model_of(ground, state, mode, norms)
+        self._model = model_of(ground, at.state, mode, norms)
         self._model.counts[STEPS], self._model.counts[STALLED] = at.steps, at.stalled
-        self._keeps = keeps
+        self._keeps, self._judge = keeps, HullJudge(hulls, self._problem.loss, self._model, at.state)
         self.kept: StepKept | None = None
 
     @property
@@ -65,7 +69,8 @@ class PrimalAhead(Ahead):
         return self._model
 
     def go(self, row: float, ends: Ends, leave: Leave) -> int:
-        """Why the loop came back, with arrays that are full made larger."""
+        """Why the loop came back, with arrays that are full made larger, and hulls judged."""
+        leave = leave._replace(step=min(leave.step, self._judge.leaves(self.model)))
         if self._keeps and not self.model.tried[WAITS]:
             status = int(advance(self.model, -np.inf, -np.inf, *leave))
             if status == CLOCK_PASSED:
@@ -77,7 +82,8 @@ class PrimalAhead(Ahead):
             self._model = with_slots(self.model, min(2 * self.model.mode.slots.shape[1], self._problem.span.rank))
         elif status == GUARDS_FULL:
             self._model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL) else status
+        goes_on = status in (SLOTS_FULL, GUARDS_FULL) or (status == HULL and self._judge.grants(self.model))
+        return LOG_FULL if goes_on else status
 
     def _keep(self) -> None:
         model, N = self.model, self._degree
@@ -166,16 +172,20 @@ class PrimalSeries:
         self._ground = PrimalGround.of(engine.problem, engine.tolerances, engine.norms_initial, engine.outside)
 
     def suits(self, state: FlowState) -> bool:
-        """Can the compiled loop go on from a state, whose mode is the current one?  Not where neurons lie on dependent
-        kinks, or where no sample moves anything, and not of a network whose series is not known.
+        """Can the compiled loop go on from a state, whose mode is the current one?  Not where no sample moves anything,
+        and not of a network whose series is not known.
         """
         mode, network = self._engine.mode, self._engine.problem.network
-        return has_series(network) and bool(mode.live.any()) and not mode.dependent
+        return has_series(network) and bool(mode.live.any()) and are_clear(mode)
 
     def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> PrimalAhead:
         """The compiled loop from a checkpoint on; stretch: that which begins there."""
-        norms = self._engine.weight_norms(at.state.U)
-        return PrimalAhead(self._ground, at.state, self._engine.mode, norms, at, keeps)
+        engine, parameters = self._engine, at.state.parameters
+        moves = np.asarray(parameters.outer) != 0.0
+        if engine.problem.network.trains_outer:
+            moves |= (parameters.U != 0.0).any(axis=1)
+        hulls = Hulls.of(engine.mode, moves)
+        return PrimalAhead(self._ground, engine.mode, engine.weight_norms(at.state.U), at, keeps, hulls)
 
     def shown(self, ahead: Ahead, inexact: Bools) -> PrimalStepShown:
         """The step that comes next, for whoever asks for it."""

@@ -6,8 +6,9 @@ import numpy as np
 
 from gflow.compiled import kernel
 from gflow.taylor.guards import BAND, LIFT
+from gflow.taylor.hulls import ask_hulls
 from gflow.taylor.local import DECIDED, NO_SLOT, UNDECIDED, Pull, decide, log_event, pull_of, surfaces_at_zero
-from gflow.taylor.loop import SAME, by_neuron, fires, level_of
+from gflow.taylor.loop import SAME, by_neuron, fires, level_of, live_samples
 from gflow.taylor.model import EVENTS, FASTEST, FOUND, SIZE, STALLED, TAU
 from gflow.taylor.neuron import factor, insert_slot, remove_slot, slope_on, solve, submatrix
 from gflow.taylor.primal.guards import dot, share_value
@@ -122,6 +123,8 @@ def take(model: PrimalModel, j: int, zero: Counts, sides: Counts) -> bool:
 @kernel
 def fire_neuron(model: PrimalModel, j: int, slop: float) -> int:
     """Decide neuron j and take its new sides."""
+    if model.mode.by_hull[j] == 1:
+        return UNDECIDED
     zeta, w = model.buffers.zeta, model.neurons.W[j, 0]
     for h in range(zeta.size):
         zeta[h] = dot(w, model.span.normals[h])
@@ -144,7 +147,7 @@ def fire(model: PrimalModel, elapsed: float) -> int:
     """Decide all neurons with a guard at zero, in their order, all at the state that was reached; elapsed: the tau of
     the step, of which the next series was begun.
     """
-    found, events = model.found.which, model.counts[EVENTS]
+    found, events, live = model.found.which, model.counts[EVENTS], live_samples(model)
     model.step[FASTEST], _ = bound_gradients(model)
     grow_duals(model, 1)
     values = np.zeros(model.tried[FOUND])
@@ -160,6 +163,8 @@ def fire(model: PrimalModel, elapsed: float) -> int:
             outcome = fire_neuron(model, j, slop)
             result = outcome if result == DECIDED else result
         start = stop
+    if live_samples(model) != live:
+        ask_hulls(model)
     idle = model.counts[EVENTS] == events or elapsed <= SAME * model.now[TAU]
     model.counts[STALLED] = model.counts[STALLED] + 1 if idle else 0
     return result

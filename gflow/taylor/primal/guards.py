@@ -160,6 +160,6 @@ def look(model: PrimalModel, u: float) -> bool:
             continue  # it never moves
         if not look_at_pairs(model, j):
             return False
-        if model.mode.held[j] > 0 and not look_at_shares(model, j, moved):
+        if model.mode.held[j] > 0 and model.mode.by_hull[j] == 0 and not look_at_shares(model, j, moved):
             return False
     return True

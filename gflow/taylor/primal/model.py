@@ -16,7 +16,7 @@ from gflow.taylor.series import LEAST, Counts, Series, series
 
 # The step that was tried, `PrimalModel.step`, beside what `taylor.model` names: log of the largest live g, the rounding
 # of margins, and a bound of the rate at which margins return (-1: not known yet).
-TOP, LOSES, BOUND = range(3, 6)
+TOP, LOSES, BOUND = range(8, 11)
 # Among `PrimalModel.counts`: the degree from which a step looks for guards, and how old the rate of return is.
 FROM, KNOWN = 8, 9
 # The age at which the rate of return is found anew.
@@ -105,6 +105,7 @@ class PrimalModel(NamedTuple):
     counts: Counts
     step: Array
     tried: Counts
+    hull: Array
 
 
 def neurons_of(W: Array, a: Array, allowed: Array) -> Neurons:
@@ -138,8 +139,9 @@ def assembled(data: Data, span: Span, mode: Mode, neurons: Neurons, room: tuple[
         np.zeros(n),
         np.zeros(10),
         np.array([0, 0, 0, 0, 0, 0, 0, 0, LEAST, OLD], dtype=np.int64),
-        np.zeros(8),
+        np.zeros(11),
         np.array([0, 0, -1, 0], dtype=np.int64),
+        np.full(2, np.inf),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.compiled import kernel
-from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, LONGEST, SHARE, SHRUNK, THIN, live_samples
+from gflow.taylor.hulls import bound_path, hulls_hold, pass_path
+from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, HULL, LONGEST, SHARE, SHRUNK, THIN, live_samples
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -14,6 +15,8 @@ from gflow.taylor.model import (
     END,
     INSTANTS,
     LOG_TOTAL,
+    MOVES,
+    MOVES_RELATIVE,
     REACH,
     SIZE,
     SQUARED,
@@ -136,28 +139,47 @@ def look_from(model: PrimalModel, N: int) -> None:
 
 
 @kernel
+def add_degree(model: PrimalModel, N: int) -> int:
+    """The series of degree N made longer; the degree then: N + 1, or 1 of a shorter step where terms leave float64."""
+    worst, size = model.buffers.worst, model.step[SIZE]
+    if worst[N] < np.inf:
+        grow_duals(model, N)
+        grow(model, N, size)
+        N += 1
+    if not worst[N] < np.inf:
+        start(model, size * SHRUNK)
+        N = 1
+    return N
+
+
+@kernel
+def stay_by_hull(model: PrimalModel, N: int) -> bool:
+    """Do all neurons on dependent kinks surely stay there in the step, of degree N?"""
+    if model.hull[0] == np.inf:
+        return True
+    model.step[MOVES], model.step[MOVES_RELATIVE] = bound_path(model, N, model.step[END])
+    return hulls_hold(model)
+
+
+@kernel
 def attempt(model: PrimalModel) -> int:
     """Try a step: terms until a guard lies where they hold, or the last; why it cannot be, or `GOES_ON`."""
-    step, tried, worst = model.step, model.tried, model.buffers.worst
+    step, tried = model.step, model.tried
     if tried[DEGREE] != 1:
         start(model, model.now[CAP])
     N = 1
     while N < HIGHEST:
-        if worst[N] < np.inf:
-            grow_duals(model, N)
-            grow(model, N, step[SIZE])
-            N += 1
-        if not worst[N] < np.inf:
-            if step[SIZE] < SMALLEST:
-                return CANCELLED
-            start(model, step[SIZE] * SHRUNK)
-            N = 1
+        N = add_degree(model, N)
+        if N == 1 and step[SIZE] < SMALLEST:
+            return CANCELLED
         if N >= model.counts[FROM]:
             step[REACH], tried[DEGREE] = reach(model, N), N
             if not look(model, step[REACH]):
                 return GUARDS_FULL
             if tried[WINNER] >= 0 or step[REACH] == FARTHEST:
                 break
+    if not stay_by_hull(model, N):
+        return HULL
     look_from(model, N)
     model.counts[TERMS] += N
     tried[WAITS] = 1
@@ -194,6 +216,7 @@ def take_step(model: PrimalModel) -> None:
     now[CLOCK] = clock_after(now[CLOCK], step[UNIT], model.terms, N, u)
     now[TAU] += u * step[SIZE]
     now[CAP] = step[SIZE] * step[REACH]
+    pass_path(model)
     model.counts[STEPS] += 1
     model.counts[KNOWN] += 1 if model.tried[WINNER] < 0 else OLD
     model.tried[WAITS], model.tried[DEGREE] = 0, 1
