@@ -22,7 +22,6 @@ from tests.both_loops import Way, apart, together, way
 from tests.flow.driver import until_log_time
 from tests.taylor.test_hulls import hypercube
 
-
 Array = NDArray[np.float64]
 
 
