@@ -10,6 +10,7 @@ from gflow.arrays import EPS, Array, Bools
 from gflow.field.branch import Measure
 from gflow.field.clock import dual_variables
 from gflow.field.mode import Mode
+from gflow.flow.choice import has_series
 from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import Checkpoint, FlowState
 from gflow.flow.taylor_advance import StepShown
@@ -20,19 +21,12 @@ from gflow.flow.taylor_primal_arrays import PrimalGround, model_of, with_slots
 from gflow.ode.bernstein import from_nodes, nodes
 from gflow.ode.step import DenseStep
 from gflow.problem.loss import log_mean
-from gflow.problem.network import Network
 from gflow.problem.parameters import Layout, Parameters
 from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL
 from gflow.taylor.model import CAP, CLOCK, SIZE, STALLED, STEPS, TAU, UNIT, WAITS, found_of
 from gflow.taylor.primal.advance import advance
-from gflow.taylor.primal.model import HIGHEST, PrimalModel
+from gflow.taylor.primal.model import HIGHEST, LOSES, PrimalModel
 from gflow.taylor.series import Series, clock_after
-
-
-def has_series(network: Network) -> bool:
-    """Whether this loop knows the network: one output, and an activation that is linear but for a kink at 0."""
-    plain = network.smoothing is None and network.directions is None and network.output_bias is None
-    return plain and network.outputs == 1
 
 
 class StepKept(NamedTuple):
@@ -123,6 +117,7 @@ class PrimalAhead(Ahead):
         speed = float(np.sqrt((a**2 * (V**2).sum(axis=1)).sum() + (pulled**2).sum()))
         log_loss, log_n = log_mean(problem.loss.log_value(p)), float(np.log(p.size))
         rounding = EPS * model.data.longest * float(np.abs(a) @ np.sqrt((U**2).sum(axis=1)))
+        rounding = max(rounding, float(model.step[LOSES]))
         return Measure(v, p, log_loss, float(np.sqrt(squared)), speed, rates, float(log_total) - log_n, rounding)
 
     def _projected(self, V: Array) -> Array:

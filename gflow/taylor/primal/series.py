@@ -143,7 +143,8 @@ def look_at_neurons(model: PrimalModel) -> None:
         for c in range(span.C.shape[1]):
             model.buffers.pushed[j, c] = a * neurons.W[j, 0, c]
     model.now[SQUARED] = squared
-    model.step[LOSES] = EPS * model.data.longest * terms
+    # What was lost as weights came to 0 stays lost.
+    model.step[LOSES] = max(model.step[LOSES], EPS * model.data.longest * terms)
 
 
 @kernel
