@@ -56,6 +56,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "both layers with biases": ("model.outer.train=true", "model.bias=true", PARITY, LONG),
     "steppers, primal": ("flow.engine=primal", STEPPERS),
     "steppers, primal relu": (*RELU, "flow.engine=primal", STEPPERS),
+    "steppers, softmax": (*SOFTMAX, STEPPERS),
     "steppers, both layers": ("model.outer.train=true", PARITY, STEPPERS),
     "steppers": (STEPPERS,),
     "steppers relu": (*RELU, STEPPERS),

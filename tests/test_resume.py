@@ -41,6 +41,7 @@ LEAKY = scenario_of("leaky", Path())
     "primal*",
     "both layers*",
     "scalar",
+    "softmax",
     "certified",
     "until a loss",
     "dying",

@@ -31,9 +31,10 @@ PATIENCE = 12
 
 
 def has_series(network: Network) -> bool:
-    """Whether the Taylor engine knows the network: one output, and an activation that is linear but for a kink at 0."""
-    plain = network.smoothing is None and network.directions is None and network.output_bias is None
-    return plain and network.outputs == 1
+    """Whether the Taylor engine knows the network: its activation is linear but for a kink at 0, and its inner layer a
+    matrix.
+    """
+    return network.smoothing is None and network.directions is None
 
 
 def method_for(name: str, series: bool) -> str:

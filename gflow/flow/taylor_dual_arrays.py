@@ -59,8 +59,8 @@ class Ground:
 
 
 def data_of(problem: Problem, tolerances: Tolerances) -> Data:
-    """Data of the compiled loop."""
-    surfaces, C = problem.surfaces, problem.span.C
+    """Data of the compiled loop.  With several outputs there is no label to a push, and no use for `outer`."""
+    surfaces, C, outputs = problem.surfaces, problem.span.C, problem.network.outputs
     gram = surfaces.normals @ surfaces.normals.T
     gram = 0.5 * (gram + gram.T)
     np.fill_diagonal(gram, 1.0)
@@ -72,8 +72,8 @@ def data_of(problem: Problem, tolerances: Tolerances) -> Data:
         first=first.astype(np.int64),
         sample=order.astype(np.int64),
         alpha=np.ascontiguousarray(surfaces.alpha, dtype=float),
-        push=np.ascontiguousarray(problem.y * surfaces.alpha, dtype=float),
-        outer=np.ascontiguousarray(problem.network.outer, dtype=float),
+        push=np.ascontiguousarray(surfaces.alpha * (problem.y if outputs == 1 else 1.0), dtype=float),
+        outer=np.ascontiguousarray(np.atleast_2d(problem.network.outer)[0], dtype=float),
         slope=float(problem.network.slope),
         logistic=problem.loss.name == "logistic",
         kinked=bool(problem.network.kinked),
@@ -105,9 +105,11 @@ def arrays_of(mode: FieldMode, slots: int) -> Mode:
         arrays.slots[j, :k], arrays.held[j] = on, k
         arrays.force[j, :k] = force_map @ normals.T
         arrays.lever[j, :k] = longest * np.maximum(np.linalg.norm(force_map, axis=1), 1.0)
-    moving = problem.network.trains_outer | (problem.network.outer != 0.0)
+    network = problem.network
+    moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
+    active = (mode.slopes != 0.0) & np.broadcast_to(moving, mode.side.shape[:1])[:, None]
     arrays.slopes[:] = mode.slopes
-    arrays.live[:] = (mode.slopes[moving] != 0.0).sum(axis=0) if problem.network.kinked else 1
+    arrays.live[:] = active.sum(axis=0) + (network.output_bias is not None) if network.kinked else 1
     arrays.by_hull[list(mode.dependent)] = 1
     return arrays
 

@@ -14,7 +14,8 @@ from gflow.flow.taylor_dual_arrays import ROOM, arrays_of, data_of, grown, held_
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
 from gflow.taylor.model import CAP, CLOCK, TAU, Data
-from gflow.taylor.primal.model import PrimalModel, Span, assembled, neurons_of
+from gflow.taylor.primal.model import HIGHEST, PrimalModel, Span, assembled, neurons_of
+from gflow.taylor.primal.outputs import outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class PrimalGround:
         span = Span(
             C=C,
             normals=np.ascontiguousarray(problem.surfaces.normals),
-            y=problem.y.astype(float),
+            y=problem.y.astype(float) if problem.network.outputs == 1 else np.ones(problem.samples),
             squares=row_norms(C) ** 2,
             outside=np.array(outside, dtype=float),
             initial=np.array(norms, dtype=float),
@@ -46,10 +47,14 @@ def model_of(ground: PrimalGround, state: FlowState, mode: Mode, norms: Array) -
     """The arrays of the compiled loop at a state; norms (m,): |w_j| there."""
     problem, side = ground.problem, state.side
     slots = min(max(min(problem.span.rank, 4), int((side == 0).sum(axis=1).max(initial=0))), problem.span.rank)
-    a = np.asarray(state.parameters.outer, dtype=float)
+    network, parameters = problem.network, state.parameters
+    a = np.ascontiguousarray(np.atleast_2d(parameters.outer).T, dtype=float)
     neurons = neurons_of(state.U, a, norms)
+    own = problem.y.astype(np.int64) if network.outputs > 1 else np.zeros(problem.samples, dtype=np.int64)
+    bias = np.zeros(network.outputs) if parameters.output_bias is None else parameters.output_bias
+    outputs = outputs_of(own, bias, parameters.output_bias is not None, HIGHEST + 1)
     room = (side.size + ROOM, ROOM, side.size + ROOM)
-    model = assembled(ground.data, ground.span, arrays_of(mode, slots), neurons, room)
+    model = assembled(ground.data, ground.span, arrays_of(mode, slots), neurons, outputs, room)
     for j in np.flatnonzero(model.mode.held):
         _tabulate(model, mode, int(j))
     model.p[:] = state.p

@@ -76,6 +76,8 @@ def _obstacle(model: Model) -> str | None:
     """Why the flow of this network has no dual coordinates, or None when it has."""
     if not isinstance(model, ScalarModel) and model.outer.train:
         return "a trained outer layer (model.outer.train)"
+    if isinstance(model, TwoLayerModel) and model.outputs > 1:
+        return f"several outputs (model.outputs = {model.outputs})"
     return without_series(model)
 
 
@@ -85,7 +87,7 @@ def without_series(model: Model) -> str | None:
         return "model.kind scalar"
     if isinstance(model.activation, SmoothActivation):
         return f"the smooth activation {model.activation.kind}"
-    return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None
+    return None
 
 
 def check_descent(model: Model, init: Init, descent: Descent) -> None:
