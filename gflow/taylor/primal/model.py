@@ -84,7 +84,7 @@ class Buffers(NamedTuple):
     outputs: Array  # (n, K r)
     slow: Array  # (n, K) the direction of pulls that returned fastest so far
     returned: Array  # (n, K)
-    gradients: Array  # (n, K) bounds of |df / dtheta|^2
+    gradients: Array  # (K, n) bounds of |df / dtheta|^2
     bare: Array  # (HIGHEST + 1, n) the pull of several outputs on one neuron, of which its shares are linear forms
     worst: Array  # (HIGHEST + 1,) the terms of each degree, in units of what they may be off
     zeta: Array  # (H,)
@@ -128,9 +128,10 @@ def buffers_of(surfaces: int, neurons: int, samples: int, rank: int, outputs: in
     """Room for the products."""
     n, wide = samples, outputs * rank
     products = np.zeros((n, wide)), np.zeros((neurons, wide)), np.zeros((n, wide))
-    slow, returned, gradients = (np.zeros((n, outputs)) for _ in range(3))
-    rows = HIGHEST + 1
-    return Buffers(*products, slow, returned, gradients, np.zeros((rows, n)), np.zeros(rows), np.zeros(surfaces))
+    slow, returned, rows = np.zeros((n, outputs)), np.zeros((n, outputs)), HIGHEST + 1
+    return Buffers(
+        *products, slow, returned, np.zeros((outputs, n)), np.zeros((rows, n)), np.zeros(rows), np.zeros(surfaces)
+    )
 
 
 def assembled(

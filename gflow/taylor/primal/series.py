@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.taylor.loop import SHARE
-from gflow.taylor.model import LOG_TOTAL, SIZE, SQUARED, TAU, UNIT, Mode
-from gflow.taylor.primal.model import BOUND, LOSES, TOP, Buffers, Neurons, PrimalModel, Span, Tables
+from gflow.taylor.model import LOG_TOTAL, SIZE, SQUARED, TAU, UNIT
+from gflow.taylor.primal.model import BOUND, LOSES, TOP, PrimalModel
+from gflow.taylor.primal.neurons import fix_neuron, grow_neuron, outputs_from, pull_neurons
 from gflow.taylor.primal.outputs import Outputs, begin_margins, grow_margins, grow_pushes
 from gflow.taylor.series import begin, grow_pulls, grow_shares
 
@@ -24,126 +25,6 @@ FALLS = 4.0
 # The part of what a doubling of tau may be off that any one step may use up: late, log t doubles many times while tau
 # hardly grows, and no more than some thousand steps follow each other without an event, which cuts them short.
 EVEN = 1e-2
-
-
-@kernel
-def project(mode: Mode, tables: Tables, normals: Array, j: int, V: Array, forces: Array) -> None:
-    """P_j V in place, V (r,), by two projections: what one leaves across the kink adds up over a long slide."""
-    for _ in range(2):
-        for s in range(mode.held[j]):
-            x = 0.0
-            for c in range(V.size):
-                x += tables.across[j, s, c] * V[c]
-            forces[s] = x
-        for s in range(mode.held[j]):
-            normal = normals[mode.slots[j, s]]
-            for c in range(V.size):
-                V[c] -= forces[s] * normal[c]
-
-
-@kernel
-def pull_along(model: PrimalModel, pulls: Array, j: int) -> None:
-    """P_j sum_i phi'_ji pulled_i of each output in place of the sum, which stands in pushed_j (K r)."""
-    r = model.span.C.shape[1]
-    if model.mode.held[j] > 0:
-        for o in range(pulls.size // r):
-            project(model.mode, model.tables, model.span.normals, j, pulls[o * r : (o + 1) * r], model.scratch.forces)
-
-
-@kernel
-def pull_all(model: PrimalModel, T: Array) -> None:
-    """buffers.pushed = sum_i phi'_ji y_i T_ik c_i of live samples, T (n, K), for all neurons, projected."""
-    span, mode, buffers = model.span, model.mode, model.buffers
-    r = span.C.shape[1]
-    for i in range(T.shape[0]):
-        for o in range(T.shape[1]):
-            x = span.y[i] * T[i, o] if mode.live[i] > 0 else 0.0
-            for c in range(r):
-                buffers.pulled[i, o * r + c] = x * span.C[i, c]
-    np.dot(mode.slopes, buffers.pulled, buffers.pushed)
-    for j in range(mode.held.size):
-        pull_along(model, buffers.pushed[j], j)
-
-
-@kernel
-def pull_neurons(model: PrimalModel, k: int) -> None:
-    """V_k of all neurons from T_k."""
-    V, pushed = model.neurons.V, model.buffers.pushed
-    pull_all(model, model.outputs.T[k])
-    for j in range(V.shape[0]):
-        for o in range(V.shape[2]):
-            for c in range(V.shape[3]):
-                V[j, k, o, c] = pushed[j, o * V.shape[3] + c]
-
-
-@kernel
-def fix_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
-    """w_j,k+1 = part sum_o a_jo V_jok and out = a_jo w_j,k+1, where the outer layer is fixed."""
-    ahead, V, a, squared = neurons.W[j, k + 1], neurons.V[j, k], neurons.a[j, 0], 0.0
-    r = ahead.size
-    for c in range(r):
-        x = 0.0
-        for o in range(a.size):
-            x += a[o] * V[o, c]
-        x *= part
-        ahead[c] = x
-        squared += x * x
-        for o in range(a.size):
-            out[o * r + c] = a[o] * x
-    neurons.way[j, k + 1] = neurons.size[j, k + 1] = np.sqrt(squared)
-
-
-@kernel
-def grow_output(neurons: Neurons, j: int, k: int, o: int, out: Array) -> float:
-    """Add what output o does to (w_j)_{k+1}, but for its factor; (k + 1) times (a_jo)_{k+1} over that; out (r,): the
-    part of (a_jo w_j)_{k+1} without the two of highest degree."""
-    W, a, V, x = neurons.W[j], neurons.a[j], neurons.V[j], 0.0
-    ahead = W[k + 1]
-    for c in range(out.size):
-        ahead[c] += a[0, o] * V[k, o, c]
-        x += W[0, c] * V[k, o, c]
-        out[c] = 0.0
-    for b in range(1, k + 1):
-        own, pulled, then, factor = W[b], V[k - b, o], W[k + 1 - b], a[b, o]
-        for c in range(out.size):
-            ahead[c] += factor * pulled[c]
-            x += own[c] * pulled[c]
-            out[c] += factor * then[c]
-    return x
-
-
-@kernel
-def grow_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
-    """(w_j, a_j)_{k+1} = part (conv(a, V), conv(<w, V>))_k with their sizes, and out = (a_jo w_j)_{k+1}, (K r,)."""
-    W, a, squared = neurons.W[j], neurons.a[j], 0.0
-    ahead, r, K = W[k + 1], W.shape[1], a.shape[1]
-    for c in range(r):
-        ahead[c] = 0.0
-    for o in range(K):
-        a[k + 1, o] = part * grow_output(neurons, j, k, o, out[o * r : (o + 1) * r])
-    for c in range(r):
-        ahead[c] *= part
-        squared += ahead[c] * ahead[c]
-    neurons.way[j, k + 1] = np.sqrt(squared)
-    for o in range(K):
-        x, y = a[0, o], a[k + 1, o]
-        squared += y * y
-        for c in range(r):
-            out[o * r + c] += x * ahead[c] + y * W[0, c]
-    neurons.size[j, k + 1] = np.sqrt(squared)
-
-
-@kernel
-def outputs_from(span: Span, mode: Mode, buffers: Buffers, out: Array) -> None:
-    """<c_i, sum_j phi'_ji pushed_jo>, (n, K)."""
-    r = span.C.shape[1]
-    np.dot(mode.slopes.T, buffers.pushed, buffers.outputs)
-    for i in range(out.shape[0]):
-        for o in range(out.shape[1]):
-            x = 0.0
-            for c in range(r):
-                x += span.C[i, c] * buffers.outputs[i, o * r + c]
-            out[i, o] = x
 
 
 @kernel
@@ -236,21 +117,22 @@ def bound_gradients(model: PrimalModel) -> tuple[float, float]:
     """
     mode, neurons, terms, R = model.mode, model.neurons, model.terms, model.outputs.R
     largest, trace, gradients = 0.0, 0.0, model.buffers.gradients
+    K, n = gradients.shape
     gradients[:] = 0.0
     for j in range(neurons.allowed.size):
-        way = neurons.way[j, 0] * neurons.way[j, 0] if model.span.trains else 0.0
-        for i in range(gradients.shape[0]):
-            squared = mode.slopes[j, i] * mode.slopes[j, i]
-            for o in range(gradients.shape[1]):
-                gradients[i, o] += squared * (neurons.a[j, 0, o] * neurons.a[j, 0, o] + way)
-    for i in range(gradients.shape[0]):
+        way, slopes = neurons.way[j, 0] * neurons.way[j, 0] if model.span.trains else 0.0, mode.slopes[j]
+        for o in range(K):
+            squared, row = neurons.a[j, 0, o] * neurons.a[j, 0, o] + way, gradients[o]
+            for i in range(n):
+                row[i] += slopes[i] * slopes[i] * squared
+    for i in range(n):
         own, turned = 0.0, 0.0
-        for o in range(gradients.shape[1]):
-            x = gradients[i, o] * model.span.squares[i] + (1.0 if model.outputs.biased else 0.0)
+        for o in range(K):
+            x = gradients[o, i] * model.span.squares[i] + (1.0 if model.outputs.biased else 0.0)
             part = abs(R[0, i, o])
             own += part * x
             turned += x * (terms.s[0, i] * part * part + part * (1.0 - part))
-        largest = max(largest, own if gradients.shape[1] == 1 else 2.0 * own)
+        largest = max(largest, own if K == 1 else 2.0 * own)
         trace += terms.q[0, i] * turned if mode.live[i] > 0 else 0.0
     return model.p.size * largest, trace
 

@@ -31,14 +31,13 @@ from gflow.taylor.model import (
 from gflow.taylor.polynomial import value
 from gflow.taylor.primal.guards import dot, look, path_of
 from gflow.taylor.primal.model import BOUND, FROM, HIGHEST, KNOWN, LOSES, OLD, TOP, PrimalModel
+from gflow.taylor.primal.neurons import outputs_from, pull_all
 from gflow.taylor.primal.outputs import class_grows_unseen, returned_rates
 from gflow.taylor.primal.series import (
     bound_gradients,
     grow,
     grow_duals,
     holds,
-    outputs_from,
-    pull_all,
     start,
 )
 from gflow.taylor.series import LEAST, clock_after, grows_unseen
