@@ -15,6 +15,7 @@ from gflow.arrays import Array
 from gflow.descent.activation import activation_of
 from gflow.descent.outputs import Outputs
 from gflow.errors import ScenarioError
+from gflow.problem.activation import Huberized
 from gflow.problem.parameters import Layout, Parameters
 from gflow.problem.problem import Problem
 
@@ -36,6 +37,16 @@ class ModifiedFlow:
         self._coordinates = torch.from_numpy(np.ascontiguousarray(problem.coordinates()))
         self._outer = torch.from_numpy(np.atleast_2d(problem.network.outer).copy())
         self._activation, self._outputs = activation_of(problem.network), Outputs(problem, self._outer)
+
+    @property
+    def eta(self) -> float:
+        """The step size of descent."""
+        return self._eta
+
+    @property
+    def jumps(self) -> bool:
+        """Does phi'' jump, and the field with it?"""
+        return isinstance(self._problem.network.smoothing, Huberized)
 
     def pack(self, weights: Parameters) -> Array:
         """theta (p,) of these parameters."""

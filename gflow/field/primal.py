@@ -156,7 +156,6 @@ class PrimalBranch:
         """The measure at a state y (p,), from one evaluation of the field and the rates of the margins along it."""
         n, measured = self.problem.samples, self._evaluated(self.tensor_field.measure, y)
         p, rates, (speed, log_total) = measured[:n], measured[n : 2 * n], measured[2 * n :]
-        parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
         return Measure(
             v=float(y[-1]),
             p=p,
@@ -165,8 +164,13 @@ class PrimalBranch:
             speed=float(speed),
             margin_rates=rates,
             log_clock=float(log_total) - log(n),
-            rounding=self.problem.margin_rounding(parameters.U, parameters.outer),
+            rounding=max(self._rounding(y), self._rounding(self.y0)),  # what was lost as weights came to 0 stays lost
         )
+
+    def _rounding(self, y: Array) -> float:
+        """Rounding errors of margins at a state y (p,) that is known to its last digits."""
+        parameters = self.tensor_field.layout.parameters(y, self.problem.network.outer)
+        return self.problem.margin_rounding(parameters.U, parameters.outer)
 
     def margin_rounding(self, y: Array) -> float:
         """The rounding error added to margins at y (p,): none, as the state holds the parameters themselves."""

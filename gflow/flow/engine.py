@@ -261,20 +261,26 @@ class Engine:
         U = parameters.U.copy()
         for turn in turns:
             self._mode.turn(turn.neuron, turn.after, hold=not turn.exact)
-            U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn)
+            U[turn.neuron] = self._on_surfaces(U[turn.neuron], turn, stretch.norms[turn.neuron])
         unit = stretch.branch.unit
         state = self._state(stretch.state.tau + unit * elapsed, stretch.clock(y), replace(parameters, U=U), unit * h)
         return state, _events(turns, state.v), _notes(turns)
 
-    def _on_surfaces(self, u: Array, turn: Turn) -> Array:
+    def _on_surfaces(self, u: Array, turn: Turn, size: float) -> Array:
         """u (r,) with the switching functions of the surfaces on which it lies, zero to rounding, set to exactly zero.
 
-        Surfaces that leave no direction free meet at w_j = 0 only: there u is 0, not the rounding of a projection.
+        size: of the neuron, by which its tolerance is measured.  Where normals are almost parallel the rounding of
+        switching functions leaves u open along their difference: there it stays as it is if more than the tolerance
+        would be taken from it.  Surfaces that leave no direction free meet at w_j = 0 only: there u is 0, not the
+        rounding of a projection.
         """
         normals = self.problem.surfaces.normals[turn.zero]
-        if np.linalg.matrix_rank(normals) == u.size:
-            return np.zeros_like(u)
-        return np.asarray(u - np.linalg.pinv(normals) @ (normals @ u))
+        left, lengths, directions = np.linalg.svd(normals, full_matrices=False)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = left.T @ (normals @ u) / lengths
+        allowed = self._tolerances.atol + self._tolerances.rtol * size
+        taken = (lengths > EPS * max(normals.shape) * lengths.max(initial=0.0)) & (np.abs(off) <= allowed)
+        return np.zeros_like(u) if taken.sum() == u.size else np.asarray(u - off[taken] @ directions[taken])
 
 
 def started(problem: Problem, inner: Array) -> tuple[Parameters, Array]:

@@ -18,7 +18,7 @@ STAGES = {
     "ahead": "the way ahead: step",
     "descent": "descent: step",
     "flow": "flow: row",
-    "modified": "modified flow: run",
+    "modified": "modified flow: percent",
 }
 
 

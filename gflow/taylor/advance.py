@@ -13,6 +13,7 @@ from gflow.taylor.guards import dual_of
 from gflow.taylor.hulls import ask_hulls
 from gflow.taylor.local import DECIDED, NO_SLOT
 from gflow.taylor.loop import (
+    CANCELLED,
     GOES_ON,
     KINKS,
     LOG_FULL,
@@ -27,6 +28,7 @@ from gflow.taylor.loop import (
     has_room,
     level_of,
     live_samples,
+    unnoticed,
     waits_for,
 )
 from gflow.taylor.model import (
@@ -92,6 +94,8 @@ def go(model: Model, stalled: int) -> int:
     measure(model)
     if model.tried[WINNER] < 0:
         model.counts[STALLED] = 0
+        if unnoticed(model):
+            return CANCELLED
         return STIFF if model.counts[HELD_BACK] > PATIENCE else lost(model)
     rates_of_duals(model)
     result = fire(model)

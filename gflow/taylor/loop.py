@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 from gflow.compiled import kernel
 from gflow.taylor.guards import BAND, LIFT
-from gflow.taylor.model import CLOCK, DEGREE, END, EVENTS, INSTANTS, UNIT, WINNER, AnyModel
+from gflow.taylor.model import CLOCK, DEGREE, END, EVENTS, INSTANTS, SIZE, TAU, UNIT, WINNER, AnyModel
 from gflow.taylor.series import Counts, clock_after, evaluate
 
 # Why the loop comes back: the step that waits passes the clock, or the loss, that was asked for; as many steps as asked
@@ -63,6 +63,12 @@ def waits_for(model: AnyModel, clock: float, log_loss: float) -> int:
         if log_mean_loss(model.scratch.p, model.data.logistic) <= log_loss:
             return LOSS_PASSED
     return GOES_ON
+
+
+@kernel
+def unnoticed(model: AnyModel) -> bool:
+    """Is the step that was tried below the rounding of tau?  Behind many of them tau would still be the same."""
+    return bool(model.step[END] * model.step[SIZE] <= EPS * model.now[TAU])
 
 
 @kernel

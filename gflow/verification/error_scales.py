@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import EPS, Array
 from gflow.problem.span import row_norms
 from gflow.reference.margins import hidden, slopes
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 
 
 def of_weights(recorded: RecordedRun, at: RecordedRow, primal: bool) -> float:
-    """The error scale of theta as a whole.  primal: is the primal engine among those compared?"""
-    blocks = _blocks(recorded, at)
+    """The error scale of theta as a whole.  primal: is the primal engine among those compared?
+
+    Weights that have come to 0 are known to the rounding of those at the start, of which they are what is left.
+    """
+    blocks = np.maximum(_blocks(recorded, at), EPS / recorded.rtol * _blocks(recorded, recorded.row(0)))
     return float(np.linalg.norm(blocks + _floor(recorded) if primal else blocks))
 
 

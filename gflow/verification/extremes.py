@@ -89,12 +89,17 @@ def _again(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
 def _left_by_steps(recorded: RecordedRun, run: Again, at: Reached, name: str) -> float:
     """The largest error of an extreme by the steps of the run.
 
-    They are longer than those of the integration again, and the overshoot grows as the square of the step.
+    They are longer than those of the integration again: over all, as they are fewer.  About the extreme one may be
+    longer than that, if no row lies inside: the run saw the extreme at its end, and the true one is inside or at the
+    other end.  A parabola is at its end by as much off its extreme as at the end of a step twice as long, whose middle
+    that is.
     """
     series, met = recorded.trajectory.series, run.met[name]
     longer = max(at.steps / max(float(series["steps"][at.row]), 1.0), 1.0)
-    times = float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]
-    return longer**2 * max(overshoot(met, v) for v in times)
+    times = sorted((float(series[f"{name}_at"][at.row]), at.extremes[f"{name}_at"]))
+    between = np.searchsorted(recorded.log1p_time, times)
+    length = 2.0 * (times[1] - times[0]) if between[0] == between[1] else 0.0
+    return max(overshoot(met, v, longer, length) for v in times)
 
 
 def _room(recorded: RecordedRun, row: int) -> float:

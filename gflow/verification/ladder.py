@@ -6,8 +6,9 @@ cross-checks of kinks and fields.  They may be explicit, with the parameters the
 to go only to the last row with log t <= `SHORT_LOG_TIME` and at most `SHORT_EVENTS` events (the first row if that has
 more already).  The other engine then goes on, as far as the last row if that is cheap (`reintegration`).
 
-Every integration has a budget in steps: the steps of the run to the same row times `STEP_FACTOR`.  The short ones also
-have a budget in events.  Work is counted, not seconds, so that the result does not depend on the machine.
+Every integration has a budget in steps: the steps of the run to the same row times `STEP_FACTOR`.  The short ones have
+at most `SHORT_STEPS`, and a budget in events.  Work is counted, not seconds, so that the result does not depend on the
+machine.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ TIGHTEST = 1e-13
 # Steps of a method of order p grow like the tolerance to the power -1 / p: 10 times for the lowest order there is, 2,
 # and a tolerance 100 times tighter.  Twice that is allowed, and in addition the steps that every start needs.
 STEP_FACTOR, STEPS_TO_START = 20, 200
+# Explicit steps with another method cost ten times those of the run: no more of them, where samples of very different
+# sizes hold them back.
+SHORT_STEPS = 5000
 # A short integration should meet at most `SHORT_EVENTS` events; it is allowed some more, as its events may differ.
 MOST_EVENTS = 2 * SHORT_EVENTS
 
@@ -102,8 +106,8 @@ def tighter(manner: Manner, factor: float) -> Manner | None:
 
 def _budget(recorded: RecordedRun, rows: Sequence[int], events: int | None = None) -> Budget:
     """The budget in steps and events of an integration to these rows."""
-    steps = int(recorded.trajectory.series["steps"][rows[-1]])
-    return Budget(steps=STEPS_TO_START + STEP_FACTOR * steps, events=events)
+    steps = STEPS_TO_START + STEP_FACTOR * int(recorded.trajectory.series["steps"][rows[-1]])
+    return Budget(steps=steps if events is None else min(steps, SHORT_STEPS), events=events)
 
 
 def _other_method(own: Manner) -> Manner:

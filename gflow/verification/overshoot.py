@@ -35,9 +35,9 @@ class SampledExtremes(Extremes):
         return {name: np.concatenate(met) for name, met in self._met.items()}
 
 
-def overshoot(met: Array, v: float) -> float:
-    """How far a quantity may go beyond its values met (k, 2), as `SampledExtremes.met` gives them, in steps as long as
-    those near v.
+def overshoot(met: Array, v: float, longer: float = 1.0, length: float = 0.0) -> float:
+    """How far a quantity may go beyond its values at steps so many times longer than those near v among the values met
+    (k, 2), as `SampledExtremes.met` gives them, or of this length in v where that is more.
 
     Between the ends of a step h it is at most |f''| h^2 / 8 beyond the larger of its values there.  f'' is that of the
     parabola through three neighbours in one stretch (where stretches meet, the same time is met twice); the largest of
@@ -47,13 +47,16 @@ def overshoot(met: Array, v: float) -> float:
     for stretch in np.split(met, np.flatnonzero(np.diff(met[:, 0]) <= 0.0) + 1):
         if len(stretch) > NEAR and stretch[0, 0] <= v <= stretch[-1, 0]:
             at = int(np.searchsorted(stretch[:, 0], v))
-            found = max(found, _largest(stretch[max(at - NEAR, 0) : at + NEAR + 1]))
+            found = max(found, _largest(stretch[max(at - NEAR, 0) : at + NEAR + 1], longer, length))
     return found
 
 
-def _largest(near: Array) -> float:
-    """max |f''| h^2 / 8 over the three neighbours in a row of (k, 2), h the longer of the two steps; 0 for k < 3."""
+def _largest(near: Array, longer: float, length: float) -> float:
+    """max |f''| h^2 / 8 over the three neighbours in a row of (k, 2), h the longer of the two steps, times `longer` and
+    at least `length`; 0 for k < 3.
+    """
     steps = np.diff(near[:, 0])
     slopes = np.diff(near[:, 1]) / steps
     curvature = 2.0 * np.diff(slopes) / (steps[1:] + steps[:-1])
-    return float(np.max(np.abs(curvature) * np.maximum(steps[1:], steps[:-1]) ** 2, initial=0.0)) / 8.0
+    h = np.maximum(longer * np.maximum(steps[1:], steps[:-1]), length)
+    return float(np.max(np.abs(curvature) * h**2, initial=0.0)) / 8.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from gflow.flow.certified import foreseen
 from gflow.trajectory.recorded_run import RecordedRun
 from gflow.verification.check import RUN, Check, bounded, not_applicable, not_decided
+from gflow.verification.determined import Determined
 from gflow.verification.reintegration import Again
 
 GROUP, CONCLUSIONS = "again", "conclusions"
@@ -22,7 +23,17 @@ NOT_UNIQUE = "kinks that can be left in several ways"
 
 def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple[str, str]]) -> list[Check]:
     """The checks of agreement: two for each integration, and one for each conclusion."""
-    found = [check for run in runs for check in (_rows(recorded, run), _events(recorded, run))]
+    found = _agreement(recorded, runs, left, Determined.all_of(recorded))
+    if not any(check.verdict == "fail" for check in found):
+        return found
+    known = Determined.by_weights(recorded)
+    return found if known.everything else _agreement(recorded, runs, left, known)
+
+
+def _agreement(
+    recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple[str, str]], known: Determined
+) -> list[Check]:
+    found = [check for run in runs for check in (_rows(recorded, run), _events(recorded, run, known))]
     found += [not_applicable(GROUP, name, why) for name, why in left]
     whole = [run for run in runs if run.rung.whole]
     tightened = [run for run in whole if run.stopped is None]
@@ -30,7 +41,7 @@ def agreement(recorded: RecordedRun, runs: Sequence[Again], left: Sequence[tuple
         why = "the integrations with tighter tolerances were stopped by their budgets"
         concluded = [not_decided(CONCLUSIONS, "stable", why)]
     else:
-        concluded = _conclusions(recorded, tightened)
+        concluded = _conclusions(recorded, tightened, known)
     return [where_unique(recorded, check) for check in (*found, *concluded)]
 
 
@@ -69,20 +80,30 @@ def _stopped(run: Again, sentence: str, value: float | None, bound: float) -> Ch
     return not_decided(GROUP, run.rung.name, why, value, bound)
 
 
-def _events(recorded: RecordedRun, run: Again) -> Check:
+def _events(recorded: RecordedRun, run: Again, known: Determined) -> Check:
     """Number of events until the last common row, and the pattern there; what came before a budget ended."""
     name = f"{run.rung.name}, events"
     if not recorded.problem.network.kinked:
         return not_applicable(GROUP, name, "there are no kinks")
     if run.stopped is not None:
-        return _begun(recorded, run, name)
-    last = run.reached[-1]
-    ours, pairs = int(recorded.event_counts[last.row]), _other_pairs(recorded, run)
-    sentence = f"events until row {last.row}: {ours} and {last.events}; pairs of the last pattern that differ: {pairs}"
-    return bounded(GROUP, name, abs(ours - last.events) + pairs, 0.0, sentence)
+        return _begun(recorded, run, name, known)
+    row = run.reached[-1].row
+    (ours, theirs), pairs = _counts(recorded, [run], row, known), _other_pairs(recorded, run, known)
+    sentence = (
+        f"events until row {row}: {ours} and {theirs}; pairs of the last pattern that differ: {pairs}{known.words}"
+    )
+    return bounded(GROUP, name, abs(ours - theirs) + pairs, 0.0, sentence)
 
 
-def _begun(recorded: RecordedRun, run: Again, name: str) -> Check:
+def _counts(recorded: RecordedRun, runs: Sequence[Again], row: int, known: Determined) -> list[int]:
+    """Numbers of events that are determined: of the run until a row, and of each integration until its last one."""
+    if known.everything or not recorded.trajectory.records_events:
+        return [int(recorded.event_counts[row]), *(run.reached[-1].events for run in runs)]
+    theirs = [len(known.met(run.events[: run.reached[-1].events])) for run in runs]
+    return [len(known.stored(recorded, row)), *theirs]
+
+
+def _begun(recorded: RecordedRun, run: Again, name: str, known: Determined) -> Check:
     """The events before an integration was stopped, each with its time: those of one log that the other lacks."""
     assert run.stopped is not None
     if not recorded.trajectory.records_events:
@@ -91,9 +112,10 @@ def _begun(recorded: RecordedRun, run: Again, name: str) -> Check:
     ours = list(zip(stored.neuron, stored.sample, stored.kind, stored.log1p_time, strict=True))
     theirs = [(event.neuron, first[event.surface], event.kind.value, event.v) for event in run.events]
     end = run.stopped.state.v
+    ours, theirs = ([entry for entry in log if entry[3] <= known.until[entry[0]]] for log in (ours, theirs))
     missing = _missing(ours, theirs, end) + _missing(theirs, ours, end)
     sentence = f"of {len(theirs)} events until log(1 + t) = {end:.6g}, where it stopped: in one log, not in the other"
-    return bounded(GROUP, name, missing, 0.0, sentence)
+    return bounded(GROUP, name, missing, 0.0, sentence + known.words)
 
 
 Entry = tuple[int, int, int, float]
@@ -118,20 +140,19 @@ def _turns(log: Sequence[Entry]) -> dict[tuple[int, int, int, int], float]:
     return found
 
 
-def _other_pairs(recorded: RecordedRun, run: Again) -> int:
+def _other_pairs(recorded: RecordedRun, run: Again, known: Determined) -> int:
     last = run.reached[-1]
     stored = recorded.trajectory.read("pattern", last.row)
-    return int((recorded.problem.sample_sides(last.state.side) != stored).sum())
+    return int((recorded.problem.sample_sides(last.state.side) != stored)[known.neurons].sum())
 
 
-def _conclusions(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
+def _conclusions(recorded: RecordedRun, runs: Sequence[Again], known: Determined) -> list[Check]:
     """The checks of conclusions, which must not change as tolerances are tightened."""
     if not runs:
         return [not_applicable(CONCLUSIONS, "stable", "no integration with tighter tolerances went all the way")]
     if not recorded.problem.network.kinked:
         return [not_applicable(CONCLUSIONS, "stable", "there are no kinks: events and patterns are no conclusions")]
-    checks: list[Callable[[RecordedRun, Sequence[Again]], Check]] = [_number, _pattern, _last_event]
-    found = [check(recorded, runs) for check in checks]
+    found = [check(recorded, runs, known) for check in (_number, _pattern, _last_event)]
     network = recorded.problem.network
     if network.trains_outer or network.outputs > 1 or network.smoothing is not None:
         why = "no certificate is known for this network"
@@ -139,33 +160,33 @@ def _conclusions(recorded: RecordedRun, runs: Sequence[Again]) -> list[Check]:
     return [*found, *_limits(recorded, runs)]
 
 
-def _number(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
-    row = runs[0].rung.rows[-1]
-    counts = [int(recorded.event_counts[row]), *(run.reached[-1].events for run in runs)]
-    sentence = f"number of events: {', '.join(map(str, counts))} as tolerances tighten"
+def _number(recorded: RecordedRun, runs: Sequence[Again], known: Determined) -> Check:
+    counts = _counts(recorded, runs, runs[0].rung.rows[-1], known)
+    sentence = f"number of events: {', '.join(map(str, counts))} as tolerances tighten{known.words}"
     return bounded(CONCLUSIONS, "number of events", max(counts) - min(counts), 0.0, sentence)
 
 
-def _pattern(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
-    pairs = [_other_pairs(recorded, run) for run in runs]
-    sentence = f"pairs of the final pattern that differ: {', '.join(map(str, pairs))} as tolerances tighten"
+def _pattern(recorded: RecordedRun, runs: Sequence[Again], known: Determined) -> Check:
+    pairs = [_other_pairs(recorded, run, known) for run in runs]
+    counts = ", ".join(map(str, pairs))
+    sentence = f"pairs of the final pattern that differ: {counts} as tolerances tighten{known.words}"
     return bounded(CONCLUSIONS, "final pattern", max(pairs), 0.0, sentence)
 
 
-def _last_event(recorded: RecordedRun, runs: Sequence[Again]) -> Check:
+def _last_event(recorded: RecordedRun, runs: Sequence[Again], known: Determined) -> Check:
     """log(1 + t) of the last event until the last common row, as far as the state determines it (`timing`)."""
     name = "last event"
     if not recorded.trajectory.records_events:
         return not_applicable(CONCLUSIONS, name, "this run does not keep its events (record.events)")
-    count = int(recorded.event_counts[runs[0].rung.rows[-1]])
-    times = [float(recorded.trajectory.events.log1p_time[count - 1]) if count else None]
-    times += [run.last_event for run in runs]
-    known = [v for v in times if v is not None]
-    if not known:
-        return not_applicable(CONCLUSIONS, name, "no pair ever switched")
-    sentence = f"log(1 + t) of the last event: {', '.join('none' if v is None else f'{v:.6g}' for v in times)}"
-    largest = max(1.0, *known)
-    gap = (max(known) - min(known)) / largest if len(known) == len(times) else float("inf")
+    logs = [known.stored(recorded, runs[0].rung.rows[-1]), *(known.met(run.events) for run in runs)]
+    times = [log[-1] if log else None for log in logs]
+    given = [v for v in times if v is not None]
+    if not given:
+        return not_applicable(CONCLUSIONS, name, f"no pair ever switched{known.words}")
+    shown = ", ".join("none" if v is None else f"{v:.6g}" for v in times)
+    sentence = f"log(1 + t) of the last event: {shown}{known.words}"
+    largest = max(1.0, *given)
+    gap = (max(given) - min(given)) / largest if len(given) == len(times) else float("inf")
     shift = max((run.leverages[-1] for run in runs if run.leverages), default=0.0) * RUN * recorded.rtol
     if gap <= EVENT_TIME or shift <= EVENT_TIME * largest or not np.isfinite(gap):
         return bounded(CONCLUSIONS, name, gap, EVENT_TIME, sentence)

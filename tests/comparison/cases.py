@@ -29,6 +29,7 @@ record: {{times: {{spacing: log, count: 10}}}}
 """
 CROWDED = KINKED.replace("n: 6, d: 12", "n: 8, d: 4")
 SMOOTH = KINKED.replace("leaky_relu", "smooth_leaky_relu")
+HUBERIZED = KINKED.replace("{{kind: leaky_relu, slope: {slope}}}", "{{kind: huberized_relu, h: 0.3}}")
 
 
 def simulated(

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 import gflow
+from gflow.comparison import modified
 from gflow.errors import GflowError
 from gflow.trajectory import DESCENT_FILE_NAME
-from tests.comparison.cases import CROWDED, SMOOTH, flow_weights, simulated
+from tests.comparison.cases import CROWDED, HUBERIZED, SMOOTH, flow_weights, simulated
 from tests.flow.driver import loglog_slope
 
 ETAS = (0.016, 0.004, 0.001)
@@ -119,11 +120,41 @@ def test_the_order_is_two_beside_the_modified_flow(tmp_path: Path) -> None:
     assert found.fitted_order is not None and 0.95 < found.fitted_order < 1.05
     assert found.modified is not None and found.modified.fitted_order is not None
     assert 1.95 < found.modified.fitted_order < 2.05
-    for run, modified in zip(found.etas, found.modified.etas, strict=True):
-        assert run.max_relative_gap is not None and modified.max_relative_gap is not None
-        assert modified.max_relative_gap < 0.1 * run.max_relative_gap
+    for run, beside in zip(found.etas, found.modified.etas, strict=True):
+        assert run.max_relative_gap is not None and beside.max_relative_gap is not None
+        assert beside.max_relative_gap < 0.1 * run.max_relative_gap
     with pytest.raises(GflowError, match="smooth activation"):
         gflow.compare(simulated(tmp_path / "kinked"), ETAS, modified=True)
+
+
+def test_the_order_is_two_where_the_second_derivative_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Huberized ReLU, in a number of evaluations that is known beforehand; what they do not reach is said."""
+    trajectory, etas = simulated(tmp_path, HUBERIZED), (0.16, 0.08, 0.04)
+    found = gflow.compare(trajectory, etas, modified=True)
+    assert found.modified is not None and found.modified.fitted_order is not None
+    assert 1.8 < found.modified.fitted_order < 2.2 and "known to" in found.modified.summary
+    for run, beside in zip(found.etas, found.modified.etas, strict=True):
+        assert run.max_relative_gap is not None and beside.max_relative_gap is not None
+        assert beside.max_relative_gap < 0.2 * run.max_relative_gap
+    monkeypatch.setattr(modified, "MOST_EVALUATIONS", 400)
+    short = gflow.compare(trajectory, etas, modified=True)
+    assert short.modified is not None and "only as far as 400 evaluations lead" in short.modified.summary
+
+
+def test_steps_of_the_modified_flow_are_of_fourth_order() -> None:
+    """A rotation, at times that are multiples of the step, beside the exact flow and scipy's method."""
+
+    def turning(_: float, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([-theta[1], theta[0]])
+
+    start, times = np.array([1.0, 0.0]), np.array([0.0, 0.8, 4.0])
+    exact = np.column_stack([np.cos(times), np.sin(times)])
+    errors = [
+        np.abs(modified.stepped_states(turning, start, times, step, lambda _: None) - exact).max()
+        for step in (0.1, 0.05)
+    ]
+    assert 14.0 < errors[0] / errors[1] < 18.0
+    assert np.abs(modified.smooth_states(turning, start, times, lambda _: None) - exact).max() < 1e-10
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from tests.reference.frozen_mode import FrozenMode
 
 SAMPLE = (3, 14, 23, 30)
 # A start outside the span of the samples; no sample that moves; an end at t = 0; weights of 1e-15, below atol; units of
-# masses of 1e-160.
-REGRESSIONS = (17, 59, 80, 117, 120)
+# masses of 1e-160; a neuron that decays to 0 and never arrives; margins of rounding, of weights that came to 0.
+REGRESSIONS = (17, 59, 80, 117, 120, 156, 214)
 
 
 # Events that rtol = 1e-8 does not decide: six kinks within 1e-16 of each other, of neurons with weights of 1e-8.  There
@@ -49,6 +49,22 @@ def test_a_sample() -> None:
 def test_what_was_wrong_once() -> None:
     _, wrong = judge_all(REGRESSIONS)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("method", ["taylor", "DOP853-Radau"])
+def test_a_neuron_keeps_its_weights_where_it_leaves_kinks_of_almost_parallel_samples(
+    method: str, tmp_path: Path
+) -> None:
+    """An angle of 2.5e-9, at which the rounding of z was taken for a way of 19 along their difference."""
+    scenario = load_scenario(
+        drawn_whole(284).write(tmp_path),
+        overrides=[f"flow.method={method}", "flow.until={log_time: 44.2}", "record.times.count=200"],
+    )
+    trajectory = simulate(scenario, out=tmp_path / "run")
+    sizes = np.array([np.linalg.norm(trajectory.read("inner", row)[1]) for row in range(trajectory.n_rows)])
+    assert len(trajectory.events.log1p_time) >= 2
+    late = trajectory.log1p_time > 30.0
+    assert np.all(np.diff(sizes[late]) > -1e-3 * sizes[late][:-1]) and sizes[-1] > 10.0
 
 
 @pytest.mark.slow

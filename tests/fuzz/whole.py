@@ -27,6 +27,7 @@ SCALES = (1e-30, 1e-8, 0.1, 0.1, 1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1e3, 1e8)
 PATIENCE = 300  # seconds of this process for one problem: most take ten; verify may go twenty times as far as the run
 FURTHER = 1000.0  # how many times further in log t, and in the least margin, a frozen mode is followed
 AGREED = 1e-6  # relative, of two computations of a normalised margin
+PROVED = ("proved", "proved_from_state")  # either is a proof of what follows from the last row
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _judge(case: Hostile, folder: Path, found: Judged) -> None:
     found.end = Outcome(trajectory.outcome).value
     said = gflow.analyze(trajectory).to_json()
     _judge_analysis(said, found)
-    if said["freezing"]["verdict"] == "proved" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
+    if said["freezing"]["verdict"] in PROVED and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_proof(trajectory, said, found)
     if said["kkt"]["point"] == "limit" and not trajectory.trains_outer and trajectory.facts["slope"] != 1.0:
         _judge_kkt(mode_of_limit(trajectory), said["kkt"], found)
@@ -131,7 +132,7 @@ def _judge_proof(trajectory: Trajectory, said: dict[str, Any], found: Judged) ->
     if not mode.live.any():
         return  # at rest for ever
     nearest, largest = mode.hull_distance(), float(np.linalg.norm(mode.features, axis=(1, 2)).max())
-    if said["limit"]["verdict"] == "proved":
+    if said["limit"]["verdict"] in PROVED:
         found.count("limit judged")
         for name, value in margins_said(said["limit"], bool(mode.live.all())).items():
             if not abs(value / nearest - 1.0) <= AGREED:

@@ -23,6 +23,14 @@ def test_the_longer_of_two_steps_counts() -> None:
     assert overshoot(np.column_stack([v, v**2]), 0.1) == pytest.approx(2.0 * 0.4**2 / 8.0)
 
 
+def test_longer_steps_leave_more() -> None:
+    v = np.linspace(0.0, 1.0, 6)
+    met = np.column_stack([v, v**2])
+    assert overshoot(met, 0.5, longer=3.0) == pytest.approx(2.0 * 0.6**2 / 8.0)
+    assert overshoot(met, 0.5, longer=3.0, length=0.8) == pytest.approx(2.0 * 0.8**2 / 8.0)
+    assert overshoot(met, 0.5, longer=3.0, length=0.1) == pytest.approx(2.0 * 0.6**2 / 8.0)
+
+
 def test_what_is_straight_or_known_from_both_sides_leaves_nothing() -> None:
     """A line, and a jump where two stretches meet at one time, which every integration meets."""
     v = np.array([0.0, 1.0, 2.0, 2.0, 3.0, 4.0])

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from gflow.compiled import entry, kernel, referred
 from gflow.taylor.local import DECIDED, NO_SLOT
-from gflow.taylor.loop import GOES_ON, KINKS, LOG_FULL, NO_PROGRESS, SLOTS_FULL, STEPS_DONE, has_room, waits_for
+from gflow.taylor.loop import (
+    CANCELLED,
+    GOES_ON,
+    KINKS,
+    LOG_FULL,
+    NO_PROGRESS,
+    SLOTS_FULL,
+    STEPS_DONE,
+    has_room,
+    unnoticed,
+    waits_for,
+)
 from gflow.taylor.model import CAP, DEGREE, END, EVENTS, SIZE, STALLED, STEPS, TAU, WAITS, WINNER
 from gflow.taylor.primal.firing import fire
 from gflow.taylor.primal.model import PrimalModel, example
@@ -33,7 +44,7 @@ def go(model: PrimalModel, stalled: int) -> int:
     measure(model)
     if model.tried[WINNER] < 0:
         model.counts[STALLED] = 0
-        return lost(model)
+        return CANCELLED if unnoticed(model) else lost(model)
     events = model.counts[EVENTS]
     result = fire(model, elapsed)
     if result != DECIDED:
