@@ -23,7 +23,7 @@ class Manner:
     """How a flow is integrated.
 
     engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: `taylor` (where
-    the network has one output and a piecewise linear activation), `DOP853-Radau`, a name of `ode.methods`, or `auto`,
+    the activation is piecewise linear and the network not scalar), `DOP853-Radau`, a name of `ode.methods`, or `auto`,
     which is the first where it applies, else the second; device: that of torch, for the steppers of the primal engine.
     """
 
