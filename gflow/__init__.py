@@ -7,6 +7,7 @@
     gflow.compare(trajectory, [0.1, 0.01]).summary
     gflow.descend(scenario, [0.1], steps=10_000, batch=5, seeds="0..9").summary
     gflow.verify(trajectory).passed
+    gflow.sweep("sweep.yaml", out="outputs/phase").to_xarray()
 
 and without files, from arrays:
 
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
     from gflow.pipeline.integration import integrate, steps
     from gflow.pipeline.simulation import simulate
     from gflow.pipeline.verification import verify
+    from gflow.report.sweep_plot import plot_sweep
     from gflow.scenario import Scenario, load_scenario
+    from gflow.sweeps.opened import Sweep, open_sweep
+    from gflow.sweeps.pilot import forecast_sweep
+    from gflow.sweeps.sweeping import sweep
     from gflow.trajectory import Flow, Trajectory, open_trajectory
 
 __all__ = [
@@ -47,21 +52,26 @@ __all__ = [
     "GflowError",
     "Scenario",
     "ScenarioError",
+    "Sweep",
     "Trajectory",
     "TrajectoryError",
     "analyze",
     "certified",
     "compare",
     "descend",
+    "forecast_sweep",
     "from_arrays",
     "integrate",
     "items",
     "load_scenario",
     "log_loss",
     "log_time",
+    "open_sweep",
     "open_trajectory",
+    "plot_sweep",
     "simulate",
     "steps",
+    "sweep",
     "time",
     "verify",
 ]
@@ -86,6 +96,11 @@ _HOME = {
     "log_time": "gflow.pipeline.ends",
     "simulate": "gflow.pipeline.simulation",
     "steps": "gflow.pipeline.integration",
+    "Sweep": "gflow.sweeps.opened",
+    "forecast_sweep": "gflow.sweeps.pilot",
+    "open_sweep": "gflow.sweeps.opened",
+    "plot_sweep": "gflow.report.sweep_plot",
+    "sweep": "gflow.sweeps.sweeping",
     "time": "gflow.pipeline.ends",
     "verify": "gflow.pipeline.verification",
 }

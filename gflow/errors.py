@@ -32,3 +32,7 @@ class NoRoomError(TrajectoryError):
 
 class ReportError(GflowError):
     """A report cannot be written, or what it should show cannot be read."""
+
+
+class SweepError(GflowError):
+    """A sweep cannot be carried out, resumed, read or drawn."""

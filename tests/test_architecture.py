@@ -39,9 +39,10 @@ FLOORS = {
     "claims": 8,
     "comparison": 8,
     "pipeline": 9,
-    "report": 10,
-    "cli": 11,
-    "__main__": 12,
+    "sweeps": 10,
+    "report": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 
 # Who may import what, besides the standard library and numpy.
@@ -51,7 +52,11 @@ DOORS = {
     "pydantic": {"gflow/scenario"},
     "pydantic_core": {"gflow/scenario"},
     "h5py": {"gflow/trajectory/writer.py", "gflow/trajectory/opening.py", "gflow/trajectory/content.py"},
-    "xarray": {"gflow/trajectory/reader.py"},
+    "xarray": {"gflow/trajectory/reader.py", "gflow/sweeps/opened.py"},
+    "pandas": {"gflow/sweeps/opened.py"},
+    "pyarrow": {"gflow/sweeps/store/table.py"},
+    "dask": {"gflow/sweeps/engine/cluster.py"},
+    "distributed": {"gflow/sweeps/engine/cluster.py"},
     "sklearn": {"gflow/problem/data.py"},
     "torch": {
         "gflow/ode/torchdiffeq_methods.py",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 @click.option("--until-time", type=float, help="End time t [default: the scenario's, or the flow's].")
 @click.option("--sgd", "--batch", "sgd", type=int, metavar="BATCH", help="Batches of this size, drawn [default: none].")
 @click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")
+@click.option("--seeds", metavar="LIST", help="Run every step size with batches of each of these: 0..9, or 3,5,8.")
+@click.option("--replacement", is_flag=True, default=None, help="Draw the samples of a batch independently.")
+@click.option("--stream", is_flag=True, default=None, help="Take each sample once, in the order of the data.")
+@click.option("--at-kink", metavar="SLOPE", help="phi' where z = 0: slope (default), 1/2 or a number from 0 to 1.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where descent runs.")
 @click.option(
     "--precision", type=click.Choice(["double", "single"]), help="Of descent [default: the scenario's, or double]."

@@ -83,7 +83,7 @@ def _run(seen: Followed, run: int, plan: Plan, threshold: float | None) -> RunCo
     return RunComparison(
         eta=eta,
         kind=plan.descent.kind,
-        seed=plan.descent.seed,
+        seed=plan.descent.seed if plan.runs[run][1] is None else plan.runs[run][1],
         steps=int(round(plan.end / eta)),
         outcome="diverged" if ended.diverged else "time",
         max_relative_gap=None if top is None else top[0],

@@ -23,16 +23,18 @@ Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
 
 class DescentRows:
-    """The rows of all runs, `counts[run]` of each, in the order of `etas`; rows of a run are not adjacent on disk."""
+    """The rows of all runs, `counts[run]` of each, in the order of `runs`; rows of a run are not adjacent on disk."""
 
-    def __init__(self, descent: Trajectory, problem: Problem, etas: Sequence[float]) -> None:
+    def __init__(self, descent: Trajectory, problem: Problem, runs: Sequence[tuple[float, int | None]]) -> None:
+        """runs: the step size of each, and its seed where each has its own."""
         eta = descent.read("eta")
-        self._places = [np.flatnonzero(eta == each) for each in etas]
+        seed = descent.read("seed") if descent.form.has_seeds else np.zeros(eta.size)
+        self._places = [np.flatnonzero((eta == each) & (seed == (own or 0))) for each, own in runs]
         self.counts = [places.size for places in self._places]
         self._descent, self._problem = descent, problem
         self._names = (*names_of_state(descent), *SIZES)
         row = sum(np.asarray(descent.read(name, 0)).nbytes for name in self._names)
-        self._length = max(1, BLOCK_BYTES // (row * len(etas)))
+        self._length = max(1, BLOCK_BYTES // (row * len(runs)))
         self._blocks: dict[int, tuple[int, Block]] = {}
 
     def state(self, run: int, k: int) -> FlowState:

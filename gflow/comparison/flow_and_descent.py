@@ -45,7 +45,7 @@ class FlowAndDescent:
         Raises ScenarioError.
         """
         self._analyzed, self._scenario, self._setup = analyzed, scenario, setup
-        self._problem, self._etas, self._table = setup.problem, plan.etas, plan.table
+        self._problem, self._plan, self._table = setup.problem, plan, plan.table
         self._limit = _proved_limit(analyzed, known)
 
     def follow(
@@ -56,11 +56,11 @@ class FlowAndDescent:
         progress: Counted,
     ) -> Followed:
         """Integrate the flow past all times of the table, and compare at each of them."""
-        rows = DescentRows(descent, self._problem, self._etas)
+        rows = DescentRows(descent, self._problem, self._plan.runs)
         recorder = Recorder(self._problem, self._setup.W_initial)
         start, _ = started(self._problem, self._setup.inner)
         frame = Frame(self._problem, start.U, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
-        runs = [PairedRun(frame, eta) for eta in self._etas]
+        runs = [PairedRun(frame, eta) for eta in self._plan.etas]
         at = self._visitors(rows)
         events, last = [], None
         for item in self._flow():
@@ -82,7 +82,7 @@ class FlowAndDescent:
 
     def _flow(self) -> Iterator[Item]:
         """A little further than descent, so that what the flow is about to switch at the end is known."""
-        v_end = log1p(expm1(float(self._table.v[-1])) + max(self._etas))
+        v_end = log1p(expm1(float(self._table.v[-1])) + max(self._plan.etas))
         until, manner = Until(v_end, Outcome.TIME, None), build_manner(self._scenario)
         return steps(self._problem, self._setup.inner, until, manner, self._table.v[1:].tolist())
 

@@ -16,7 +16,8 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """gap ~ eta^slope over `points` step sizes; slope None for fewer than 2, interval (95 %) None for fewer than 3."""
+    """gap ~ eta^slope over `points` runs; slope None for fewer than 2 step sizes, interval (95 %) None for fewer than 3
+    runs."""
 
     slope: float | None
     interval: tuple[float, float] | None
@@ -30,7 +31,7 @@ def fitted_order(etas: Sequence[float], gaps: Sequence[float | None], rtol: floa
         for eta, gap in zip(etas, gaps, strict=True)
         if gap is not None and ERRORS_OF_THE_FLOW * rtol < gap < LARGEST_GAP
     ]
-    if len(used) < 2:
+    if len({eta for eta, _ in used}) < 2:
         return Order(None, None, len(used))
     x, y = np.log(np.array(used)).T
     x = x - x.mean()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 from gflow.comparison.timetable import Timetable, timetable
 from gflow.descent_plan.asked import asked_descent
@@ -37,17 +37,24 @@ Counted = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DescentManner:
-    """How descent is done: batch size (None: all samples) and its seed, torch's device, and the arithmetic (None: the
-    scenario's, or double)."""
+    """How descent is done: batch size (None: all samples) and its seed, torch's device, the arithmetic (None: the
+    scenario's, or double), and further keys of `descent` in a scenario, where they are not None."""
 
     batch: int | None = None
     seed: int = 0
     device: str = "cpu"
     precision: PrecisionName | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)  # Any: values of a scenario
 
     @classmethod
     def of(
-        cls, scenario: Scenario, batch: int | None, seed: int | None, device: str, precision: PrecisionName | None
+        cls,
+        scenario: Scenario,
+        batch: int | None,
+        seed: int | None,
+        device: str,
+        precision: PrecisionName | None,
+        more: Mapping[str, Any],
     ) -> DescentManner:
         """The manner asked for; seed None: that of the scenario.
 
@@ -61,7 +68,9 @@ class DescentManner:
         asked = scenario.descent
         if seed is not None and batch is None and (asked is None or asked.batch is None):
             raise GflowError(f"--seed {seed}: only stochastic descent draws; add --sgd BATCH or leave --seed out")
-        return cls(batch, scenario.seed if seed is None else seed, device, precision)
+        if seed is not None and more.get("seeds") is not None:
+            raise GflowError(f"--seed {seed}: --seeds gives every run its own; leave one of them out")
+        return cls(batch, scenario.seed if seed is None else seed, device, precision, more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,19 @@ class Plan:
     @classmethod
     def of(cls, descent: DescentPlan, end: float, modified: bool = False) -> Plan:
         """These runs beside the flow."""
-        steps = [run.steps for run in descent.runs]
-        return cls(descent, end, modified, timetable(descent.etas, steps))
+        runs = descent.runs
+        table = timetable([run.eta for run in runs], [run.steps for run in runs])
+        return cls(descent, end, modified, table)
 
     @property
     def etas(self) -> tuple[float, ...]:
-        """The step sizes, one for each run."""
-        return self.descent.etas
+        """The step size of each run."""
+        return tuple(run.eta for run in self.descent.runs)
+
+    @property
+    def runs(self) -> tuple[tuple[float, int | None], ...]:
+        """The step size of each run, and its seed where each has its own."""
+        return tuple((run.eta, run.seed) for run in self.descent.runs)
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -125,6 +140,8 @@ def planned(
         )
     if asked is not None:
         _check_comparable(asked, bool(etas), until_time is not None)
+    if manner.more.get("seeds") is not None and manner.batch is None and (asked is None or asked.batch is None):
+        raise GflowError("--seeds: all runs start where the flow does, and draw nothing; add --batch BATCH")
     chosen = checked_etas(etas or (asked.eta if asked is not None and asked.eta is not None else ()))
     if until_time is None and asked is not None and asked.until is not None:
         until_time = asked.until.time
@@ -136,14 +153,14 @@ def planned(
 
 def _merged(scenario: Scenario, etas: Sequence[float], end: float, manner: DescentManner) -> Descent:
     """What the scenario asks for, with what the options of `gflow compare` ask for in its place."""
-    given = {"eta": list(etas), "batch": manner.batch, "precision": manner.precision}
+    given = {"eta": list(etas), "batch": manner.batch, "precision": manner.precision} | dict(manner.more)
     return asked_descent("gflow.compare", scenario, given, {"time": end})
 
 
 def _check_comparable(asked: Descent, etas: bool, until: bool) -> None:
     """Raise GflowError for what has no place on the clock t = eta k of one flow."""
-    if asked.seeds is not None:
-        raise GflowError("descent.seeds: a comparison has one run for each step size; use gflow descend, or remove it")
+    if asked.starts == "drawn":
+        raise GflowError("descent.starts = drawn: other starts have other flows; use gflow descend, or remove it")
     for key in ("momentum", "weight_decay"):
         if getattr(asked, key) is not None:
             raise GflowError(f"descent.{key}: it follows another flow, which gflow has not; use gflow descend")

@@ -109,8 +109,13 @@ def follows(diverged: bool, max_gap: float | None) -> bool:
 
 
 def summary(etas: Sequence[float], follow: Sequence[bool], order: Order, stopped: str) -> str:
-    """The sentence on all runs; follow: which of them follow the flow; stopped: why the flow ended early, or empty."""
-    good = [eta for eta, one in zip(etas, follow, strict=True) if one]
+    """The sentence on all runs; follow: which of them follow the flow; stopped: why the flow ended early, or empty.
+
+    A step size follows the flow if it does from every seed.
+    """
+    off = {eta for eta, one in zip(etas, follow, strict=True) if not one}
+    etas = tuple(dict.fromkeys(etas))
+    good = [eta for eta in etas if eta not in off]
     where = "every step size" if len(good) == len(etas) else f"{len(good)} of {len(etas)} step sizes"
     where = where if good else "no step size"
     text = f"descent stays within 1 % of the flow from the first tenth of the horizon on at {where}"

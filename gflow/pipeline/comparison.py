@@ -13,8 +13,9 @@ from gflow.arrays import Array
 from gflow.comparison.plan import CompareCallback, DescentManner, PrecisionName, planned
 from gflow.comparison.result import Comparison
 from gflow.console import printable
+from gflow.descent_plan.asked import at_kink_of, seeds_of
 from gflow.errors import TrajectoryError
-from gflow.pipeline.ends import number, number_list, plain_value
+from gflow.pipeline.ends import number, number_list, plain_list, plain_value
 from gflow.pipeline.flow_file import ProgressCallback
 from gflow.pipeline.flow_only import check_flow
 from gflow.pipeline.simulation import Say, known_end, simulate
@@ -29,6 +30,10 @@ def compare(
     until_time: float | None = None,
     sgd: int | None = None,
     seed: int | None = None,
+    seeds: Sequence[int] | Array | str | None = None,
+    replacement: bool | None = None,
+    stream: bool | None = None,
+    at_kink: float | str | None = None,
     device: str = "cpu",
     precision: PrecisionName | None = None,
     modified: bool = False,
@@ -40,8 +45,10 @@ def compare(
 
     etas (k,): default those of the scenario's `descent`.  until_time: default that of the scenario, else the end of the
     flow, or 100,000 of the largest steps if that comes first.  sgd: batch size of stochastic descent with this seed
-    (default: the scenario's).  All else that `descent` asks for is done, but seeds and schedules, which have no one
-    flow and clock beside them.  modified: also beside the flow of L + (eta / 4) |grad L|^2 (smooth activations).
+    (default: the scenario's).  seeds, replacement, stream, at_kink: as for `gflow.descend`; with seeds, every step size
+    is run with the batches of each.  All else that `descent` asks for is done, but drawn starts, schedules, momentum
+    and weight decay, which have no one flow and clock beside them.  modified: also beside the flow of
+    L + (eta / 4) |grad L|^2 (smooth activations).
     Writes `descent.h5` and `comparison.json` beside the trajectory, in place of older ones; a `descent.h5` of the same
     descent that `gflow.descend` has left there is used as it is.  resume: go on with the
     comparison that was interrupted or killed there, to the bits it would have had without a stop (same machine,
@@ -51,7 +58,13 @@ def compare(
     """
     check_flow("gflow.compare", trajectory)
     scenario = parse_scenario(trajectory.scenario_resolved, name_for_messages=str(trajectory.path))
-    manner = DescentManner.of(scenario, plain_value(sgd), plain_value(seed), device, precision)
+    more = {
+        "seeds": seeds_of(seeds) if isinstance(seeds, str) else plain_list(seeds),
+        "replacement": plain_value(replacement),
+        "stream": plain_value(stream),
+        "at_kink": at_kink_of(at_kink) if isinstance(at_kink, str) else plain_value(at_kink),
+    }
+    manner = DescentManner.of(scenario, plain_value(sgd), plain_value(seed), device, precision, more)
     etas = None if etas is None else number_list(etas, "--eta")
     until_time = None if until_time is None else number(until_time, "--until-time")
     flow_end = expm1(min(float(trajectory.read("log1p_time", -1)), 700.0))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
 from gflow.arrays import Array
-from gflow.assembly import Setup, build_flow, build_until
+from gflow.assembly import Setup, build_flow, build_setup, build_until
 from gflow.errors import ScenarioError
 from gflow.field.branch import Measure, Measures
 from gflow.flow.items import Item
@@ -70,6 +70,15 @@ def integrate(
     scenario = scenario_for(asked, options.model(asked, arrays), loss, words, times)
     with _one_thread():  # small matrices, as in a run
         return _followed(scenario, setup_of(asked, scenario, X, y, arrays))
+
+
+def integrated(scenario: Scenario) -> Flow:
+    """The flow of a scenario in memory: that of `simulate` to the last bit, and nothing is written.
+
+    Raises ScenarioError as `simulate` does.
+    """
+    with _one_thread():
+        return _followed(scenario, build_setup(scenario))
 
 
 def steps(

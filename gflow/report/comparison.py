@@ -43,22 +43,43 @@ def comparison_text(found: Comparison, trajectory: Trajectory) -> str:
         "Saved": f"{printable(trajectory.path.parent)}: comparison.json, {DESCENT_FILE_NAME};  "
         f"next: gflow inspect {printable(trajectory.path.with_name(DESCENT_FILE_NAME))}",
     }
-    verdicts = "\n".join(f"eta = {run.eta:g}: {run.verdict}" for run in found.etas)
+    verdicts = "\n".join(verdict_lines(found))
     end = expm1(found.horizon_log1p_time)
     head = f"{headline(trajectory)}\n{printable(run_path(trajectory))}: {kind_text(found)} until t = {end:.6g}"
     return "\n\n".join([head, table_text(found), verdicts, labelled(lines)])
 
 
 def kind_text(found: Comparison) -> str:
-    """`gradient descent`, or `stochastic descent (seed 0)`."""
-    stochastic = found.etas[0].kind == "sgd"
-    return f"stochastic descent (seed {found.etas[0].seed})" if stochastic else "gradient descent"
+    """`gradient descent`, `stochastic descent (seed 0)` or `stochastic descent (10 seeds)`."""
+    if found.etas[0].kind != "sgd":
+        return "gradient descent"
+    seeds = {run.seed for run in found.etas}
+    return f"stochastic descent ({f'{len(seeds)} seeds' if len(seeds) > 1 else f'seed {found.etas[0].seed}'})"
+
+
+def verdict_lines(found: Comparison) -> list[str]:
+    """One for each step size: its verdict or, from several seeds, the mean and the range of its largest gaps."""
+    lines = []
+    for eta in dict.fromkeys(run.eta for run in found.etas):
+        runs = [run for run in found.etas if run.eta == eta]
+        gaps = [run.max_relative_gap for run in runs if run.max_relative_gap is not None]
+        if len(runs) == 1:
+            lines.append(f"eta = {eta:g}: {runs[0].verdict}")
+        elif gaps:
+            several = f"largest gap {percent(sum(gaps) / len(gaps))} on average over {len(gaps)} seeds"
+            lines.append(f"eta = {eta:g}: {several}, from {percent(min(gaps))} to {percent(max(gaps))}")
+        else:
+            lines.append(f"eta = {eta:g}: no gap is known from any of {len(runs)} seeds")
+    return lines
 
 
 def table_text(found: Comparison) -> str:
     """Right-aligned columns; `-` where there is no value."""
     cells = [list(COLUMNS), *(cells_of(run) for run in found.etas)]
-    widths = [max(len(line[k]) for line in cells) for k in range(len(COLUMNS))]
+    if len({run.seed for run in found.etas}) > 1:
+        seeds = ["seed", *(str(run.seed) for run in found.etas)]
+        cells = [[line[0], seed, *line[1:]] for line, seed in zip(cells, seeds, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
 
 

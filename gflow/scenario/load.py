@@ -28,7 +28,7 @@ def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     Relative paths in it are relative to its folder.  Raises ScenarioError, with file:line where there is one.
     """
     path = Path(path)
-    text = _read_text(path)
+    text = read_text(path)
     scenario = parse_scenario(text, str(path), path.parent, overrides)
     return scenario.located(Origin(path, text, tuple(overrides)), path.parent)
 
@@ -43,16 +43,35 @@ def parse_scenario(
 
     Raises ScenarioError.
     """
-    tree = _compose(text, Place(name_for_messages, 1), name_for_messages)
+    tree = composed(text, name_for_messages)
     if tree is None:
         raise ScenarioError(f"{name_for_messages}: is empty; begin with `gflow: 1` and a name")
     for override in overrides:
         tree = _overridden(tree, override)
+    return scenario_of_tree(tree).located(Origin(None, text, tuple(overrides)), folder)
+
+
+def composed(text: str, name_for_messages: str) -> Node | None:
+    """The tree of a YAML text, None when it is empty.  Raises ScenarioError."""
+    return _compose(text, Place(name_for_messages, 1), name_for_messages)
+
+
+def scenario_of_tree(tree: Node) -> Scenario:
+    """The scenario of a tree, whose places are those of messages.  Raises ScenarioError."""
     try:
-        scenario = Scenario.model_validate(plain(tree))
+        return Scenario.model_validate(plain(tree))
     except ValidationError as error:
         raise refusal(error, Scenario, tree) from None
-    return scenario.located(Origin(None, text, tuple(overrides)), folder)
+
+
+def with_key(tree: Node, keys: tuple[str, ...], value: Node) -> Node:
+    """The tree with another value of one key.  A new `kind` takes along keys of the file that belong to the old one.
+
+    Raises ScenarioError where the path leads through a value that is no mapping.
+    """
+    if keys[-1] == "kind":
+        tree = _without_old_kind(tree, keys[:-1], value)
+    return with_value(tree, keys, value)
 
 
 def scenario_of(content: dict[str, Any], source: str) -> Scenario:  # Any: nested dicts, lists and scalars
@@ -82,7 +101,7 @@ def _kind_first(content: Any) -> Any:  # Any: nested dicts, lists and scalars
     return {key: _kind_first(content[key]) for key in sorted(content, key=lambda key: key != "kind")}
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a regular UTF-8 file of at most MAX_BYTES."""
     try:
         if path.is_dir():
@@ -211,9 +230,7 @@ def _overridden(tree: Node, override: str) -> Node:
     value = _compose(match[2].strip(), place, place.source)
     if value is None:
         raise ScenarioError(f"{place}: has no value; write for example {match[1]}=1, or =null to unset it")
-    if keys[-1] == "kind":
-        tree = _without_old_kind(tree, keys[:-1], value)
-    return with_value(tree, keys, value)
+    return with_key(tree, keys, value)
 
 
 def _without_old_kind(tree: Node, keys: tuple[str, ...], new: Node) -> Node:

@@ -101,6 +101,11 @@ WRONG = [
     (["--eta", "0.1", "--sgd", "2", "--seed", "-1"], "--seed -1: must be an integer of at least 0"),
     (["--eta", "0.1", "--sgd", "7"], "must be in 1..6"),
     (["--eta", "0.1", "--modified"], "smooth activation"),
+    (["--eta", "0.1", "--seeds", "0..3"], "all runs start where the flow does, and draw nothing; add --batch BATCH"),
+    (["--eta", "0.1", "--seeds", "0..3", "--batch", "2", "--seed", "1"], "--seeds gives every run its own"),
+    (["--eta", "0.1", "--seeds", "3..0", "--batch", "2"], "seeds"),
+    (["--eta", "0.1", "--replacement"], "replacement"),
+    (["--eta", "0.1", "--at-kink", "2"], "at_kink"),
 ]
 
 

@@ -11,6 +11,7 @@ import torch
 
 import gflow
 from gflow.assembly import build_setup
+from gflow.errors import GflowError
 from tests.descend.cases import BOTH, Plain, descended, gap, last_row, scenario
 
 STEPS = 1000
@@ -35,6 +36,23 @@ def test_full_batches(tmp_path: Path, layers: tuple[str, ...]) -> None:
     assert (run.steps, run.outcome) == (STEPS, "time") and run.log1p_time == pytest.approx(np.log1p(200.0))
     assert run.log_loss == pytest.approx(float(plain.loss().log().detach()), abs=1e-12)
     assert run.loss_rises == int((np.diff([*losses, float(plain.loss().detach())]) > 0.0).sum()) == 0
+
+
+def test_from_arrays_it_is_that_of_the_scenario_to_the_last_bit(tmp_path: Path) -> None:
+    """Other arrays do not go on where these were left, and the folder is named after them."""
+    of_scenario = descended(tmp_path / "scenario", etas=[0.1], steps=50).trajectory
+    X, y, W, a = of_scenario.X, of_scenario.y, of_scenario.W_initial, of_scenario.outer_at(0)
+    source = gflow.from_arrays(X, y, W, a, activation="leaky_relu", slope=0.1)
+    found = gflow.descend(source, [0.1], steps=50, out=tmp_path / "arrays")
+    assert np.array_equal(found.trajectory.weights(-1), of_scenario.weights(-1))
+    assert not (tmp_path / "arrays" / "scenario.yaml").exists() and found.command.startswith("gflow descend ARRAYS ")
+    again = gflow.descend(source, [0.1], steps=50, out=tmp_path / "arrays", resume=True)
+    assert again.runs == found.runs and again.command == found.command
+    other = gflow.from_arrays(X, -y, W, a, activation="leaky_relu", slope=0.1)
+    with pytest.raises(GflowError, match="another"):
+        gflow.descend(other, [0.1], steps=50, out=tmp_path / "arrays", resume=True)
+    with pytest.raises(GflowError, match="from_arrays"):
+        gflow.descend((X, y, W, a), [0.1], steps=50)  # type: ignore[arg-type]
 
 
 def test_the_check_can_fail(tmp_path: Path) -> None:

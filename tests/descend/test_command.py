@@ -212,7 +212,7 @@ def test_compare_does_what_the_scenario_asks_for_or_says_why_not(tmp_path: Path)
     found = gflow.compare(trajectory)
     assert (found.etas[0].kind, found.etas[0].seed) == ("sgd", 3) and "--sgd 3 --seed 3 --replacement" in found.command
     for descent, said in (
-        ("{eta: [0.2], batch: 3, seeds: 0..2}", "descent.seeds: a comparison has one run for each step size"),
+        ("{eta: [0.2], batch: 3, seeds: 0..2, starts: drawn}", "descent.starts = drawn: other starts"),
         ("{schedule: {kind: log_squared, first: 0.1, factor: 1}, until: {steps: 9}}", "descent.schedule: a comparison"),
         ("{eta: [0.2], momentum: 0.9}", "descent.momentum: it follows another flow"),
         ("{eta: [0.2], until: {steps: 9}}", "descent.until: a comparison ends at a time"),
@@ -222,11 +222,35 @@ def test_compare_does_what_the_scenario_asks_for_or_says_why_not(tmp_path: Path)
             gflow.compare(run)
 
 
+def test_compare_with_seeds_is_one_comparison_for_each(tmp_path: Path) -> None:
+    """Gaps, angles and series of every run are those of a comparison of its own; text and page show mean and band."""
+    run = gflow.simulate(scenario(), out=tmp_path / "run")
+    single = {seed: gflow.compare(run, [0.2, 0.1], sgd=4, seed=seed).etas for seed in (3, 7)}
+    shown = call("compare", tmp_path / "run", "--eta", "0.2", "--eta", "0.1", "--batch", "4", "--seeds", "3,7")
+    assert shown.exit_code == 0 and "stochastic descent (2 seeds)" in shown.stdout
+    assert (
+        "on average over 2 seeds, from" in shown.stdout
+        and "--seeds 3,7" in json.loads((tmp_path / "run" / "comparison.json").read_text())["command"]
+    )
+    found = gflow.compare(run, [0.2, 0.1], sgd=4, seeds=[3, 7])
+    assert [(each.eta, each.seed) for each in found.etas] == [(0.2, 3), (0.2, 7), (0.1, 3), (0.1, 7)]
+    for each in found.etas:
+        assert each.seed is not None
+        alone = single[each.seed][0 if each.eta == 0.2 else 1]
+        assert each.max_relative_gap == pytest.approx(alone.max_relative_gap, rel=1e-9)
+        assert each.final_direction_angle == pytest.approx(alone.final_direction_angle, rel=1e-6)
+        assert each.series.relative_gap[1:] == pytest.approx(alone.series.relative_gap[1:], rel=1e-9)
+    assert found.etas[0].max_relative_gap != found.etas[1].max_relative_gap
+    assert call("report", tmp_path / "run").exit_code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "η = 0.2 (2 seeds)" in page and "η = 0.2 (SGD, seed 7)" in page.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_a_source_that_is_none(tmp_path: Path) -> None:
     found = descended(tmp_path / "a", etas=[0.1], steps=3)
     with pytest.raises(gflow.GflowError, match="holds descent: give the scenario"):
         gflow.descend(found.trajectory, [0.1])
-    with pytest.raises(gflow.GflowError, match="gflow.descend: str is neither"):
+    with pytest.raises(gflow.GflowError, match="gflow.descend: str is no source"):
         gflow.descend("small.yaml", [0.1])  # type: ignore[arg-type]
     gflow.simulate(scenario("seed=8"), out=tmp_path / "b")
     with pytest.raises(gflow.TrajectoryError, match="has a run of another scenario"):

@@ -130,6 +130,7 @@ def _run(trajectory: Trajectory, eta: float) -> Json:
             "relative_gap": gap,
             "pattern_agreement": agreement,
             "pattern_agreement_all": agreement,
+            "sharpness_times_eta": (0.4 * eta * np.exp(-v)).tolist(),
             "stable_rank": (1.0 + 3.0 * np.exp(-v) * (1.0 + eta)).tolist(),
             "stable_rank_flow": (1.0 + 3.0 * np.exp(-v)).tolist(),
         },

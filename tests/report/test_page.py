@@ -80,7 +80,7 @@ FLOW_FIGURES = {
     "neurons-turning",
 }
 ALONE_FIGURES = {"descent-loss", "descent-margin", "descent-rank"}
-DESCENT_FIGURES = {"gap-time", "gap-eta", "agreement", "rank-descent"}
+DESCENT_FIGURES = {"gap-time", "gap-eta", "agreement", "rank-descent", "edge"}
 VOID = {"meta", "link", "input", "wbr", "img", "br", "image", "path", "use", "rect"}
 
 

@@ -17,15 +17,14 @@ from gflow.descent_plan.result import RESULT_FILE_NAME, DescentResult, descent_r
 from gflow.descent_plan.runs import precision_warning
 from gflow.errors import GflowError, ScenarioError, TrajectoryError
 from gflow.pipeline.descent.finished import identity, stored_result
-from gflow.pipeline.descent.origin import Origin, origin_of
+from gflow.pipeline.descent.origin import Origin, Source, origin_of
 from gflow.pipeline.descent.resumption import Asked, Kept, Words, fits
 from gflow.pipeline.descent.work import GO_ON, DescentWork, descent_header, interrupted
 from gflow.pipeline.ends import number_list, plain_list, plain_value
 from gflow.pipeline.interruption import Interruption
 from gflow.pipeline.json_file import write_json
 from gflow.pipeline.simulation import Say
-from gflow.scenario import Scenario
-from gflow.trajectory import DESCENT_FILE_NAME, Trajectory, open_trajectory, sole_writer
+from gflow.trajectory import DESCENT_FILE_NAME, open_trajectory, sole_writer
 
 CALLER = "gflow.descend"
 WORDS = Words("descent", "begin anew with --overwrite", "nothing")
@@ -34,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 def descend(
-    source: Scenario | Trajectory,
+    source: Source,
     etas: Sequence[float] | Array | None = None,
     *,
     steps: int | None = None,
@@ -61,8 +60,9 @@ def descend(
 ) -> DescentResult:
     """Gradient descent alone; rows go to `descent.h5` in the run folder, results to `descent.json` beside it.
 
-    source: a scenario, or the trajectory of a run, whose data and start are taken and in whose folder the rows go; out:
-    another folder (default of a scenario: outputs/<name>).  etas (k,) to watch: as the keys of `descent` in a scenario,
+    source: a scenario; the trajectory of a run, whose data and start are taken and in whose folder the rows go; or what
+    `gflow.from_arrays` returns.  out: another folder (default of a scenario: outputs/<name>, of arrays
+    outputs/arrays-<digest>).  etas (k,) to watch: as the keys of `descent` in a scenario,
     which they replace; steps, until_time and until_log_loss replace its `until`.  By default descent ends with the
     flow, or after 100,000 of the largest steps.  schedule: {kind: log_squared, first, factor}, also as text
     `log_squared:first=0.1,factor=0.02`.  seed: of random batches (default: the scenario's).  seeds: a list, or `0..9`.

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256 as digest_of
 from math import expm1
 from pathlib import Path
 
+import numpy as np
+
+from gflow.arrays import Array
 from gflow.assembly import Setup, build_setup
 from gflow.errors import GflowError, TrajectoryError
+from gflow.pipeline.arrays import scenario_around
 from gflow.pipeline.flow_file import SCENARIO_FILE, write_scenario
 from gflow.pipeline.simulation import known_end, run_folder
+from gflow.problem.problem import Problem
 from gflow.scenario import Scenario, parse_scenario, sha256
 from gflow.trajectory import DESCENT, DESCENT_FILE_NAME, FILE_NAME, Trajectory, open_trajectory
 from gflow.trajectory.recorded_run import RecordedRun
 
+ARRAYS = Path("ARRAYS")
 LATEST = 700.0  # of log(1 + t), where e^v is finite
+Source = Scenario | Trajectory | tuple[Problem, Array]
+"""Whence descent has its data and start: the last is what `gflow.from_arrays` returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +42,22 @@ class Origin:
     run: Trajectory | None
 
     def write_scenario(self) -> None:
-        """Put the scenario into a folder that has none."""
-        if not (self.folder / SCENARIO_FILE).exists():
+        """Put the scenario into a folder that has none; that of arrays could not be run, as it has no files."""
+        if self.named != ARRAYS and not (self.folder / SCENARIO_FILE).exists():
             write_scenario(self.scenario, self.folder)
 
 
-def origin_of(source: Scenario | Trajectory, out: str | Path | None) -> Origin:
+def origin_of(source: Source, out: str | Path | None) -> Origin:
     """The origin of descent into the folder `out`; None: that of the run, or outputs/<name>.  Raises GflowError."""
     if isinstance(source, Trajectory):
         return _of_run(source, out)
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], Problem):
+        return _of_arrays(*source, out)
     if not isinstance(source, Scenario):
         found = type(source).__name__
         raise GflowError(
-            f"gflow.descend: {found} is neither; use gflow.load_scenario(path) or gflow.open_trajectory(path)"
+            f"gflow.descend: {found} is no source; use gflow.load_scenario(path), gflow.open_trajectory(path) or "
+            "gflow.from_arrays(X, y, W, a)"
         )
     folder = run_folder(source, out, (FILE_NAME, DESCENT_FILE_NAME))
     _check_same(source, folder)
@@ -64,6 +76,18 @@ def _of_run(run: Trajectory, out: str | Path | None) -> Origin:
         _check_same(scenario, folder)
     named = run.path.parent if run.path.name == FILE_NAME else run.path
     return Origin(scenario, setup, folder, named, expm1(min(float(run.read("log1p_time", -1)), LATEST)), run)
+
+
+def _of_arrays(problem: Problem, start: Array, out: str | Path | None) -> Origin:
+    """Other arrays have another name, so that no descent goes on with those of others."""
+    until = {"until": {"log_time": LATEST}}
+    scenario, setup = scenario_around("gflow.descend", problem, start, until, {"count": 200})
+    arrays = (problem.X, problem.y, setup.inner, problem.network.outer)
+    digest = digest_of(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+    scenario = scenario.model_copy(update={"name": f"arrays-{digest[:12]}"})
+    folder = run_folder(scenario, out, (FILE_NAME, DESCENT_FILE_NAME))
+    _check_same(scenario, folder)
+    return Origin(scenario, setup, folder, ARRAYS, known_end(scenario), None)
 
 
 def _check_same(scenario: Scenario, folder: Path) -> None:

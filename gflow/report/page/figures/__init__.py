@@ -28,7 +28,13 @@ FLOW: tuple[Maker, ...] = (
     neurons.turning,
     neurons.turning_and_size,
 )
-DESCENT: tuple[Maker, ...] = (descent.gap_over_time, descent.gap_by_eta, descent.agreement, descent.rank_beside)
+DESCENT: tuple[Maker, ...] = (
+    descent.gap_over_time,
+    descent.gap_by_eta,
+    descent.agreement,
+    descent.rank_beside,
+    descent.edge_of_stability,
+)
 DESCENT_ALONE: tuple[Maker, ...] = (
     descent_alone.loss_of_runs,
     descent_alone.margin_of_runs,

@@ -14,6 +14,7 @@ from gflow.report.page.figures.figure_data import FigureData, Json
 
 Runs = Sequence[Json]
 MOST_TICKS = 6
+EDGE = 2.0
 
 
 def gap_over_time(data: FigureData) -> Drawing | Absent:
@@ -81,6 +82,30 @@ def agreement(data: FigureData) -> Drawing | Absent:
     return Drawing("agreement", title, caption, alt, figure)
 
 
+def edge_of_stability(data: FigureData) -> Drawing | Absent:
+    """eta times the sharpness, beside 2."""
+    title = "Is descent at the edge of stability?"
+    figure, ax = axes()
+    drawn = _lines(ax, data, "sharpness_times_eta", lambda values: np.where(values > 0.0, values, np.nan))
+    if not drawn:
+        return Absent(title, "the comparison holds no sharpness")
+    ax.axhline(EDGE, color=INK, linestyle="--", linewidth=1.2, label="η · sharpness = 2")
+    logarithmic(ax, "y", min(*drawn, EDGE), max(*drawn, EDGE))
+    ax.set_ylabel("η · sharpness")
+    legend_above(ax)
+    runs = _runs(data)
+    above = sum((run.get("sharpness_times_eta") or 0.0) > EDGE for run in runs)
+    rises = ", ".join(f"{run['loss_rises']} at η = {run['eta']:g}" for run in runs if run.get("loss_rises"))
+    caption = (
+        "Step size times the largest eigenvalue of the Hessian of the loss (of its Gauss-Newton part where the outer "
+        "layer is trained or the activation is smooth) at the weights of descent. Above 2 a step along its direction "
+        f"overshoots by more than it corrects: {above} of {len(runs)} step sizes are there at some row. "
+        f"Steps at which the loss rose: {rises or 'none'}."
+    )
+    alt = f"Step size times sharpness over time, at most {max(drawn):.3g}, with a line at 2."
+    return Drawing("edge", title, caption, alt, figure)
+
+
 def rank_beside(data: FigureData) -> Drawing | Absent:
     """Stable ranks of both."""
     title = "Does descent reach the same rank?"
@@ -115,23 +140,36 @@ def eta_text(run: Json) -> str:
 
 
 def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array]) -> list[float]:
-    """One line a step size; the finite values drawn.  The time axis ends where descent does."""
+    """One line a step size, the mean over its seeds with all of them in a band; the finite values drawn.  The time axis
+    ends where descent does."""
     values: list[float] = []
     last = 0.0
-    for k, run in enumerate(_runs(data)):
-        v, y = (_floats(run["series"].get(each) or []) for each in ("log1p_time", name))
-        if len(v) != len(y) or not len(v):
+    for k, runs in enumerate(_by_eta(_runs(data))):
+        times, ys = ([_floats(run["series"].get(each) or []) for run in runs] for each in ("log1p_time", name))
+        rows = min(map(len, times))
+        if list(map(len, times)) != list(map(len, ys)) or not rows:
             continue
         colour, marker = CYCLE[k % len(CYCLE)]
-        seen = shown(y)
-        step = max(len(v) // 6, 1)
-        x = data.time.place(v)
-        ax.plot(x, seen, color=colour, marker=marker, markevery=(k * step // 4, step), label=eta_text(run))
+        v, seen = times[0][:rows], np.stack([shown(y[:rows]) for y in ys])
+        step = max(rows // 6, 1)
+        x, mean = data.time.place(v), seen.mean(axis=0)
+        label = eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} ({len(runs)} seeds)"
+        ax.plot(x, mean, color=colour, marker=marker, markevery=(k * step // 4, step), label=label)
+        if len(runs) > 1:
+            ax.fill_between(x, seen.min(axis=0), seen.max(axis=0), color=colour, alpha=0.2, linewidth=0.0)
         values += seen[np.isfinite(seen)].tolist()
         last = max(last, float(v[-1]))
     data.time.dress(ax)
     ax.set_xlim(right=float(data.time.place(np.array([last]))[0]) or 1.0)
     return values
+
+
+def _by_eta(runs: Runs) -> list[list[Json]]:
+    """Runs of one step size together, in the order in which they come."""
+    found: dict[float, list[Json]] = {}
+    for run in runs:
+        found.setdefault(run["eta"], []).append(run)
+    return list(found.values())
 
 
 def _floats(values: Sequence[Any]) -> Array:

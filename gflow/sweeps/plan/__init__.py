@@ -1,0 +1,1 @@
+"""What a sweep file asks for: axes, and the scenario of every run."""

@@ -1,0 +1,1 @@
+"""One run of a sweep, and the row that it becomes."""

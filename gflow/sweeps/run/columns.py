@@ -1,0 +1,98 @@
+"""The columns of a row: numbers and verdicts of what a flow did and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gflow.pipeline.findings import Findings
+from gflow.sweeps.plan.sweep_file import Wanted
+from gflow.trajectory import Record
+
+if TYPE_CHECKING:
+    from gflow.descent_plan.result import DescentResult, RunResult
+
+Value = float | int | str | bool | None
+Row = dict[str, Value]
+
+
+def flow_columns(flow: Record, wanted: Wanted) -> Row:
+    """How the flow ended, its events, and the series that are wanted, at the end and at given times."""
+    row: Row = {
+        "outcome": flow.outcome,
+        "log1p_time": float(flow.read("log1p_time", -1)),
+        "log_loss": float(flow.read("log_loss", -1)),
+        "steps": int(flow.read("series/steps", -1)),
+        "events": int(flow.read("series/events", -1)),
+        "last_event_log1p_time": _last_event(flow),
+        "sliding": int((flow.read("pattern", -1) == 0).sum()),
+    }
+    for name in wanted.series:
+        row[f"series.{name}"] = _at_row(flow, name, -1)
+        for t in wanted.at:
+            row[f"series.{name}@{t:g}"] = _at_time(flow, name, t)
+    return row
+
+
+def finding_columns(found: Findings) -> Row:
+    """Every number and verdict of the analyzers; of the claims the verdict of each.  No lists, no sentences."""
+    row = Row()
+    for name, content in found.to_json().items():
+        if isinstance(content, list):
+            row |= {f"{name}.{claim['id']}": claim["verdict"] for claim in content}
+        else:
+            row |= dict(_scalars(content, f"{name}."))
+    return row
+
+
+def descent_columns(found: DescentResult) -> Row:
+    """How descent ended; of several runs each has columns named by its step size, and its seed if it has one."""
+    row = Row()
+    for run in found.runs:
+        which = "" if len(found.runs) == 1 else f"[{_run_name(run)}]"
+        row |= {f"descent{which}.{name}": value for name, value in _numbers_of(run).items()}
+    return row
+
+
+def _run_name(run: RunResult) -> str:
+    return f"eta={run.eta!r}" + ("" if run.seed is None else f",seed={run.seed}")
+
+
+def _numbers_of(run: RunResult) -> Row:
+    names = (
+        "outcome",
+        "steps",
+        "log1p_time",
+        "log_loss",
+        "min_margin",
+        "normalized_margin",
+        "stable_rank",
+        "loss_rises",
+    )
+    return {name: getattr(run, name) for name in names}
+
+
+def _last_event(flow: Record) -> float | None:
+    """log(1 + t) of the last event, None without one."""
+    times = flow.events.log1p_time
+    return float(times[-1]) if times.size else None
+
+
+def _at_row(flow: Record, name: str, row: int) -> float | None:
+    return float(flow.read(f"series/{name}", row)) if name in flow.series else None
+
+
+def _at_time(flow: Record, name: str, t: float) -> float | None:
+    """The value in the row of a time, None where the flow ended before it."""
+    rows = np.flatnonzero(np.isclose(flow.log1p_time, np.log1p(t), rtol=1e-12, atol=0.0))
+    return _at_row(flow, name, int(rows[0])) if rows.size else None
+
+
+def _scalars(content: Mapping[str, Any], above: str) -> Iterator[tuple[str, Value]]:  # Any: JSON values
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _scalars(value, f"{above}{name}.")
+        elif not isinstance(value, list) and name not in ("summary", "reason"):
+            yield above + name, value
