@@ -64,9 +64,9 @@ class Way:
 
     @property
     def weights(self) -> Array:
-        """(w_j, a_j) at the end, (m, r + 1)."""
+        """(w_j, a_j) at the end, (m, r + K)."""
         parameters = self.finish.state.parameters
-        return np.column_stack([parameters.U, parameters.outer])
+        return np.column_stack([parameters.U, np.atleast_2d(parameters.outer).T])
 
     @property
     def size(self) -> float:

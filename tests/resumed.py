@@ -24,7 +24,6 @@ PLANE = ("data={kind: gaussian, n: 12, d: 2}", "model.activation.kind=relu", "mo
 LONG = "flow.until={log_time: 40.0}"
 LATE = ("flow.until={log_time: 1e5}", "record.times.spacing=loglog")
 STEPPERS = "flow.method=DOP853-Radau"
-TAYLOR = "flow.method=taylor"
 SOFTMAX = (
     "data={kind: digits, classes: [0, 1, 2], n: 12}",
     "model={kind: two_layer, width: 8, outputs: 3, bias: true, activation: {kind: relu}, outer: {train: true}}",
@@ -54,10 +53,11 @@ CASES: dict[str, tuple[str, ...]] = {
     "in a plane": PLANE,
     "in a plane, primal": (*PLANE, "flow.engine=primal"),
     "dopri5": ("flow.method=dopri5",),
-    "primal, taylor": ("flow.engine=primal", TAYLOR),
-    "primal relu, taylor": (*RELU, "flow.engine=primal", TAYLOR),
-    "both layers, taylor": ("model.outer.train=true", PARITY, TAYLOR),
-    "both layers with biases, taylor": ("model.outer.train=true", "model.bias=true", PARITY, LONG, TAYLOR),
+    "both layers with biases": ("model.outer.train=true", "model.bias=true", PARITY, LONG),
+    "steppers, primal": ("flow.engine=primal", STEPPERS),
+    "steppers, primal relu": (*RELU, "flow.engine=primal", STEPPERS),
+    "steppers, softmax": (*SOFTMAX, STEPPERS),
+    "steppers, both layers": ("model.outer.train=true", PARITY, STEPPERS),
     "steppers": (STEPPERS,),
     "steppers relu": (*RELU, STEPPERS),
     "steppers late": (*LATE, STEPPERS),
@@ -77,9 +77,9 @@ FILES: dict[str, tuple[str, ...]] = {
     "leap": ("flow.until={log_time: 800.0}", "model.width=2"),
     "leap, steppers": ("flow.until={log_time: 800.0}", "model.width=2", STEPPERS),
     "leap, primal": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal"),
-    "held, primal, taylor": ("flow.until={time: 50.0}", "flow.engine=primal", TAYLOR),
-    "dying, primal, taylor": ("model.activation.kind=relu", "flow.engine=primal", TAYLOR),
-    "leap, primal, taylor": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal", TAYLOR),
+    "held, primal, steppers": ("flow.until={time: 50.0}", "flow.engine=primal", STEPPERS),
+    "dying, primal, steppers": ("model.activation.kind=relu", "flow.engine=primal", STEPPERS),
+    "leap, primal, steppers": ("flow.until={log_time: 800.0}", "model.width=2", "flow.engine=primal", STEPPERS),
     "dying before a loss": ("model.activation.kind=relu", "flow.until={log_loss: -5.0}", "record.times.count=30"),
 }
 """Cases on data of `write_files`."""

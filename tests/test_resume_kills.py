@@ -24,8 +24,20 @@ LEAKY = scenario_of("leaky", Path())
 KILLED = {
     "dual": [EVERY_ROW, "record.times={spacing: log, count: 30}"],
     "primal": [EVERY_ROW, "record.times={spacing: log, count: 30}", "model.outer.train=true"],
+    "primal, late": [
+        EVERY_ROW,
+        "record.times={spacing: loglog, count: 40}",
+        "model.outer.train=true",
+        "flow.until={log_time: 100.0}",
+    ],
     "late": [EVERY_ROW, "record.times={spacing: loglog, count: 60}", "flow.until={log_time: 1e4}"],
     "steppers": [EVERY_ROW, "record.times={spacing: log, count: 30}", "flow.method=DOP853-Radau"],
+    "steppers, primal": [
+        EVERY_ROW,
+        "record.times={spacing: log, count: 30}",
+        "model.outer.train=true",
+        "flow.method=DOP853-Radau",
+    ],
 }
 
 
@@ -36,17 +48,26 @@ def job(kind: str, folder: Path) -> Job:
     return Descent(folder) if kind == "descent" else Flow(folder, KILLED[kind])
 
 
-@pytest.mark.parametrize(
-    ("kind", "kills"), [("dual", 7), ("primal", 6), ("late", 7), ("steppers", 3), ("descent", 7), ("alone", 20)]
-)
+FEW = {
+    "dual": 7,
+    "primal": 7,
+    "primal, late": 5,
+    "late": 7,
+    "steppers": 3,
+    "steppers, primal": 3,
+    "descent": 7,
+    "alone": 20,
+}
+MANY = {"dual": 60, "primal": 60, "primal, late": 60, "late": 60, "steppers": 20, "steppers, primal": 20, "descent": 80}
+
+
+@pytest.mark.parametrize(("kind", "kills"), FEW.items())
 def test_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, kind: str, kills: int) -> None:
     check_kills(job(kind, tmp_path), tmp_path, kills, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "kills"), [("dual", 60), ("primal", 60), ("late", 60), ("steppers", 20), ("descent", 80), ("alone", 80)]
-)
+@pytest.mark.parametrize(("kind", "kills"), MANY.items())
 def test_many_kills_lose_no_committed_row_and_no_bit(tmp_path: Path, kind: str, kills: int) -> None:
     check_kills(job(kind, tmp_path), tmp_path, kills, seed=2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gflow.flow.choice import method_for
 from gflow.scenario import Scenario
 from gflow.scenario.schema import SmoothActivation, TwoLayerModel
+from gflow.scenario.schema.agreement import without_series
 
 
 def engine_name(scenario: Scenario) -> str:
@@ -17,5 +18,5 @@ def engine_name(scenario: Scenario) -> str:
 
 
 def method_name(scenario: Scenario) -> str:
-    """The method asked for; `auto` is that of the engine."""
-    return method_for(scenario.flow.method, engine_name(scenario) == "dual")
+    """The method asked for; `auto` is the Taylor engine where it knows the network, else the steppers."""
+    return method_for(scenario.flow.method, without_series(scenario.model) is None)

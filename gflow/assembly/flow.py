@@ -12,7 +12,7 @@ from gflow.assembly.setup import Setup
 from gflow.errors import ScenarioError
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account, Budget
-from gflow.flow.choice import TAYLOR
+from gflow.flow.choice import SWITCHING, TAYLOR
 from gflow.flow.items import Item
 from gflow.flow.state import Checkpoint, Outcome
 from gflow.flow.steps import Manner, steps
@@ -51,7 +51,8 @@ def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:
     if engine == "dual" and device != "cpu":
         raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
     if device != "cpu" and method_name(scenario) == TAYLOR:
-        raise ScenarioError(f"--device {device}: flow.method taylor runs on the CPU; use --set flow.method=auto")
+        remedy = f"use --set flow.method={SWITCHING}"
+        raise ScenarioError(f"--device {device}: the Taylor engine runs on the CPU; {remedy}")
     if device != "cpu":
         from gflow.flow.primal import has_device  # loads torch
 

@@ -107,7 +107,8 @@ class Guards:
         )
         self._off_room = off + self.off_shift
         self._share_room = self._rooms(share + self.share_shift, self._everyone)
-        self._held = alike(mode, self._moves)
+        fixed = not problem.network.trains_outer
+        self._held = alike(mode, self._moves, common=fixed and problem.network.outer.ndim == 1)
         missed = [self._hull_gap(group, branch.y0) for group in self._held]
         self._hull_missed = [gap if gap <= self._loose else 0.0 for gap in missed]
 

@@ -1,7 +1,7 @@
 """Neurons on dependent kinks: the velocities of the cells around them, and by how much the hulls of these miss 0.
 
-The velocity of a cell is linear in the push (`field.branch`).  With one fixed output the pushes of two neurons differ
-by a factor alone, which scales their hulls: those with the same sides are judged together.
+The velocity of a cell is linear in the push (`field.branch`).  With one output the pushes of two neurons differ by a
+factor alone, which scales their hulls: those with the same sides are judged together.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Alike:
         return float(np.linalg.norm(least) / row_norms(points).max()) if least.any() else 0.0
 
 
-def alike(mode: Mode, moves: Bools) -> list[Alike]:
-    """The neurons on dependent kinks that are not held by decision, and that move (m,)."""
-    network = mode.problem.network
-    common = not network.trains_outer and network.outer.ndim == 1
+def alike(mode: Mode, moves: Bools, common: bool) -> list[Alike]:
+    """The neurons on dependent kinks that are not held by decision, and that move (m,); common: their pushes differ by
+    a factor alone.
+    """
     groups: dict[tuple[bytes, int], list[int]] = {}
     # In the order of neurons: that of the turns is another one in a run that was resumed.
     for j, cells in sorted(mode.dependent.items(), key=lambda kept: kept[0]):

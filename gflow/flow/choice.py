@@ -11,6 +11,7 @@ from gflow.field.branch import Branch
 from gflow.ode.axes import OnAxes
 from gflow.ode.methods import method_named
 from gflow.ode.step import Method, Stepper, System
+from gflow.problem.network import Network
 
 EXPLICIT, IMPLICIT = "DOP853", "Radau"
 # DOP853 until the flow turns stiff, then Radau.
@@ -29,9 +30,16 @@ TINY = float(np.finfo(float).tiny)
 PATIENCE = 12
 
 
-def method_for(name: str, dual: bool) -> str:
-    """The method of this name; `auto` is that of the dual engine, or of the primal one."""
-    return (TAYLOR if dual else SWITCHING) if name == "auto" else name
+def has_series(network: Network) -> bool:
+    """Whether the Taylor engine knows the network: its activation is linear but for a kink at 0, and its inner layer a
+    matrix.
+    """
+    return network.smoothing is None and network.directions is None
+
+
+def method_for(name: str, series: bool) -> str:
+    """The method of this name; `auto` is the Taylor engine where it knows the network."""
+    return (TAYLOR if series else SWITCHING) if name == "auto" else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.flow.budget import Account
-from gflow.flow.choice import Choice, method_for
+from gflow.flow.choice import Choice, has_series, method_for
 from gflow.flow.dual import dual_engine, has_dual
 from gflow.flow.engine import Engine
 from gflow.flow.items import Item
@@ -23,8 +23,8 @@ class Manner:
     """How a flow is integrated.
 
     engine: `dual`, `primal`, or `auto`, which is dual where the network has dual coordinates; method: `taylor` (where
-    the network has one output and a piecewise linear activation), `DOP853-Radau`, a name of `ode.methods`, or `auto`,
-    which is the first for dual flows and the second for primal ones; device: that of torch, for the primal engine.
+    the activation is piecewise linear and the network not scalar), `DOP853-Radau`, a name of `ode.methods`, or `auto`,
+    which is the first where it applies, else the second; device: that of torch, for the steppers of the primal engine.
     """
 
     engine: str = "auto"
@@ -56,7 +56,8 @@ def steps(
     inner: W (m, d) at t = 0, or b (m, 1) of the scalar network; rows, origin, account, advances: as in
     `flow_items`.
     """
-    engine, choice = engine_of(problem, inner, manner), Choice(method_for(manner.method, manner.is_dual(problem)))
+    series = has_series(problem.network) and manner.device == "cpu"
+    engine, choice = engine_of(problem, inner, manner), Choice(method_for(manner.method, series))
     return flow_items(engine, until, iter(rows), choice, origin, account, advances)
 
 

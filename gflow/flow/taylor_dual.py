@@ -9,28 +9,21 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.field.branch import Measure
 from gflow.field.clock import dual_variables
-from gflow.field.guards import SHARE_DEGREE
 from gflow.field.mode import DualMode
 from gflow.flow.state import FlowState
 from gflow.flow.taylor_ahead import Ahead, Ends, Leave
 from gflow.flow.taylor_dual_arrays import Ground, copied, model_of, with_slots
 from gflow.flow.taylor_hulls import Hulls
-from gflow.ode.bernstein import nodes
+from gflow.flow.taylor_judge import HullJudge
 from gflow.problem.loss import log_mean
 from gflow.problem.parameters import Parameters
 from gflow.taylor.advance import advance
 from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL, STIFF
 from gflow.taylor.model import (
     CLOCK,
-    DEGREE,
-    END,
     EVENTS,
     GAP,
     INSTANTS,
-    MOVES,
-    MOVES_RELATIVE,
-    PATH,
-    RELATIVE,
     SIZE,
     SQUARED,
     STALLED,
@@ -40,11 +33,6 @@ from gflow.taylor.model import (
     found_of,
 )
 from gflow.taylor.stride import NEAR, stride
-
-# Beyond all steps.
-NO_END = 2**62
-# How often hulls are judged for one step: a stride may be tried again, at another length.
-MOST_ASKED = 8
 
 
 class DualAhead(Ahead):
@@ -63,35 +51,12 @@ class DualAhead(Ahead):
         self.was_stride = False
         self._model = model_of(ground, state, mode, norms)
         self._model.counts[STEPS], self._model.counts[STALLED] = steps, stalled
-        self._hulls, self._granted, self._asked = hulls, NO_END, (-1, 0)
-        self._model.hull[:] = -np.inf if hulls.groups else np.inf
-        missed = hulls.gaps(dual_variables(self._problem.loss, state.p, mode.live)[0])
-        self._missed = np.where(missed <= ground.data.loose, missed, 0.0)
+        self._judge = HullJudge(hulls, self._problem.loss, self._model, state)
 
     @property
     def model(self) -> Model:
         """The arrays as they are now."""
         return self._model
-
-    def _judge(self) -> bool:
-        """Give the neurons on dependent kinks the room that they have now, or that of the step that was tried; False
-        where they may not stay in it.
-        """
-        model, step = self.model, self.model.step
-        self._asked = (self.steps, self._asked[1] + 1 if self._asked[0] == self.steps else 1)
-        if self._asked[1] > MOST_ASKED:
-            return False
-        room = self._hulls.room(dual_variables(self._problem.loss, model.p, model.mode.live > 0)[0])
-        if room.path >= step[MOVES] or room.relative >= step[MOVES_RELATIVE]:
-            model.hull[:] = model.now[PATH] + room.path, model.now[RELATIVE] + room.relative
-            return True
-        u = step[END] * nodes(SHARE_DEGREE)
-        q = u[:, None] ** np.arange(model.tried[DEGREE]) @ model.terms.q[: model.tried[DEGREE]]
-        held = self._hulls.hold(q, self._missed)
-        if held:
-            model.hull[:] = model.now[PATH] + step[MOVES], -np.inf
-            self._granted = self.steps + 1
-        return held
 
     @property
     def strides(self) -> bool:
@@ -109,9 +74,7 @@ class DualAhead(Ahead):
         row: log(1 + t) of the next one.  The series waits there; strides pass it, and leave behind what is needed to
         tell it.
         """
-        if self.steps >= self._granted:
-            self.model.hull[:], self._granted = -np.inf, NO_END
-        leave = leave._replace(step=min(leave.step, self._granted))
+        leave = leave._replace(step=min(leave.step, self._judge.leaves(self.model)))
         self._before, self.was_stride = copied(self.model) if self._strides and row < ends.v else None, self._strides
         if self._strides:
             status = int(stride(self.model, *ends, leave.step, leave.tau))
@@ -123,7 +86,8 @@ class DualAhead(Ahead):
             self._model = with_slots(self.model, 2 * self.model.mode.slots.shape[1])
         elif status == GUARDS_FULL:
             self._model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        goes_on = status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR) or (status == HULL and self._judge())
+        granted = status == HULL and self._judge.grants(self.model)
+        goes_on = granted or status in (SLOTS_FULL, GUARDS_FULL, STIFF, NEAR)
         self._strides |= goes_on and status == HULL and self.was_stride
         return LOG_FULL if goes_on else status
 
@@ -132,7 +96,7 @@ class DualAhead(Ahead):
         of the run do not hang on its rows."""
         there = copy(self)
         assert self._before is not None
-        there._model, there._strides = copied(self._before), True
+        there._model, there._judge, there._strides = copied(self._before), copy(self._judge), True
         status = LOG_FULL
         while status == LOG_FULL:
             there.model.counts[INSTANTS] = there.model.counts[EVENTS] = 0

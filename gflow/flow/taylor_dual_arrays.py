@@ -7,11 +7,12 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.field.branch import Tolerances
 from gflow.field.dual import weight_floor
 from gflow.field.guards import ADDED_UP
 from gflow.field.mode import DualMode
+from gflow.field.mode import Mode as FieldMode
 from gflow.flow.state import FlowState
 from gflow.flow.taylor_hulls import basis_of
 from gflow.problem.problem import Problem
@@ -58,8 +59,8 @@ class Ground:
 
 
 def data_of(problem: Problem, tolerances: Tolerances) -> Data:
-    """Data of the compiled loop."""
-    surfaces, C = problem.surfaces, problem.span.C
+    """Data of the compiled loop.  With several outputs there is no label to a push, and no use for `outer`."""
+    surfaces, C, outputs = problem.surfaces, problem.span.C, problem.network.outputs
     gram = surfaces.normals @ surfaces.normals.T
     gram = 0.5 * (gram + gram.T)
     np.fill_diagonal(gram, 1.0)
@@ -71,8 +72,8 @@ def data_of(problem: Problem, tolerances: Tolerances) -> Data:
         first=first.astype(np.int64),
         sample=order.astype(np.int64),
         alpha=np.ascontiguousarray(surfaces.alpha, dtype=float),
-        push=np.ascontiguousarray(problem.y * surfaces.alpha, dtype=float),
-        outer=np.ascontiguousarray(problem.network.outer, dtype=float),
+        push=np.ascontiguousarray(surfaces.alpha * (problem.y if outputs == 1 else 1.0), dtype=float),
+        outer=np.ascontiguousarray(np.atleast_2d(problem.network.outer)[0], dtype=float),
         slope=float(problem.network.slope),
         logistic=problem.loss.name == "logistic",
         kinked=bool(problem.network.kinked),
@@ -84,24 +85,32 @@ def data_of(problem: Problem, tolerances: Tolerances) -> Data:
     )
 
 
-def arrays_of(mode: DualMode, slots: int) -> Mode:
+def held_of(mode: FieldMode, j: int) -> tuple[Index, Array]:
+    """The surfaces (k,) that hold neuron j, a basis of them where they are dependent, and A (k, r) as in `Mode`."""
+    normals, on = mode.problem.surfaces.normals, np.flatnonzero(mode.side[j] == 0)
+    if j not in mode.dependent:
+        return on, mode.force_map[j, : on.size]
+    on = on[basis_of(normals[on])]
+    return on, np.asarray(np.linalg.pinv(normals[on]).T, dtype=float)
+
+
+def arrays_of(mode: FieldMode, slots: int) -> Mode:
     """The mode of the compiled loop: the same sides, with forces from the pseudo-inverses of this one."""
     problem, sliding = mode.problem, mode.side == 0
     arrays = mode_of(mode.side, problem.samples, slots)
     normals, longest = problem.surfaces.normals, float(row_norms(problem.span.C).max())
     for j in np.flatnonzero(sliding.any(axis=1)):
-        on = np.flatnonzero(sliding[j])
-        force_map = mode.force_map[j, : on.size]
-        if j in mode.dependent:
-            on = on[basis_of(normals[on])]
-            force_map = np.asarray(np.linalg.pinv(normals[on]).T, dtype=float)
+        on, force_map = held_of(mode, int(j))
         k = on.size
         arrays.slots[j, :k], arrays.held[j] = on, k
         arrays.force[j, :k] = force_map @ normals.T
         arrays.lever[j, :k] = longest * np.maximum(np.linalg.norm(force_map, axis=1), 1.0)
-    moving = problem.network.outer != 0.0
+    network = problem.network
+    moving = network.trains_outer | np.atleast_2d(network.outer != 0.0).any(axis=0)
+    active = (mode.slopes != 0.0) & np.broadcast_to(moving, mode.side.shape[:1])[:, None]
     arrays.slopes[:] = mode.slopes
-    arrays.live[:] = (mode.slopes[moving] != 0.0).sum(axis=0) if problem.network.kinked else 1
+    arrays.live[:] = active.sum(axis=0) + (network.output_bias is not None) if network.kinked else 1
+    arrays.by_hull[list(mode.dependent)] = 1
     return arrays
 
 
@@ -119,7 +128,6 @@ def model_of(ground: Ground, state: FlowState, mode: DualMode, norms: Array) -> 
     slots = min(slots, problem.span.rank)
     zeta = state.U @ problem.surfaces.normals.T
     lazy = lazy_of(zeta, norms + ground.norms, problem.samples, slots)
-    lazy.by_hull[list(mode.dependent)] = 1
     room = (state.side.size + ROOM, ROOM, state.side.size + ROOM)
     allowed = min(weight_floor(problem, norms, ground.tolerances), 1e300)
     model = assembled(ground.data, arrays_of(mode, slots), kernel_arrays_of(mode), lazy, state.p, allowed, room)

@@ -11,7 +11,7 @@ from gflow.flow.taylor_ahead import Ahead
 from gflow.flow.taylor_dual import DualAhead
 from gflow.flow.taylor_dual_advance import DualStepShown
 from gflow.flow.taylor_dual_arrays import Ground
-from gflow.flow.taylor_hulls import Hulls, basis_of
+from gflow.flow.taylor_hulls import Hulls, are_clear
 
 
 class DualSeries:
@@ -28,16 +28,16 @@ class DualSeries:
         if not mode.live.any():
             return False
         stretch = engine.stretch(state)
-        branch, normals = stretch.branch, engine.problem.surfaces.normals
+        branch = stretch.branch
         if isinstance(branch, FeatureBranch) or branch.at_rest(branch.y0):
             return False
-        return all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)
+        return are_clear(mode)
 
     def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> DualAhead:
         """The compiled loop from a checkpoint on; stretch: that which begins there."""
         engine, mode = self._engine, self._engine.mode
         assert isinstance(mode, DualMode)
-        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(mode)
+        norms, hulls = engine.weight_norms(at.state.U), Hulls.of(mode, engine.problem.network.outer != 0.0)
         return DualAhead(self._ground, at.state, mode, norms, at.steps, at.stalled, hulls)
 
     def shown(self, ahead: Ahead, inexact: Bools) -> DualStepShown:

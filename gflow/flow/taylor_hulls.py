@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import qr
 
-from gflow.arrays import Array, Index
+from gflow.arrays import Array, Bools, Index
 from gflow.field.held import Alike, alike
-from gflow.field.mode import DualMode
+from gflow.field.mode import Mode
 from gflow.problem.span import row_norms
 
 # Part of the room that is granted, which leaves some for rounding.
@@ -48,15 +48,14 @@ class Hulls:
     y: Array
 
     @classmethod
-    def of(cls, mode: DualMode) -> Hulls:
-        """Those of the mode as it is now."""
-        return cls(alike(mode, mode.problem.network.outer != 0.0), mode.problem.y)
+    def of(cls, mode: Mode, moves: Bools) -> Hulls:
+        """Those of the mode as it is now; moves (m,): who does.  All velocities of a neuron have the factor a_j, which
+        changes nothing.
+        """
+        return cls(alike(mode, moves, common=True), mode.problem.y)
 
     def room(self, q: Array) -> Room:
-        """The room of all of them at q (n,), not positive where some hull does not clearly contain 0.
-
-        All velocities of a neuron have the factor a_j, which changes nothing.
-        """
+        """The room of all of them at q (n,), not positive where some hull does not clearly contain 0."""
         paths, logs = [np.inf], [np.inf]
         for group in self.groups:
             velocities = group.velocities
@@ -122,3 +121,9 @@ def basis_of(normals: Array) -> Index | None:
     if ((distances > DEPENDENT) & (distances < CLEAR)).any():
         return None
     return np.sort(order[: int((distances >= CLEAR).sum())])
+
+
+def are_clear(mode: Mode) -> bool:
+    """Have all neurons on dependent kinks a basis of these kinks that is one clearly?"""
+    normals = mode.problem.surfaces.normals
+    return all(basis_of(normals[mode.side[j] == 0]) is not None for j in mode.dependent)

@@ -6,38 +6,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gflow.arrays import EPS, Array, Bools
+from gflow.arrays import Array, Bools
 from gflow.field.branch import Measure
 from gflow.field.clock import dual_variables
 from gflow.field.mode import Mode
+from gflow.flow.choice import has_series
 from gflow.flow.engine import Engine, Stretch
 from gflow.flow.state import Checkpoint, FlowState
 from gflow.flow.taylor_advance import StepShown
 from gflow.flow.taylor_ahead import Ahead, Ends, Leave
+from gflow.flow.taylor_hulls import Hulls, are_clear
+from gflow.flow.taylor_judge import HullJudge
 from gflow.flow.taylor_primal_arrays import PrimalGround, model_of, with_slots
 from gflow.ode.bernstein import from_nodes, nodes
 from gflow.ode.step import DenseStep
 from gflow.problem.loss import log_mean
-from gflow.problem.network import Network
 from gflow.problem.parameters import Layout, Parameters
-from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, LOG_FULL, SLOTS_FULL
+from gflow.taylor.loop import CLOCK_PASSED, GUARDS_FULL, HULL, LOG_FULL, SLOTS_FULL
 from gflow.taylor.model import CAP, CLOCK, SIZE, STALLED, STEPS, TAU, UNIT, WAITS, found_of
 from gflow.taylor.primal.advance import advance
-from gflow.taylor.primal.model import HIGHEST, PrimalModel
+from gflow.taylor.primal.model import HIGHEST, LOSES, PrimalModel
 from gflow.taylor.series import Series, clock_after
 
 
-def has_series(network: Network) -> bool:
-    """Whether this loop knows the network: one output, and an activation that is linear but for a kink at 0."""
-    plain = network.smoothing is None and network.directions is None and network.output_bias is None
-    return plain and network.outputs == 1
-
-
 class StepKept(NamedTuple):
-    """A step before it is taken: coefficients of W (m, N + 1, r), a (m, N + 1), and its clock; N, its size, its end."""
+    """A step before it is taken: coefficients of W (m, N + 1, r), a (m, N + 1, K), the output bias (N + 1, K), and its
+    clock; N, its size, its end.
+    """
 
     W: Array
     a: Array
+    bias: Array
     terms: Series
     v: float
     log_unit: float
@@ -50,13 +49,15 @@ class PrimalAhead(Ahead):
     """The compiled loop of trained outer layers: steps of the series, early and late."""
 
     def __init__(
-        self, ground: PrimalGround, state: FlowState, mode: Mode, norms: Array, at: Checkpoint, keeps: bool
+        self, ground: PrimalGround, mode: Mode, norms: Array, at: Checkpoint, keeps: bool, hulls: Hulls
     ) -> None:
-        """mode: that of the state; norms (m,): |w_j| there; keeps: each step is kept, for whoever asks for it."""
+        """mode: that of the state, with the hulls of its neurons on dependent kinks; norms (m,): |w_j| there; keeps:
+        each step is kept, for whoever asks for it.
+        """
         super().__init__(ground.problem)
-        self._model = model_of(ground, state, mode, norms)
+        self._model = model_of(ground, at.state, mode, norms)
         self._model.counts[STEPS], self._model.counts[STALLED] = at.steps, at.stalled
-        self._keeps = keeps
+        self._keeps, self._judge = keeps, HullJudge(hulls, self._problem.loss, self._model, at.state)
         self.kept: StepKept | None = None
 
     @property
@@ -65,7 +66,8 @@ class PrimalAhead(Ahead):
         return self._model
 
     def go(self, row: float, ends: Ends, leave: Leave) -> int:
-        """Why the loop came back, with arrays that are full made larger."""
+        """Why the loop came back, with arrays that are full made larger, and hulls judged."""
+        leave = leave._replace(step=min(leave.step, self._judge.leaves(self.model)))
         if self._keeps and not self.model.tried[WAITS]:
             status = int(advance(self.model, -np.inf, -np.inf, *leave))
             if status == CLOCK_PASSED:
@@ -77,47 +79,68 @@ class PrimalAhead(Ahead):
             self._model = with_slots(self.model, min(2 * self.model.mode.slots.shape[1], self._problem.span.rank))
         elif status == GUARDS_FULL:
             self._model = self.model._replace(found=found_of(2 * self.model.found.which.shape[0]))
-        return LOG_FULL if status in (SLOTS_FULL, GUARDS_FULL) else status
+        goes_on = status in (SLOTS_FULL, GUARDS_FULL) or (status == HULL and self._judge.grants(self.model))
+        return LOG_FULL if goes_on else status
 
     def _keep(self) -> None:
         model, N = self.model, self._degree
         inverse = model.terms._replace(inverse=model.terms.inverse.copy())
         W, a = model.neurons.W[:, : N + 1].copy(), model.neurons.a[:, : N + 1].copy()
-        self.kept = StepKept(W, a, inverse, self.v, float(model.step[UNIT]), N, float(model.step[SIZE]), self.end)
+        bias = model.outputs.bias[: N + 1].copy()
+        self.kept = StepKept(W, a, bias, inverse, self.v, float(model.step[UNIT]), N, float(model.step[SIZE]), self.end)
 
     def passed(self, v: float) -> tuple[FlowState, Measure]:
         """No stride passes a row."""
         raise AssertionError("the series waits at every row")
 
     def _parameters(self, u: float) -> Parameters:
-        """W (m, r) and a (m,) at u of the step that waits, balanced as the loop does at its end, or now."""
-        neurons, N = self.model.neurons, self._degree if u > 0.0 else 0
+        """All weights at u of the step that waits, balanced as the loop does at its end, or now."""
+        neurons, N, shape = self.model.neurons, self._degree if u > 0.0 else 0, self._problem.network.outer.shape
         powers = u ** np.arange(N + 1.0)
         W = np.asarray(np.einsum("jkr,k->jr", neurons.W[:, : N + 1], powers))
-        outer = self._problem.network.outer
-        if self.model.span.trains:
-            outer = np.asarray(neurons.a[:, : N + 1] @ powers)
+        a = neurons.a[:, 0]
         if self.model.span.trains and N:
-            squared = (W**2).sum(axis=1)
-            size = np.maximum(outer**2 + squared, np.finfo(float).tiny)
-            part = 0.5 * (neurons.balance - (outer**2 - squared)) / size
-            W, outer = W - part[:, None] * W, outer + part * outer
-        return Parameters(W, outer)
+            a = np.einsum("jko,k->jo", neurons.a[:, : N + 1], powers)
+            inner, outer = (W**2).sum(axis=1), (a**2).sum(axis=1)
+            size = np.maximum(outer + inner, np.finfo(float).tiny)
+            part = (0.5 * (neurons.balance - (outer - inner)) / size)[:, None]
+            W, a = W - part * W, a + part * a
+        outputs = self.model.outputs
+        bias = powers @ outputs.bias[: N + 1] if outputs.biased else None
+        return Parameters(W, np.array(a.T).reshape(shape), bias)
 
     def measure(self, u: float, v: float) -> Measure:
         """The flow at u of the step that waits, or now with u = 0, where log(1 + t) = v."""
         model, problem, parameters, p = self.model, self._problem, self._parameters(u), self.margins_at(u)
-        C, y, slopes, U, a = problem.span.C, problem.y, model.mode.slopes, parameters.U, parameters.outer
+        C, slopes, U, a = problem.span.C, model.mode.slopes, parameters.U, np.atleast_2d(parameters.outer)
         live = model.mode.live > 0
         q, log_total = dual_variables(problem.loss, p, live)
-        V = self._projected((slopes * (live * q * y)) @ C)
-        pulled = np.einsum("jr,jr->j", U, V) if model.span.trains else np.zeros(a.size)
-        rates = y * np.einsum("ir,ir->i", C, slopes.T @ (a[:, None] ** 2 * V + pulled[:, None] * U))
+        signs = model.span.y[:, None] * self._signs(parameters)
+        T = (live * q)[:, None] * signs
+        V = [self._projected((slopes * T[:, o]) @ C) for o in range(a.shape[0])]
+        moved = np.einsum("oj,ojr->jr", a, V)
+        turned = np.einsum("jr,ojr->oj", U, V) if model.span.trains else np.zeros(a.shape)
+        shift = T.sum(axis=0) if parameters.output_bias is not None else np.zeros(a.shape[0])
+        both = a[:, :, None] * moved + turned[:, :, None] * U
+        rates = np.einsum("io,oir,ir->i", signs, slopes.T @ both, C) + signs @ shift
         squared = (U**2).sum() + (model.span.outside**2).sum() + (a**2).sum() * model.span.trains
-        speed = float(np.sqrt((a**2 * (V**2).sum(axis=1)).sum() + (pulled**2).sum()))
+        squared += 0.0 if parameters.output_bias is None else (parameters.output_bias**2).sum()
+        speed = float(np.sqrt((moved**2).sum() + (turned**2).sum() + (shift**2).sum()))
         log_loss, log_n = log_mean(problem.loss.log_value(p)), float(np.log(p.size))
-        rounding = EPS * model.data.longest * float(np.abs(a) @ np.sqrt((U**2).sum(axis=1)))
+        rounding = max(problem.margin_rounding(U, parameters.outer), float(model.step[LOSES]))
         return Measure(v, p, log_loss, float(np.sqrt(squared)), speed, rates, float(log_total) - log_n, rounding)
+
+    def _signs(self, parameters: Parameters) -> Array:
+        """dp / df (n, K) at these weights, but for the label of one output."""
+        model, outputs = self.model, self.model.outputs
+        A, C = np.atleast_2d(parameters.outer), self._problem.span.C
+        if A.shape[0] == 1:
+            return np.ones((C.shape[0], 1))
+        own = outputs.own[:, None] == np.arange(A.shape[0])
+        f = (model.mode.slopes * (C @ parameters.U.T).T).T @ A.T
+        f = np.where(own, -np.inf, f if parameters.output_bias is None else f + parameters.output_bias)
+        others = np.exp(f - f.max(axis=1, keepdims=True))
+        return np.asarray(np.where(own, 1.0, -others / others.sum(axis=1, keepdims=True)))
 
     def _projected(self, V: Array) -> Array:
         """P_j V_j, (m, r)."""
@@ -152,7 +175,9 @@ class PrimalStepShown(StepShown):
         W = np.einsum("jkr,uk->ujr", kept.W, powers)
         rows = [W.reshape(u.size, -1)]
         if self._layout.outer is not None:
-            rows.append(np.einsum("jk,uk->uj", kept.a, powers))
+            rows.append(np.einsum("jko,uk->uoj", kept.a, powers).reshape(u.size, -1))
+        if self._layout.bias is not None:
+            rows.append(powers @ kept.bias)
         clock = [clock_after(kept.v, kept.log_unit, kept.terms, kept.degree, float(each)) for each in u]
         y = np.column_stack([*rows, clock])
         return DenseStep(0.0, kept.end * kept.size / unit, from_nodes(HIGHEST) @ y)
@@ -166,16 +191,22 @@ class PrimalSeries:
         self._ground = PrimalGround.of(engine.problem, engine.tolerances, engine.norms_initial, engine.outside)
 
     def suits(self, state: FlowState) -> bool:
-        """Can the compiled loop go on from a state, whose mode is the current one?  Not where neurons lie on dependent
-        kinks, or where no sample moves anything, and not of a network whose series is not known.
+        """Can the compiled loop go on from a state, whose mode is the current one?  Not where no sample moves anything,
+        nor where several outputs pull on neurons on dependent kinks, whose hulls are judged for one, and not of a
+        network whose series is not known.
         """
         mode, network = self._engine.mode, self._engine.problem.network
-        return has_series(network) and bool(mode.live.any()) and not mode.dependent
+        clear = are_clear(mode) if network.outputs == 1 else not mode.dependent
+        return has_series(network) and bool(mode.live.any()) and clear
 
     def ahead(self, stretch: Stretch, at: Checkpoint, keeps: bool) -> PrimalAhead:
         """The compiled loop from a checkpoint on; stretch: that which begins there."""
-        norms = self._engine.weight_norms(at.state.U)
-        return PrimalAhead(self._ground, at.state, self._engine.mode, norms, at, keeps)
+        engine, parameters = self._engine, at.state.parameters
+        moves = (np.atleast_2d(parameters.outer) != 0.0).any(axis=0)
+        if engine.problem.network.trains_outer:
+            moves |= (parameters.U != 0.0).any(axis=1)
+        hulls = Hulls.of(engine.mode, moves)
+        return PrimalAhead(self._ground, engine.mode, engine.weight_norms(at.state.U), at, keeps, hulls)
 
     def shown(self, ahead: Ahead, inexact: Bools) -> PrimalStepShown:
         """The step that comes next, for whoever asks for it."""

@@ -10,12 +10,12 @@ from gflow.arrays import Array
 from gflow.field.branch import Tolerances
 from gflow.field.mode import Mode
 from gflow.flow.state import FlowState
-from gflow.flow.taylor_dual_arrays import ROOM, data_of, grown
+from gflow.flow.taylor_dual_arrays import ROOM, arrays_of, data_of, grown, held_of
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
-from gflow.taylor.model import CAP, CLOCK, TAU, Data, mode_of
-from gflow.taylor.model import Mode as ModeArrays
-from gflow.taylor.primal.model import PrimalModel, Span, assembled, neurons_of
+from gflow.taylor.model import CAP, CLOCK, TAU, Data
+from gflow.taylor.primal.model import HIGHEST, PrimalModel, Span, assembled, neurons_of
+from gflow.taylor.primal.outputs import outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PrimalGround:
         span = Span(
             C=C,
             normals=np.ascontiguousarray(problem.surfaces.normals),
-            y=problem.y.astype(float),
+            y=problem.y.astype(float) if problem.network.outputs == 1 else np.ones(problem.samples),
             squares=row_norms(C) ** 2,
             outside=np.array(outside, dtype=float),
             initial=np.array(norms, dtype=float),
@@ -43,31 +43,18 @@ class PrimalGround:
         return cls(problem, data_of(problem, tolerances), span)
 
 
-def mode_arrays_of(mode: Mode, slots: int) -> ModeArrays:
-    """The sides and slopes of a mode, with forces from its pseudo-inverses."""
-    problem = mode.problem
-    arrays, longest = mode_of(mode.side, problem.samples, slots), float(row_norms(problem.span.C).max())
-    for j in np.flatnonzero((mode.side == 0).any(axis=1)):
-        on = np.flatnonzero(mode.side[j] == 0)
-        k, force_map = on.size, mode.force_map[j, : on.size]
-        arrays.slots[j, :k], arrays.held[j] = on, k
-        arrays.force[j, :k] = force_map @ problem.surfaces.normals.T
-        arrays.lever[j, :k] = longest * np.maximum(np.linalg.norm(force_map, axis=1), 1.0)
-    moving = problem.network.trains_outer | (problem.network.outer != 0.0)
-    arrays.slopes[:] = mode.slopes
-    moved = (mode.slopes != 0.0) & np.broadcast_to(moving, mode.side.shape[:1])[:, None]
-    arrays.live[:] = moved.sum(axis=0) if problem.network.kinked else 1
-    return arrays
-
-
 def model_of(ground: PrimalGround, state: FlowState, mode: Mode, norms: Array) -> PrimalModel:
     """The arrays of the compiled loop at a state; norms (m,): |w_j| there."""
     problem, side = ground.problem, state.side
     slots = min(max(min(problem.span.rank, 4), int((side == 0).sum(axis=1).max(initial=0))), problem.span.rank)
-    a = np.asarray(state.parameters.outer, dtype=float)
+    network, parameters = problem.network, state.parameters
+    a = np.ascontiguousarray(np.atleast_2d(parameters.outer).T, dtype=float)
     neurons = neurons_of(state.U, a, norms)
+    own = problem.y.astype(np.int64) if network.outputs > 1 else np.zeros(problem.samples, dtype=np.int64)
+    bias = np.zeros(network.outputs) if parameters.output_bias is None else parameters.output_bias
+    outputs = outputs_of(own, bias, parameters.output_bias is not None, HIGHEST + 1)
     room = (side.size + ROOM, ROOM, side.size + ROOM)
-    model = assembled(ground.data, ground.span, mode_arrays_of(mode, slots), neurons, room)
+    model = assembled(ground.data, ground.span, arrays_of(mode, slots), neurons, outputs, room)
     for j in np.flatnonzero(model.mode.held):
         _tabulate(model, mode, int(j))
     model.p[:] = state.p
@@ -78,7 +65,7 @@ def model_of(ground: PrimalGround, state: FlowState, mode: Mode, norms: Array) -
 def _tabulate(model: PrimalModel, mode: Mode, j: int) -> None:
     """The tables of the slides of neuron j, as `taylor.primal.firing.tabulate` makes them after a turn."""
     data, tables, k = model.data, model.tables, int(model.mode.held[j])
-    tables.across[j, :k] = mode.force_map[j, :k]
+    tables.across[j, :k] = held_of(mode, j)[1]
     force = -model.mode.force[j, :k][:, data.surface] * (data.push * model.mode.slopes[j])
     own = model.mode.slots[j, :k, None] == data.surface
     rising = data.alpha > 0.0

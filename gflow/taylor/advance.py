@@ -10,6 +10,7 @@ import numpy as np
 from gflow.compiled import entry, kernel, referred
 from gflow.taylor.firing import fire_neuron, guard_at, margin_rates, rates_of_duals
 from gflow.taylor.guards import dual_of
+from gflow.taylor.hulls import ask_hulls
 from gflow.taylor.local import DECIDED, NO_SLOT
 from gflow.taylor.loop import (
     CANCELLED,
@@ -55,8 +56,7 @@ def renew(model: Model) -> None:
     for j in range(model.lazy.due.size):
         model.lazy.due[j] = -np.inf
         model.lazy.due_share[j] = -np.inf
-    if model.hull[0] < np.inf:
-        model.hull[0], model.hull[1] = -np.inf, -np.inf
+    ask_hulls(model)
 
 
 @kernel

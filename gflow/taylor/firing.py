@@ -90,7 +90,7 @@ def pull_on(model: Model, j: int, pull: Pull) -> None:
 @kernel
 def fire_neuron(model: Model, j: int, slop: float) -> int:
     """Decide neuron j and take its new sides."""
-    if model.lazy.by_hull[j] == 1:
+    if model.mode.by_hull[j] == 1:
         return UNDECIDED
     bring(model.data, model.mode, model.lazy, j, model.c, model.scratch)
     band = band_of(model.lazy, j, 0.0)

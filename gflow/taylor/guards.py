@@ -13,6 +13,7 @@ import numpy as np
 from gflow.arrays import EPS, Array
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
+from gflow.taylor.hulls import NOTHING
 from gflow.taylor.model import (
     DEGREE,
     END,
@@ -38,8 +39,6 @@ from gflow.taylor.series import evaluate, pulls
 
 # Where a guard's lift and band stand, behind its polynomial.
 LIFT, BAND = MOST + 1, MOST + 2
-# Relative changes of a q below this, far below every band of the shares, do not count.
-NOTHING = 1e-18
 # The path foreseen in a due time is not longer than that of so many steps like this one.
 FAR = 1e6
 
@@ -70,29 +69,6 @@ def lifted(value: float, lift: float, band: float, fresh: bool, loose: float) ->
         return 0.0 if value >= band else lift
     out = max(band - value, 0.0)
     return out - value if value < 0.0 and -value <= band * (loose / ROUNDING) else out
-
-
-@kernel
-def bound_path(model: Model, N: int, u: float) -> tuple[float, float]:
-    """What q moves up to u at most: in the 2-norm, and relatively, as a logarithm."""
-    q, n = model.terms.q, model.p.size
-    path, most, power = 0.0, 0.0, 1.0
-    for k in range(1, N):
-        squared, largest = 0.0, 0.0
-        for i in range(n):
-            squared += q[k, i] * q[k, i]
-            largest = max(largest, abs(q[k, i]) / (q[0, i] + NOTHING))
-        power *= u
-        path += np.sqrt(squared) * power
-        most += largest * power
-    return path, (-np.log1p(-most) if most < 0.9 else np.inf)
-
-
-@kernel
-def hulls_hold(model: Model) -> bool:
-    """Do all neurons on dependent kinks surely stay there in the step?"""
-    now, step, hull = model.now, model.step, model.hull
-    return bool(now[PATH] + step[MOVES] <= hull[0] or now[RELATIVE] + step[MOVES_RELATIVE] <= hull[1])
 
 
 @kernel
@@ -333,7 +309,7 @@ def look(model: Model, h_end: float) -> bool:
             model.counts[LOOKS] += 1
             if not look_at_pairs(model, j, h_end):
                 return False
-        if mode.held[j] > 0 and lazy.by_hull[j] == 0 and lazy.due_share[j] < relative:
+        if mode.held[j] > 0 and model.mode.by_hull[j] == 0 and lazy.due_share[j] < relative:
             model.counts[SHARE_LOOKS] += 1
             if not look_at_shares(model, j):
                 return False

@@ -69,6 +69,7 @@ class Mode(NamedTuple):
     lever: Array  # (m, k)
     turned: Array  # (m, k) the sign of the jump of each slot where the slide began
     live: Counts  # (n,) how many neurons that move are active on each sample
+    by_hull: Counts  # (m,) 1 for neurons on dependent kinks: their slots are a basis, and Python judges their shares
 
 
 class Kernel(NamedTuple):
@@ -96,7 +97,6 @@ class Lazy(NamedTuple):
     share_lift: Array  # (m, k, 2)
     fresh: Counts  # (m, 2)
     scale: Array  # (m,) |w_j| at the start of the run and of the arrays, and its way since: the rounding of zeta_j
-    by_hull: Counts  # (m,) 1 for neurons on dependent kinks: their slots are a basis, and Python judges their shares
 
 
 class Log(NamedTuple):
@@ -211,6 +211,10 @@ class AnyModel(Protocol):
     def tried(self) -> Counts:
         """The step that was tried: counts."""
 
+    @property
+    def hull(self) -> Array:
+        """How far q may move while hulls are not judged."""
+
 
 def log_of(events: int, instants: int, samples: int, columns: int = 4) -> Log:
     """Empty logs."""
@@ -244,6 +248,7 @@ def mode_of(side: Sides, samples: int, slots: int) -> Mode:
         np.ones((m, slots)),
         np.ones((m, slots)),
         np.zeros(samples, dtype=np.int64),
+        np.zeros(m, dtype=np.int64),
     )
 
 
@@ -266,7 +271,6 @@ def lazy_of(zeta: Array, scale: Array, samples: int, slots: int) -> Lazy:
         np.zeros((m, slots, 2)),
         np.ones((m, 2), dtype=np.int64),
         np.array(scale),
-        np.zeros(m, dtype=np.int64),
     )
 
 

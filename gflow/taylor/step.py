@@ -11,7 +11,8 @@ from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.field.mode import FALLEN
 from gflow.field.mode import THIN as THIN_PART
-from gflow.taylor.guards import bound_path, dual_at, hulls_hold, look
+from gflow.taylor.guards import dual_at, look
+from gflow.taylor.hulls import bound_path, hulls_hold, pass_path
 from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, HULL, LONGEST, REST, SHARE, SHRUNK, THIN
 from gflow.taylor.model import (
     CAP,
@@ -25,9 +26,7 @@ from gflow.taylor.model import (
     LOG_TOTAL,
     MOVES,
     MOVES_RELATIVE,
-    PATH,
     REACH,
-    RELATIVE,
     SIZE,
     SQUARED,
     STEPS,
@@ -157,13 +156,9 @@ def take_step(model: Model) -> None:
         model.p[i] = model.scratch.p[i]
     now[CLOCK] = clock_after(now[CLOCK], step[UNIT], terms, N, u)
     now[TAU] += u * step[SIZE]
-    now[PATH] += step[MOVES]
-    if step[MOVES_RELATIVE] < np.inf:
-        now[RELATIVE] += step[MOVES_RELATIVE]
-    else:
+    if not pass_path(model):
         for j in range(model.lazy.due_share.size):
             model.lazy.due_share[j] = -np.inf
-        model.hull[1] = -np.inf
     model.counts[STEPS] += 1
     model.tried[WAITS] = 0
     pace(model)

@@ -13,7 +13,8 @@ import numpy as np
 from gflow.arrays import EPS, Array
 from gflow.compiled import entry, kernel, referred
 from gflow.taylor.firing import margin_rates
-from gflow.taylor.guards import NOTHING, dual_of, hulls_hold, look
+from gflow.taylor.guards import dual_of, look
+from gflow.taylor.hulls import NOTHING, hulls_hold
 from gflow.taylor.loop import GOES_ON, GUARDS_FULL, HULL, LOG_FULL, LONGEST, STEPS_DONE, has_room, log_mean_loss
 from gflow.taylor.model import (
     CLOCK,

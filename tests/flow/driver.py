@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gflow.field.branch import Tolerances
 from gflow.field.mode import DualMode
-from gflow.flow.choice import Choice, method_for
-from gflow.flow.dual import DualCoordinates, dual_engine
+from gflow.flow.choice import Choice, has_series, method_for
+from gflow.flow.dual import dual_engine
 from gflow.flow.engine import Engine
 from gflow.flow.simulate import flow_items
 from gflow.flow.state import Checkpoint, Event, Finish, FlowRow, FlowState, Outcome
@@ -80,7 +80,7 @@ def followed(
     events: list[Event] = []
     kept: list[FlowRow] = []
     counted: list[int] = []
-    choice = Choice(method_for(method, isinstance(engine._coordinates, DualCoordinates)))
+    choice = Choice(method_for(method, has_series(engine.problem.network)))
     for said in flow_items(engine, until, due, choice, origin):
         if isinstance(said, Event):
             events.append(said)

@@ -18,8 +18,8 @@ from gflow.field.hull import span_basis, velocities
 from gflow.field.kink import Kink
 from gflow.field.mode import DualMode
 from gflow.flow.one_stretch import one_stretch
-from gflow.flow.taylor_dual import DualAhead
 from gflow.flow.taylor_hulls import Hulls, basis_of, central_weights, depth_of
+from gflow.flow.taylor_judge import HullJudge
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -98,7 +98,7 @@ def test_neurons_with_the_same_sides_have_the_same_hull(slope: float) -> None:
     """Beside the velocities that decide kinks, neuron by neuron; who never moves has none.  Control: two neurons on
     the same kinks have other hulls where their other sides differ."""
     mode = on_cube(slope)
-    groups = alike(mode, mode.problem.network.outer != 0.0)
+    groups = alike(mode, mode.problem.network.outer != 0.0, common=True)
     assert [group.neurons.tolist() for group in groups] == [[0, 1], [3], [4]]
     q, y = np.random.default_rng(0).dirichlet(np.ones(16)), mode.problem.y
     for group in groups:
@@ -134,7 +134,7 @@ def test_hulls_hold_in_all_of_their_room(seed: int) -> None:
     """Beside a linear programme at q as far away as allowed, in the 2-norm or relatively.  Control: some do not hold
     at q far beyond."""
     rng, mode = np.random.default_rng(seed), on_cube(0.0)
-    hulls, q = Hulls.of(mode), rng.dirichlet(20.0 * np.ones(16))
+    hulls, q = Hulls.of(mode, mode.problem.network.outer != 0.0), rng.dirichlet(20.0 * np.ones(16))
     room = hulls.room(q)
     assert room.path > 0.0 and room.relative > 0.0 and hulls.hold(q[None], np.zeros(3))
     lost, none = 0, np.zeros(len(hulls.groups))
@@ -191,6 +191,6 @@ def test_the_compiled_loop_goes_on_beside_dependent_kinks(monkeypatch: pytest.Mo
         (e.neuron, e.surface, e.kind) for e in theirs.events
     ]
     assert float(np.abs(ours.state.U - theirs.state.U).max()) < 1e-7
-    monkeypatch.setattr(DualAhead, "_judge", lambda *_: False)
+    monkeypatch.setattr(HullJudge, "grants", lambda *_: False)
     _, many = followed(monkeypatch)
     assert 2 * few < many, "arrivals at dependent kinks are left to the steppers, little else"

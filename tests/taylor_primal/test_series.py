@@ -80,7 +80,7 @@ def test_coefficients_are_derivatives_of_the_field(loss: str, slope: float, trai
         expected = fields[k - 1](y).detach().numpy() * factor
         np.testing.assert_allclose(model.neurons.W[:, k].ravel(), expected[:size], rtol=1e-10, atol=1e-13 * h)
         if trains:
-            np.testing.assert_allclose(model.neurons.a[:, k], expected[size:-1], rtol=1e-10, atol=1e-13 * h)
+            np.testing.assert_allclose(model.neurons.a[:, k, 0], expected[size:-1], rtol=1e-10, atol=1e-13 * h)
 
 
 def test_one_balanced_neuron_in_closed_form() -> None:
@@ -126,12 +126,12 @@ def test_terms_alone_would_let_the_balance_drift() -> None:
     assert step.attempt(ahead.model) == -1
     u, N = 1.5 * ahead.end, int(ahead.model.tried[DEGREE])
     powers = u ** np.arange(N + 1.0)
-    W, a = np.einsum("jkr,k->jr", neurons.W[:, : N + 1], powers), neurons.a[:, : N + 1] @ powers
+    W, a = np.einsum("jkr,k->jr", neurons.W[:, : N + 1], powers), neurons.a[:, : N + 1, 0] @ powers
     assert np.abs(a**2 - (W**2).sum(axis=1) - neurons.balance).max() > 1e-13
     shown = ahead._parameters(u)
     ahead.model.step[END] = u
     step.take_step(ahead.model)
-    for inner, outer in ((shown.U, shown.outer), (neurons.W[:, 0], neurons.a[:, 0])):
+    for inner, outer in ((shown.U, shown.outer), (neurons.W[:, 0], neurons.a[:, 0, 0])):
         np.testing.assert_allclose(outer**2 - (inner**2).sum(axis=1), neurons.balance, rtol=0.0, atol=1e-15)
 
 
@@ -151,4 +151,4 @@ def test_a_step_holds_what_its_tolerance_says() -> None:
         other.model.tried[DEGREE], other.model.step[END] = 16, 1.0
         step.take_step(other.model)
     np.testing.assert_allclose(other.model.neurons.W[:, 0], whole.U, rtol=1e-11, atol=1e-12)
-    np.testing.assert_allclose(other.model.neurons.a[:, 0], whole.outer, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(other.model.neurons.a[:, 0, 0], whole.outer, rtol=1e-11, atol=1e-12)

@@ -61,7 +61,7 @@ def check_engine(model: Model, flow: Flow) -> None:
     obstacle = _obstacle(model)
     if flow.engine == "dual" and obstacle is not None:
         refuse(f"does not apply to {obstacle}; use auto or primal", "flow", "engine")
-    unknown = _without_series(model)
+    unknown = without_series(model)
     if flow.method == "taylor" and unknown is not None:
         refuse(f"does not apply to {unknown}; use auto", "flow", "method")
     if obstacle is None and flow.engine != "primal":
@@ -76,16 +76,18 @@ def _obstacle(model: Model) -> str | None:
     """Why the flow of this network has no dual coordinates, or None when it has."""
     if not isinstance(model, ScalarModel) and model.outer.train:
         return "a trained outer layer (model.outer.train)"
-    return _without_series(model)
+    if isinstance(model, TwoLayerModel) and model.outputs > 1:
+        return f"several outputs (model.outputs = {model.outputs})"
+    return without_series(model)
 
 
-def _without_series(model: Model) -> str | None:
-    """Why no engine has the Taylor series of this network, or None when one has."""
+def without_series(model: Model) -> str | None:
+    """Why the Taylor engine does not know this network, or None when it does."""
     if isinstance(model, ScalarModel):
         return "model.kind scalar"
     if isinstance(model.activation, SmoothActivation):
         return f"the smooth activation {model.activation.kind}"
-    return f"several outputs (model.outputs = {model.outputs})" if model.outputs > 1 else None
+    return None
 
 
 def check_descent(model: Model, init: Init, descent: Descent) -> None:

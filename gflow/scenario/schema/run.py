@@ -62,9 +62,9 @@ class Flow(Spec):
         "adaptive_heun",
         "fehlberg2",
     ] = "auto"
-    """the integrator: `auto` (`taylor` for a dual flow, `DOP853-Radau` for a primal one), `taylor` (compiled, for
-    one output and a piecewise linear activation), `DOP853-Radau` (DOP853 until the flow turns stiff, then Radau),
-    `DOP853`, `RK45` or `Radau` (scipy), or `dopri5`, `dopri8`, `bosh3`, `adaptive_heun` or `fehlberg2` (torchdiffeq)"""
+    """the integrator: `auto` (`taylor` where it applies, else `DOP853-Radau`), `taylor` (compiled, for a piecewise
+    linear activation, not for kind scalar), `DOP853-Radau` (DOP853 until the flow turns stiff, then Radau), `DOP853`,
+    `RK45` or `Radau` (scipy), or `dopri5`, `dopri8`, `bosh3`, `adaptive_heun` or `fehlberg2` (torchdiffeq)"""
     rtol: float = Field(default=1e-8, ge=1e-13, le=1e-2)
     """the relative tolerance of a step, from 1e-13 (100 machine eps are 2.2e-14) to 1e-2"""
     atol: float = Field(default=1e-10, gt=0, le=1e-2)

@@ -6,11 +6,12 @@ import numpy as np
 
 from gflow.compiled import kernel
 from gflow.taylor.guards import BAND, LIFT
+from gflow.taylor.hulls import ask_hulls
 from gflow.taylor.local import DECIDED, NO_SLOT, UNDECIDED, Pull, decide, log_event, pull_of, surfaces_at_zero
-from gflow.taylor.loop import SAME, by_neuron, fires, level_of
+from gflow.taylor.loop import SAME, by_neuron, fires, level_of, live_samples
 from gflow.taylor.model import EVENTS, FASTEST, FOUND, SIZE, STALLED, TAU
 from gflow.taylor.neuron import factor, insert_slot, remove_slot, slope_on, solve, submatrix
-from gflow.taylor.primal.guards import dot, share_value
+from gflow.taylor.primal.guards import bare_rows, dot, several, share_value
 from gflow.taylor.primal.model import PrimalModel
 from gflow.taylor.primal.series import bound_gradients, grow_duals
 from gflow.taylor.series import Counts
@@ -25,18 +26,21 @@ def guard_at(model: PrimalModel, at: int) -> float:
     if which[2] == 0:
         room = model.mode.side[j, h] * dot(model.neurons.W[j, 0], model.span.normals[h])
         return float((room + guard[LIFT]) / model.watched.band[j])
-    return float((share_value(model, j, which[3], which[2], model.terms.q[0]) + guard[LIFT]) / guard[BAND])
+    pull = bare_rows(model, j, 1)[0]
+    return float((share_value(model, j, which[3], which[2], pull) + guard[LIFT]) / guard[BAND])
 
 
 @kernel
 def pull_on(model: PrimalModel, j: int, pull: Pull) -> None:
-    """The pull of the samples on neuron j, a_j q, and its rates; the series was begun here."""
-    q, q_rate, h, fastest = model.terms.q[0], model.terms.q[1], model.step[SIZE], model.step[FASTEST]
-    a, a_rate = model.neurons.a[j, 0], model.neurons.a[j, 1] / h
-    for i in range(q.size):
-        pull.now[i] = a * q[i]
-        pull.rate[i] = a_rate * q[i] + a * (q_rate[i] / h)
-        pull.terms[i] = abs(pull.now[i]) * fastest + abs(pull.rate[i])
+    """The pull of the samples on neuron j, sum_k a_jk T_k, and its rates; the series was begun here."""
+    T, a, h, fastest = model.outputs.T, model.neurons.a[j], model.step[SIZE], model.step[FASTEST]
+    for i in range(pull.now.size):
+        now, rate = 0.0, 0.0
+        for o in range(a.shape[1]):
+            now += a[0, o] * T[0, i, o]
+            rate += (a[1, o] / h) * T[0, i, o] + a[0, o] * (T[1, i, o] / h)
+        pull.now[i], pull.rate[i] = now, rate
+        pull.terms[i] = abs(now) * fastest + abs(rate)
 
 
 @kernel
@@ -47,11 +51,11 @@ def turn(model: PrimalModel, j: int, h: int, side: int) -> None:
         remove_slot(mode, j, h)
     if side == 0:
         insert_slot(mode, j, h)
-    moves = model.span.trains or model.neurons.a[j, 0] != 0.0
+    moving = model.span.trains or np.abs(model.neurons.a[j, 0]).max() > 0.0
     for at in range(data.first[h], data.first[h + 1]):
         i = data.sample[at]
         after = slope_on(data, i, side)
-        if moves:
+        if moving:
             mode.live[i] += (1 if after != 0.0 else 0) - (1 if mode.slopes[j, i] != 0.0 else 0)
         mode.slopes[j, i] = after
     mode.side[j, h] = side
@@ -122,6 +126,8 @@ def take(model: PrimalModel, j: int, zero: Counts, sides: Counts) -> bool:
 @kernel
 def fire_neuron(model: PrimalModel, j: int, slop: float) -> int:
     """Decide neuron j and take its new sides."""
+    if model.mode.by_hull[j] == 1:
+        return UNDECIDED
     zeta, w = model.buffers.zeta, model.neurons.W[j, 0]
     for h in range(zeta.size):
         zeta[h] = dot(w, model.span.normals[h])
@@ -133,7 +139,7 @@ def fire_neuron(model: PrimalModel, j: int, slop: float) -> int:
     if k > model.mode.slots.shape[1]:
         return NO_SLOT
     pull_on(model, j, pull)
-    slop *= abs(model.neurons.a[j, 0])
+    slop *= 1.0 if several(model) else abs(model.neurons.a[j, 0, 0])
     if not decide(model.data, model.mode, model.scratch, j, pull, slop, model.step[FASTEST], zero, kink):
         return UNDECIDED
     return DECIDED if take(model, j, zero, kink.sides) else UNDECIDED
@@ -144,7 +150,7 @@ def fire(model: PrimalModel, elapsed: float) -> int:
     """Decide all neurons with a guard at zero, in their order, all at the state that was reached; elapsed: the tau of
     the step, of which the next series was begun.
     """
-    found, events = model.found.which, model.counts[EVENTS]
+    found, events, live = model.found.which, model.counts[EVENTS], live_samples(model)
     model.step[FASTEST], _ = bound_gradients(model)
     grow_duals(model, 1)
     values = np.zeros(model.tried[FOUND])
@@ -160,6 +166,8 @@ def fire(model: PrimalModel, elapsed: float) -> int:
             outcome = fire_neuron(model, j, slop)
             result = outcome if result == DECIDED else result
         start = stop
+    if live_samples(model) != live:
+        ask_hulls(model)
     idle = model.counts[EVENTS] == events or elapsed <= SAME * model.now[TAU]
     model.counts[STALLED] = model.counts[STALLED] + 1 if idle else 0
     return result

@@ -1,7 +1,8 @@
 """Who reaches a kink or the end of a slide in a step: polynomials of the series for the few that its terms allow to.
 
 A pair off its kink is side zeta away from it, and its neuron moves by at most sum_k |w_k| u^k.  The room of a share is
-a linear form in q, and moves by at most its largest coefficient times sum_k |q_k|_1 u^k.
+a linear form in q, and moves by at most its largest coefficient times sum_k |q_k|_1 u^k.  With several outputs the pull
+of the samples on the neuron is in place of q.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from gflow.taylor.guards import LIFT, add_guard, dual_at, lifted, race
 from gflow.taylor.model import DEGREE, END, FOUND, LOOKS, SHARE_LOOKS, WINNER
 from gflow.taylor.polynomial import rate
 from gflow.taylor.primal.model import PrimalModel
+
+# A pull below this is none.
+SMALLEST = 1e-290
 
 
 @kernel
@@ -36,15 +40,38 @@ def path_of(sizes: Array, N: int, u: float) -> float:
 
 
 @kernel
-def path_of_q(model: PrimalModel, u: float) -> float:
-    """What q moves in the 1-norm up to u at most."""
+def path_of_rows(rows: Array, N: int, u: float) -> float:
+    """What a row of numbers moves in the 1-norm up to u at most, rows (degrees, n)."""
     x = 0.0
-    for k in range(model.tried[DEGREE] - 1, 0, -1):
+    for k in range(N - 1, 0, -1):
         moved = 0.0
-        for each in model.terms.q[k]:
+        for each in rows[k]:
             moved += abs(each)
         x = (x + moved) * u
     return x
+
+
+@kernel
+def several(model: PrimalModel) -> bool:
+    """Are there several outputs?"""
+    return bool(model.outputs.f.shape[2] > 1)
+
+
+@kernel
+def bare_rows(model: PrimalModel, j: int, rows: int) -> Array:
+    """What pulls on neuron j, up to a factor of its own, (rows, n) or more: q, or sum_k a_jk T_k of several outputs."""
+    if not several(model):
+        return model.terms.q
+    T, a, out = model.outputs.T, model.neurons.a[j], model.buffers.bare
+    for N in range(rows):
+        for i in range(out.shape[1]):
+            out[N, i] = 0.0
+        for b in range(N + 1):
+            for o in range(T.shape[2]):
+                factor = a[b, o]
+                for i in range(out.shape[1]):
+                    out[N, i] += factor * T[N - b, i, o]
+    return out
 
 
 @kernel
@@ -84,7 +111,7 @@ def look_at_pairs(model: PrimalModel, j: int) -> bool:
 
 @kernel
 def share_value(model: PrimalModel, j: int, slot: int, which: int, q: Array) -> float:
-    """The room of a share to one of its ends at q, as a force."""
+    """The room of a share to one of its ends at q (n,), as a force; q: a row of `bare_rows`."""
     return float(model.mode.turned[j, slot] * dot(model.tables.ends[j, slot, which - 1], q))
 
 
@@ -109,43 +136,58 @@ def polished(model: PrimalModel, at: int, u: float) -> float:
 
 
 @kernel
-def add_share(model: PrimalModel, j: int, slot: int, which: int, room: float, band: float) -> bool:
+def add_share(model: PrimalModel, rows: Array, j: int, slot: int, which: int, room: float, band: float) -> bool:
     """Race the guard of a share, with this room, lift included; False where there is no room for it."""
-    at, N, terms, end = model.tried[FOUND], model.tried[DEGREE], model.terms, model.step[END]
+    at, N, end = model.tried[FOUND], model.tried[DEGREE], model.step[END]
     lift = model.watched.share_lift[j, slot, which - 1]
     if not add_guard(model, j, model.mode.slots[j, slot], which, slot, lift, band):
         return False
     guard = model.found.guard[at]
     guard[0] = room
     for k in range(1, N):
-        guard[k] = share_value(model, j, slot, which, terms.q[k])
+        guard[k] = share_value(model, j, slot, which, rows[k])
     race(model, at, N - 1)
-    if model.tried[WINNER] == at:
+    if model.tried[WINNER] == at and not several(model):
         model.step[END] = min(polished(model, at, model.step[END]), end)
     return True
 
 
 @kernel
-def look_at_shares(model: PrimalModel, j: int, moved: float) -> bool:
-    """Race the shares of neuron j that may reach an end in the step, in which q moves by `moved` at most."""
-    mode, watched, q = model.mode, model.watched, model.terms.q[0]
+def look_at_shares(model: PrimalModel, j: int, u: float, moved: float) -> bool:
+    """Race the shares of neuron j that may reach an end in the step up to u, in which q moves by `moved` at most."""
+    mode, watched, N, size = model.mode, model.watched, model.tried[DEGREE], 1.0
     model.counts[SHARE_LOOKS] += 1
+    rows = bare_rows(model, j, N)
+    q = rows[0]
+    if several(model):
+        moved, size = path_of_rows(rows, N, u), max(np.abs(q).sum(), SMALLEST)
     fresh, watched.fresh[j, 1] = watched.fresh[j, 1] == 1, 0
     for s in range(mode.held[j]):
         if fresh:
             mode.turned[j, s] = 1.0
             jump = share_value(model, j, s, 1, q) + share_value(model, j, s, 2, q)
             mode.turned[j, s] = 1.0 if jump > 0.0 else -1.0
-        band = ROUNDING * mode.lever[j, s]
+        band = ROUNDING * size * mode.lever[j, s]
         for which in range(1, 3):
             room = share_value(model, j, s, which, q)
             lift = lifted(room, watched.share_lift[j, s, which - 1], band, fresh, model.data.loose)
             watched.share_lift[j, s, which - 1] = lift
             room += lift
             if room - band <= model.tables.reach[j, s, which - 1] * moved:
-                if not add_share(model, j, s, which, room, band):
+                if not add_share(model, rows, j, s, which, room, band):
                     return False
     return True
+
+
+@kernel
+def moves(model: PrimalModel, j: int) -> bool:
+    """Does neuron j ever move?"""
+    if model.span.trains and model.neurons.way[j, 0] != 0.0:
+        return True
+    for each in model.neurons.a[j, 0]:
+        if each != 0.0:
+            return True
+    return False
 
 
 @kernel
@@ -154,12 +196,12 @@ def look(model: PrimalModel, u: float) -> bool:
     model.tried[FOUND], model.tried[WINNER], model.step[END] = 0, -1, u
     if not model.data.kinked:
         return True
-    moved = path_of_q(model, u)
+    moved = path_of_rows(model.terms.q, model.tried[DEGREE], u)
     for j in range(model.mode.held.size):
-        if model.neurons.a[j, 0] == 0.0 and (not model.span.trains or model.neurons.way[j, 0] == 0.0):
-            continue  # it never moves
+        if not moves(model, j):
+            continue
         if not look_at_pairs(model, j):
             return False
-        if model.mode.held[j] > 0 and not look_at_shares(model, j, moved):
+        if model.mode.held[j] > 0 and model.mode.by_hull[j] == 0 and not look_at_shares(model, j, u, moved):
             return False
     return True

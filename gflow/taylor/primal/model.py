@@ -12,11 +12,12 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.taylor.model import Data, Found, Log, Mode, Scratch, found_of, log_of, mode_of, scratch_of
 from gflow.taylor.polynomial import MOST, Roots, roots
+from gflow.taylor.primal.outputs import Outputs, outputs_of
 from gflow.taylor.series import LEAST, Counts, Series, series
 
 # The step that was tried, `PrimalModel.step`, beside what `taylor.model` names: log of the largest live g, the rounding
 # of margins, and a bound of the rate at which margins return (-1: not known yet).
-TOP, LOSES, BOUND = range(3, 6)
+TOP, LOSES, BOUND = range(8, 11)
 # Among `PrimalModel.counts`: the degree from which a step looks for guards, and how old the rate of return is.
 FROM, KNOWN = 8, 9
 # The age at which the rate of return is found anew.
@@ -30,7 +31,7 @@ class Span(NamedTuple):
 
     C: Array  # (n, r)
     normals: Array  # (H, r)
-    y: Array  # (n,)
+    y: Array  # (n,) labels of one output; 1 for several
     squares: Array  # (n,) |c_i|^2
     outside: Array  # (m,) |w_j| outside the span, which never changes
     initial: Array  # (m,) |w_j| at the start of the run
@@ -41,16 +42,17 @@ class Span(NamedTuple):
 class Neurons(NamedTuple):
     """Coefficients of u^k of every neuron in row k of axis 1; those of k = 0 are the weights now.
 
-    V: what the samples pull, P_j sum_i phi'_ji y_i q_i c_i, of which w' = a V and a' = <w, V>.
+    V: what the samples pull by each output, P_j sum_i phi'_ji y_i T_ik c_i, so that w' = sum_k a_k V_k and a_k' =
+    <w, V_k>.
     """
 
     W: Array  # (m, HIGHEST + 1, r)
-    a: Array  # (m, HIGHEST + 1)
-    V: Array  # (m, HIGHEST + 1, r)
+    a: Array  # (m, HIGHEST + 1, K)
+    V: Array  # (m, HIGHEST + 1, K, r)
     size: Array  # (m, HIGHEST + 1) |(w, a)_k|
     way: Array  # (m, HIGHEST + 1) |w_k|
     allowed: Array  # (m,) what (w_j, a_j) may be off over a doubling of tau
-    balance: Array  # (m,) a_j^2 - |w_j|^2, which the flow keeps
+    balance: Array  # (m,) |a_j|^2 - |w_j|^2, which the flow keeps
 
 
 class Tables(NamedTuple):
@@ -77,10 +79,13 @@ class Watched(NamedTuple):
 class Buffers(NamedTuple):
     """For products with all neurons at once."""
 
-    pulled: Array  # (n, r)
-    pushed: Array  # (m, r)
-    outputs: Array  # (n, r)
-    slow: Array  # (n,) the direction of margins that returned fastest so far
+    pulled: Array  # (n, K r)
+    pushed: Array  # (m, K r)
+    outputs: Array  # (n, K r)
+    slow: Array  # (n, K) the direction of pulls that returned fastest so far
+    returned: Array  # (n, K)
+    gradients: Array  # (K, n) bounds of |df / dtheta|^2
+    bare: Array  # (HIGHEST + 1, n) the pull of several outputs on one neuron, of which its shares are linear forms
     worst: Array  # (HIGHEST + 1,) the terms of each degree, in units of what they may be off
     zeta: Array  # (H,)
 
@@ -98,6 +103,7 @@ class PrimalModel(NamedTuple):
     found: Found
     scratch: Scratch
     buffers: Buffers
+    outputs: Outputs
     terms: Series
     roots: Roots
     p: Array  # (n,)
@@ -105,18 +111,32 @@ class PrimalModel(NamedTuple):
     counts: Counts
     step: Array
     tried: Counts
+    hull: Array
 
 
 def neurons_of(W: Array, a: Array, allowed: Array) -> Neurons:
-    """Neurons at W (m, r), a (m,)."""
-    m, r = W.shape
-    series_W, series_a, V = np.zeros((m, HIGHEST + 1, r)), np.zeros((m, HIGHEST + 1)), np.zeros((m, HIGHEST + 1, r))
+    """Neurons at W (m, r), a (m, K)."""
+    (m, r), K = W.shape, a.shape[1]
+    series_W, series_a = np.zeros((m, HIGHEST + 1, r)), np.zeros((m, HIGHEST + 1, K))
+    V = np.zeros((m, HIGHEST + 1, K, r))
     series_W[:, 0], series_a[:, 0] = W, a
     size, way = np.zeros((m, HIGHEST + 1)), np.zeros((m, HIGHEST + 1))
-    return Neurons(series_W, series_a, V, size, way, np.array(allowed), a**2 - (W**2).sum(axis=1))
+    return Neurons(series_W, series_a, V, size, way, np.array(allowed), (a**2).sum(axis=1) - (W**2).sum(axis=1))
 
 
-def assembled(data: Data, span: Span, mode: Mode, neurons: Neurons, room: tuple[int, int, int]) -> PrimalModel:
+def buffers_of(surfaces: int, neurons: int, samples: int, rank: int, outputs: int) -> Buffers:
+    """Room for the products."""
+    n, wide = samples, outputs * rank
+    products = np.zeros((n, wide)), np.zeros((neurons, wide)), np.zeros((n, wide))
+    slow, returned, rows = np.zeros((n, outputs)), np.zeros((n, outputs)), HIGHEST + 1
+    return Buffers(
+        *products, slow, returned, np.zeros((outputs, n)), np.zeros((rows, n)), np.zeros(rows), np.zeros(surfaces)
+    )
+
+
+def assembled(
+    data: Data, span: Span, mode: Mode, neurons: Neurons, outputs: Outputs, room: tuple[int, int, int]
+) -> PrimalModel:
     """A model at tau = v = 0.  room: for events, instants and guards."""
     (m, H), slots, (n, r) = mode.side.shape, mode.slots.shape[1], span.C.shape
     tables = Tables(np.zeros((m, slots, r)), np.zeros((m, slots, 2, n)), np.zeros((m, slots, 2)))
@@ -132,14 +152,16 @@ def assembled(data: Data, span: Span, mode: Mode, neurons: Neurons, room: tuple[
         log_of(room[0], room[1], n, columns=5),
         found_of(room[2]),
         scratch_of(H, n),
-        Buffers(np.zeros((n, r)), np.zeros((m, r)), np.zeros((n, r)), np.zeros(n), np.zeros(HIGHEST + 1), np.zeros(H)),
+        buffers_of(H, m, n, r, neurons.a.shape[2]),
+        outputs,
         series(n),
         roots(),
         np.zeros(n),
         np.zeros(10),
         np.array([0, 0, 0, 0, 0, 0, 0, 0, LEAST, OLD], dtype=np.int64),
-        np.zeros(8),
+        np.zeros(11),
         np.array([0, 0, -1, 0], dtype=np.int64),
+        np.full(2, np.inf),
     )
 
 
@@ -150,7 +172,8 @@ def example() -> PrimalModel:
     data = Data(np.eye(1), whole, ends, whole, one, one, one, 0.0, True, True, 1.0, 1.0, 1e-6, 1e-2, 1e-8)
     span = Span(row, row, one, one, one, one, True, 1e-10)
     mode = mode_of(np.ones((1, 1), np.int8), 1, 1)
-    return assembled(data, span, mode, neurons_of(row, one, one), (1, 1, 1))
+    outputs = outputs_of(whole, np.zeros(1), False, HIGHEST + 1)
+    return assembled(data, span, mode, neurons_of(row, row, one), outputs, (1, 1, 1))
 
 
 assert HIGHEST <= MOST, "series of margins have room for no more"

@@ -1,20 +1,23 @@
 """The Taylor series of one mode's flow with trained outer layers, degree by degree.
 
-A neuron obeys w' = a V and a' = <w, V> (a' = 0 where the outer layer is fixed) with V = P sum_i phi'_i y_i q_i c_i, and
-the margins are p_i = y_i <c_i, sum_j phi'_ji a_j w_j>: all of it is bilinear, so that coefficients are convolutions.
-q follows from p as in `taylor.series`.  A degree costs two products with all neurons and all samples.
+A neuron obeys w' = sum_k a_k V_k and a_k' = <w, V_k> (a_k' = 0 where the outer layer is fixed) with pulls V_k =
+P sum_i phi'_i y_i T_ik c_i, and the outputs are f_ik = <c_i, sum_j phi'_ji a_jk w_j>: all of it is bilinear, so that
+coefficients are convolutions.  Margins and T follow as in `primal.outputs`, q from margins as in `taylor.series`.  A
+degree costs two products with all neurons and all samples.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gflow.arrays import EPS, Array
+from gflow.arrays import EPS
 from gflow.compiled import kernel
 from gflow.field.clarke import ROUNDING
 from gflow.taylor.loop import SHARE
-from gflow.taylor.model import LOG_TOTAL, SIZE, SQUARED, TAU, UNIT, Mode
-from gflow.taylor.primal.model import BOUND, LOSES, TOP, Buffers, Neurons, PrimalModel, Span, Tables
+from gflow.taylor.model import LOG_TOTAL, SIZE, SQUARED, TAU, UNIT
+from gflow.taylor.primal.model import BOUND, LOSES, TOP, PrimalModel
+from gflow.taylor.primal.neurons import fix_neuron, grow_neuron, outputs_from, pull_neurons
+from gflow.taylor.primal.outputs import Outputs, begin_margins, grow_margins, grow_pushes
 from gflow.taylor.series import begin, grow_pulls, grow_shares
 
 # So much longer than the last term allows may a step be for the term before: terms may fall by this a degree.
@@ -25,97 +28,50 @@ EVEN = 1e-2
 
 
 @kernel
-def project(mode: Mode, tables: Tables, normals: Array, j: int, V: Array, forces: Array) -> None:
-    """P_j V in place, V (r,), by two projections: what one leaves across the kink adds up over a long slide."""
-    for _ in range(2):
-        for s in range(mode.held[j]):
-            x = 0.0
-            for c in range(V.size):
-                x += tables.across[j, s, c] * V[c]
-            forces[s] = x
-        for s in range(mode.held[j]):
-            normal = normals[mode.slots[j, s]]
-            for c in range(V.size):
-                V[c] -= forces[s] * normal[c]
+def add_bias(outputs: Outputs, k: int) -> None:
+    """Outputs of degree k with that of the bias."""
+    if outputs.biased:
+        for i in range(outputs.own.size):
+            for o in range(outputs.bias.shape[1]):
+                outputs.f[k, i, o] += outputs.bias[k, o]
 
 
 @kernel
-def pull_neurons(model: PrimalModel, k: int) -> None:
-    """V_k of all neurons from q_k."""
-    span, mode, buffers, q, V = model.span, model.mode, model.buffers, model.terms.q[k], model.neurons.V
-    for i in range(q.size):
-        x = span.y[i] * q[i] if mode.live[i] > 0 else 0.0
-        for c in range(span.C.shape[1]):
-            buffers.pulled[i, c] = x * span.C[i, c]
-    np.dot(mode.slopes, buffers.pulled, buffers.pushed)
-    for j in range(V.shape[0]):
-        for c in range(V.shape[2]):
-            V[j, k, c] = buffers.pushed[j, c]
-        if mode.held[j] > 0:
-            project(mode, model.tables, span.normals, j, V[j, k], model.scratch.forces)
-
-
-@kernel
-def fix_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
-    """w_j,k+1 = part a_j V_jk and out = a_j w_j,k+1, where the outer layer is fixed."""
-    ahead, V, a, squared = neurons.W[j, k + 1], neurons.V[j, k], neurons.a[j, 0], 0.0
-    for c in range(out.size):
-        x = part * a * V[c]
-        ahead[c], out[c] = x, a * x
-        squared += x * x
-    neurons.way[j, k + 1] = neurons.size[j, k + 1] = np.sqrt(squared)
-
-
-@kernel
-def grow_neuron(neurons: Neurons, j: int, k: int, part: float, out: Array) -> None:
-    """(w_j, a_j)_{k+1} = part (conv(a, V), conv(<w, V>))_k with their sizes, and out = (a_j w_j)_{k+1}, (r,)."""
-    W, a, V, r = neurons.W[j], neurons.a[j], neurons.V[j], out.size
-    ahead, x, squared = W[k + 1], 0.0, 0.0
-    for c in range(r):
-        ahead[c], out[c] = a[0] * V[k, c], 0.0
-        x += W[0, c] * V[k, c]
-    for b in range(1, k + 1):
-        own, pulled, then, factor = W[b], V[k - b], W[k + 1 - b], a[b]
-        for c in range(r):
-            ahead[c] += factor * pulled[c]
-            x += own[c] * pulled[c]
-            out[c] += factor * then[c]
-    a[k + 1] = x * part
-    for c in range(r):
-        ahead[c] *= part
-        squared += ahead[c] * ahead[c]
-        out[c] += a[0] * ahead[c] + a[k + 1] * W[0, c]
-    neurons.way[j, k + 1] = np.sqrt(squared)
-    neurons.size[j, k + 1] = np.sqrt(squared + a[k + 1] * a[k + 1])
-
-
-@kernel
-def margins_from(span: Span, mode: Mode, buffers: Buffers, out: Array) -> None:
-    """y_i <c_i, sum_j phi'_ji pushed_j>, (n,)."""
-    np.dot(mode.slopes.T, buffers.pushed, buffers.outputs)
-    for i in range(out.size):
+def grow_bias(model: PrimalModel, k: int, part: float) -> float:
+    """c_{k+1} = part sum_i T_ik, and its size in units of what it may be off."""
+    outputs, squared, whole = model.outputs, 0.0, 0.0
+    if not outputs.biased:
+        return 0.0
+    for o in range(outputs.bias.shape[1]):
         x = 0.0
-        for c in range(span.C.shape[1]):
-            x += span.C[i, c] * buffers.outputs[i, c]
-        out[i] = span.y[i] * x
+        for i in range(outputs.own.size):
+            x += outputs.T[k, i, o]
+        x *= part
+        outputs.bias[k + 1, o] = x
+        squared += x * x
+        whole += outputs.bias[0, o] * outputs.bias[0, o]
+    return float(np.sqrt(squared) / (model.span.atol + model.data.rtol * np.sqrt(whole)))
 
 
 @kernel
 def grow(model: PrimalModel, k: int, h: float) -> None:
-    """Weights and margins of degree k + 1 from q_k, and the largest of these terms in units of what it may be off.
+    """Weights and margins of degree k + 1 from T_k, and the largest of these terms in units of what it may be off.
 
     Weights may be off by their tolerance; margins by what moves log L by rtol of itself, or rtol.
     """
-    neurons, buffers, trains, worst = model.neurons, model.buffers, model.span.trains, 0.0
+    neurons, buffers, outputs, part = model.neurons, model.buffers, model.outputs, h / (k + 1.0)
+    worst = grow_bias(model, k, part)
     pull_neurons(model, k)
     for j in range(neurons.allowed.size):
-        if trains:
-            grow_neuron(neurons, j, k, h / (k + 1.0), buffers.pushed[j])
+        if model.span.trains:
+            grow_neuron(neurons, j, k, part, buffers.pushed[j])
         else:
-            fix_neuron(neurons, j, k, h / (k + 1.0), buffers.pushed[j])
+            fix_neuron(neurons, j, k, part, buffers.pushed[j])
         size = neurons.size[j, k + 1] / neurons.allowed[j]
         worst = max(worst, size) if size < np.inf else np.inf
-    margins_from(model.span, model.mode, buffers, model.terms.p[k + 1])
+    outputs_from(model.span, model.mode, buffers, outputs.f[k + 1])
+    add_bias(outputs, k + 1)
+    grow_margins(outputs, model.span.y, k + 1, model.terms.p[k + 1])
     moved = 0.0
     for i in range(model.p.size):
         if model.mode.live[i] > 0:
@@ -128,52 +84,68 @@ def grow(model: PrimalModel, k: int, h: float) -> None:
 def look_at_neurons(model: PrimalModel) -> None:
     """What depends on the weights alone: bands, tolerances, |theta|^2, the rounding of margins, and a_j w_j."""
     span, neurons, trains, squared, terms = model.span, model.neurons, model.span.trains, 0.0, 0.0
+    r = span.C.shape[1]
     for j in range(neurons.allowed.size):
-        inner, a = 0.0, neurons.a[j, 0]
-        for c in range(span.C.shape[1]):
+        inner, outer, a = 0.0, 0.0, neurons.a[j, 0]
+        for c in range(r):
             inner += neurons.W[j, 0, c] * neurons.W[j, 0, c]
-        terms += abs(a) * np.sqrt(inner)
+        for o in range(a.size):
+            outer += a[o] * a[o]
+        terms += np.sqrt(outer * inner)
         neurons.way[j, 0] = np.sqrt(inner)
         inner += span.outside[j] * span.outside[j]
         model.watched.band[j] = max(ROUNDING * (span.initial[j] + np.sqrt(inner)), 1e-290)
-        inner += a * a if trains else 0.0
+        inner += outer if trains else 0.0
         neurons.size[j, 0] = np.sqrt(inner)
         neurons.allowed[j] = span.atol + model.data.rtol * neurons.size[j, 0]
         squared += inner
-        for c in range(span.C.shape[1]):
-            model.buffers.pushed[j, c] = a * neurons.W[j, 0, c]
+        for o in range(a.size):
+            for c in range(r):
+                model.buffers.pushed[j, o * r + c] = a[o] * neurons.W[j, 0, c]
+    for each in model.outputs.bias[0]:
+        squared += each * each
     model.now[SQUARED] = squared
-    model.step[LOSES] = EPS * model.data.longest * terms
+    # What was lost as weights came to 0 stays lost.
+    model.step[LOSES] = max(model.step[LOSES], EPS * model.data.longest * terms)
 
 
 @kernel
 def bound_gradients(model: PrimalModel) -> tuple[float, float]:
     """Bounds of how fast margins may move in a time of 1, and of the rate at which they return, by a trace.
 
-    |grad p_i|^2 is at most |c_i|^2 times the sum of (phi'_ji)^2 |(w_j, a_j)|^2.
+    |df_ik / dtheta|^2 is at most |c_i|^2 times the sum of (phi'_ji)^2 (a_jk^2 + |w_j|^2), and 1 for a bias.
     """
-    mode, neurons, terms = model.mode, model.neurons, model.terms
-    largest, trace, trains = 0.0, 0.0, model.span.trains
-    row = model.scratch.row
-    row[:] = 0.0
+    mode, neurons, terms, R = model.mode, model.neurons, model.terms, model.outputs.R
+    largest, trace, gradients = 0.0, 0.0, model.buffers.gradients
+    K, n = gradients.shape
+    gradients[:] = 0.0
     for j in range(neurons.allowed.size):
-        own = neurons.a[j, 0] * neurons.a[j, 0] + (neurons.way[j, 0] * neurons.way[j, 0] if trains else 0.0)
-        for i in range(row.size):
-            row[i] += mode.slopes[j, i] * mode.slopes[j, i] * own
-    for i in range(row.size):
-        own = row[i] * model.span.squares[i]
-        largest = max(largest, own)
-        if mode.live[i] > 0:
-            trace += terms.q[0, i] * terms.s[0, i] * own
-    return row.size * largest, trace
+        way, slopes = neurons.way[j, 0] * neurons.way[j, 0] if model.span.trains else 0.0, mode.slopes[j]
+        for o in range(K):
+            squared, row = neurons.a[j, 0, o] * neurons.a[j, 0, o] + way, gradients[o]
+            for i in range(n):
+                row[i] += slopes[i] * slopes[i] * squared
+    for i in range(n):
+        own, turned = 0.0, 0.0
+        for o in range(K):
+            x = gradients[o, i] * model.span.squares[i] + (1.0 if model.outputs.biased else 0.0)
+            part = abs(R[0, i, o])
+            own += part * x
+            turned += x * (terms.s[0, i] * part * part + part * (1.0 - part))
+        largest = max(largest, own if K == 1 else 2.0 * own)
+        trace += terms.q[0, i] * turned if mode.live[i] > 0 else 0.0
+    return model.p.size * largest, trace
 
 
 @kernel
 def start(model: PrimalModel, h: float) -> None:
     """The series to degree 1 for a step h: margins, q, and all rates, at the weights as they are."""
     look_at_neurons(model)
-    margins_from(model.span, model.mode, model.buffers, model.p)
+    outputs_from(model.span, model.mode, model.buffers, model.outputs.f[0])
+    add_bias(model.outputs, 0)
+    begin_margins(model.outputs, model.span.y, model.p)
     top = begin(model.p, model.mode.live, model.data.logistic, model.terms)
+    grow_pushes(model.outputs, model.terms.q, 0)
     model.now[LOG_TOTAL] = top + np.log(model.terms.total[0])
     model.step[SIZE], model.step[TOP], model.step[UNIT] = h, top, np.log(model.p.size * h) - top
     model.step[BOUND] = -1.0
@@ -182,9 +154,10 @@ def start(model: PrimalModel, h: float) -> None:
 
 @kernel
 def grow_duals(model: PrimalModel, N: int) -> None:
-    """q_N from the margins of degree N."""
+    """q_N and T_N from the margins of degree N."""
     grow_pulls(model.data.logistic, np.exp(model.step[TOP]), N - 1, model.terms)
     grow_shares(model.mode.live, N - 1, model.terms)
+    grow_pushes(model.outputs, model.terms.q, N)
 
 
 @kernel
@@ -210,7 +183,8 @@ def holds(model: PrimalModel, N: int) -> float:
     largest = 0.0
     for i in range(model.p.size):
         if model.mode.live[i] > 0:
-            largest = max(largest, abs(terms.q[N - 1, i]))
+            for each in model.outputs.T[N - 1, i]:
+                largest = max(largest, abs(each))
     if largest > 0.0:
         u = min(u, (SHARE * rtol / largest) ** (1.0 / (N - 1.0)))
     return u

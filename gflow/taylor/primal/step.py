@@ -6,7 +6,8 @@ import numpy as np
 
 from gflow.arrays import Array
 from gflow.compiled import kernel
-from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, LONGEST, SHARE, SHRUNK, THIN, live_samples
+from gflow.taylor.hulls import bound_path, hulls_hold, pass_path
+from gflow.taylor.loop import CANCELLED, GOES_ON, GUARDS_FULL, HULL, LONGEST, SHARE, SHRUNK, THIN, live_samples
 from gflow.taylor.model import (
     CAP,
     CLOCK,
@@ -14,6 +15,8 @@ from gflow.taylor.model import (
     END,
     INSTANTS,
     LOG_TOTAL,
+    MOVES,
+    MOVES_RELATIVE,
     REACH,
     SIZE,
     SQUARED,
@@ -28,13 +31,13 @@ from gflow.taylor.model import (
 from gflow.taylor.polynomial import value
 from gflow.taylor.primal.guards import dot, look, path_of
 from gflow.taylor.primal.model import BOUND, FROM, HIGHEST, KNOWN, LOSES, OLD, TOP, PrimalModel
+from gflow.taylor.primal.neurons import outputs_from, pull_all
+from gflow.taylor.primal.outputs import class_grows_unseen, returned_rates
 from gflow.taylor.primal.series import (
     bound_gradients,
     grow,
     grow_duals,
     holds,
-    margins_from,
-    project,
     start,
 )
 from gflow.taylor.series import LEAST, clock_after, grows_unseen
@@ -50,52 +53,59 @@ UNRESOLVED = 1e-3
 
 
 @kernel
-def kernel_times(model: PrimalModel, x: Array, out: Array) -> None:
-    """out = K x, K_ik = <grad p_i, grad p_k>, x (n,) on live samples."""
-    span, mode, neurons, pushed = model.span, model.mode, model.neurons, model.buffers.pushed
-    for i in range(x.size):
-        own = span.y[i] * x[i] if mode.live[i] > 0 else 0.0
-        for c in range(span.C.shape[1]):
-            model.buffers.pulled[i, c] = own * span.C[i, c]
-    np.dot(mode.slopes, model.buffers.pulled, pushed)
+def rates_by(model: PrimalModel, x: Array, f: Array) -> None:
+    """f (n, K), the rates of the outputs where samples pull by x (n, K)."""
+    span, neurons, pushed = model.span, model.neurons, model.buffers.pushed
+    r, K = span.C.shape[1], x.shape[1]
+    pull_all(model, x)
+    moved = np.zeros(r)
     for j in range(pushed.shape[0]):
         w, a, V = neurons.W[j, 0], neurons.a[j, 0], pushed[j]
-        if mode.held[j] > 0:
-            project(mode, model.tables, span.normals, j, V, model.scratch.forces)
-        turned = dot(w, V) if span.trains else 0.0
-        for c in range(V.size):
-            V[c] = a * a * V[c] + turned * w[c]
-    margins_from(span, mode, model.buffers, out)
+        for c in range(r):
+            moved[c] = 0.0
+            for o in range(K):
+                moved[c] += a[o] * V[o * r + c]
+        for o in range(K):
+            own = V[o * r : (o + 1) * r]
+            turned = dot(w, own) if span.trains else 0.0
+            for c in range(r):
+                own[c] = a[o] * moved[c] + turned * w[c]
+    outputs_from(span, model.mode, model.buffers, f)
+    if model.outputs.biased:
+        for o in range(K):
+            total = x[:, o].sum()
+            for i in range(f.shape[0]):
+                f[i, o] += total
+
+
+@kernel
+def norm_of(x: Array) -> float:
+    """|x|_2 of an array (n, K)."""
+    squared = 0.0
+    for row in x:
+        squared += dot(row, row)
+    return float(np.sqrt(squared))
 
 
 @kernel
 def fastest(model: PrimalModel) -> float:
-    """The largest rate at which margins return, that of (diag(q s) - q (q s)^T) K, to some per cent."""
-    x, image, terms, live, size = (
-        model.buffers.slow,
-        model.scratch.rates,
-        model.terms,
-        model.mode.live,
-        0.0,
-    )
-    for i in range(x.size):
-        x[i] += 0.1 * np.cos(i + 1.0)  # so that no direction is left out for ever
+    """The largest rate at which pulls return, that of dT/df times the kernel of the outputs, to some per cent."""
+    x, image, terms, size = model.buffers.slow, model.buffers.returned, model.terms, 0.0
+    n, K = x.shape
+    for i in range(n):
+        for o in range(K):
+            x[i, o] += 0.1 * np.cos(i + 1.0 + o * n)  # so that no direction is left out for ever
     for _ in range(PRODUCTS):
-        kernel_times(model, x, image)
-        drift, squared = 0.0, 0.0
-        for i in range(x.size):
-            image[i] = terms.q[0, i] * terms.s[0, i] * image[i] if live[i] > 0 else 0.0
-            drift += image[i]
-        for i in range(x.size):
-            image[i] -= terms.q[0, i] * drift if live[i] > 0 else 0.0
-            squared += image[i] * image[i]
-        size_before = np.sqrt(dot(x, x))
-        size = np.sqrt(squared) / size_before if size_before > 0.0 else 0.0
-        if squared == 0.0:
+        rates_by(model, x, image)
+        returned_rates(model.outputs, model.span.y, terms.q[0], terms.s[0], model.mode.live, image)
+        before, after = norm_of(x), norm_of(image)
+        size = after / before if before > 0.0 else 0.0
+        if after == 0.0:
             break
-        for i in range(x.size):
-            x[i] = image[i] / np.sqrt(squared)
-    return size
+        for i in range(n):
+            for o in range(K):
+                x[i, o] = image[i, o] / after
+    return float(size)
 
 
 @kernel
@@ -121,6 +131,8 @@ def reach(model: PrimalModel, N: int) -> float:
     u = min(holds(model, N), FARTHEST)
     while grows_unseen(model.terms, model.data.logistic, model.step[TOP], N, u, SHARE * model.data.rtol):
         u *= 0.8
+    while class_grows_unseen(model.outputs, model.terms.q[0], N, u, SHARE * model.data.rtol):
+        u *= 0.8
     return stable(model, u)
 
 
@@ -136,28 +148,47 @@ def look_from(model: PrimalModel, N: int) -> None:
 
 
 @kernel
+def add_degree(model: PrimalModel, N: int) -> int:
+    """The series of degree N made longer; the degree then: N + 1, or 1 of a shorter step where terms leave float64."""
+    worst, size = model.buffers.worst, model.step[SIZE]
+    if worst[N] < np.inf:
+        grow_duals(model, N)
+        grow(model, N, size)
+        N += 1
+    if not worst[N] < np.inf:
+        start(model, size * SHRUNK)
+        N = 1
+    return N
+
+
+@kernel
+def stay_by_hull(model: PrimalModel, N: int) -> bool:
+    """Do all neurons on dependent kinks surely stay there in the step, of degree N?"""
+    if model.hull[0] == np.inf:
+        return True
+    model.step[MOVES], model.step[MOVES_RELATIVE] = bound_path(model, N, model.step[END])
+    return hulls_hold(model)
+
+
+@kernel
 def attempt(model: PrimalModel) -> int:
     """Try a step: terms until a guard lies where they hold, or the last; why it cannot be, or `GOES_ON`."""
-    step, tried, worst = model.step, model.tried, model.buffers.worst
+    step, tried = model.step, model.tried
     if tried[DEGREE] != 1:
         start(model, model.now[CAP])
     N = 1
     while N < HIGHEST:
-        if worst[N] < np.inf:
-            grow_duals(model, N)
-            grow(model, N, step[SIZE])
-            N += 1
-        if not worst[N] < np.inf:
-            if step[SIZE] < SMALLEST:
-                return CANCELLED
-            start(model, step[SIZE] * SHRUNK)
-            N = 1
+        N = add_degree(model, N)
+        if N == 1 and step[SIZE] < SMALLEST:
+            return CANCELLED
         if N >= model.counts[FROM]:
             step[REACH], tried[DEGREE] = reach(model, N), N
             if not look(model, step[REACH]):
                 return GUARDS_FULL
             if tried[WINNER] >= 0 or step[REACH] == FARTHEST:
                 break
+    if not stay_by_hull(model, N):
+        return HULL
     look_from(model, N)
     model.counts[TERMS] += N
     tried[WAITS] = 1
@@ -166,7 +197,7 @@ def attempt(model: PrimalModel) -> int:
 
 @kernel
 def move_neuron(model: PrimalModel, j: int, N: int, u: float) -> None:
-    """Neuron j to u of the step, with a_j^2 - |w_j|^2 as it was: the terms left out would let it drift."""
+    """Neuron j to u of the step, with |a_j|^2 - |w_j|^2 as it was: the terms left out would let it drift."""
     neurons, w, squared = model.neurons, model.neurons.W[j, 0], 0.0
     model.watched.room[j] -= path_of(neurons.way[j], N, u)
     for c in range(w.size):
@@ -176,10 +207,14 @@ def move_neuron(model: PrimalModel, j: int, N: int, u: float) -> None:
         w[c] = x
         squared += x * x
     if model.span.trains:
-        a = value(neurons.a[j], N, u)
-        size = a * a + squared
-        part = 0.5 * (neurons.balance[j] - (a * a - squared)) / size if size > 0.0 else 0.0
-        neurons.a[j, 0] = a + part * a
+        outer, a = 0.0, neurons.a[j, 0]
+        for o in range(a.size):
+            a[o] = value(neurons.a[j, :, o], N, u)
+            outer += a[o] * a[o]
+        size = outer + squared
+        part = 0.5 * (neurons.balance[j] - (outer - squared)) / size if size > 0.0 else 0.0
+        for o in range(a.size):
+            a[o] += part * a[o]
         for c in range(w.size):
             w[c] -= part * w[c]
 
@@ -191,9 +226,13 @@ def take_step(model: PrimalModel) -> None:
     u = step[END]
     for j in range(model.mode.held.size):
         move_neuron(model, j, N, u)
+    if model.outputs.biased:
+        for o in range(model.outputs.bias.shape[1]):
+            model.outputs.bias[0, o] = value(model.outputs.bias[:, o], N, u)
     now[CLOCK] = clock_after(now[CLOCK], step[UNIT], model.terms, N, u)
     now[TAU] += u * step[SIZE]
     now[CAP] = step[SIZE] * step[REACH]
+    pass_path(model)
     model.counts[STEPS] += 1
     model.counts[KNOWN] += 1 if model.tried[WINNER] < 0 else OLD
     model.tried[WAITS], model.tried[DEGREE] = 0, 1
@@ -208,6 +247,8 @@ def measure(model: PrimalModel) -> None:
     for j in range(model.mode.held.size):
         rate = model.neurons.size[j, 1] / h
         speed += rate * rate
+    for each in model.outputs.bias[1]:
+        speed += (each / h) * (each / h)
     log.measured[x, 0], log.measured[x, 1] = model.now[CLOCK], model.now[LOG_TOTAL]
     log.measured[x, 2], log.measured[x, 3], log.measured[x, 4] = model.now[SQUARED], speed, model.step[LOSES]
     model.counts[INSTANTS] = x + 1
