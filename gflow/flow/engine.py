@@ -270,17 +270,25 @@ class Engine:
         """u (r,) with the switching functions of the surfaces on which it lies, zero to rounding, set to exactly zero.
 
         size: of the neuron, by which its tolerance is measured.  Where normals are almost parallel the rounding of
-        switching functions leaves u open along their difference: there it stays as it is if more than the tolerance
-        would be taken from it.  Surfaces that leave no direction free meet at w_j = 0 only: there u is 0, not the
-        rounding of a projection.
+        switching functions leaves u open along their difference: there u stays as it is if more than the tolerance
+        would be taken from it, but for surfaces on which the neuron slides from now on.  Those have to hold it.
         """
-        normals = self.problem.surfaces.normals[turn.zero]
-        left, lengths, directions = np.linalg.svd(normals, full_matrices=False)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = left.T @ (normals @ u) / lengths
         allowed = self._tolerances.atol + self._tolerances.rtol * size
-        taken = (lengths > EPS * max(normals.shape) * lengths.max(initial=0.0)) & (np.abs(off) <= allowed)
-        return np.zeros_like(u) if taken.sum() == u.size else np.asarray(u - off[taken] @ directions[taken])
+        normals = self.problem.surfaces.normals
+        u = _taken_off(u, normals[turn.zero], allowed)
+        return _taken_off(u, normals[turn.zero[turn.after[turn.zero] == 0]], np.inf)
+
+
+def _taken_off(u: Array, normals: Array, allowed: float) -> Array:
+    """u (r,) without its parts along directions in which normals (k, r) lie, where these parts are at most `allowed`.
+
+    Normals that leave no direction free meet at 0 only: there u is 0, not the rounding of a projection.
+    """
+    left, lengths, directions = np.linalg.svd(normals, full_matrices=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = left.T @ (normals @ u) / lengths
+    taken = (lengths > EPS * max(normals.shape) * lengths.max(initial=0.0)) & (np.abs(off) <= allowed)
+    return np.zeros_like(u) if taken.sum() == u.size else np.asarray(u - off[taken] @ directions[taken])
 
 
 def started(problem: Problem, inner: Array) -> tuple[Parameters, Array]:
