@@ -51,22 +51,6 @@ def test_what_was_wrong_once() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("method", ["taylor", "DOP853-Radau"])
-def test_a_neuron_keeps_its_weights_where_it_leaves_kinks_of_almost_parallel_samples(
-    method: str, tmp_path: Path
-) -> None:
-    """An angle of 2.5e-9, at which the rounding of z was taken for a way of 19 along their difference."""
-    scenario = load_scenario(
-        drawn_whole(284).write(tmp_path),
-        overrides=[f"flow.method={method}", "flow.until={log_time: 44.2}", "record.times.count=200"],
-    )
-    trajectory = simulate(scenario, out=tmp_path / "run")
-    sizes = np.array([np.linalg.norm(trajectory.read("inner", row)[1]) for row in range(trajectory.n_rows)])
-    assert len(trajectory.events.log1p_time) >= 2
-    late = trajectory.log1p_time > 30.0
-    assert np.all(np.diff(sizes[late]) > -1e-3 * sizes[late][:-1]) and sizes[-1] > 10.0
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", UNDECIDED)
 @pytest.mark.parametrize("method", ["taylor", "DOP853-Radau"])
