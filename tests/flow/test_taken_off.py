@@ -1,4 +1,4 @@
-"""What is taken off a neuron that lies on kinks to rounding: not its part along the difference of almost equal normals."""
+"""What is taken off a neuron that lies on kinks to rounding: nothing along the difference of almost equal normals."""
 
 from __future__ import annotations
 
