@@ -119,7 +119,7 @@ class Sweep:
         path = self.path / ROWS_FOLDER / f"{run}.npz"
         if not path.exists():
             raise SweepError(f"{path}: was not kept; sweep with keep: rows")
-        with np.load(path) as content:
+        with np.load(path, allow_pickle=False) as content:
             return dict(content)
 
     def __repr__(self) -> str:
