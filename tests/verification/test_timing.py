@@ -13,6 +13,7 @@ from gflow.field.transition import EventKind
 from gflow.flow.state import Event
 from gflow.trajectory import Trajectory
 from gflow.trajectory.recorded_run import RecordedRun
+from gflow.verification.determined import Determined
 from gflow.verification.ladder import rungs
 from gflow.verification.reintegration import Again
 from gflow.verification.stability import _last_event
@@ -41,4 +42,4 @@ def test_the_last_event_is_judged_as_far_as_the_state_determines_it(
     rung = replace(rungs(at)[0][0], rows=(clean.n_rows - 1,))
     last = float(clean.events.log1p_time[-1]) + 0.1
     found = Again(rung, (), (Event(last, 0, 0, EventKind.SLIDE),), None, (leverage,))
-    assert _last_event(at, [found]).verdict == verdict
+    assert _last_event(at, [found], Determined.all_of(at)).verdict == verdict
