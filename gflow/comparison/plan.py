@@ -142,6 +142,8 @@ def planned(
         _check_comparable(asked, bool(etas), until_time is not None)
     if manner.more.get("seeds") is not None and manner.batch is None and (asked is None or asked.batch is None):
         raise GflowError("--seeds: all runs start where the flow does, and draw nothing; add --batch BATCH")
+    if modified and (manner.more.get("seeds") is not None or (asked is not None and asked.seeds is not None)):
+        raise GflowError("--modified: has one flow for each step size, whatever the seed; leave the seeds out")
     chosen = checked_etas(etas or (asked.eta if asked is not None and asked.eta is not None else ()))
     if until_time is None and asked is not None and asked.until is not None:
         until_time = asked.until.time

@@ -71,11 +71,6 @@ class Again:
     met: Mapping[str, Array] = field(default_factory=dict)
 
     @property
-    def last_event(self) -> float | None:
-        """log(1 + t) of it; None without events."""
-        return self.events[-1].v if self.events else None
-
-    @property
     def spent(self) -> bool:
         """Did its budget end it?"""
         return self.stopped is not None and self.stopped.outcome is Outcome.BUDGET

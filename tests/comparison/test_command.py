@@ -104,6 +104,7 @@ WRONG = [
     (["--eta", "0.1", "--seeds", "0..3"], "all runs start where the flow does, and draw nothing; add --batch BATCH"),
     (["--eta", "0.1", "--seeds", "0..3", "--batch", "2", "--seed", "1"], "--seeds gives every run its own"),
     (["--eta", "0.1", "--seeds", "3..0", "--batch", "2"], "seeds"),
+    (["--eta", "0.1", "--seeds", "0..3", "--batch", "2", "--modified"], "--modified: has one flow for each step size"),
     (["--eta", "0.1", "--replacement"], "replacement"),
     (["--eta", "0.1", "--at-kink", "2"], "at_kink"),
 ]

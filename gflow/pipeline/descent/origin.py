@@ -82,8 +82,9 @@ def _of_arrays(problem: Problem, start: Array, out: str | Path | None) -> Origin
     """Other arrays have another name, so that no descent goes on with those of others."""
     until = {"until": {"log_time": LATEST}}
     scenario, setup = scenario_around("gflow.descend", problem, start, until, {"count": 200})
-    arrays = (problem.X, problem.y, setup.inner, problem.network.outer)
-    digest = digest_of(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+    arrays = (problem.X, problem.y, setup.inner, problem.network.outer, problem.network.output_bias)
+    given = (np.ascontiguousarray(each).tobytes() for each in arrays if each is not None)
+    digest = digest_of(b"".join(given)).hexdigest()
     scenario = scenario.model_copy(update={"name": f"arrays-{digest[:12]}"})
     folder = run_folder(scenario, out, (FILE_NAME, DESCENT_FILE_NAME))
     _check_same(scenario, folder)

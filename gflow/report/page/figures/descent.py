@@ -153,7 +153,9 @@ def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array
         v, seen = times[0][:rows], np.stack([shown(y[:rows]) for y in ys])
         step = max(rows // 6, 1)
         x, mean = data.time.place(v), seen.mean(axis=0)
-        label = eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} ({len(runs)} seeds)"
+        label = (
+            eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} (mean of {len(runs)} seeds, band: all)"
+        )
         ax.plot(x, mean, color=colour, marker=marker, markevery=(k * step // 4, step), label=label)
         if len(runs) > 1:
             ax.fill_between(x, seen.min(axis=0), seen.max(axis=0), color=colour, alpha=0.2, linewidth=0.0)
