@@ -32,7 +32,7 @@ def gap_over_time(data: FigureData) -> Drawing | Absent:
         f"has gone. {_worst(data)}"
     )
     alt = "Relative distance of descent from the flow over time, a line for each step size, logarithmic."
-    return Drawing("gap-time", title, caption, alt, figure)
+    return Drawing("gap-time", title, caption + _band(data), alt, figure)
 
 
 def gap_by_eta(data: FigureData) -> Drawing | Absent:
@@ -79,7 +79,7 @@ def agreement(data: FigureData) -> Drawing | Absent:
         f"that descent could have. {known} of {len(first)} step sizes disagree somewhere at some time."
     )
     alt = f"Agreement of patterns over time, a line for each step size, down to {min(drawn):.4g} percent."
-    return Drawing("agreement", title, caption, alt, figure)
+    return Drawing("agreement", title, caption + _band(data), alt, figure)
 
 
 def edge_of_stability(data: FigureData) -> Drawing | Absent:
@@ -103,7 +103,7 @@ def edge_of_stability(data: FigureData) -> Drawing | Absent:
         f"Steps at which the loss rose: {rises or 'none'}."
     )
     alt = f"Step size times sharpness over time, at most {max(drawn):.3g}, with a line at 2."
-    return Drawing("edge", title, caption, alt, figure)
+    return Drawing("edge", title, caption + _band(data), alt, figure)
 
 
 def rank_beside(data: FigureData) -> Drawing | Absent:
@@ -125,7 +125,7 @@ def rank_beside(data: FigureData) -> Drawing | Absent:
         f"Stable rank of W in descent, and (broad) in the flow, which has {flow[seen][-1]:.4g} at its last row here."
     )
     alt = "Stable rank of descent at each step size and of the flow over time."
-    return Drawing("rank-descent", title, caption, alt, figure)
+    return Drawing("rank-descent", title, caption + _band(data), alt, figure)
 
 
 def _runs(data: FigureData) -> Runs:
@@ -153,9 +153,7 @@ def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array
         v, seen = times[0][:rows], np.stack([shown(y[:rows]) for y in ys])
         step = max(rows // 6, 1)
         x, mean = data.time.place(v), seen.mean(axis=0)
-        label = (
-            eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} (mean of {len(runs)} seeds, band: all)"
-        )
+        label = eta_text(runs[0]) if len(runs) == 1 else f"η = {runs[0]['eta']:g} ({len(runs)} seeds)"
         ax.plot(x, mean, color=colour, marker=marker, markevery=(k * step // 4, step), label=label)
         if len(runs) > 1:
             ax.fill_between(x, seen.min(axis=0), seen.max(axis=0), color=colour, alpha=0.2, linewidth=0.0)
@@ -164,6 +162,12 @@ def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array
     data.time.dress(ax)
     ax.set_xlim(right=float(data.time.place(np.array([last]))[0]) or 1.0)
     return values
+
+
+def _band(data: FigureData) -> str:
+    """What a line is where there are several seeds."""
+    several = any(len(runs) > 1 for runs in _by_eta(_runs(data)))
+    return " Lines are means over the seeds, which all lie in the band." if several else ""
 
 
 def _by_eta(runs: Runs) -> list[list[Json]]:
