@@ -175,11 +175,13 @@ def test_numbers_in_json_are_finite(scenario: Path, tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(scenario: Path, tmp_path: Path) -> None:
     dual = call("simulate", scenario, "--out", tmp_path / "run", "--device", "cuda")
     assert dual.exit_code == 2 and "the dual engine runs on the CPU" in dual.stderr
+    remedy = dual.stderr.split("use ")[1].split()
+    assert remedy == ["--set", "flow.engine=primal", "--set", "flow.method=DOP853-Radau"]
+    series = call("simulate", scenario, "--out", tmp_path / "run", "--device", "cuda", *remedy[:2])
+    assert series.exit_code == 2 and "the Taylor engine runs on the CPU" in series.stderr and remedy[3] in series.stderr
     if not torch.cuda.is_available():
-        primal = call(
-            "simulate", scenario, "--out", tmp_path / "run", "--device", "cuda", "--set", "flow.engine=primal"
-        )
-        assert primal.exit_code == 2 and "no such device here" in primal.stderr
+        steppers = call("simulate", scenario, "--out", tmp_path / "run", "--device", "cuda", *remedy)
+        assert steppers.exit_code == 2 and "no such device here" in steppers.stderr
     assert not (tmp_path / "run").exists()
 
 

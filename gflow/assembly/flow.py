@@ -47,12 +47,12 @@ def build_manner(scenario: Scenario, device: str = "cpu") -> Manner:
 
     Raises ScenarioError for a device (`cpu`, `cuda`) that the engine cannot have.
     """
-    flow, engine = scenario.flow, engine_name(scenario)
+    flow, engine, remedy = scenario.flow, engine_name(scenario), f"--set flow.method={SWITCHING}"
     if engine == "dual" and device != "cpu":
-        raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; use --set flow.engine=primal")
+        remedy = f"use --set flow.engine=primal {remedy}"
+        raise ScenarioError(f"--device {device}: the dual engine runs on the CPU; {remedy}")
     if device != "cpu" and method_name(scenario) == TAYLOR:
-        remedy = f"use --set flow.method={SWITCHING}"
-        raise ScenarioError(f"--device {device}: the Taylor engine runs on the CPU; {remedy}")
+        raise ScenarioError(f"--device {device}: the Taylor engine runs on the CPU; use {remedy}")
     if device != "cpu":
         from gflow.flow.primal import has_device  # loads torch
 
