@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(), help="Run folder [default: outputs/<name>].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: flow.rtol=1e-10.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where the steppers of the primal engine run.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where the steppers of the primal engine run."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; flow.until may be later than it was.")
 @click.option("--overwrite", is_flag=True, help="Replace the trajectory that the run folder already has.")
 def simulate(
