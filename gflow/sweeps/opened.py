@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from gflow.arrays import Array
 from gflow.errors import SweepError
+from gflow.scenario.messages import nearest
 from gflow.sweeps.run.columns import Row, Value
 from gflow.sweeps.run.row import ROWS_FOLDER, RUNS_FOLDER
 from gflow.sweeps.store.folder import manifest_of, rows_by_id
-from gflow.sweeps.store.table import columns_of, table_of
+from gflow.sweeps.store.table import CSV, columns_of, table_of
 from gflow.trajectory import Trajectory, open_trajectory
 
 if TYPE_CHECKING:
@@ -71,8 +72,12 @@ class Sweep:
         among = [full for full in fitting if full in self.axes]
         if len(among) == 1:
             return among[0]
-        told = f"means {', '.join(fitting)}; write one of them" if fitting else f"is none of {', '.join(self.columns)}"
-        raise SweepError(f"column {name!r} {told}")
+        if fitting:
+            raise SweepError(f"column {name!r} means {', '.join(fitting)}; write one of them")
+        by_end = {full.rpartition(".")[2]: full for full in self.columns}
+        close = nearest(name, tuple(self.columns)) or by_end.get(nearest(name, tuple(by_end)) or "")
+        guess = f"did you mean `{close}`?" if close else "there is none of this name."
+        raise SweepError(f"column {name!r}: {guess} All {len(self.columns)} are in the first line of {CSV}")
 
     def to_pandas(self) -> pandas.DataFrame:
         """The table, one column an axis or result, one row a point."""

@@ -34,7 +34,9 @@ def test_a_sweep_and_its_picture(tmp_path: Path) -> None:
     drawn = shown("plot", str(out), "--x", "slope", "--value", "log_loss", "--over", "seed", "--out", f"{out}/a.png")
     assert drawn.exit_code == 0 and drawn.stdout == f"{out}/a.png\n" and (out / "a.png").exists()
     refused = shown("plot", str(out), "--x", "slop", "--value", "log_loss")
-    assert refused.exit_code == 2 and refused.stderr.startswith("gflow: column 'slop' is none of")
+    assert refused.exit_code == 2 and refused.stderr.startswith(
+        "gflow: column 'slop': did you mean `model.activation.slope`"
+    )
 
 
 def test_a_dry_run_says_what_a_sweep_costs_and_writes_nothing(tmp_path: Path) -> None:

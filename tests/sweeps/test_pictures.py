@@ -83,7 +83,7 @@ def test_the_share_of_runs_with_a_word(sweep: Sweep) -> None:
 
 
 REFUSED = [
-    ({"x": "slop"}, "column 'slop' is none of"),
+    ({"x": "slop"}, "column 'slop': did you mean `model.activation.slope`"),
     ({"x": "value"}, "--x value: is no axis of this sweep; its axes are model.activation.slope, init.std, seed"),
     ({"x": "std", "y": "std"}, "must be different axes"),
     ({"value": "freezing.verdict"}, "holds words; give one of them, for example --value freezing.verdict=pending"),

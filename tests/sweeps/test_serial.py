@@ -263,8 +263,11 @@ def test_a_column_is_named_by_its_end(tmp_path: Path) -> None:
     )
     with pytest.raises(SweepError, match="column 'stable_rank' means series.stable_rank, limit.stable_rank"):
         sweep.column("stable_rank")
-    with pytest.raises(SweepError, match="column 'stabel_rank' is none of"):
-        sweep.column("stabel_rank")
+    for typed, meant in {"slop": "model.activation.slope", "limit.stble_rank": "limit.stable_rank"}.items():
+        with pytest.raises(SweepError, match=f"column '{typed}': did you mean `{meant}`"):
+            sweep.column(typed)
+    with pytest.raises(SweepError, match=r"column 'zzz': there is none of this name. All \d+ are in the first line of"):
+        sweep.column("zzz")
 
 
 def test_the_forecast_tries_a_few_runs_and_writes_nothing(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ BAD = {
     "base: base.yaml": "has no axes; add `axes: {seeds: 0..9}`",
     "base: other.yaml\naxes: {seeds: 0..1}": "no such file",
     "base: 3\naxes: {seeds: 0..1}": "sweep.yaml:1: base = 3: must be the path of a scenario file",
+    "base: sweep.yaml\naxes: {seeds: 0..1}": "sweep.yaml:1: base = sweep.yaml: is a sweep itself",
     "base: base.yaml\naxis: {seeds: 0..1}": "sweep.yaml:2: axis: unknown key; did you mean `axes`?",
     "SEEDS keep: row": "sweep.yaml:3: keep = row: did you mean `rows`? use one of",
     "AXES init.sdt: [1.0]": "sweep.yaml:3: init.sdt = 1.0: unknown key; did you mean `std`?",

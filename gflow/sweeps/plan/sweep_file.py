@@ -104,6 +104,8 @@ def _base(node: Node | None, table: Table, folder: Path) -> tuple[Node, Path]:
         raise ScenarioError(f"{error} (base in {node.place})") from None
     if tree is None:
         raise ScenarioError(f"{path}: is empty; begin with `gflow: 1` and a name (base in {node.place})")
+    if isinstance(tree, Table) and "axes" in tree.entries and "base" in tree.entries:
+        refuse(node, "base", "is a sweep itself; name the scenario that is its own base")
     return tree, path.parent
 
 
