@@ -72,7 +72,9 @@ class FlowAndDescent:
                 sizes = _sizes(recorder, item.state)
                 for run, k in visitors:
                     seen = rows.state(run, k)
-                    runs[run].row(item.state, seen, (rows.sizes(run, k), sizes), self._sharpness(seen))
+                    runs[run].row(
+                        item.state, seen, (rows.sizes(run, k), sizes), sharpness(point_of(self._problem, seen))
+                    )
                     last = item.state
                 progress(place + 1, self._table.v.size)
             elif isinstance(item, Finish):
@@ -95,9 +97,6 @@ class FlowAndDescent:
             for k, v in enumerate(self._table.v[places[: rows.counts[run]]].tolist()):
                 at[v][1].append((run, k))
         return at
-
-    def _sharpness(self, state: FlowState) -> float:
-        return sharpness(point_of(self._problem, state).kernel, self._problem.loss, state.p)
 
 
 def _proved_limit(analyzed: AnalyzedRun, known: Foreknown | None) -> Array | None:

@@ -1,10 +1,4 @@
-"""The sharpness, which bounds the step size: the largest eigenvalue of the Hessian of L on a pattern, from the tangent
-kernel.
-
-With margins p and J their Jacobian in the trained parameters, the Hessian is (1/n) J^T diag(l''(p)) J plus terms with
-second derivatives of p, which vanish where these are piecewise linear (fixed outer layer, kinked activation); elsewhere
-this is its Gauss-Newton part.  Its nonzero eigenvalues are those of (1/n) D K D, K = J J^T, D^2 = diag(l''(p)).
-"""
+"""The sharpness, which bounds the step size: the largest eigenvalue of the Hessian of L on a pattern."""
 
 from __future__ import annotations
 
@@ -12,17 +6,31 @@ from math import exp, inf
 
 import numpy as np
 
+from gflow.analysis.hessian import Hessian
 from gflow.arrays import Array
 from gflow.problem.loss import LARGEST_EXPONENT, Loss
+from gflow.reference.point import Point
 
 
-def sharpness(K: Array, loss: Loss, p: Array) -> float:
-    """lambda_max((1/n) D K D), K (n, n), D^2 = diag(l''(p)), p (n,); l'' = g (-d log g / dp); inf on overflow."""
+def sharpness(point: Point) -> float:
+    """lambda_max(hess L) on the pattern of a point, where neurons that slide keep their share; inf on overflow.
+
+    Where margins are linear on a pattern it is that of (1/n) D K D, D^2 = diag(l''(p)), K the tangent kernel (n, n).
+    """
+    largest = float(point.log_g.max())
+    if largest >= LARGEST_EXPONENT:
+        return inf
+    network = point.problem.network
+    linear = not network.trains_outer and network.outputs == 1 and network.smoothing is None
+    value = of_kernel(point.kernel, point.problem.loss, point.p) if linear else Hessian(point, largest).largest
+    return value * exp(largest)
+
+
+def of_kernel(K: Array, loss: Loss, p: Array) -> float:
+    """lambda_max((1/n) D K D) over the largest g, K (n, n), p (n,); l'' = g (-d log g / dp)."""
     log_g = loss.log_slope(p)
-    largest = float(log_g.max())
-    D = np.sqrt(np.exp(log_g - largest) * -loss.log_slope_rate(p))
-    scaled = largest_eigenvalue(D[:, None] * K * D) / p.size
-    return scaled * exp(largest) if largest < LARGEST_EXPONENT else inf
+    D = np.sqrt(np.exp(log_g - log_g.max()) * -loss.log_slope_rate(p))
+    return largest_eigenvalue(D[:, None] * K * D) / p.size
 
 
 def stability_threshold(K: Array) -> float | None:

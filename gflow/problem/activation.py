@@ -32,6 +32,10 @@ class SmoothLeaky:
         """phi'(z), elementwise, (...) -> (...)."""
         return np.asarray(self.slope + (1.0 - self.slope) * np.exp(-np.logaddexp(0.0, -z)))
 
+    def second_derivative(self, z: Array) -> Array:
+        """phi''(z), elementwise, (...) -> (...)."""
+        return np.asarray((1.0 - self.slope) * np.exp(-np.logaddexp(0.0, -z) - np.logaddexp(0.0, z)))
+
 
 @dataclass(frozen=True, slots=True)
 class Huberized:
@@ -53,6 +57,10 @@ class Huberized:
     def derivative(self, z: Array) -> Array:
         """phi'(z), elementwise, (...) -> (...)."""
         return np.asarray(np.clip(z / self.bandwidth, 0.0, 1.0))
+
+    def second_derivative(self, z: Array) -> Array:
+        """phi''(z), elementwise, (...) -> (...): 1/h on all of [0, h], the larger value where it jumps."""
+        return np.asarray(((z >= 0.0) & (z <= self.bandwidth)) / self.bandwidth)
 
 
 Smoothing = SmoothLeaky | Huberized

@@ -126,7 +126,7 @@ class Point:
     @cached_property
     def _moved(self) -> tuple[Array, Array]:
         """dU/dtau (..., m, r), and the forces (..., h, s) on the neurons that slide."""
-        return self.mode.projected(_times_inputs(self.problem, self.push * self.branch_slopes))
+        return self.mode.projected(times_inputs(self.problem, self.push * self.branch_slopes))
 
     @property
     def force(self) -> Array:
@@ -205,7 +205,7 @@ def gradient_factors(problem: Problem, by_preactivation: Array) -> tuple[Array, 
     return by_preactivation * coordinates[..., 0], np.ones((problem.samples, 1))
 
 
-def _times_inputs(problem: Problem, terms: Array) -> Array:
+def times_inputs(problem: Problem, terms: Array) -> Array:
     """sum_i terms_ji dz_ji/dU_j, (..., m, n) -> (..., m, r)."""
     weights, inputs = gradient_factors(problem, terms)
     return np.asarray(weights @ inputs)

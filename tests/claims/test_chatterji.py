@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.analysis.gradient import Along, along, point_of
+from gflow.analysis.gradient import Along, along
 from gflow.claims.chatterji import CLAIMS, applies, pointwise
-from gflow.claims.chatterji.descent import hessian_product, hessian_ratio
+from gflow.claims.chatterji.descent import hessian_ratio
 from gflow.claims.chatterji.setting import setting
 from gflow.claims.chatterji.small_loss import CONCAVE_UNTIL, concave_bound
 from gflow.claims.claim import Claim
@@ -183,11 +183,3 @@ def test_the_worst_row_is_the_one_that_is_named(xor: AnalyzedRun) -> None:
     conclusion = judged(with_rows(xor, lambda each: each))["chat.lem7"].conclusion
     assert conclusion is not None
     assert conclusion.value == pytest.approx(value.max()) and conclusion.log1p_time == rows.v[value.argmax()]
-
-
-def test_second_derivatives_are_symmetric(xor: AnalyzedRun) -> None:
-    point = point_of(xor.problem, xor.state(10))
-    product = hessian_product(point, float(xor.trajectory.log_loss[10]))
-    rng = np.random.default_rng(0)
-    left, right = rng.normal(size=(2, 16, 3))
-    assert np.sum(left * product(right)) == pytest.approx(np.sum(right * product(left)), rel=1e-12)

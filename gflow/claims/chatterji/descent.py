@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.gradient import Along, along, point_of
-from gflow.arrays import Array
+from gflow.analysis.hessian import Hessian
 from gflow.claims.chatterji.setting import ROUNDING, setting
 from gflow.claims.claim import Checked, Claim, Judge, above, below, condition, worst_row
-from gflow.problem.activation import Huberized
-from gflow.reference.point import Point
 
 HESSIAN_ROWS = 5
 CLEAR_DROP = 1e4  # times rtol: a drop of log L between two rows that errors of the margins change by 1e-4
@@ -67,37 +62,8 @@ def lemma6(run: AnalyzedRun) -> Claim:
 
 
 def hessian_ratio(run: AnalyzedRun, row: int) -> float:
-    """|hess L|_op / L in the parameters of the run at one row."""
-    point = point_of(run.problem, run.state(row))
-    product = hessian_product(point, float(run.trajectory.read("log_loss", row)))
-    shape = point.parameters.U.shape
-    size = shape[0] * shape[1]
-    if size == 1:
-        return float(np.abs(product(np.ones(shape))).max())
-    operator = LinearOperator((size, size), matvec=lambda x: product(x.reshape(shape)).ravel(), dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(size)  # a fixed one: the same file gives the same analysis
-    image = product(start.reshape(shape))
-    if not image.any() or not np.isfinite(image).all():  # a Hessian of 0, and one that leaves float64
-        return float(np.abs(image).max())
-    return float(np.abs(eigsh(operator, k=1, which="LM", v0=start, tol=1e-8, return_eigenvectors=False)).max())
-
-
-def hessian_product(point: Point, log_loss: float) -> Callable[[Array], Array]:
-    """D (m, r) -> (weak hess L) D / L in span coordinates; phi'' is 1/h on all of [0, h]."""
-    problem, smoothing = point.problem, point.problem.network.smoothing
-    assert isinstance(smoothing, Huberized), "only Huberized ReLU networks have this Hessian"
-    C = problem.span.C
-    weights = np.exp(point.log_g - log_loss) / problem.samples
-    bend = -weights * problem.loss.log_slope_rate(point.p)  # l''(p_i) / (n L)
-    pushed = point.by_preactivation
-    curvature = weights * point.by_hidden * ((point.z >= 0.0) & (point.z <= smoothing.bandwidth)) / smoothing.bandwidth
-
-    def product(D: Array) -> Array:
-        dz = D @ C.T
-        dp = np.sum(pushed * dz, axis=0)
-        return np.asarray((pushed * (bend * dp) - curvature * dz) @ C)
-
-    return product
+    """|hess L|_op / L in the parameters of the run at one row; phi'' is 1/h on all of [0, h]."""
+    return Hessian(point_of(run.problem, run.state(row)), float(run.trajectory.read("log_loss", row))).norm
 
 
 def lemma7(run: AnalyzedRun) -> Claim:
