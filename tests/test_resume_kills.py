@@ -49,13 +49,13 @@ def job(kind: str, folder: Path) -> Job:
 
 
 FEW = {
-    "dual": 7,
-    "primal": 7,
-    "primal, late": 5,
-    "late": 7,
-    "steppers": 3,
-    "steppers, primal": 3,
-    "descent": 7,
+    "dual": 3,
+    "primal": 2,
+    "primal, late": 2,
+    "late": 3,
+    "steppers": 2,
+    "steppers, primal": 2,
+    "descent": 4,
     "alone": 20,
 }
 MANY = {"dual": 60, "primal": 60, "primal, late": 60, "late": 60, "steppers": 20, "steppers, primal": 20, "descent": 80}

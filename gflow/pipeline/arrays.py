@@ -61,15 +61,15 @@ def from_arrays(
     directions: ArrayLike | None = None,
     loss: str = "logistic",
 ) -> tuple[Problem, Array]:
-    """The learning problem of arrays and the start of its flow, for `gflow.steps`; all arguments as for `integrate`.
+    """The learning problem of arrays and the start of its flow, for `gflow.steps` and `gflow.descend`.
 
-    The start is W (m, d), with the biases as last column where there are some, or b (m, 1) of the scalar network.
-    Raises ScenarioError for whatever does not fit.
+    All arguments are those of `integrate`.  The start is W (m, d), with the biases as last column where there are some,
+    or b (m, 1) of the scalar network.  Raises ScenarioError for whatever does not fit.
     """
     asked, options = "gflow.from_arrays", NetworkOptions(activation, slope, bandwidth, train_outer)
     arrays = arrays_of(asked, W, a, bias, output_bias, directions)
     scenario = scenario_for(asked, options.model(asked, arrays), loss, {"until": {"time": 1.0}}, {"count": 2})
-    setup = setup_of(asked, scenario, X, y, arrays)
+    setup = setup_of(asked, scenario, X, y, arrays, flow=False)
     return setup.problem, setup.inner
 
 
@@ -136,14 +136,16 @@ def named_as_given(asked: str, arguments: Mapping[str, str]) -> Iterator[None]:
 
 
 def scenario_around(
-    asked: str, problem: Problem, start: ArrayLike, flow: Content, times: Content
+    asked: str, problem: Problem, start: ArrayLike, until: Content, times: Content, flow: bool = True
 ) -> tuple[Scenario, Setup]:
-    """The scenario of a problem that is there already, and both with a start.  Raises ScenarioError."""
+    """The scenario of a problem that is there already, and both with a start; flow: not for descent alone.
+
+    Raises ScenarioError."""
     network, d = problem.network, problem.X.shape[1]
     shape = (network.width, d if network.directions is None else 1)
     inner = checked_array({"start": np.array(_real(asked, start, "start"))}, "start", shape, asked)
-    scenario = scenario_for(asked, _model_of(network), problem.loss.name, flow, times)
-    check_memory(scenario, *problem.X.shape)
+    scenario = scenario_for(asked, _model_of(network), problem.loss.name, until, times)
+    check_memory(scenario, *problem.X.shape, flow)
     check_products(problem, inner)
     return scenario, Setup(problem, inner)
 
@@ -161,12 +163,19 @@ def _model_of(network: Network) -> Content:
     return model | ({"outputs": network.outputs} if network.outputs > 1 else {})
 
 
-def setup_of(asked: str, scenario: Scenario, X: ArrayLike, y: ArrayLike, arrays: Mapping[str, Raw]) -> Setup:  # noqa: N803
-    """The problem and its start, checked as those of files are."""
+def setup_of(
+    asked: str,
+    scenario: Scenario,
+    X: ArrayLike,  # noqa: N803
+    y: ArrayLike,
+    arrays: Mapping[str, Raw],
+    flow: bool = True,
+) -> Setup:
+    """The problem and its start, checked as those of files are; flow: for a flow, which needs more memory."""
     model, both = scenario.model, {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
     data, labels = (float_array(both, name, asked) for name in both)
     if data.ndim == 2:
-        check_memory(scenario, *data.shape)
+        check_memory(scenario, *data.shape, flow)
     if not isinstance(model, TwoLayerModel):
         dataset = checked_dataset(data, labels, asked)
         with named_as_given(asked, OF_SCALAR):

@@ -127,6 +127,7 @@ def test_the_order_is_two_beside_the_modified_flow(tmp_path: Path) -> None:
         gflow.compare(simulated(tmp_path / "kinked"), ETAS, modified=True)
 
 
+@pytest.mark.slow
 def test_the_order_is_two_where_the_second_derivative_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Huberized ReLU, in a number of evaluations that is known beforehand; what they do not reach is said."""
     trajectory, etas = simulated(tmp_path, HUBERIZED), (0.16, 0.08, 0.04)

@@ -141,6 +141,7 @@ def test_the_file_keeps_all_rows_and_the_exit_code_is_3(tmp_path: Path, key: str
 
 
 @BOTH
+@pytest.mark.sample("*-taylor", "events-*")
 @pytest.mark.parametrize("key, most", [("steps", 15), ("events", 5)])
 def test_each_start_has_the_whole_budget(tmp_path: Path, key: str, most: int, method: str) -> None:
     by = f"flow.method={method}"

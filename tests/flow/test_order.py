@@ -70,6 +70,7 @@ def test_without_location_fixed_steps_fall_to_order_one(slope: float, seed: int)
     assert -1.5 < loglog_slope(numbers, errors) < -0.5
 
 
+@pytest.mark.sample("0.3-*")
 @pytest.mark.parametrize(("slope", "seed"), [(0.3, 0), (0.0, 0)])
 def test_without_location_step_control_pays_tenfold_for_a_digit_while_it_slides(slope: float, seed: int) -> None:
     setting, W = small(slope, seed)

@@ -90,6 +90,7 @@ def test_the_flow_is_that_of_scipy(kind: str, trains_outer: bool, method: str, d
     assert result.events == []
 
 
+@pytest.mark.slow
 def test_what_a_huberized_network_is_delivered() -> None:
     """As `flow.primal.CAUTION` says: rtol as a rule, not as a bound, since jumps of phi'' are not located."""
     rtol = 1e-8
@@ -121,7 +122,7 @@ def test_rows_show_margins_and_loss_of_the_network(kind: str) -> None:
         assert row.state.log_loss == pytest.approx(np.log(plain.loss(weights)), abs=1e-12)
 
 
-@pytest.mark.sample("bosh3*", "dopri5*", "RK45*", "fehlberg2*")
+@pytest.mark.sample("bosh3*", "RK45*")
 @pytest.mark.parametrize(
     ("method", "order", "rtols"),
     [

@@ -148,7 +148,7 @@ def full(late: Trajectory) -> str:
     return page_of(late, analysis_of(late), comparison_of(late))
 
 
-@pytest.mark.sample("trained", "early")
+@pytest.mark.sample("early")
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_a_whole_page(tmp_path: Path, form: str) -> None:
     run = simulated(tmp_path, *FORMS[form])
@@ -214,6 +214,7 @@ def first_answer(page: str) -> tuple[str, str, str]:
     return question, badge, sentence
 
 
+@pytest.mark.sample("failed0*", "failed2*")
 @pytest.mark.parametrize(
     ("failed", "badge", "said"),
     [
@@ -241,6 +242,7 @@ def test_a_run_that_was_not_verified_says_so_first(late: Trajectory) -> None:
     assert badge == "· not verified" and f"gflow verify {late.path.parent}" in sentence
 
 
+@pytest.mark.sample("etas1*")
 @pytest.mark.parametrize(("etas", "verdict"), [((0.1,), "1 step size"), ((0.1, 0.05), "2 step sizes")])
 def test_step_sizes_are_counted(late: Trajectory, etas: tuple[float, ...], verdict: str) -> None:
     assert f"</span> {verdict}</span>" in page_of(late, None, comparison_of(late, etas, diverged=False))
@@ -284,6 +286,7 @@ def written(folder: Path, case: Case, rows: int) -> Trajectory:
     return open_trajectory(folder)
 
 
+@pytest.mark.sample("plain-*", "one*")
 @pytest.mark.parametrize(("name", "rows"), [("plain", 5), *((name, 1) for name in CASES)])
 def test_every_form_of_the_file_and_few_rows(tmp_path: Path, name: str, rows: int) -> None:
     trajectory = written(tmp_path, CASES[name], rows)
@@ -301,6 +304,7 @@ def test_the_same_bytes_each_time(late: Trajectory, full: str) -> None:
     assert page_of(late, analysis_of(late), comparison_of(late)) == full
 
 
+@pytest.mark.sample("svg*")
 @pytest.mark.parametrize(("form", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_files_of_figures_are_the_same_each_time(late: Trajectory, tmp_path: Path, form: Format, start: bytes) -> None:
     for maker in (loss_and_margins.margins, patterns.pairs_over_time):

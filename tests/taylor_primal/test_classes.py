@@ -66,6 +66,7 @@ def test_coefficients_are_derivatives_of_the_field(K: int, trains: bool, biased:
         np.testing.assert_allclose(coefficients(ahead, problem, k), expected, rtol=1e-9, atol=1e-12 * h)
 
 
+@pytest.mark.sample("4-*", "2-*")
 @pytest.mark.parametrize("K, seed, slope", [(2, 0, 0.0), (3, 1, 0.0), (4, 2, 0.2), (10, 3, 0.0)])
 def test_it_finds_what_the_steppers_find(K: int, seed: int, slope: float) -> None:
     """Both layers and the output bias, with neurons that slide."""

@@ -110,6 +110,7 @@ def test_the_last_time_above_a_bound_is_bracketed_by_dense_rows(engine: str) -> 
         assert v[crossed] < values[name] == v[crossed + 1]
 
 
+@pytest.mark.sample("dual*", "primal, kinks")
 @pytest.mark.parametrize("name", ["dual", "dual, late", "primal, both layers", "primal, kinks"])
 def test_what_may_only_rise_or_fall_does_up_to_rounding(name: str) -> None:
     """L, and from L < l(0) / n on the normalised smoothed margin and |theta| (claims 3.A.12, Lyu and Li)."""

@@ -81,7 +81,7 @@ def _of_run(run: Trajectory, out: str | Path | None) -> Origin:
 def _of_arrays(problem: Problem, start: Array, out: str | Path | None) -> Origin:
     """Other arrays have another name, so that no descent goes on with those of others."""
     until = {"until": {"log_time": LATEST}}
-    scenario, setup = scenario_around("gflow.descend", problem, start, until, {"count": 200})
+    scenario, setup = scenario_around("gflow.descend", problem, start, until, {"count": 200}, flow=False)
     arrays = (problem.X, problem.y, setup.inner, problem.network.outer, problem.network.output_bias)
     given = (np.ascontiguousarray(each).tobytes() for each in arrays if each is not None)
     digest = digest_of(b"".join(given)).hexdigest()
