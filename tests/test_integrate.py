@@ -105,6 +105,16 @@ def test_it_is_the_flow_of_the_scenario_to_the_last_bit(tmp_path: Path, name: st
     np.testing.assert_array_equal(flow.t, np.expm1(file.log1p_time))
 
 
+def test_it_becomes_the_tables_of_its_file(tmp_path: Path) -> None:
+    flow, file = by_arrays("both layers"), by_file(tmp_path, "both layers")
+    assert flow.to_pandas().equals(file.to_pandas())
+    ours, theirs = flow.to_xarray(), file.to_xarray()
+    assert ours.groups == theirs.groups
+    for path in ours.groups:
+        assert ours[path].to_dataset(inherit=False).equals(theirs[path].to_dataset(inherit=False)), path
+    assert repr(flow) == f"<Flow (a flow in memory): 8 rows to log(1 + t) = 4.01815, {flow.n_events} events, log_time>"
+
+
 def test_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     flow = by_arrays("relu")

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.columns import row_columns
-from gflow.trajectory.layout import ROW
 from gflow.trajectory.record import Record, Rows
 from gflow.trajectory.rows import Events, Fact, Header, Row
 
@@ -56,10 +55,6 @@ class Flow(Record):
     def scenario_resolved(self) -> str:
         """The scenario that would give this flow, with every default filled in."""
         return self._header.scenario_resolved
-
-    def __repr__(self) -> str:
-        last = float(self._columns[ROW][-1])
-        return f"<Flow: {self.n_rows} rows to log(1 + t) = {last:.6g}, {len(self._events)} events, {self.outcome}>"
 
 
 def ended(outcome: str, sentence: str) -> dict[str, Fact]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.content import HdfFile, check_format, check_rows, form_of, plain
-from gflow.trajectory.layout import EVENTS, ROW, UNLIMITED, Form
+from gflow.trajectory.layout import EVENTS, UNLIMITED, Form
 from gflow.trajectory.opening import explained, located, opened
 from gflow.trajectory.record import Record, Rows
 from gflow.trajectory.rows import Events, Fact
-
-if TYPE_CHECKING:
-    import xarray
 
 
 class Trajectory(Record):
@@ -99,36 +96,6 @@ class Trajectory(Record):
         """The fingerprint of the scenario (`scenario.sha256`)."""
         return str(self._attributes["scenario_sha256"])
 
-    def to_xarray(self) -> xarray.DataTree:
-        """The committed content in memory, with named dimensions; groups `series`, `neurons`, `events` and
-        `resume` as in the file.
-        """
-        try:
-            import xarray
-        except ModuleNotFoundError as error:
-            raise TrajectoryError("to_xarray needs xarray: pip install 'gflow[xarray]'") from error
-        coordinates = {axis.name: self._coordinate(axis.name) for axis in self.form.dimensions}
-        root = {v.name: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.rows}
-        root |= {v.name: (v.dims, self.whole(v.name), attributes_of(v)) for v in self.form.fixed}
-        events = self.events
-        groups = {
-            "/": xarray.Dataset(root, coordinates, self._attributes),
-            "series": xarray.Dataset({name: (ROW, values) for name, values in self.series.items()}),
-            "events": xarray.Dataset({v.field: (v.dims, getattr(events, v.field), attributes_of(v)) for v in EVENTS}),
-        }
-        if self.neurons:
-            neurons = {name: ((ROW, "neuron"), values) for name, values in self.neurons.items()}
-            groups["neurons"] = xarray.Dataset(neurons)
-        if self.resumable:
-            resume = {v.field: (v.dims, self.read(v.name), attributes_of(v)) for v in self.form.resume}
-            groups["resume"] = xarray.Dataset(resume)
-        return xarray.DataTree.from_dict(groups)
-
-    def _coordinate(self, axis: str) -> NDArray[Any]:
-        if axis == ROW:
-            return self.log1p_time
-        return np.arange(self.n_events if axis == layout.EVENT else self.sizes[axis])
-
     def _text(self, name: str) -> str:
         with opened(self.path) as file:
             return str(file[name].asstr()[()])
@@ -146,8 +113,3 @@ def open_trajectory(path: str | Path) -> Trajectory:
         form = form_of(file)
         check_rows(path, file, form)
         return Trajectory(path, file, form)
-
-
-def attributes_of(variable: layout.Variable) -> dict[str, str]:
-    """The attributes of a dataset in netCDF."""
-    return {"units": "1", "long_name": variable.long_name}

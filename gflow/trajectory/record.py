@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from gflow.errors import TrajectoryError
 from gflow.trajectory import layout
 from gflow.trajectory.layout import ROW, Form
 from gflow.trajectory.rows import Events, Fact
+from gflow.trajectory.tables import frame_of, tree_of
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 Rows = int | slice | Index
 """Which rows: one, a slice, or an increasing array of numbers."""
@@ -221,6 +226,30 @@ class Record(ABC):
     def facts(self) -> dict[str, Fact]:
         """The facts of the run: name, model, activation, loss, engine, method, ..."""
         return {name: value for name, value in self._attributes.items() if name not in layout.ATTRIBUTES}
+
+    @property
+    def attributes(self) -> dict[str, Fact]:
+        """All that is known of the run as one number or text each: the facts, and how the run ended."""
+        return dict(self._attributes)
+
+    def to_xarray(self) -> xarray.DataTree:
+        """All that is recorded, in memory, with named dimensions; groups `series`, `neurons`, `events` and `resume` as
+        in a file.  The times of events are seen by `tree["events"].to_dataset(inherit=False)`, since those of rows have
+        the same name.
+        """
+        return tree_of(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row a record time: index log(1 + t), columns t (infinite beyond float64), `log_loss` and every series."""
+        return frame_of(self)
+
+    def __repr__(self) -> str:
+        end = "not ended" if self.outcome is None else self.outcome
+        last = float(self.read(ROW, -1))
+        return (
+            f"<{type(self).__name__} ({self.place}): {self.n_rows} rows to log(1 + t) = {last:.6g}, "
+            f"{self.n_events} events, {end}>"
+        )
 
     def _attribute(self, name: str) -> str | None:
         return str(self._attributes[name]) if name in self._attributes else None

@@ -160,10 +160,24 @@ def test_to_xarray_equals_what_xarray_reads_in_every_form(tmp_path: Path, name: 
     with xarray.open_datatree(trajectory.path, engine="h5netcdf") as theirs:
         assert set(ours.groups) == set(theirs.groups)
         for path in ours.groups:
-            assert set(ours[path].data_vars) == set(theirs[path].data_vars) - set(layout.TEXTS)
-            for each, values in ours[path].data_vars.items():
-                assert values.dims == theirs[path][each].dims
-                np.testing.assert_array_equal(values, theirs[path][each])
+            own, kept = ours[path].to_dataset(inherit=False), theirs[path].to_dataset(inherit=False)
+            assert set(own.data_vars) == set(kept.data_vars) - set(layout.TEXTS)
+            for each, values in own.data_vars.items():
+                assert values.dims == kept[each].dims
+                np.testing.assert_array_equal(values, kept[each])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_to_pandas_has_a_row_a_record_time(tmp_path: Path, name: str) -> None:
+    trajectory = written(tmp_path, CASES[name])
+    frame = trajectory.to_pandas()
+    assert list(frame.columns) == ["t", "log_loss", *trajectory.series]
+    assert frame.index.name == T and np.array_equal(frame.index, trajectory.log1p_time)
+    for each, values in trajectory.series.items():
+        assert np.array_equal(frame[each], values)
+    assert np.array_equal(frame["t"], trajectory.t)
+    table = trajectory.to_xarray()["series"].to_dataset().to_dataframe()  # what only counts is no coordinate of it
+    assert len(table) == trajectory.n_rows
 
 
 def wrong_row(**changes: Any) -> Row:  # Any: the values of fields of different types

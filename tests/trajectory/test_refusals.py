@@ -314,3 +314,9 @@ def test_without_xarray_the_extra_is_named(finished: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(TrajectoryError, match=r"pip install 'gflow\[xarray\]'"):
         open_trajectory(finished).to_xarray()
+
+
+def test_without_pandas_the_extra_is_named(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(TrajectoryError, match=r"pip install 'gflow\[sweep\]'"):
+        open_trajectory(finished).to_pandas()
