@@ -145,7 +145,7 @@ def scenario_around(
     shape = (network.width, d if network.directions is None else 1)
     inner = checked_array({"start": np.array(_real(asked, start, "start"))}, "start", shape, asked)
     scenario = scenario_for(asked, _model_of(network), problem.loss.name, until, times)
-    check_memory(scenario, *problem.X.shape, flow=flow)
+    check_memory(scenario, problem.samples, d, flow)
     check_products(problem, inner)
     return scenario, Setup(problem, inner)
 
@@ -175,7 +175,8 @@ def setup_of(
     model, both = scenario.model, {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
     data, labels = (float_array(both, name, asked) for name in both)
     if data.ndim == 2:
-        check_memory(scenario, *data.shape, flow=flow)
+        n, d = data.shape
+        check_memory(scenario, n, d, flow)
     if not isinstance(model, TwoLayerModel):
         dataset = checked_dataset(data, labels, asked)
         with named_as_given(asked, OF_SCALAR):
