@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gflow.cli.group import EXIT_LIMIT, main, warn
+from gflow.cli.step_sizes import WithStepSizes, eta_option
 
 if TYPE_CHECKING:
     from gflow.comparison.result import Comparison
     from gflow.trajectory import Trajectory
 
 
-@main.command()
+@main.command(cls=WithStepSizes)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--eta", "etas", multiple=True, type=float, help="Step size; repeatable [default: the scenario's].")
+@eta_option
 @click.option("--until-time", type=float, help="End time t [default: the scenario's, or the flow's].")
 @click.option("--sgd", "--batch", "sgd", type=int, metavar="BATCH", help="Batches of this size, drawn [default: none].")
 @click.option("--seed", type=int, help="Seed of the batches [default: the scenario's].")

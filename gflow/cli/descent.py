@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gflow.cli.group import main, note, warn
+from gflow.cli.step_sizes import WithStepSizes, eta_option
 
 if TYPE_CHECKING:
     from gflow.scenario import Scenario
     from gflow.trajectory import Trajectory
 
 
-@main.command()
+@main.command(cls=WithStepSizes)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--eta", "etas", multiple=True, type=float, help="Step size; repeatable [default: the scenario's].")
+@eta_option
 @click.option("--steps", type=int, help="Number of steps of every run.")
 @click.option("--until-time", type=float, help="End time t = eta * steps [default: the flow's].")
 @click.option("--until-log-loss", type=float, help="End at the first row with log L at most this.")
