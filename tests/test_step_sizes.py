@@ -28,8 +28,8 @@ def test_they_are_repeated_or_joined(words: list[str], tmp_path: Path, monkeypat
     ("words", "told"),
     [
         (["--eta", "0.1", "0.05"], "unexpected extra argument (0.05); several step sizes are --eta 0.1 --eta 0.05, or"),
-        (["--eta", "0.1,x"], "'0.1,x' is no step size; write --eta 0.1 --eta 0.05, or --eta 0.1,0.05"),
-        (["--eta", "0.1,,0.05"], "'0.1,,0.05' is no step size"),
+        (["--eta", "0.1,x"], "could not convert string to float: 'x'; write --eta 0.1 --eta 0.05, or --eta 0.1,0.05"),
+        (["--eta", "0.1,,0.05"], "could not convert string to float: ''; write"),
     ],
 )
 def test_what_is_written_otherwise_is_told_how(command: str, words: list[str], told: str, tmp_path: Path) -> None:

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 FORM = "--eta 0.1 --eta 0.05, or --eta 0.1,0.05"
-
-
-class _StepSizes(click.ParamType):
-    """Numbers with commas between them."""
-
-    name = "float[,float...]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        try:
-            return tuple(float(word) for word in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no step size; write {FORM}", param, ctx)
 
 
 class WithStepSizes(click.Command):
@@ -30,20 +16,22 @@ class WithStepSizes(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if "--eta" in given and "unexpected extra argument" in error.message:
-                error.message += f"; several step sizes are {FORM}"
+                raise click.UsageError(f"{error.message}; several step sizes are {FORM}", error.ctx) from None
             raise
 
 
-def _joined(ctx: click.Context, param: click.Parameter, groups: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
-    return tuple(eta for group in groups for eta in group)
+def _numbers(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for word in words for number in word.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write {FORM}", ctx, param) from None
 
 
 eta_option = click.option(
     "--eta",
     "etas",
     multiple=True,
-    type=_StepSizes(),
-    callback=_joined,
+    callback=_numbers,
     metavar="FLOAT",
     help="Step size; repeatable, or 0.1,0.05 [default: the scenario's].",
 )
