@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gflow.arrays import Array
+from gflow.arrays import Array, Index
 from gflow.field.clock import LARGEST_EXPONENT, LARGEST_SHARE
 from gflow.field.mode import Mode
 from gflow.problem.activation import Huberized, Smoothing, SmoothLeaky
@@ -58,14 +58,26 @@ class PrimalField:
     p).
     """
 
-    def __init__(self, problem: Problem, slopes: Array | None, mode: Mode, unit: float, device: torch.device) -> None:
-        """slopes (m, n): phi' on the branches, 0 where a neuron slides; None for smooth activations."""
+    def __init__(
+        self,
+        problem: Problem,
+        slopes: Array | None,
+        mode: Mode,
+        unit: float,
+        device: torch.device,
+        twins: Index | None = None,
+    ) -> None:
+        """slopes (m, n): phi' on the branches, 0 where a neuron slides; None for smooth activations.
+
+        twins (m,): the neuron as which each is seen, where some are equal and stay so; None: each as itself.
+        """
 
         def tensor(values: Array) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float64, device=device)
 
         network = problem.network
         self.device, self._network, self._log_unit, self._unit = device, network, log(unit), unit
+        self._twins = None if twins is None else torch.as_tensor(twins, device=device)
         self._log_samples, self.layout = log(problem.samples), Layout.of(problem)
         self._coordinates = tensor(problem.coordinates())
         self._outer = tensor(network.outer).reshape(network.outputs, network.width)
@@ -86,6 +98,8 @@ class PrimalField:
         layout, lead = self.layout, theta.shape[:-1]
         U = theta[..., layout.inner].reshape(*lead, *layout.inner_shape)
         A = self._outer if layout.outer is None else theta[..., layout.outer].reshape(*lead, *layout.outer_shape)
+        if self._twins is not None:
+            U, A = U.index_select(-2, self._twins), A.index_select(-1, self._twins)
         return StateParts(U, A, None if layout.bias is None else theta[..., layout.bias].unsqueeze(-1), theta[..., -1])
 
     def _preactivations(self, U: Tensor) -> Tensor:

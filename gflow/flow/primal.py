@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gflow.arrays import Array, Sides
+from gflow.arrays import Array, Index, Sides
 from gflow.field.branch import Branch, Tolerances
 from gflow.field.mode import Mode
 from gflow.field.primal import PrimalBranch
@@ -36,6 +36,7 @@ class PrimalCoordinates:
         self._slopes: Array | None = None  # where they follow from the start and never change
         if network.directions is not None:
             self._slopes = np.where(problem.preactivations(U_initial) > 0.0, 1.0, network.slope)
+        self._twins = None if network.kinked or network.directions is not None else _twins(U_initial, network.outer)
 
     def mode(self, problem: Problem, side: Sides) -> Mode:
         """The mode with sides (m, H); primal coordinates need no kernel."""
@@ -44,7 +45,8 @@ class PrimalCoordinates:
     def _tensor_field(self, mode: Mode, unit: float) -> PrimalField:
         network = self._problem.network
         slopes = mode.slopes if self._slopes is None else self._slopes
-        return PrimalField(self._problem, None if network.smoothing else slopes.copy(), mode, unit, self._device)
+        slopes_of = None if network.smoothing else slopes.copy()
+        return PrimalField(self._problem, slopes_of, mode, unit, self._device, self._twins)
 
     def _state_of(self, parameters: Parameters, v: float) -> Array:
         """The state (p,) of the integrator, laid out as in `field.tensors`."""
@@ -78,6 +80,18 @@ class PrimalCoordinates:
     def parameters(self, branch: Branch, y: Array) -> Parameters:
         """The parameters in states y (..., p)."""
         return self._layout.parameters(y, self._problem.network.outer)
+
+
+def _twins(U: Array, outer: Array) -> Index | None:
+    """The first of the neurons that start with the same weights, for each (m,); None where there are no two.
+
+    They have the same weights for ever.  Products of matrices round rows differently by their place, and near a saddle
+    the difference would grow until rounding decides where the flow goes.  Neurons of kinked networks are not tied: what
+    happens at a kink is decided for each of them.
+    """
+    rows = np.column_stack([U, np.atleast_2d(outer).T])
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return None if first.size == len(U) else np.asarray(first[which.ravel()], dtype=np.intp)
 
 
 def has_device(device: str) -> bool:
