@@ -1,4 +1,4 @@
-"""The data set that a scenario describes, drawn or read from files."""
+"""The data that a scenario describes, drawn or read from files: samples to train on, and to test on if asked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import numpy as np
 from gflow.arrays import Array
 from gflow.assembly.capacity import check_memory, known_sizes
 from gflow.assembly.named_files import named_by
-from gflow.assembly.streams import DATA_STREAM, stream
-from gflow.problem import data
-from gflow.problem.dataset import Dataset
+from gflow.assembly.streams import DATA_STREAM, TEST_STREAM, stream
+from gflow.problem import data, real_data
+from gflow.problem.dataset import Dataset, Split, check_same_inputs
+from gflow.problem.real_data import HeldOut
 from gflow.scenario import Scenario
 from gflow.scenario.schema import (
     BreastCancerData,
     ClustersData,
+    Data,
     DigitsData,
     FileData,
     GaussianData,
@@ -25,46 +27,85 @@ from gflow.scenario.schema import (
     TwoLayerModel,
 )
 
+Drawn = GaussianData | GaussianMixtureData | OrthogonalData | GramData | ParityData | ClustersData
+"""Data that are drawn, of which other samples than those of a finite set can be."""
 
-def build_dataset(scenario: Scenario, flow: bool = True) -> Dataset:
-    """X (n, d) and y (n,); flow: for a flow, which needs more memory than descent.
+
+def build_data(scenario: Scenario, flow: bool = True) -> Split:
+    """X (n, d) and y (n,), and test samples; flow: for a flow, which needs more memory than descent.
 
     Raises ScenarioError for unusable files and for more than memory holds."""
     sizes = known_sizes(scenario)
     if sizes is not None:
-        check_memory(scenario, *sizes, flow)
-    dataset = _dataset(scenario)
-    n, d = dataset.X.shape
-    check_memory(scenario, n, d, flow)
-    return dataset
+        n, d, test = sizes
+        check_memory(scenario, n, d, flow, test)
+    split = _drawn_split(scenario) if isinstance(scenario.data, Drawn) else _chosen_split(scenario)
+    n, d = split.train.X.shape
+    check_memory(scenario, n, d, flow, 0 if split.test is None else split.test.y.size)
+    return split
 
 
-def _dataset(scenario: Scenario) -> Dataset:
+def _drawn_split(scenario: Scenario) -> Split:
+    """The test samples come from a stream of their own: they leave the training samples as they are."""
+    spec = scenario.data
+    assert isinstance(spec, Drawn)
+    first = stream(spec.seed, scenario, DATA_STREAM)
+    mean = _mean(spec, first) if isinstance(spec, GaussianMixtureData) else np.empty(0)
+    bias = isinstance(scenario.model, TwoLayerModel) and scenario.model.bias
+    train = _drawn(spec, spec.n, mean, bias, first)
+    if isinstance(spec, GramData) or spec.test is None:
+        return Split(train)
+    return Split(train, _drawn(spec, spec.test, mean, bias, stream(spec.seed, scenario, TEST_STREAM)))
+
+
+def _drawn(spec: Drawn, n: int, mean: Array, bias: bool, rng: np.random.Generator) -> Dataset:
+    """n samples of the law; mean (d,): that of a Gaussian mixture, drawn once for all its samples."""
+    match spec:
+        case GaussianData():
+            return data.gaussian(n, spec.d, spec.std, spec.labels, rng)
+        case GaussianMixtureData():
+            return data.gaussian_mixture(n, mean, spec.std, spec.label_noise, spec.labels, rng)
+        case OrthogonalData():
+            return data.orthogonal(n, spec.d, spec.replacement, spec.norm, spec.labels, rng)
+        case GramData():
+            return data.gram(n, spec.d, spec.norms, spec.coherence, spec.labels, rng)
+        case ParityData():
+            return data.parity(n, spec.d, rng)
+        case ClustersData():
+            return data.clusters(n, spec.means_plus, spec.means_minus, spec.std, rng, bias)
+
+
+def _chosen_split(scenario: Scenario) -> Split:
+    """Samples of a finite set; those to test on are chosen by a stream of their own from what is left of it."""
     spec, model = scenario.data, scenario.model
     outputs = model.outputs if isinstance(model, TwoLayerModel) else 1
     bias = isinstance(model, TwoLayerModel) and model.bias
-    if isinstance(spec, FileData):
-        with named_by(scenario, "data", spec.path):
-            return data.read_file(scenario.folder / spec.path, outputs, bias)
-    rng = stream(spec.seed, scenario, DATA_STREAM)
+    assert not isinstance(spec, Drawn)
+    test, rng = _held_out(spec, scenario), stream(spec.seed, scenario, DATA_STREAM)
     match spec:
-        case GaussianData():
-            return data.gaussian(spec.n, spec.d, spec.std, spec.labels, rng)
-        case GaussianMixtureData():
-            mean = _mean(spec, rng)
-            return data.gaussian_mixture(spec.n, mean, spec.std, spec.label_noise, spec.labels, rng)
-        case OrthogonalData():
-            return data.orthogonal(spec.n, spec.d, spec.replacement, spec.norm, spec.labels, rng)
-        case GramData():
-            return data.gram(spec.n, spec.d, spec.norms, spec.coherence, spec.labels, rng)
-        case ParityData():
-            return data.parity(spec.n, spec.d, rng)
-        case ClustersData():
-            return data.clusters(spec.n, spec.means_plus, spec.means_minus, spec.std, rng, bias)
+        case FileData():
+            return _read(scenario, spec, outputs, bias, test)
         case DigitsData():
-            return data.digits(spec.classes, spec.n, spec.scaling, rng, as_classes=outputs > 1)
+            return real_data.digits(spec.classes, spec.n, spec.scaling, rng, outputs > 1, test)
         case BreastCancerData():
-            return data.breast_cancer(spec.n, spec.scaling, rng)
+            return real_data.breast_cancer(spec.n, spec.scaling, rng, test)
+
+
+def _held_out(spec: Data, scenario: Scenario) -> HeldOut | None:
+    """How many samples are held out; None: none, or a file has them."""
+    assert not isinstance(spec, Drawn)
+    return HeldOut(spec.test, stream(spec.seed, scenario, TEST_STREAM)) if isinstance(spec.test, int) else None
+
+
+def _read(scenario: Scenario, spec: FileData, outputs: int, bias: bool, held: HeldOut | None) -> Split:
+    with named_by(scenario, "data.path", spec.path):
+        split = real_data.read_file(scenario.folder / spec.path, outputs, bias, held)
+    if not isinstance(spec.test, str):
+        return split
+    with named_by(scenario, "data.test", spec.test):
+        test = real_data.read_file(scenario.folder / spec.test, outputs, bias).train
+        check_same_inputs(test, split.train.X.shape[1], str(scenario.folder / spec.test))
+    return Split(split.train, test)
 
 
 def _mean(spec: GaussianMixtureData, rng: np.random.Generator) -> Array:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.assembly.dataset import build_dataset
+from gflow.assembly.dataset import build_data
 from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import INIT_STREAM, stream
 from gflow.problem import initialisation
 from gflow.problem.activation import Smoothing, smoothing_of
-from gflow.problem.dataset import Dataset
+from gflow.problem.dataset import Dataset, Split
 from gflow.problem.initialisation import ScalarStart, Start
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -35,10 +35,15 @@ from gflow.scenario.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A problem and its start.  inner: W (m, d), with a bias as last column, or b (m, 1) of a scalar network."""
+    """A problem and its start.  inner: W (m, d), with a bias as last column, or b (m, 1) of a scalar network.
+
+    test: samples that are predicted and not trained on, with the inputs of the problem (1 in the last one with a bias);
+    None where none are asked for.
+    """
 
     problem: Problem
     inner: Array
+    test: Dataset | None = None
 
     @property
     def W_initial(self) -> Array:  # noqa: N802 (the matrix of the literature)
@@ -48,13 +53,13 @@ class Setup:
 
 
 def build_setup(scenario: Scenario, flow: bool = True) -> Setup:
-    """Data, network and start of a scenario; flow: see `build_dataset`.
+    """Data, network and start of a scenario; flow: see `build_data`.
 
     Raises ScenarioError for unusable files and sizes, lack of memory."""
-    dataset = build_dataset(scenario, flow)
-    model, d = scenario.model, dataset.X.shape[1]
+    split = build_data(scenario, flow)
+    model, d = scenario.model, split.train.X.shape[1]
     start = _scalar_start(scenario, model.width, d) if isinstance(model, ScalarModel) else _start(scenario, model, d)
-    return assembled(scenario, dataset, start)
+    return assembled(scenario, split, start)
 
 
 def drawn_start(scenario: Scenario, setup: Setup, seed: int) -> Setup:
@@ -67,14 +72,17 @@ def drawn_start(scenario: Scenario, setup: Setup, seed: int) -> Setup:
     W = start.W if start.bias is None else np.hstack([start.W, start.bias[:, None]])
     problem = replace(setup.problem, network=replace(network, outer=start.outer, output_bias=start.output_bias))
     check_products(problem, W)
-    return Setup(problem, W)
+    return replace(setup, problem=problem, inner=W)
 
 
-def assembled(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
+def assembled(scenario: Scenario, split: Split, start: Start | ScalarStart) -> Setup:
     """The problem of given data and a given start.  Raises ScenarioError where sizes would leave float64."""
-    setup = _setup(scenario, dataset, start)
+    setup = _setup(scenario, split.train, start)
     check_products(setup.problem, setup.inner)
-    return setup
+    if split.test is None:
+        return setup
+    bias = isinstance(scenario.model, TwoLayerModel) and scenario.model.bias
+    return replace(setup, test=replace(split.test, X=_with_constant(split.test.X)) if bias else split.test)
 
 
 def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
@@ -87,16 +95,21 @@ def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> 
     W = start.W
     if model.bias:  # one more input, constant 1, whose weights are the biases
         assert start.bias is not None
-        X = np.hstack([X, np.ones((X.shape[0], 1))])
+        X = _with_constant(X)
         W = np.hstack([W, start.bias[:, None]])
     network = Network(start.outer, slope, model.outer.train, smoothing, None, start.output_bias)
     return Setup(Problem.of(X, dataset.y, network, loss), W)
 
 
+def _with_constant(X: Array) -> Array:
+    """X (n, d) with one more input, the constant 1."""
+    return np.hstack([X, np.ones((X.shape[0], 1))])
+
+
 def _scalar_start(scenario: Scenario, width: int, d: int) -> ScalarStart:
     init = scenario.init
     if isinstance(init, FileInit):
-        with named_by(scenario, "init", init.path):
+        with named_by(scenario, "init.path", init.path):
             return initialisation.read_scalar_file(scenario.folder / init.path, width, d)
     assert isinstance(init, BalancedInit)
     size = width**-0.25 if init.size == "inverse_fourth_root_width" else init.size
@@ -107,7 +120,7 @@ def _start(scenario: Scenario, model: TwoLayerModel, d: int) -> Start:
     """W, and whatever else the model needs; the output bias of several outputs with a bias starts at 0."""
     init, width, K = scenario.init, model.width, model.outputs
     if isinstance(init, FileInit):
-        with named_by(scenario, "init", init.path):
+        with named_by(scenario, "init.path", init.path):
             return completed(model, initialisation.read_file(scenario.folder / init.path, width, d, K, model.bias))
     assert isinstance(init, GaussianInit)
     rng = stream(init.seed, scenario, INIT_STREAM)

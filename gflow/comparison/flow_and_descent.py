@@ -57,7 +57,7 @@ class FlowAndDescent:
     ) -> Followed:
         """Integrate the flow past all times of the table, and compare at each of them."""
         rows = DescentRows(descent, self._problem, self._plan.runs)
-        recorder = Recorder(self._problem, self._setup.W_initial)
+        recorder = Recorder(self._problem, self._setup.W_initial, self._setup.test)
         start, _ = started(self._problem, self._setup.inner)
         frame = Frame(self._problem, start.U, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
         runs = [PairedRun(frame, eta) for eta in self._plan.etas]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, model_validator
 
-from gflow.scenario.schema.base import Count, FilePath, Seed, Spec, refuse
+from gflow.scenario.schema.base import NAME, NOTHING, NUMBER, Count, FilePath, Seed, Spec, refuse, shape_of
 
 
 class FileData(Spec):
@@ -16,6 +16,13 @@ class FileData(Spec):
     path: FilePath
     """the .npz file (arrays X (n, d) and y (n,)) or .csv file (the last column is the label), relative to the
     scenario file; labels are -1 and +1, or with `model.outputs: K` the classes 0, ..., K - 1"""
+    test: Annotated[Count, NUMBER] | Annotated[FilePath, NAME] | Annotated[None, NOTHING] = Field(
+        default=None, discriminator=Discriminator(shape_of)
+    )
+    """the test samples: a number >= 1 of samples that are taken out of the file at random and not trained on, or
+    another file of the same form; by default none"""
+    seed: Seed | None = None
+    """the seed of the choice of test samples, an integer >= 0; without it the seed of the scenario decides"""
 
 
 Digit = Annotated[int, Field(ge=0, le=9)]
@@ -33,6 +40,9 @@ class DigitsData(Spec):
     scaling: Literal["pixels", "unit", "standard"] = "pixels"
     """the scaling of the inputs: `pixels` (divided by 16), `unit` (rows of norm 1) or `standard`
     (each input centred, with standard deviation 1)"""
+    test: Count | None = None
+    """the number of test samples, an integer >= 1: drawn at random from the samples that are not among the n, which
+    stay the same; without `n` all others are trained on; by default none"""
     seed: Seed | None = None
     """the seed of the subset, an integer >= 0; without it the seed of the scenario decides"""
 
@@ -52,5 +62,8 @@ class BreastCancerData(Spec):
     scaling: Literal["standard", "unit", "none"] = "standard"
     """the scaling of the inputs: `standard` (each input centred, with standard deviation 1), `unit`
     (rows of norm 1) or `none`"""
+    test: Count | None = None
+    """the number of test samples, an integer >= 1: drawn at random from the samples that are not among the n, which
+    stay the same; without `n` all others are trained on; by default none"""
     seed: Seed | None = None
     """the seed of the subset, an integer >= 0; without it the seed of the scenario decides"""
