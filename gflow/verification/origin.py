@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
 
 from gflow.assembly import build_setup
@@ -27,10 +29,12 @@ def origin(trajectory: Trajectory, scenario: Scenario) -> Check:
         setup = build_setup(scenario)
     except ScenarioError as error:
         return not_applicable(GROUP, NAME, f"the start cannot be drawn here: {error}")
-    drawn = (setup.problem.X, setup.problem.y, setup.W_initial, setup.problem.network.outer)
-    stored = (trajectory.X, trajectory.y, trajectory.W_initial, trajectory.outer_at(0))
+    drawn = [setup.problem.X, setup.problem.y, setup.W_initial, setup.problem.network.outer]
+    stored = [trajectory.X, trajectory.y, trajectory.W_initial, trajectory.outer_at(0)]
+    drawn += [] if setup.test is None else [setup.test.X, setup.test.y]
+    stored += [each for each in (trajectory.X_test, trajectory.y_test) if each is not None]
     gap = 0.0
-    for ours, theirs in zip(stored, drawn, strict=True):
+    for ours, theirs in zip_longest(stored, drawn, fillvalue=np.empty(0)):
         if ours.shape != theirs.shape:
             return Check(GROUP, NAME, "fail", None, ROUNDING, "the scenario draws arrays of other shapes")
         gap = max(gap, float(np.abs(ours - theirs).max()) / max(float(np.abs(theirs).max()), np.finfo(float).tiny))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -13,10 +14,11 @@ import gflow
 from gflow.assembly.dataset import build_data
 from gflow.errors import ScenarioError
 from gflow.scenario import parse_scenario
-from gflow.trajectory import Trajectory
+from gflow.trajectory import Record, Trajectory
 from gflow.trajectory.layout import TEST_SERIES
 from gflow.trajectory.predictions import accuracy
 from gflow.trajectory.recorded_run import RecordedRun
+from gflow.verification.origin import origin
 from gflow.verification.recomputation import recomputation
 from tests.verification.runs import changed, failing
 
@@ -62,11 +64,18 @@ def simulated(folder: Path, *overrides: str) -> Trajectory:
     return gflow.simulate(parse_scenario(BASE, overrides=list(overrides)), out=folder)
 
 
-def activation(facts: dict[str, str | float | int], z: Array) -> Array:
+def samples_of(of: Record) -> tuple[Array, Array]:
+    """X_test (k, d) and y_test (k,), which this run has."""
+    X, y = of.X_test, of.y_test
+    assert X is not None and y is not None
+    return X, y
+
+
+def activation(facts: Mapping[str, str | float | int], z: Array) -> Array:
     """phi(z), written anew."""
     slope = float(facts["slope"])
     if facts["activation"] == "smooth_leaky_relu":
-        return slope * z + (1.0 - slope) * (np.logaddexp(0.0, z) - np.log(2.0))
+        return np.asarray(slope * z + (1.0 - slope) * (np.logaddexp(0.0, z) - np.log(2.0)))
     if facts["activation"] == "huberized_relu":
         h = float(facts["bandwidth"])
         return np.where(z < 0.0, 0.0, np.where(z < h, z**2 / (2.0 * h), z - 0.5 * h))
@@ -92,8 +101,8 @@ def expected(run: Trajectory, row: int, X: Array, y: Array, W: Array | None = No
 @pytest.mark.parametrize("overrides", NETWORKS.values(), ids=NETWORKS)
 def test_rows_are_what_the_whole_weights_predict(overrides: list[str], tmp_path: Path) -> None:
     run = simulated(tmp_path / "run", *overrides)
-    X, y = run.X_test, run.y_test
-    assert X is not None and y is not None and len(y) == len(X) > len(run.y)
+    X, y = samples_of(run)
+    assert len(y) == len(X) > len(run.y)
     for row in range(run.n_rows):
         log_loss, share = expected(run, row, X, y)
         assert abs(run.series["test_log_loss"][row] - log_loss) < 1e-11
@@ -105,8 +114,8 @@ def test_rows_are_what_the_whole_weights_predict(overrides: list[str], tmp_path:
 def test_test_samples_see_the_part_of_the_weights_outside_the_span(tmp_path: Path) -> None:
     """Without it the loss is another one: the negative control."""
     run = simulated(tmp_path / "run")
-    X, y, B = run.X_test, run.y_test, run.basis
-    assert X is not None and y is not None and B.shape == (8, 30)
+    (X, y), B = samples_of(run), run.basis
+    assert B.shape == (8, 30)
     inside = expected(run, -1, X, y, run.inner[-1] @ B)[0]
     assert abs(inside - run.series["test_log_loss"][-1]) > 1e-2
 
@@ -150,15 +159,22 @@ def test_test_samples_have_the_law_of_the_training_samples() -> None:
 def test_from_arrays(tmp_path: Path) -> None:
     """The same rows, with the same bits, from the arrays of a run."""
     run = simulated(tmp_path / "run")
+    X, y = samples_of(run)
     flow = gflow.integrate(
-        *(run.X, run.y, run.W_initial, run.outer),
-        **{"activation": "leaky_relu", "slope": 0.1, "until": gflow.time(6.0), "rows": 6},
-        X_test=run.X_test,
-        y_test=run.y_test,
+        run.X,
+        run.y,
+        run.W_initial,
+        run.outer,
+        activation="leaky_relu",
+        slope=0.1,
+        until=gflow.time(6.0),
+        rows=6,
+        X_test=X,
+        y_test=y,
     )
     for name in TEST_SERIES:
         assert np.array_equal(flow.series[name], run.series[name])
-    assert np.array_equal(flow.X_test, run.X_test) and np.array_equal(flow.y_test, run.y_test)
+    assert np.array_equal(samples_of(flow)[0], X) and np.array_equal(samples_of(flow)[1], y)
     assert recomputation(RecordedRun.of(flow))[-2].name == "test"
 
 
@@ -184,10 +200,11 @@ def test_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "narrow.csv").write_text("1.5,2.5,1\n")
     given = f"data={{kind: file, path: {tmp_path}/train.npz, test: "
     run = simulated(tmp_path / "run", f"{given}{tmp_path}/test.npz}}")
-    assert np.array_equal(run.X_test, np.load(tmp_path / "test.npz")["X"])
+    assert np.array_equal(samples_of(run)[0], np.load(tmp_path / "test.npz")["X"])
     held = simulated(tmp_path / "held", given + "3}")
-    assert len(held.y) == 5 and held.y_test is not None and len(held.y_test) == 3
-    assert set(map(bytes, held.X)) | set(map(bytes, held.X_test)) == set(map(bytes, run.X))  # type: ignore[arg-type]
+    X, y = samples_of(held)
+    assert len(held.y) == 5 and len(y) == 3
+    assert set(map(bytes, held.X)) | set(map(bytes, X)) == set(map(bytes, run.X))
     with pytest.raises(ScenarioError, match=r"narrow.csv: has 2 inputs, and the training.*\(data.test in --set\)"):
         simulated(tmp_path / "no", f"{given}{tmp_path}/narrow.csv}}")
     with pytest.raises(ScenarioError, match=r"none.npz: no such data file.*\(data.test in --set\)"):
@@ -235,6 +252,8 @@ def test_what_is_verified(tmp_path: Path) -> None:
 
         other = changed(run, tmp_path / name.replace("/", "-"), change)
         assert failing(recomputation(RecordedRun.of(other))) == {"rows: test"}
+    scenario = parse_scenario(run.scenario_resolved)
+    assert (origin(run, scenario).verdict, origin(other, scenario).verdict) == ("pass", "fail")
 
 
 def test_no_output_and_a_tie_predict_no_label() -> None:

@@ -248,7 +248,7 @@ def test_extreme_values_are_legal(tmp_path: Path, scale: float) -> None:
 def test_other_dtypes_orders_and_arrays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "d.npz"
     np.savez(path, X=np.asfortranarray(X.astype(np.float32)), y=Y.astype(np.int8), X_test=X, note="text")
-    sample = read_dataset(str(path))
+    sample = read_dataset(path)
     assert np.array_equal(sample.X, X) and np.array_equal(sample.y, Y)
     assert sample.X.flags.c_contiguous and sample.X.dtype == np.float64 and sample.y.dtype == np.float64
 

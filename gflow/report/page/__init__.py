@@ -10,7 +10,10 @@ from gflow.errors import ReportError
 from gflow.report.page.figures import (
     DESCENT,
     DESCENT_ALONE,
+    DESCENT_ALONE_TESTED,
+    DESCENT_TESTED,
     FLOW,
+    FLOW_TESTED,
     Absent,
     Drawing,
     FigureData,
@@ -48,7 +51,7 @@ def write_page(
 def write_descent_page(trajectory: Trajectory, result: DescentResult | None, target: Path) -> Path:
     """Write the report of descent without a flow beside it; result None: it has not ended.  ReportError: as above."""
     with style():
-        figures = [make(FigureData(trajectory, None, None)) for make in DESCENT_ALONE]
+        figures, _ = _drawn(trajectory, None, None)
         text = descent_page_text(trajectory, result, figures)
     return _written(target, text)
 
@@ -80,8 +83,8 @@ def _drawn(
     trajectory: Trajectory, analysis: Json | None, comparison: Json | None
 ) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
     """The figures of the flow, and those of descent beside it, which only a comparison has."""
-    data = FigureData(trajectory, analysis, comparison)
+    data, tested = FigureData(trajectory, analysis, comparison), trajectory.form.has_test
     if trajectory.kind == KIND_DESCENT:
-        return [make(data) for make in DESCENT_ALONE], []
-    descent = DESCENT if comparison is not None else ()
-    return [make(data) for make in FLOW], [make(data) for make in descent]
+        return [make(data) for make in DESCENT_ALONE + (DESCENT_ALONE_TESTED if tested else ())], []
+    descent = DESCENT + (DESCENT_TESTED if tested else ()) if comparison is not None else ()
+    return [make(data) for make in FLOW + (FLOW_TESTED if tested else ())], [make(data) for make in descent]
