@@ -13,11 +13,13 @@ from gflow.errors import ScenarioError
 from gflow.scenario import Scenario
 from gflow.scenario.schema import (
     BreastCancerData,
+    Cifar10Data,
     ClustersData,
     DigitsData,
     FileData,
     GivenTimes,
     GramData,
+    MnistData,
     TwoLayerModel,
 )
 
@@ -65,7 +67,7 @@ def check_memory(scenario: Scenario, n: int, d: int, flow: bool = True, test: in
 def known_sizes(scenario: Scenario) -> tuple[int, int, int] | None:
     """n, d and the number of test samples where the scenario itself says them; None for data that are read."""
     spec = scenario.data
-    if isinstance(spec, FileData | DigitsData | BreastCancerData):
+    if isinstance(spec, FileData | DigitsData | BreastCancerData | MnistData | Cifar10Data):
         return None
     test = 0 if isinstance(spec, GramData) else spec.test or 0
     return spec.n, len(spec.means_plus[0]) if isinstance(spec, ClustersData) else spec.d, test

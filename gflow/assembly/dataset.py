@@ -10,10 +10,12 @@ from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import DATA_STREAM, TEST_STREAM, stream
 from gflow.problem import data, real_data
 from gflow.problem.dataset import Dataset, Split, check_same_inputs
+from gflow.problem.image_files import Images, read_cifar10, read_mnist
 from gflow.problem.real_data import HeldOut
 from gflow.scenario import Scenario
 from gflow.scenario.schema import (
     BreastCancerData,
+    Cifar10Data,
     ClustersData,
     Data,
     DigitsData,
@@ -21,6 +23,7 @@ from gflow.scenario.schema import (
     GaussianData,
     GaussianMixtureData,
     GramData,
+    MnistData,
     OnesMean,
     OrthogonalData,
     ParityData,
@@ -89,12 +92,27 @@ def _chosen_split(scenario: Scenario) -> Split:
             return real_data.digits(spec.classes, spec.n, spec.scaling, rng, outputs > 1, test)
         case BreastCancerData():
             return real_data.breast_cancer(spec.n, spec.scaling, rng, test)
+        case MnistData() | Cifar10Data():
+            train, others = _images(scenario, spec, test is not None)
+            return real_data.images(train, others, spec.classes, spec.n, spec.scaling, rng, outputs > 1, test)
+
+
+def _images(scenario: Scenario, spec: MnistData | Cifar10Data, tested: bool) -> tuple[Images, Images | None]:
+    """All images of the training files, and of the test files where they are needed."""
+    folder = scenario.folder / spec.path
+    with named_by(scenario, "data.path", spec.path):
+        if isinstance(spec, MnistData):
+            return read_mnist(folder, "train"), read_mnist(folder, "t10k") if tested else None
+        return read_cifar10(folder, test=False), read_cifar10(folder, test=True) if tested else None
 
 
 def _held_out(spec: Data, scenario: Scenario) -> HeldOut | None:
     """How many samples are held out; None: none, or a file has them."""
     assert not isinstance(spec, Drawn)
-    return HeldOut(spec.test, stream(spec.seed, scenario, TEST_STREAM)) if isinstance(spec.test, int) else None
+    if spec.test is None or (isinstance(spec, FileData) and isinstance(spec.test, str)):
+        return None
+    count = spec.test if isinstance(spec.test, int) else None
+    return HeldOut(count, stream(spec.seed, scenario, TEST_STREAM))
 
 
 def _read(scenario: Scenario, spec: FileData, outputs: int, bias: bool, held: HeldOut | None) -> Split:

@@ -19,12 +19,14 @@ from gflow.arrays import Array, Index
 from gflow.errors import ScenarioError
 from gflow.problem.data_files import read_dataset
 from gflow.problem.dataset import Dataset, Split, checked_dataset
+from gflow.problem.image_files import Images
 
 Rng = np.random.Generator
 Scaling = Literal["pixels", "unit", "standard", "none"]
 Classes = Sequence[int | Sequence[int]]
 """The targets of each label, one or several, in the order of the labels."""
 
+LARGEST_PIXEL = 255.0
 # The files of scikit-learn's loaders, and how many lines come before the samples.
 BUNDLED = {"load_digits": ("digits.csv.gz", 0), "load_breast_cancer": ("breast_cancer.csv", 1)}
 
@@ -93,6 +95,29 @@ def breast_cancer(n: int | None, scaling: Scaling, rng: Rng, test: HeldOut | Non
     return split_pool(pool_of(inputs, targets, [1, 0], False, "data (breast_cancer)"), n, scaling, rng, test)
 
 
+def images(
+    train: Images,
+    test: Images | None,
+    classes: Classes,
+    n: int | None,
+    scaling: Scaling,
+    rng: Rng,
+    as_classes: bool = False,
+    held: HeldOut | None = None,
+) -> Split:
+    """Some classes of MNIST or CIFAR-10, pixels divided by 255, labels as for `digits`.
+
+    n samples are drawn from `train` without replacement, as balanced as possible (None: all), and test samples from
+    `test` at random, where it is given.  Raises ScenarioError.
+    """
+    pool = pool_of(train.pixels, train.targets, classes, as_classes, "data", LARGEST_PIXEL)
+    chosen = training_samples(pool, n, rng)
+    if test is None or held is None:
+        return scaled_split(pool, chosen, None, chosen[:0], scaling)
+    others = pool_of(test.pixels, test.targets, classes, as_classes, "data", LARGEST_PIXEL)
+    return scaled_split(pool, chosen, others, drawn(np.arange(others.y.size), others.y.size, held), scaling)
+
+
 def pool_of(
     inputs: NDArray[Any], targets: NDArray[Any], classes: Classes, as_classes: bool, source: str, unit: float = 1.0
 ) -> Pool:
@@ -138,8 +163,9 @@ def drawn(samples: Index, most: int, test: HeldOut) -> Index:
     """Some of these samples, by a random permutation, sorted.  Raises ScenarioError for more than there are."""
     count = most if test.count is None else test.count
     if count > most:
-        left = "are left to test on" if most else "is left to test on: all are trained on, or must be"
-        raise ScenarioError(f"data.test = {count}: only {most} samples {left}; use a smaller number, or a smaller n")
+        raise ScenarioError(
+            f"data.test = {count}: only {most} samples are left to test on; use a smaller number, or train on fewer"
+        )
     return np.sort(test.rng.permutation(samples)[:count])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gflow.assembly import build_setup
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario, sha256
-from gflow.scenario.schema import FileInit
+from gflow.scenario.schema import Cifar10Data, FileData, FileInit, MnistData
 from gflow.trajectory import Trajectory
 from gflow.verification.check import Check, bounded, not_applicable
 
@@ -23,7 +23,7 @@ def origin(trajectory: Trajectory, scenario: Scenario) -> Check:
     """X, y and the start are those that the scenario draws, and its fingerprint is that of the file."""
     if trajectory.scenario_sha256 != sha256(scenario):
         return Check(GROUP, NAME, "fail", None, None, "the scenario in the file has another fingerprint than is stored")
-    if scenario.data.kind == "file" or isinstance(scenario.init, FileInit):
+    if isinstance(scenario.data, FileData | MnistData | Cifar10Data) or isinstance(scenario.init, FileInit):
         return not_applicable(GROUP, NAME, "data or start came from a file, which may have gone since")
     try:
         setup = build_setup(scenario)

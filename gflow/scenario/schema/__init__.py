@@ -23,7 +23,7 @@ from gflow.scenario.schema.network import (
     SmoothActivation,
     TwoLayerModel,
 )
-from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
+from gflow.scenario.schema.real_data import BreastCancerData, Cifar10Data, DigitsData, FileData, MnistData
 from gflow.scenario.schema.run import Budget, Commit, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import Origin, Record, Scenario, json_schema
 
@@ -31,6 +31,7 @@ __all__ = [
     "BalancedInit",
     "BreastCancerData",
     "Budget",
+    "Cifar10Data",
     "ClustersData",
     "Commit",
     "Data",
@@ -50,6 +51,7 @@ __all__ = [
     "LeakyRelu",
     "Linear",
     "LogSquaredSchedule",
+    "MnistData",
     "Model",
     "OnesMean",
     "Origin",

@@ -7,7 +7,7 @@ from gflow.scenario.schema.data import Data
 from gflow.scenario.schema.descent import Descent
 from gflow.scenario.schema.init import BalancedInit, GaussianInit, Init
 from gflow.scenario.schema.network import Linear, Model, ScalarModel, SmoothActivation, TwoLayerModel
-from gflow.scenario.schema.real_data import DigitsData, FileData
+from gflow.scenario.schema.real_data import ClassifiedData, FileData
 from gflow.scenario.schema.run import Flow
 
 
@@ -37,19 +37,19 @@ def check_labels(model: Model, data: Data, loss: str) -> None:
     """Refuse data whose labels, or a loss that, does not fit the number of outputs.  Raises PydanticCustomError."""
     outputs = model.outputs if isinstance(model, TwoLayerModel) else 1
     if outputs == 1:
-        if isinstance(data, DigitsData) and len(data.classes) != 2:
+        if isinstance(data, ClassifiedData) and len(data.classes) != 2:
             refuse(
-                f"names {len(data.classes)} classes, and one output tells two apart; name two digits or set "
+                f"names {len(data.classes)} classes, and one output tells two apart; name two or set "
                 f"`model.outputs: {len(data.classes)}` (two_layer)",
                 *("data", "classes"),
             )
         return
     if loss != "logistic":
         refuse(f"is not available with outputs = {outputs}; use logistic (softmax cross-entropy)", "loss")
-    if not isinstance(data, DigitsData | FileData):
+    if not isinstance(data, ClassifiedData | FileData):
         reason = f"has labels -1 and +1, and outputs = {outputs} needs classes 0, ..., {outputs - 1}"
-        refuse(f"{reason}; use digits, file, or `model.outputs: 1`", "data", "kind")
-    if isinstance(data, DigitsData) and len(data.classes) != outputs:
+        refuse(f"{reason}; use digits, mnist, cifar10, file, or `model.outputs: 1`", "data", "kind")
+    if isinstance(data, ClassifiedData) and len(data.classes) != outputs:
         reason = f"names {len(data.classes)} classes, and model.outputs = {outputs} needs {outputs}"
         refuse(f"{reason}; make the numbers equal", "data", "classes")
 

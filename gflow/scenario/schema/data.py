@@ -20,7 +20,7 @@ from gflow.scenario.schema.base import (
     refuse,
     shape_of,
 )
-from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
+from gflow.scenario.schema.real_data import BreastCancerData, Cifar10Data, DigitsData, FileData, MnistData
 
 
 class Labelled(Spec):
@@ -193,4 +193,6 @@ Data = (
     | ClustersData
     | DigitsData
     | BreastCancerData
+    | MnistData
+    | Cifar10Data
 )
