@@ -20,6 +20,7 @@ from gflow.scenario.schema import (
     GivenTimes,
     GramData,
     MnistData,
+    TwoConesData,
     TwoLayerModel,
 )
 
@@ -69,6 +70,8 @@ def known_sizes(scenario: Scenario) -> tuple[int, int, int] | None:
     spec = scenario.data
     if isinstance(spec, FileData | DigitsData | BreastCancerData | MnistData | Cifar10Data):
         return None
+    if isinstance(spec, TwoConesData):
+        return spec.n, 2, 0
     test = 0 if isinstance(spec, GramData) else spec.test or 0
     return spec.n, len(spec.means_plus[0]) if isinstance(spec, ClustersData) else spec.d, test
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gflow.arrays import Array
 from gflow.assembly.capacity import check_memory, known_sizes
 from gflow.assembly.named_files import named_by
 from gflow.assembly.streams import DATA_STREAM, TEST_STREAM, stream
-from gflow.problem import data, real_data
+from gflow.problem import data, geometric_data, real_data
 from gflow.problem.dataset import Dataset, Split, check_same_inputs
+from gflow.problem.geometric_data import Teacher
 from gflow.problem.image_files import Images, read_cifar10, read_mnist
 from gflow.problem.real_data import HeldOut
 from gflow.scenario import Scenario
@@ -17,6 +20,7 @@ from gflow.scenario.schema import (
     BreastCancerData,
     Cifar10Data,
     ClustersData,
+    ConesData,
     Data,
     DigitsData,
     FileData,
@@ -27,11 +31,18 @@ from gflow.scenario.schema import (
     OnesMean,
     OrthogonalData,
     ParityData,
+    TeacherData,
+    TwoConesData,
     TwoLayerModel,
+    XorData,
 )
 
-Drawn = GaussianData | GaussianMixtureData | OrthogonalData | GramData | ParityData | ClustersData
-"""Data that are drawn, of which other samples than those of a finite set can be."""
+Lawful = (
+    GaussianData | GaussianMixtureData | OrthogonalData | ParityData | ClustersData | ConesData | XorData | TeacherData
+)
+"""Data that are drawn by a law, of which further samples can be drawn."""
+Drawn = Lawful | GramData | TwoConesData
+"""Data that are drawn, and not chosen from a finite set."""
 
 
 def build_data(scenario: Scenario, flow: bool = True) -> Split:
@@ -52,30 +63,39 @@ def _drawn_split(scenario: Scenario) -> Split:
     """The test samples come from a stream of their own: they leave the training samples as they are."""
     spec = scenario.data
     assert isinstance(spec, Drawn)
-    first = stream(spec.seed, scenario, DATA_STREAM)
-    mean = _mean(spec, first) if isinstance(spec, GaussianMixtureData) else np.empty(0)
-    bias = isinstance(scenario.model, TwoLayerModel) and scenario.model.bias
-    train = _drawn(spec, spec.n, mean, bias, first)
-    if isinstance(spec, GramData) or spec.test is None:
-        return Split(train)
-    return Split(train, _drawn(spec, spec.test, mean, bias, stream(spec.seed, scenario, TEST_STREAM)))
+    rng = stream(spec.seed, scenario, DATA_STREAM)
+    match spec:
+        case GramData():
+            return Split(data.gram(spec.n, spec.d, spec.norms, spec.coherence, spec.labels, rng))
+        case TwoConesData():
+            return Split(geometric_data.two_cones(spec.n, spec.angle, spec.spread, spec.alpha, rng))
+    draw = _law(spec, isinstance(scenario.model, TwoLayerModel) and scenario.model.bias, rng)
+    train = draw(spec.n, rng)
+    return Split(train, None if spec.test is None else draw(spec.test, stream(spec.seed, scenario, TEST_STREAM)))
 
 
-def _drawn(spec: Drawn, n: int, mean: Array, bias: bool, rng: np.random.Generator) -> Dataset:
-    """n samples of the law; mean (d,): that of a Gaussian mixture, drawn once for all its samples."""
+def _law(spec: Lawful, bias: bool, rng: np.random.Generator) -> Callable[[int, np.random.Generator], Dataset]:
+    """The law, as a function that draws n samples; what all its samples have in common is drawn here, once."""
     match spec:
         case GaussianData():
-            return data.gaussian(n, spec.d, spec.std, spec.labels, rng)
+            return lambda n, g: data.gaussian(n, spec.d, spec.std, spec.labels, g)
         case GaussianMixtureData():
-            return data.gaussian_mixture(n, mean, spec.std, spec.label_noise, spec.labels, rng)
+            mean = _mean(spec, rng)
+            return lambda n, g: data.gaussian_mixture(n, mean, spec.std, spec.label_noise, spec.labels, g)
         case OrthogonalData():
-            return data.orthogonal(n, spec.d, spec.replacement, spec.norm, spec.labels, rng)
-        case GramData():
-            return data.gram(n, spec.d, spec.norms, spec.coherence, spec.labels, rng)
+            return lambda n, g: data.orthogonal(n, spec.d, spec.replacement, spec.norm, spec.labels, g)
         case ParityData():
-            return data.parity(n, spec.d, rng)
+            return lambda n, g: data.parity(n, spec.d, g, spec.label_noise or 0.0)
         case ClustersData():
-            return data.clusters(n, spec.means_plus, spec.means_minus, spec.std, rng, bias)
+            plus, minus, noise = spec.means_plus, spec.means_minus, spec.label_noise or 0.0
+            return lambda n, g: data.clusters(n, plus, minus, spec.std, g, bias, spec.norm, noise)
+        case ConesData():
+            return lambda n, g: geometric_data.cones(n, spec.d, spec.cones, spec.margin, spec.eps, g)
+        case XorData():
+            return lambda n, g: geometric_data.xor(n, spec.d, spec.norm, spec.std, spec.label_noise, g)
+        case TeacherData():
+            teacher = Teacher.drawn(spec.width, spec.d, rng)
+            return lambda n, g: geometric_data.taught(n, teacher, spec.std, spec.label_noise, g)
 
 
 def _chosen_split(scenario: Scenario) -> Split:

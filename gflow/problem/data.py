@@ -19,6 +19,7 @@ __all__ = [
     "Dataset",
     "balanced_labels",
     "clusters",
+    "flipped",
     "gaussian",
     "gaussian_mean",
     "gaussian_mixture",
@@ -59,7 +60,7 @@ def gaussian_mixture(n: int, mean: Array, std: float, label_noise: float, labels
     check_entries(n, mean.size, "data.n x data.d")
     y = _labels(n, labels, rng)
     X = y[:, None] * mean + std * rng.standard_normal((n, mean.size))
-    return checked_dataset(X, _flipped(y, label_noise, rng), "data (gaussian_mixture)")
+    return checked_dataset(X, flipped(y, label_noise, rng), "data (gaussian_mixture)")
 
 
 def orthogonal(n: int, d: int, replacement: bool, norm: float, labels: Labels, rng: Rng) -> Dataset:
@@ -107,11 +108,15 @@ def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
     return G
 
 
-def parity(n: int, d: int, rng: Rng) -> Dataset:
-    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, labels y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1)."""
+def parity(n: int, d: int, rng: Rng, label_noise: float = 0.0) -> Dataset:
+    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, labels y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1).
+
+    Then labels are flipped as in `gaussian_mixture`.
+    """
     check_entries(n, d, "data.n x data.d")
     signs = np.where(rng.integers(0, 2, size=(n, d)) == 1, 1.0, -1.0)
-    return checked_dataset(signs / np.sqrt(d), signs[:, 0] * signs[:, 1], "data (parity)")
+    y = flipped(signs[:, 0] * signs[:, 1], label_noise, rng)
+    return checked_dataset(signs / np.sqrt(d), y, "data (parity)")
 
 
 def clusters(
@@ -121,11 +126,14 @@ def clusters(
     std: float,
     rng: Rng,
     bias: bool = False,
+    norm: float | None = None,
+    label_noise: float = 0.0,
 ) -> Dataset:
     """x = mean + N(0, std^2 I); both classes, and all means of a class, are equally likely (Chatterji et al., Figures
     2, 3).
 
-    `plus` and `minus` list the means of the two classes, d numbers each; std >= 0.  Zero samples are allowed with a
+    `plus` and `minus` list the means of the two classes, d numbers each; std >= 0.  norm: every sample is scaled to it
+    (Chatterji et al. assume 1).  Then labels are flipped as in `gaussian_mixture`.  Zero samples are allowed with a
     bias; without one they raise ScenarioError.
     """
     means = np.array([*plus, *minus], dtype=np.float64)
@@ -133,7 +141,10 @@ def clusters(
     y = _labels(n, "rademacher", rng)
     chosen = np.where(y > 0, rng.integers(len(plus), size=n), len(plus) + rng.integers(len(minus), size=n))
     X = means[chosen] + std * rng.standard_normal((n, means.shape[1]))
-    return checked_dataset(X, y, "data (clusters)", bias=bias)
+    if norm is not None:
+        sizes = np.linalg.norm(X, axis=1, keepdims=True)
+        X *= norm / np.where(sizes > 0.0, sizes, norm)  # a zero sample has no direction, and stays
+    return checked_dataset(X, flipped(y, label_noise, rng), "data (clusters)", bias=bias)
 
 
 def balanced_labels(n: int, rng: Rng) -> Array:
@@ -142,20 +153,20 @@ def balanced_labels(n: int, rng: Rng) -> Array:
     return rng.permutation(y)
 
 
+def flipped(y: Array, fraction: float, rng: Rng) -> Array:
+    """The labels (n,) with round(fraction * size) of each sign flipped, drawn without replacement."""
+    noisy = y.copy()
+    for sign in (1.0, -1.0):
+        cluster = np.flatnonzero(y == sign)
+        chosen = rng.choice(cluster, size=round(fraction * cluster.size), replace=False)
+        noisy[chosen] = -sign
+    return noisy
+
+
 def _labels(n: int, labels: Labels, rng: Rng) -> Array:
     if labels == "balanced":
         return balanced_labels(n, rng)
     return np.where(rng.integers(0, 2, size=n) == 1, 1.0, -1.0)
-
-
-def _flipped(y: Array, fraction: float, rng: Rng) -> Array:
-    """The labels (n,) with round(fraction * size) of each sign flipped."""
-    flipped = y.copy()
-    for sign in (1.0, -1.0):
-        cluster = np.flatnonzero(y == sign)
-        chosen = rng.choice(cluster, size=round(fraction * cluster.size), replace=False)
-        flipped[chosen] = -sign
-    return flipped
 
 
 def _norms(n: int, norms: float | Sequence[float], rng: Rng) -> Array:

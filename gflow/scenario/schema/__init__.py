@@ -12,6 +12,7 @@ from gflow.scenario.schema.data import (
     ParityData,
 )
 from gflow.scenario.schema.descent import Descent, DescentUntil, LogSquaredSchedule, Watch
+from gflow.scenario.schema.geometric_data import ConesData, TeacherData, TwoConesData, XorData
 from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
 from gflow.scenario.schema.network import (
     LeakyRelu,
@@ -34,6 +35,7 @@ __all__ = [
     "Cifar10Data",
     "ClustersData",
     "Commit",
+    "ConesData",
     "Data",
     "Descent",
     "DescentUntil",
@@ -65,8 +67,11 @@ __all__ = [
     "Scenario",
     "SmoothActivation",
     "SpacedTimes",
+    "TeacherData",
+    "TwoConesData",
     "TwoLayerModel",
     "Until",
     "Watch",
+    "XorData",
     "json_schema",
 ]

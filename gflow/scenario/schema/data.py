@@ -20,6 +20,7 @@ from gflow.scenario.schema.base import (
     refuse,
     shape_of,
 )
+from gflow.scenario.schema.geometric_data import ConesData, TeacherData, TwoConesData, XorData
 from gflow.scenario.schema.real_data import BreastCancerData, Cifar10Data, DigitsData, FileData, MnistData
 
 
@@ -144,6 +145,8 @@ class ParityData(Spec):
     """the number of samples, an integer >= 1; the same corner may be drawn twice"""
     d: int = Field(ge=2, le=10_000_000)
     """the number of inputs, an integer >= 2 (20 in Telgarsky, Figure 1)"""
+    label_noise: float | None = Field(default=None, ge=0, lt=0.5)
+    """the fraction of the labels of each sign that are flipped afterwards, in [0, 0.5); by default none"""
     seed: Seed | None = None
     """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
     test: Count | None = None
@@ -167,6 +170,11 @@ class ClustersData(Spec):
     """the means of the samples with label -1: a list of lists of d numbers, for example [[1, 1], [-1, -1]]"""
     std: NonNegative
     """the standard deviation of each input around its mean, >= 0 (0.1 in Chatterji et al.)"""
+    norm: Size | None = None
+    """the Euclidean norm to which every sample is scaled, > 0 (1 in the theorems of Chatterji et al.); by default
+    samples are left as they are"""
+    label_noise: float | None = Field(default=None, ge=0, lt=0.5)
+    """the fraction of the labels of each sign that are flipped afterwards, in [0, 0.5); by default none"""
     seed: Seed | None = None
     """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
     test: Count | None = None
@@ -195,4 +203,8 @@ Data = (
     | BreastCancerData
     | MnistData
     | Cifar10Data
+    | ConesData
+    | TwoConesData
+    | XorData
+    | TeacherData
 )

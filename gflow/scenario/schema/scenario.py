@@ -55,7 +55,7 @@ class Scenario(Spec):
     """the seed of everything random that has no seed of its own, an integer >= 0 below 2^63"""
     data: Data = Field(discriminator="kind")
     """the samples: a mapping whose kind is file, gaussian, gaussian_mixture, orthogonal, gram, parity, clusters,
-    digits, breast_cancer, mnist or cifar10"""
+    cones, two_cones, xor, teacher, digits, breast_cancer, mnist or cifar10"""
     model: Model = Field(discriminator="kind")
     """the network: {kind: two_layer, width, outputs, activation, outer, bias} or
     {kind: scalar, width, activation}"""
