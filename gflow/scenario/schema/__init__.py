@@ -13,7 +13,7 @@ from gflow.scenario.schema.data import (
 )
 from gflow.scenario.schema.descent import Descent, DescentUntil, LogSquaredSchedule, Watch
 from gflow.scenario.schema.geometric_data import ConesData, TeacherData, TwoConesData, XorData
-from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
+from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit, UniformInit
 from gflow.scenario.schema.network import (
     LeakyRelu,
     Linear,
@@ -70,6 +70,7 @@ __all__ = [
     "TeacherData",
     "TwoConesData",
     "TwoLayerModel",
+    "UniformInit",
     "Until",
     "Watch",
     "XorData",

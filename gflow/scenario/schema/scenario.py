@@ -60,8 +60,8 @@ class Scenario(Spec):
     """the network: {kind: two_layer, width, outputs, activation, outer, bias} or
     {kind: scalar, width, activation}"""
     init: Init = Field(discriminator="kind")
-    """the initialisation: {kind: gaussian, std | scale with relative_to, outer, bias}, {kind: balanced, size}
-    (for kind scalar) or {kind: file, path}"""
+    """the initialisation: {kind: gaussian, std | scale with relative_to, outer, bias}, {kind: uniform,
+    relative_to, scale, outer}, {kind: balanced, size} (for kind scalar) or {kind: file, path}"""
     loss: Literal["logistic", "exponential"]
     """the loss: `logistic` (log(1 + e^-p)) or `exponential` (e^-p) of the margin p; with several outputs
     `logistic`, which is the softmax cross-entropy"""
