@@ -37,10 +37,11 @@ DAMAGED = (OSError, EOFError, zlib.error, struct.error)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Pixels (N, d) and targets (N,) in 0..9, one byte each."""
+    """Pixels (N, d) and targets (N,) in 0..9, one byte each; kind: `mnist` or `cifar10`."""
 
     pixels: NDArray[np.uint8]
     targets: NDArray[np.uint8]
+    kind: str
 
 
 def read_mnist(folder: Path, part: str) -> Images:
@@ -54,7 +55,7 @@ def read_mnist(folder: Path, part: str) -> Images:
         raise ScenarioError(f"{labels}: has {count} labels, and {images.name} has {n} images; they must be as many")
     pixels, targets = _idx_body(images, 16, n * SIDE * SIDE), _idx_body(labels, 8, n)
     _check_targets(targets, labels)
-    return Images(pixels.reshape(n, SIDE * SIDE), targets)
+    return Images(pixels.reshape(n, SIDE * SIDE), targets, "mnist")
 
 
 def read_cifar10(folder: Path, test: bool) -> Images:
@@ -65,7 +66,7 @@ def read_cifar10(folder: Path, test: bool) -> Images:
     _check_folder(folder)
     batches = [_batch(folder / name) for name in (TEST_BATCHES if test else TRAINING_BATCHES)]
     records = batches[0] if len(batches) == 1 else np.concatenate(batches)
-    return Images(records[:, 1:], records[:, 0])
+    return Images(records[:, 1:], records[:, 0], "cifar10")
 
 
 def _check_folder(folder: Path) -> None:

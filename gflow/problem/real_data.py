@@ -110,11 +110,12 @@ def images(
     n samples are drawn from `train` without replacement, as balanced as possible (None: all), and test samples from
     `test` at random, where it is given.  Raises ScenarioError.
     """
-    pool = pool_of(train.pixels, train.targets, classes, as_classes, "data", LARGEST_PIXEL)
+    source = f"data ({train.kind})"
+    pool = pool_of(train.pixels, train.targets, classes, as_classes, source, LARGEST_PIXEL)
     chosen = training_samples(pool, n, rng)
     if test is None or held is None:
         return scaled_split(pool, chosen, None, chosen[:0], scaling)
-    others = pool_of(test.pixels, test.targets, classes, as_classes, "data", LARGEST_PIXEL)
+    others = pool_of(test.pixels, test.targets, classes, as_classes, source, LARGEST_PIXEL)
     return scaled_split(pool, chosen, others, drawn(np.arange(others.y.size), others.y.size, held), scaling)
 
 
