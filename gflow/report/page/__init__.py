@@ -26,6 +26,7 @@ from gflow.report.page.inputs import Beside, found_beside
 from gflow.report.page.page import descent_page_text, page_text
 from gflow.trajectory import DESCENT as KIND_DESCENT
 from gflow.trajectory import Trajectory
+from gflow.trajectory.layout import TEST_SERIES
 
 __all__ = ["Beside", "Format", "found_beside", "write_descent_page", "write_figures", "write_page"]
 
@@ -83,7 +84,7 @@ def _drawn(
     trajectory: Trajectory, analysis: Json | None, comparison: Json | None
 ) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
     """The figures of the flow, and those of descent beside it, which only a comparison has."""
-    data, tested = FigureData(trajectory, analysis, comparison), trajectory.form.has_test
+    data, tested = FigureData(trajectory, analysis, comparison), set(TEST_SERIES) <= set(trajectory.series)
     if trajectory.kind == KIND_DESCENT:
         return [make(data) for make in DESCENT_ALONE + (DESCENT_ALONE_TESTED if tested else ())], []
     descent = DESCENT + (DESCENT_TESTED if tested else ()) if comparison is not None else ()
