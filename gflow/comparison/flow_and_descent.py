@@ -23,7 +23,7 @@ from gflow.descent_plan.ledger import Ended
 from gflow.flow.certified import foreseen, limit_of
 from gflow.flow.engine import started
 from gflow.flow.items import Item
-from gflow.flow.state import Event, Finish, FlowRow, FlowState, Outcome
+from gflow.flow.state import Event, Finish, FlowRow, Outcome
 from gflow.flow.steps import steps
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
