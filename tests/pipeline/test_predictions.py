@@ -268,3 +268,10 @@ def test_gram_has_no_law_for_test_samples() -> None:
         parse_scenario(BASE, overrides=["data={kind: gram, n: 3, norms: 1.0, coherence: 0.1, test: 5}"])
     with pytest.raises(ScenarioError, match=r"data.test = 9: exceeds d = 8; orthogonal inputs need test <= d"):
         parse_scenario(BASE, overrides=["data={kind: orthogonal, n: 3, d: 8, test: 9}"])
+
+
+def test_memory_is_asked_for_test_samples_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gflow.assembly.capacity.physical_memory", lambda: 20_000)
+    build_data(parse_scenario(BASE, overrides=["data.test=null"]))
+    with pytest.raises(ScenarioError, match=r"most of it for 40 x 30 .* \(test samples\) .*; use fewer test samples"):
+        build_data(parse_scenario(BASE))
