@@ -57,7 +57,7 @@ DOORS = {
     "pyarrow": {"gflow/sweeps/store/table.py"},
     "dask": {"gflow/sweeps/engine/cluster.py"},
     "distributed": {"gflow/sweeps/engine/cluster.py"},
-    "sklearn": {"gflow/problem/data.py"},
+    "sklearn": {"gflow/problem/real_data.py"},
     "torch": {
         "gflow/ode/torchdiffeq_methods.py",
         "gflow/field/tensors.py",

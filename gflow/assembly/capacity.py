@@ -11,7 +11,18 @@ from pathlib import Path
 from gflow.assembly.engine_name import engine_name
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario
-from gflow.scenario.schema import BreastCancerData, ClustersData, DigitsData, FileData, GivenTimes, TwoLayerModel
+from gflow.scenario.schema import (
+    BreastCancerData,
+    Cifar10Data,
+    ClustersData,
+    DigitsData,
+    FileData,
+    GivenTimes,
+    GramData,
+    MnistData,
+    TwoConesData,
+    TwoLayerModel,
+)
 
 # The share of the physical memory that the arrays of a run may take.
 USABLE = 0.8
@@ -19,13 +30,16 @@ USABLE = 0.8
 SQUARES = {"dual": 6, "primal": 1}
 # Matrices (m, n) alive at once: slopes, pushes, pre-activations, sides and their temporaries.
 PAIRS = 6
+# Matrices (m, k) alive at once for k test samples: what is fixed of their pre-activations, those, hidden values.
+TEST_PAIRS = 4
 NUMBER = 8  # bytes
 
 
-def check_memory(scenario: Scenario, n: int, d: int, flow: bool = True) -> None:
+def check_memory(scenario: Scenario, n: int, d: int, flow: bool = True, test: int = 0) -> None:
     """Raise ScenarioError if the arrays of n samples with d inputs exceed 80 % of the physical memory.
 
-    flow: a flow is integrated, which has matrices (n, n); descent has none.
+    flow: a flow is integrated, which has matrices (n, n); descent has none.  test: how many test samples there are
+    beside them.
 
     The estimate is low: a run that it refuses cannot work, a run that it lets through may still be slow.
     """
@@ -37,24 +51,29 @@ def check_memory(scenario: Scenario, n: int, d: int, flow: bool = True) -> None:
         f"{squares} of {n} x {n}": NUMBER * squares * n * n,
         f"{PAIRS} of {m} x {n}": NUMBER * PAIRS * m * n + m * n,
         f"{n} x {d} and {m} x {d}": NUMBER * (n + m) * d,
+        f"{test} x {d} and {TEST_PAIRS} of {m} x {test} (test samples)": NUMBER * test * (d + TEST_PAIRS * m),
     }
     total = sum(needs.values())
     if total <= USABLE * memory:
         return
     largest = max(needs, key=lambda shape: needs[shape])
     fewer = "samples" if needs[largest] == NUMBER * squares * n * n else "samples, inputs or neurons"
+    fewer = "test samples" if "test" in largest else fewer
     raise ScenarioError(
         f"data with n = {n}, d = {d} and model.width: {m} need at least {_gigabytes(total)} of arrays (most of it for "
         f"{largest} numbers), over {USABLE:.0%} of this machine's memory of {_gigabytes(memory)}; use fewer {fewer}"
     )
 
 
-def known_sizes(scenario: Scenario) -> tuple[int, int] | None:
-    """n and d where the scenario itself says them; None for data that are read."""
+def known_sizes(scenario: Scenario) -> tuple[int, int, int] | None:
+    """n, d and the number of test samples where the scenario itself says them; None for data that are read."""
     spec = scenario.data
-    if isinstance(spec, FileData | DigitsData | BreastCancerData):
+    if isinstance(spec, FileData | DigitsData | BreastCancerData | MnistData | Cifar10Data):
         return None
-    return (spec.n, len(spec.means_plus[0])) if isinstance(spec, ClustersData) else (spec.n, spec.d)
+    if isinstance(spec, TwoConesData):
+        return spec.n, 2, 0
+    test = 0 if isinstance(spec, GramData) else spec.test or 0
+    return spec.n, len(spec.means_plus[0]) if isinstance(spec, ClustersData) else spec.d, test
 
 
 def expected_rows(scenario: Scenario) -> int:

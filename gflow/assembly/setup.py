@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gflow.arrays import Array
-from gflow.assembly.dataset import build_dataset
-from gflow.assembly.named_files import named_by
-from gflow.assembly.streams import INIT_STREAM, stream
-from gflow.problem import initialisation
+from gflow.assembly.dataset import build_data
+from gflow.assembly.start import scalar_start, two_layer_start
 from gflow.problem.activation import Smoothing, smoothing_of
-from gflow.problem.dataset import Dataset
+from gflow.problem.dataset import Dataset, Split
 from gflow.problem.initialisation import ScalarStart, Start
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
@@ -20,25 +18,27 @@ from gflow.problem.problem import Problem
 from gflow.problem.sizes import check_products
 from gflow.scenario import Scenario
 from gflow.scenario.schema import (
-    BalancedInit,
-    FileInit,
     GaussianInit,
     LeakyRelu,
     Linear,
-    Outer,
-    OuterInit,
     ScalarModel,
     SmoothActivation,
     TwoLayerModel,
+    UniformInit,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A problem and its start.  inner: W (m, d), with a bias as last column, or b (m, 1) of a scalar network."""
+    """A problem and its start.  inner: W (m, d), with a bias as last column, or b (m, 1) of a scalar network.
+
+    test: samples that are predicted and not trained on, with the inputs of the problem (1 in the last one with a bias);
+    None where none are asked for.
+    """
 
     problem: Problem
     inner: Array
+    test: Dataset | None = None
 
     @property
     def W_initial(self) -> Array:  # noqa: N802 (the matrix of the literature)
@@ -48,33 +48,40 @@ class Setup:
 
 
 def build_setup(scenario: Scenario, flow: bool = True) -> Setup:
-    """Data, network and start of a scenario; flow: see `build_dataset`.
+    """Data, network and start of a scenario; flow: see `build_data`.
 
     Raises ScenarioError for unusable files and sizes, lack of memory."""
-    dataset = build_dataset(scenario, flow)
-    model, d = scenario.model, dataset.X.shape[1]
-    start = _scalar_start(scenario, model.width, d) if isinstance(model, ScalarModel) else _start(scenario, model, d)
-    return assembled(scenario, dataset, start)
+    split = build_data(scenario, flow)
+    model, d = scenario.model, split.train.X.shape[1]
+    start = (
+        scalar_start(scenario, model.width, d)
+        if isinstance(model, ScalarModel)
+        else two_layer_start(scenario, model, d)
+    )
+    return assembled(scenario, split, start)
 
 
 def drawn_start(scenario: Scenario, setup: Setup, seed: int) -> Setup:
     """The same problem from the start that `init` draws with this seed; for two layers, and no file."""
     model, network = scenario.model, setup.problem.network
-    assert isinstance(model, TwoLayerModel) and isinstance(scenario.init, GaussianInit)
+    assert isinstance(model, TwoLayerModel) and isinstance(scenario.init, GaussianInit | UniformInit)
     again = scenario.model_copy(update={"init": scenario.init.model_copy(update={"seed": seed})})
-    start = _start(again, model, setup.problem.X.shape[1] - int(model.bias))
+    start = two_layer_start(again, model, setup.problem.X.shape[1] - int(model.bias))
     assert start.outer is not None
     W = start.W if start.bias is None else np.hstack([start.W, start.bias[:, None]])
     problem = replace(setup.problem, network=replace(network, outer=start.outer, output_bias=start.output_bias))
     check_products(problem, W)
-    return Setup(problem, W)
+    return replace(setup, problem=problem, inner=W)
 
 
-def assembled(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
+def assembled(scenario: Scenario, split: Split, start: Start | ScalarStart) -> Setup:
     """The problem of given data and a given start.  Raises ScenarioError where sizes would leave float64."""
-    setup = _setup(scenario, dataset, start)
+    setup = _setup(scenario, split.train, start)
     check_products(setup.problem, setup.inner)
-    return setup
+    if split.test is None:
+        return setup
+    bias = isinstance(scenario.model, TwoLayerModel) and scenario.model.bias
+    return replace(setup, test=replace(split.test, X=_with_constant(split.test.X)) if bias else split.test)
 
 
 def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> Setup:
@@ -87,80 +94,15 @@ def _setup(scenario: Scenario, dataset: Dataset, start: Start | ScalarStart) -> 
     W = start.W
     if model.bias:  # one more input, constant 1, whose weights are the biases
         assert start.bias is not None
-        X = np.hstack([X, np.ones((X.shape[0], 1))])
+        X = _with_constant(X)
         W = np.hstack([W, start.bias[:, None]])
     network = Network(start.outer, slope, model.outer.train, smoothing, None, start.output_bias)
     return Setup(Problem.of(X, dataset.y, network, loss), W)
 
 
-def _scalar_start(scenario: Scenario, width: int, d: int) -> ScalarStart:
-    init = scenario.init
-    if isinstance(init, FileInit):
-        with named_by(scenario, "init", init.path):
-            return initialisation.read_scalar_file(scenario.folder / init.path, width, d)
-    assert isinstance(init, BalancedInit)
-    size = width**-0.25 if init.size == "inverse_fourth_root_width" else init.size
-    return initialisation.balanced(width, d, size, stream(init.seed, scenario, INIT_STREAM))
-
-
-def _start(scenario: Scenario, model: TwoLayerModel, d: int) -> Start:
-    """W, and whatever else the model needs; the output bias of several outputs with a bias starts at 0."""
-    init, width, K = scenario.init, model.width, model.outputs
-    if isinstance(init, FileInit):
-        with named_by(scenario, "init", init.path):
-            return completed(model, initialisation.read_file(scenario.folder / init.path, width, d, K, model.bias))
-    assert isinstance(init, GaussianInit)
-    rng = stream(init.seed, scenario, INIT_STREAM)
-    std = _std(init, width, d)
-    W = initialisation.gaussian(width, d, std, rng)
-    outer = _outer(model.outer, width) if init.outer is None else _drawn_outer(init.outer, width, K, rng)
-    bias = initialisation.gaussian(width, 1, std if init.bias == "same" else 0.0, rng)[:, 0] if model.bias else None
-    return Start(W, outer, bias, _output_bias(model, None))
-
-
-def completed(model: TwoLayerModel, given: Start) -> Start:
-    """A start with what it leaves to the model: the outer layer, and biases of several outputs, which start at 0."""
-    outer = _outer(model.outer, model.width) if given.outer is None else given.outer
-    return Start(given.W, outer, given.bias, _output_bias(model, given.output_bias))
-
-
-def _output_bias(model: TwoLayerModel, given: Array | None) -> Array | None:
-    if given is None and model.bias and model.outputs > 1 and model.outer.train:
-        return np.zeros(model.outputs)
-    return given
-
-
-def _drawn_outer(spec: OuterInit, width: int, K: int, rng: np.random.Generator) -> Array:
-    """a (m,), or A (K, m) for several outputs."""
-    named = {"inverse_sqrt_width": width**-0.5, "tensorflow": initialisation.tensorflow_std(width, K)}
-    std = named[spec.std] if isinstance(spec.std, str) else spec.std
-    drawn = initialisation.gaussian(K, width, std, rng)
-    return drawn[0] if K == 1 else drawn
-
-
-def _std(init: GaussianInit, width: int, d: int) -> float:
-    if init.std is not None:
-        return 1.0 / np.sqrt(d) if init.std == "inverse_sqrt_inputs" else init.std
-    assert init.scale is not None
-    default = (
-        initialisation.pytorch_std(d) if init.relative_to == "pytorch" else initialisation.tensorflow_std(width, d)
-    )
-    return init.scale * default
-
-
-def _outer(spec: Outer, width: int) -> Array:
-    if spec.values == "signs":
-        assert spec.positive is not None
-        values = np.where(np.arange(width) < spec.positive, 1.0, -1.0)
-    else:
-        values = np.array(spec.values, dtype=float)
-    named = {
-        "inverse_sqrt_width": 1.0 / np.sqrt(width),
-        "inverse_half_width": 2.0 / width,
-        "inverse_width": 1.0 / width,
-        "one": 1.0,
-    }
-    return values * (named[spec.scale] if isinstance(spec.scale, str) else spec.scale)
+def _with_constant(X: Array) -> Array:
+    """X (n, d) with one more input, the constant 1."""
+    return np.hstack([X, np.ones((X.shape[0], 1))])
 
 
 def _activation(model: TwoLayerModel | ScalarModel) -> tuple[float, Smoothing | None]:

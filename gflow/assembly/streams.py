@@ -1,5 +1,5 @@
-"""Random streams of one seed, kept apart so that drawing the start differently does not change the data, nor the
-reverse."""
+"""Random streams of one seed, kept apart so that drawing the start or the test samples differently does not change the
+data, nor the reverse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from gflow.scenario import Scenario
 
-DATA_STREAM, INIT_STREAM = 0, 1
+DATA_STREAM, INIT_STREAM, TEST_STREAM = 0, 1, 2
 
 
 def stream(seed: int | None, scenario: Scenario, number: int) -> np.random.Generator:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gflow.comparison.paired_run import RankAndMargin
+from gflow.comparison.paired_run import StateSeries
 from gflow.flow.state import FlowState
 from gflow.problem.problem import Problem
 from gflow.trajectory import Trajectory
@@ -17,7 +17,8 @@ from gflow.trajectory.recorded_run import RecordedRow, names_of_state
 
 # The most memory that the blocks of all runs may take together.
 BLOCK_BYTES = 256 * 1024 * 1024
-SIZES = ("series/stable_rank", "series/normalized_margin")
+SERIES = ("stable_rank", "normalized_margin", "test_accuracy", "test_log_loss")
+"""Those of `StateSeries`; the last two only where there are test samples."""
 
 Block = dict[str, NDArray[Any]]  # name -> some rows; dtypes differ
 
@@ -32,7 +33,8 @@ class DescentRows:
         self._places = [np.flatnonzero((eta == each) & (seed == (own or 0))) for each, own in runs]
         self.counts = [places.size for places in self._places]
         self._descent, self._problem = descent, problem
-        self._names = (*names_of_state(descent), *SIZES)
+        self._series = [name for name in SERIES if name in descent.series]
+        self._names = (*names_of_state(descent), *(f"series/{name}" for name in self._series))
         row = sum(np.asarray(descent.read(name, 0)).nbytes for name in self._names)
         self._length = max(1, BLOCK_BYTES // (row * len(runs)))
         self._blocks: dict[int, tuple[int, Block]] = {}
@@ -43,10 +45,10 @@ class DescentRows:
         state = row.state(self._problem)
         return replace(state, side=np.where(state.side == 0, -1, state.side).astype(np.int8))
 
-    def sizes(self, run: int, k: int) -> RankAndMargin:
-        """Stable rank and normalised margin of row k of a run."""
+    def series(self, run: int, k: int) -> StateSeries:
+        """What is shown of row k of a run."""
         row = self._row(run, k)
-        return RankAndMargin(*(float(row[name]) for name in SIZES))
+        return StateSeries.of({name: float(row[f"series/{name}"]) for name in self._series})
 
     def all(self, run: int, name: str, first: int = 0) -> NDArray[Any]:  # Any: dtypes differ
         """One dataset (T, ...), the T rows of a run from its row `first` on."""

@@ -15,7 +15,7 @@ from gflow.assembly import Setup, build_manner
 from gflow.comparison.composition import Followed
 from gflow.comparison.descent_rows import DescentRows
 from gflow.comparison.gaps import Frame
-from gflow.comparison.paired_run import PairedRun, RankAndMargin
+from gflow.comparison.paired_run import PairedRun, StateSeries
 from gflow.comparison.patterns import EventColumns
 from gflow.comparison.plan import Alive, Counted, Plan
 from gflow.comparison.sharpness import sharpness
@@ -23,7 +23,7 @@ from gflow.descent_plan.ledger import Ended
 from gflow.flow.certified import foreseen, limit_of
 from gflow.flow.engine import started
 from gflow.flow.items import Item
-from gflow.flow.state import Event, Finish, FlowRow, FlowState, Outcome
+from gflow.flow.state import Event, Finish, FlowRow, Outcome
 from gflow.flow.steps import steps
 from gflow.flow.stopping import Until
 from gflow.scenario import Scenario
@@ -57,7 +57,7 @@ class FlowAndDescent:
     ) -> Followed:
         """Integrate the flow past all times of the table, and compare at each of them."""
         rows = DescentRows(descent, self._problem, self._plan.runs)
-        recorder = Recorder(self._problem, self._setup.W_initial)
+        recorder = Recorder(self._problem, self._setup.W_initial, self._setup.test)
         start, _ = started(self._problem, self._setup.inner)
         frame = Frame(self._problem, start.U, float(np.linalg.norm(self._analyzed.outside_norms)), self._limit)
         runs = [PairedRun(frame, eta) for eta in self._plan.etas]
@@ -69,12 +69,11 @@ class FlowAndDescent:
                 events.append(item)
             elif isinstance(item, FlowRow) and item.state.v in at:
                 place, visitors = at[item.state.v]
-                sizes = _sizes(recorder, item.state)
+                shown = StateSeries.of(recorder.row(item.state, 0, 0).series)
                 for run, k in visitors:
                     seen = rows.state(run, k)
-                    runs[run].row(
-                        item.state, seen, (rows.sizes(run, k), sizes), sharpness(point_of(self._problem, seen))
-                    )
+                    both = rows.series(run, k), shown
+                    runs[run].row(item.state, seen, both, sharpness(point_of(self._problem, seen)))
                     last = item.state
                 progress(place + 1, self._table.v.size)
             elif isinstance(item, Finish):
@@ -114,8 +113,3 @@ def _proved_limit(analyzed: AnalyzedRun, known: Foreknown | None) -> Array | Non
         return continuation.limit.U if proved and continuation is not None and continuation.limit is not None else None
     finding, limit = foreseen(analyzed.problem, last.side, last.U)
     return limit.U if finding.proved and limit is not None else None
-
-
-def _sizes(recorder: Recorder, state: FlowState) -> RankAndMargin:
-    series = recorder.row(state, 0, 0).series
-    return RankAndMargin(series["stable_rank"], series["normalized_margin"])

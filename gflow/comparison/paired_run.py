@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -22,19 +23,27 @@ from gflow.flow.state import FlowState
 
 
 @dataclass(frozen=True, slots=True)
-class RankAndMargin:
-    """The stable rank of W and the least margin over the norm of one state, as in the series of a trajectory."""
+class StateSeries:
+    """What is shown of one state of both, as in the series of a trajectory; None where there are no test samples."""
 
     stable_rank: float
     normalized_margin: float
+    test_accuracy: float | None
+    test_log_loss: float | None
+
+    @classmethod
+    def of(cls, series: Mapping[str, float]) -> Self:
+        """Those among all series of a row."""
+        tested = (series.get("test_accuracy"), series.get("test_log_loss"))
+        return cls(series["stable_rank"], series["normalized_margin"], *tested)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     v: float
     gap: Gap
-    descent: RankAndMargin
-    flow: RankAndMargin
+    descent: StateSeries
+    flow: StateSeries
     log_loss: float
     log_loss_flow: float
     log_g_ratio: float
@@ -50,9 +59,7 @@ class PairedRun:
         self._opposed: list[Index] = []
         self._sliding = SlidingTally(frame.problem)
 
-    def row(
-        self, flow: FlowState, descent: FlowState, both: tuple[RankAndMargin, RankAndMargin], sharpness: float
-    ) -> None:
+    def row(self, flow: FlowState, descent: FlowState, both: tuple[StateSeries, StateSeries], sharpness: float) -> None:
         """Take one row; both: of descent, then of the flow; sharpness: of descent."""
         problem = self._frame.problem
         log_g = problem.loss.log_slope(descent.p)
@@ -122,7 +129,20 @@ class PairedRun:
             log_g_ratio=finite([row.log_g_ratio for row in rows]),
             sharpness_times_eta=finite([row.sharpness for row in rows]),
             angle_to_limit=None if self._frame.limit is None else finite([each.angle_to_limit for each in gaps]),
+            **self._predictions(),
         )
+
+    def _predictions(self) -> dict[str, Numbers]:
+        """Of the test samples, where there are some."""
+        rows = self._rows
+        if rows[0].flow.test_accuracy is None:
+            return {}
+        return {
+            "test_accuracy": finite([row.descent.test_accuracy for row in rows]),
+            "test_accuracy_flow": finite([row.flow.test_accuracy for row in rows]),
+            "test_log_loss": finite([row.descent.test_log_loss for row in rows]),
+            "test_log_loss_flow": finite([row.flow.test_log_loss for row in rows]),
+        }
 
 
 def largest(v: Array, values: Sequence[float | None], v_first: float) -> tuple[float, float] | None:

@@ -33,6 +33,11 @@ class RunSeries:
     """max_ik log g_i - log g_k of descent"""
     sharpness_times_eta: Numbers
     angle_to_limit: Numbers | None
+    test_accuracy: Numbers | None = None
+    """of the test samples, here and below; None where there are none"""
+    test_accuracy_flow: Numbers | None = None
+    test_log_loss: Numbers | None = None
+    test_log_loss_flow: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from gflow.descent_plan.ledger import Ended, Ledger
 from gflow.descent_plan.plan import DescentPlan, PlannedRun
 from gflow.trajectory import Trajectory, open_trajectory
+from gflow.trajectory.layout import TEST_SERIES
 from gflow.trajectory.rows import installed_version
 
 RESULT_FILE_NAME = "descent.json"
@@ -22,13 +23,14 @@ COLUMNS = {
     "weight_norm": "series/weight_norm",
     "stable_rank": "series/stable_rank",
 }
+TEST_COLUMNS = {name: f"series/{name}" for name in TEST_SERIES}
 Outcome = Literal["time", "log_loss", "diverged"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """One run, with the numbers of its last row; outcome `time`: it took all its steps; seed None: there are no
-    several; counts of losses None: they were not watched."""
+    several; counts of losses None: they were not watched; accuracies and test loss None: there are no test samples."""
 
     eta: float
     seed: int | None
@@ -43,6 +45,9 @@ class RunResult:
     loss_rises: int | None
     largest_loss_rise: float | None
     steps_above_bound: int | None
+    test_log_loss: float | None = None
+    test_accuracy: float | None = None
+    train_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ def descent_result(
 ) -> DescentResult:
     """The result of runs that have all ended.  about: what identifies the file; Any: JSON values."""
     last = _last_rows(rows)
-    columns = {name: rows.read(source) for name, source in COLUMNS.items()}
+    sources = COLUMNS | (TEST_COLUMNS if rows.form.has_test else {})
+    columns = {name: rows.read(source) for name, source in sources.items()}
     found = tuple(
         _run(run, ledger.ended[number], {name: float(each[last[run.eta, run.seed]]) for name, each in columns.items()})
         for number, run in enumerate(plan.runs)

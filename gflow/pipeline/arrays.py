@@ -17,7 +17,7 @@ from gflow.errors import ScenarioError
 from gflow.pipeline.ends import WAYS, End, number_list, plain_list, plain_value
 from gflow.problem.activation import SMOOTHINGS, numbers_of
 from gflow.problem.data_files import float_array
-from gflow.problem.dataset import checked_dataset
+from gflow.problem.dataset import Split, check_same_inputs, checked_dataset
 from gflow.problem.initialisation import checked_array, scalar_start_of, start_of
 from gflow.problem.network import Network
 from gflow.problem.problem import Problem
@@ -27,6 +27,8 @@ from gflow.scenario.schema import TwoLayerModel
 
 Raw = NDArray[Any]  # Any: whatever the caller gave, until it is checked
 Content = dict[str, Any]  # Any: nested values of a scenario
+Samples = tuple[ArrayLike, ArrayLike]
+"""X (n, d) and y (n,) as a caller gives them."""
 
 # What numpy raises for values that are no array, and torch for tensors that have no array or require a gradient.
 NO_ARRAY = (ValueError, TypeError, RuntimeError, OverflowError)
@@ -69,7 +71,7 @@ def from_arrays(
     asked, options = "gflow.from_arrays", NetworkOptions(activation, slope, bandwidth, train_outer)
     arrays = arrays_of(asked, W, a, bias, output_bias, directions)
     scenario = scenario_for(asked, options.model(asked, arrays), loss, {"until": {"time": 1.0}}, {"count": 2})
-    setup = setup_of(asked, scenario, X, y, arrays, flow=False)
+    setup = setup_of(asked, scenario, (X, y), arrays, flow=False)
     return setup.problem, setup.inner
 
 
@@ -114,10 +116,13 @@ def arrays_of(
     return {name: _real(asked, array, name) for name, array in start.items()}
 
 
-def scenario_for(asked: str, model: Content, loss: str, flow: Content, times: Content) -> Scenario:
-    """The scenario whose data and start are arrays.  Raises ScenarioError."""
+def scenario_for(
+    asked: str, model: Content, loss: str, flow: Content, times: Content, tested: bool = False
+) -> Scenario:
+    """The scenario whose data and start are arrays; tested: as test samples are.  Raises ScenarioError."""
     arrays = {"kind": "file", "path": "arrays"}
-    words = {"gflow": 1, "name": "arrays", "data": arrays, "model": model, "init": arrays, "loss": loss, "flow": flow}
+    data = arrays | ({"test": "arrays"} if tested else {})
+    words = {"gflow": 1, "name": "arrays", "data": data, "model": model, "init": arrays, "loss": loss, "flow": flow}
     with named_as_given(asked, ARGUMENTS):
         return scenario_of(words | {"record": {"times": times}}, asked)
 
@@ -163,29 +168,57 @@ def _model_of(network: Network) -> Content:
     return model | ({"outputs": network.outputs} if network.outputs > 1 else {})
 
 
+def both_or_none(asked: str, X_test: ArrayLike | None, y_test: ArrayLike | None) -> Samples | None:  # noqa: N803
+    """The test samples of a caller.  Raises ScenarioError for one of the two arrays without the other."""
+    if (X_test is None) != (y_test is None):
+        there, missing = ("y_test", "X_test") if X_test is None else ("X_test", "y_test")
+        raise ScenarioError(f"{asked}: {there} is given without {missing}; give both, or leave both away")
+    return None if X_test is None or y_test is None else (X_test, y_test)
+
+
 def setup_of(
     asked: str,
     scenario: Scenario,
-    X: ArrayLike,  # noqa: N803
-    y: ArrayLike,
+    train: Samples,
     arrays: Mapping[str, Raw],
+    test: Samples | None = None,
     flow: bool = True,
 ) -> Setup:
-    """The problem and its start, checked as those of files are; flow: for a flow, which needs more memory."""
-    model, both = scenario.model, {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
-    data, labels = (float_array(both, name, asked) for name in both)
-    if data.ndim == 2:
-        n, d = data.shape
-        check_memory(scenario, n, d, flow)
+    """The problem and its start, and test samples, checked as those of files are; flow: for a flow, which needs more
+    memory.  Raises ScenarioError.
+    """
+    model, of_test = scenario.model, f"{asked}, X_test and y_test"
+    data, held = _numbers(asked, *train), None if test is None else _numbers(of_test, *test)
+    if data[0].ndim == 2:
+        n, d = data[0].shape
+        check_memory(scenario, n, d, flow, 0 if held is None else held[1].size)
+    split = _split_of(asked, scenario, data, of_test, held)
+    d = split.train.X.shape[1]
     if not isinstance(model, TwoLayerModel):
-        dataset = checked_dataset(data, labels, asked)
         with named_as_given(asked, OF_SCALAR):
-            scalar_start = scalar_start_of(arrays, model.width, data.shape[1], asked)
-        return assembled(scenario, dataset, scalar_start)
-    dataset = checked_dataset(data, labels, asked, None, model.outputs, model.bias)
+            return assembled(scenario, split, scalar_start_of(arrays, model.width, d, asked))
     with named_as_given(asked, ARGUMENTS):
-        start = start_of(arrays, model.width, data.shape[1], model.outputs, model.bias, asked)
-    return assembled(scenario, dataset, completed(model, start))
+        start = start_of(arrays, model.width, d, model.outputs, model.bias, asked)
+    return assembled(scenario, split, completed(model, start))
+
+
+def _numbers(asked: str, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:  # noqa: N803
+    both = {"X": _real(asked, X, "X"), "y": _real(asked, y, "y")}
+    return float_array(both, "X", asked), float_array(both, "y", asked)
+
+
+def _split_of(
+    asked: str, scenario: Scenario, data: tuple[Array, Array], of_test: str, held: tuple[Array, Array] | None
+) -> Split:
+    """Checked samples; of_test: names those of the test in messages."""
+    model = scenario.model
+    outputs, bias = (model.outputs, model.bias) if isinstance(model, TwoLayerModel) else (1, False)
+    train = checked_dataset(*data, asked, None, outputs, bias)
+    if held is None:
+        return Split(train)
+    test = checked_dataset(*held, of_test, None, outputs, bias)
+    check_same_inputs(test, train.X.shape[1], of_test)
+    return Split(train, test)
 
 
 def flow_of(

@@ -41,7 +41,8 @@ class ComparisonRun:
         self._path = trajectory.path.with_name(DESCENT_FILE_NAME)
         ahead = self._counted("ahead")
         self._analyzed = AnalyzedRun.of(trajectory, lambda seen: ahead(seen.steps, seen.most_steps))
-        self._setup = Setup(self._analyzed.problem, self._analyzed.inner_initial)  # the files of a scenario may be gone
+        analyzed = self._analyzed  # the files of a scenario may be gone
+        self._setup = Setup(analyzed.problem, analyzed.inner_initial, analyzed.test)
         self._about = _about(trajectory)
         made = descent_header(scenario, self._setup, plan.options, trajectory)
         self._work = DescentWork(self._path, scenario, self._setup, Asked(plan.descent, plan.options, made, WORDS))

@@ -189,5 +189,7 @@ def header(scenario: Scenario, setup: Setup) -> Header:
         trains_outer=network.trains_outer,
         has_output_bias=network.output_bias is not None,
         directions=network.directions,
+        X_test=None if setup.test is None else setup.test.X,
+        y_test=None if setup.test is None else setup.test.y,
         facts=facts(scenario, setup),
     )

@@ -16,7 +16,16 @@ from gflow.errors import ScenarioError
 from gflow.field.branch import Measure, Measures
 from gflow.flow.items import Item
 from gflow.flow.state import Event, Finish, FlowRow
-from gflow.pipeline.arrays import NetworkOptions, arrays_of, flow_of, scenario_around, scenario_for, setup_of, times_of
+from gflow.pipeline.arrays import (
+    NetworkOptions,
+    arrays_of,
+    both_or_none,
+    flow_of,
+    scenario_around,
+    scenario_for,
+    setup_of,
+    times_of,
+)
 from gflow.pipeline.ends import End
 from gflow.pipeline.flow_file import header
 from gflow.pipeline.recording import Recording
@@ -50,6 +59,8 @@ def integrate(
     rows: int | Sequence[float] | Array = 200,
     spacing: str = "log",
     budget: Mapping[str, float] | None = None,
+    X_test: ArrayLike | None = None,  # noqa: N803
+    y_test: ArrayLike | None = None,
 ) -> Flow:
     """Integrate the gradient flow of f(x) = sum_j a_j phi(<w_j, x> + b_j) from arrays; nothing is written.
 
@@ -61,15 +72,17 @@ def integrate(
 
     until: `time(20.0)`, `log_time(100.0)`, `log_loss(-10.0)`, `certified()`, or several joined by `|`.  rows: how many,
     spread by spacing (log, loglog or linear in time), or their times t.  rtol, atol, engine, method and budget are
-    those of `flow` in a scenario, except for a budget of `disk`.  The flow is that of `simulate` to the last bit.
-    Raises ScenarioError for whatever does not fit.
+    those of `flow` in a scenario, except for a budget of `disk`.  X_test (k, d) and y_test (k,): samples that are
+    predicted in every row and not trained on; then there are the series test_log_loss, test_accuracy and
+    train_accuracy.  The flow is that of `simulate` to the last bit.  Raises ScenarioError for whatever does not fit.
     """
     asked, options = "gflow.integrate", NetworkOptions(activation, slope, bandwidth, train_outer)
     words, times = flow_of(asked, until, engine, method, rtol, atol, budget), times_of(asked, rows, spacing)
     arrays = arrays_of(asked, W, a, bias, output_bias, directions)
-    scenario = scenario_for(asked, options.model(asked, arrays), loss, words, times)
+    test = both_or_none(asked, X_test, y_test)
+    scenario = scenario_for(asked, options.model(asked, arrays), loss, words, times, test is not None)
     with _one_thread():  # small matrices, as in a run
-        return _followed(scenario, setup_of(asked, scenario, X, y, arrays))
+        return _followed(scenario, setup_of(asked, scenario, (X, y), arrays, test))
 
 
 def integrated(scenario: Scenario) -> Flow:

@@ -19,7 +19,8 @@ class Recording:
 
     def __init__(self, setup: Setup) -> None:
         self._problem = setup.problem
-        self._recorder, self._extremes = Recorder(setup.problem, setup.W_initial), Extremes(setup.problem)
+        self._recorder = Recorder(setup.problem, setup.W_initial, setup.test)
+        self._extremes = Extremes(setup.problem)
         self.events = 0
 
     def restore(self, kept: Trajectory) -> None:

@@ -142,6 +142,8 @@ def check_data(setup: Setup, kept: Trajectory) -> None:
     pairs: dict[str, tuple[NDArray[Any] | None, NDArray[Any] | None]] = {
         "X": (kept.X, problem.X),
         "y": (kept.y, problem.y),
+        "X_test": (kept.X_test, None if setup.test is None else setup.test.X),
+        "y_test": (kept.y_test, None if setup.test is None else setup.test.y),
         "W_initial": (kept.W_initial, setup.W_initial),
         "outer": (kept.outer_at(0), network.outer),
         "output_bias": (None if bias is None else bias[0], network.output_bias),

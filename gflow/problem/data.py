@@ -1,4 +1,4 @@
-"""The data sets of the papers' experiments, and two real ones bundled with scikit-learn.
+"""The random data sets of the papers' experiments.
 
 Every function draws from the generator `rng` that it is given and from nothing else, so a seed fixes the data.
 """
@@ -6,24 +6,20 @@ Every function draws from the generator `rng` that it is given and from nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from gflow.arrays import Array
 from gflow.errors import ScenarioError
-from gflow.problem.data_files import read_dataset
 from gflow.problem.dataset import Dataset, check_entries, checked_dataset
 
 __all__ = [
     "Array",
     "Dataset",
     "balanced_labels",
-    "breast_cancer",
     "clusters",
-    "digits",
+    "flipped",
     "gaussian",
     "gaussian_mean",
     "gaussian_mixture",
@@ -32,22 +28,10 @@ __all__ = [
     "ones_mean",
     "orthogonal",
     "parity",
-    "read_file",
 ]
 
 Labels = Literal["rademacher", "balanced"]
-# The files of scikit-learn's loaders, and how many lines come before the samples.
-BUNDLED = {"load_digits": ("digits.csv.gz", 0), "load_breast_cancer": ("breast_cancer.csv", 1)}
 Rng = np.random.Generator
-
-
-def read_file(path: str | Path, outputs: int = 1, bias: bool = False) -> Dataset:
-    """The data set of a .npz file (arrays X (n, d), y (n,)) or of a .csv file (label in the last column).
-
-    Labels are -1 and +1 for one output, classes 0, ..., K - 1 for K outputs.  Zero samples are allowed with a bias.
-    Raises ScenarioError.
-    """
-    return read_dataset(Path(path), outputs, bias)
 
 
 def gaussian(n: int, d: int, std: float, labels: Labels, rng: Rng) -> Dataset:
@@ -76,7 +60,7 @@ def gaussian_mixture(n: int, mean: Array, std: float, label_noise: float, labels
     check_entries(n, mean.size, "data.n x data.d")
     y = _labels(n, labels, rng)
     X = y[:, None] * mean + std * rng.standard_normal((n, mean.size))
-    return checked_dataset(X, _flipped(y, label_noise, rng), "data (gaussian_mixture)")
+    return checked_dataset(X, flipped(y, label_noise, rng), "data (gaussian_mixture)")
 
 
 def orthogonal(n: int, d: int, replacement: bool, norm: float, labels: Labels, rng: Rng) -> Dataset:
@@ -124,11 +108,15 @@ def gram_matrix(norms: Array, coherence: float, rng: Rng) -> Array:
     return G
 
 
-def parity(n: int, d: int, rng: Rng) -> Dataset:
-    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, labels y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1)."""
+def parity(n: int, d: int, rng: Rng, label_noise: float = 0.0) -> Dataset:
+    """Inputs uniform on the corners {+-1/sqrt(d)}^d of a cube, labels y = d x_1 x_2; d >= 2 (Telgarsky, Figure 1).
+
+    Then labels are flipped as in `gaussian_mixture`.
+    """
     check_entries(n, d, "data.n x data.d")
     signs = np.where(rng.integers(0, 2, size=(n, d)) == 1, 1.0, -1.0)
-    return checked_dataset(signs / np.sqrt(d), signs[:, 0] * signs[:, 1], "data (parity)")
+    y = flipped(signs[:, 0] * signs[:, 1], label_noise, rng)
+    return checked_dataset(signs / np.sqrt(d), y, "data (parity)")
 
 
 def clusters(
@@ -138,11 +126,14 @@ def clusters(
     std: float,
     rng: Rng,
     bias: bool = False,
+    norm: float | None = None,
+    label_noise: float = 0.0,
 ) -> Dataset:
     """x = mean + N(0, std^2 I); both classes, and all means of a class, are equally likely (Chatterji et al., Figures
     2, 3).
 
-    `plus` and `minus` list the means of the two classes, d numbers each; std >= 0.  Zero samples are allowed with a
+    `plus` and `minus` list the means of the two classes, d numbers each; std >= 0.  norm: every sample is scaled to it
+    (Chatterji et al. assume 1).  Then labels are flipped as in `gaussian_mixture`.  Zero samples are allowed with a
     bias; without one they raise ScenarioError.
     """
     means = np.array([*plus, *minus], dtype=np.float64)
@@ -150,37 +141,10 @@ def clusters(
     y = _labels(n, "rademacher", rng)
     chosen = np.where(y > 0, rng.integers(len(plus), size=n), len(plus) + rng.integers(len(minus), size=n))
     X = means[chosen] + std * rng.standard_normal((n, means.shape[1]))
-    return checked_dataset(X, y, "data (clusters)", bias=bias)
-
-
-def digits(
-    classes: Sequence[int],
-    n: int | None,
-    scaling: Literal["pixels", "unit", "standard"],
-    rng: Rng,
-    as_classes: bool = False,
-) -> Dataset:
-    """Some classes of the 8 x 8 handwritten digits of scikit-learn, X (n, 64).
-
-    For two classes the first gets the label +1, the second -1; with `as_classes` (three or more) labels are 0, 1, ...
-    in the order given.  n samples are drawn without replacement, as balanced as possible (None: all).  Raises
-    ScenarioError.
-    """
-    inputs, targets = _bundled("load_digits")
-    wanted = np.isin(targets, classes)
-    labels = [float(k) for k in range(len(classes))] if as_classes else [1.0, -1.0]
-    y = np.array([dict(zip(classes, labels, strict=True))[int(digit)] for digit in targets[wanted]])
-    return _prepared(inputs[wanted] / 16.0, y, labels, n, scaling, "data (digits)", rng)
-
-
-def breast_cancer(n: int | None, scaling: Literal["standard", "unit", "none"], rng: Rng) -> Dataset:
-    """The breast cancer data of scikit-learn, 569 samples with d = 30; benign is +1, malignant -1.
-
-    n samples are drawn without replacement, as balanced as possible (None: all).  Raises ScenarioError.
-    """
-    X, targets = _bundled("load_breast_cancer")
-    y = np.where(targets == 1, 1.0, -1.0)
-    return _prepared(X, y, [1.0, -1.0], n, scaling, "data (breast_cancer)", rng)
+    if norm is not None:
+        sizes = np.linalg.norm(X, axis=1, keepdims=True)
+        X *= norm / np.where(sizes > 0.0, sizes, norm)  # a zero sample has no direction, and stays
+    return checked_dataset(X, flipped(y, label_noise, rng), "data (clusters)", bias=bias)
 
 
 def balanced_labels(n: int, rng: Rng) -> Array:
@@ -189,20 +153,20 @@ def balanced_labels(n: int, rng: Rng) -> Array:
     return rng.permutation(y)
 
 
+def flipped(y: Array, fraction: float, rng: Rng) -> Array:
+    """The labels (n,) with round(fraction * size) of each sign flipped, drawn without replacement."""
+    noisy = y.copy()
+    for sign in (1.0, -1.0):
+        cluster = np.flatnonzero(y == sign)
+        chosen = rng.choice(cluster, size=round(fraction * cluster.size), replace=False)
+        noisy[chosen] = -sign
+    return noisy
+
+
 def _labels(n: int, labels: Labels, rng: Rng) -> Array:
     if labels == "balanced":
         return balanced_labels(n, rng)
     return np.where(rng.integers(0, 2, size=n) == 1, 1.0, -1.0)
-
-
-def _flipped(y: Array, fraction: float, rng: Rng) -> Array:
-    """The labels (n,) with round(fraction * size) of each sign flipped."""
-    flipped = y.copy()
-    for sign in (1.0, -1.0):
-        cluster = np.flatnonzero(y == sign)
-        chosen = rng.choice(cluster, size=round(fraction * cluster.size), replace=False)
-        flipped[chosen] = -sign
-    return flipped
 
 
 def _norms(n: int, norms: float | Sequence[float], rng: Rng) -> Array:
@@ -225,64 +189,3 @@ def _cholesky(G: Array, norms: Array, coherence: float) -> Array:
             f"eigenvalue {np.linalg.eigvalsh(G)[0]:.3g}); below (smallest norm)^2 / (n - 1) = {bound:.6g} it "
             "always is, or draw with another seed"
         ) from None
-
-
-def _bundled(loader: str) -> tuple[Array, Array]:
-    """Inputs (N, d) and targets (N,) of a data set inside scikit-learn; nothing is downloaded.
-
-    Its file is read, where it is in its usual place: to import scikit-learn takes longer than most runs.
-    """
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise ScenarioError(
-            "data.kind: the bundled real data sets need scikit-learn, which is not installed; "
-            "install it with pip install 'gflow[data]'"
-        )
-    name, header = BUNDLED[loader]
-    file = Path(package.origin).parent / "datasets" / "data" / name
-    if file.exists():
-        rows = np.loadtxt(file, delimiter=",", skiprows=header)
-        return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].copy()
-    from sklearn import datasets
-
-    # Any: scikit-learn is not typed.
-    bunch: Any = getattr(datasets, loader)()
-    return np.asarray(bunch.data, dtype=np.float64), np.asarray(bunch.target, dtype=np.float64)
-
-
-def _prepared(
-    X: Array, y: Array, labels: Sequence[float], n: int | None, scaling: str, source: str, rng: Rng
-) -> Dataset:
-    """The chosen samples, scaled with their own statistics; `labels` holds the label of each class."""
-    if n is not None:
-        chosen = _balanced_subset([np.flatnonzero(y == label) for label in labels], n, rng)
-        X, y = X[chosen], y[chosen]
-    if scaling == "unit":
-        X = X / np.linalg.norm(X, axis=1, keepdims=True)
-    if scaling == "standard":
-        spread = X.std(axis=0)
-        X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # a constant input becomes 0
-    return checked_dataset(X, y, source, outputs=1 if len(labels) == 2 else len(labels))
-
-
-def _balanced_subset(classes: Sequence[np.ndarray], n: int, rng: Rng) -> np.ndarray:
-    """Indices (n,), sorted, of n samples drawn without replacement with sizes as equal as the classes allow."""
-    available = [indices.size for indices in classes]
-    if n > sum(available):
-        raise ScenarioError(f"data.n = {n}: only {sum(available)} samples are there; use n <= {sum(available)}")
-    sizes = _balanced_sizes(available, n)
-    chosen = [rng.choice(indices, size=size, replace=False) for indices, size in zip(classes, sizes, strict=True)]
-    return np.sort(np.concatenate(chosen))
-
-
-def _balanced_sizes(available: Sequence[int], n: int) -> list[int]:
-    """Sizes, one for each class, that sum to n <= sum(available), as equal as possible; the first classes get the
-    remainder.
-    """
-    sizes = [0] * len(available)
-    while (left := n - sum(sizes)) > 0:
-        unfilled = [k for k, room in enumerate(available) if sizes[k] < room]
-        share = left // len(unfilled)
-        for k in unfilled if share else unfilled[:left]:
-            sizes[k] = min(sizes[k] + max(share, 1), available[k])
-    return sizes

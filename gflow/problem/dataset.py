@@ -32,6 +32,14 @@ class Dataset:
     y: Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Samples to train on, and others that are only predicted; None where none are asked for."""
+
+    train: Dataset
+    test: Dataset | None = None
+
+
 def checked_dataset(
     X: Array, y: Array, source: str, where: Where | None = None, outputs: int = 1, bias: bool = False
 ) -> Dataset:
@@ -50,6 +58,14 @@ def checked_dataset(
         _check_classes(y, outputs, where)
     _check_sizes(X, where, bias)
     return Dataset(np.ascontiguousarray(X), np.ascontiguousarray(y))
+
+
+def check_same_inputs(test: Dataset, d: int, source: str) -> None:
+    """Raise ScenarioError unless test samples have the d inputs of the training samples; source: who gave them."""
+    if test.X.shape[1] != d:
+        raise ScenarioError(
+            f"{source}: has {test.X.shape[1]} inputs, and the training samples have {d}; make them equal"
+        )
 
 
 def check_entries(rows: int, columns: int, what: str) -> None:

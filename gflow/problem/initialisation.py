@@ -51,6 +51,12 @@ def gaussian(width: int, d: int, std: float, rng: np.random.Generator) -> Array:
     return std * rng.standard_normal((width, d))
 
 
+def uniform(rows: int, columns: int, bound: float, rng: np.random.Generator) -> Array:
+    """Weights (rows, columns), independent and uniform on [-bound, bound), bound >= 0; the rows are neurons."""
+    check_entries(rows, columns, "model.width x data.d")
+    return bound * rng.uniform(-1.0, 1.0, size=(rows, columns))
+
+
 def sphere(m: int, d: int, rng: np.random.Generator) -> Array:
     """Directions (m, d), independent and uniform on the unit sphere of R^d."""
     check_entries(m, d, "model.width x data.d")
@@ -79,6 +85,20 @@ def tensorflow_std(width: int, d: int) -> float:
 def pytorch_std(d: int) -> float:
     """1 / sqrt(3 d): the standard deviation of PyTorch's default for `Linear`, which is uniform on +-1/sqrt(d)."""
     return 1.0 / math.sqrt(3.0 * d)
+
+
+def tensorflow_bound(width: int, d: int) -> float:
+    """sqrt(6 / (m + d)): Keras' `Dense` draws uniform on +- it (`glorot_uniform`), with standard deviation
+    `tensorflow_std`; biases are 0.
+    """
+    return math.sqrt(6.0 / (width + d))
+
+
+def pytorch_bound(d: int) -> float:
+    """1 / sqrt(d): PyTorch's `Linear` draws weights and biases uniform on +- it, with standard deviation `pytorch_std`;
+    d: the number of its inputs.
+    """
+    return 1.0 / math.sqrt(d)
 
 
 def read_file(path: str | Path, width: int, d: int, outputs: int = 1, bias: bool = False) -> Start:

@@ -33,24 +33,25 @@ class Surfaces:
 
 
 def group_surfaces(C: Array) -> Surfaces:
-    """The surfaces of samples C (n, r) without zero rows, in the order of their first samples."""
+    """The surfaces of samples C (n, r) without zero rows, in the order of their first samples.
+
+    Each sample joins the first one to which it is parallel and that has joined no other.
+    """
     norms = row_norms(C)
     units = C / norms[:, None]
-    of_sample = np.full(C.shape[0], -1, dtype=np.intp)
-    signs = np.ones(C.shape[0])
-    first: list[int] = []
+    leader, signs = np.arange(C.shape[0]), np.ones(C.shape[0])
     near = _Near(units)
-    for i in range(C.shape[0]):
-        if of_sample[i] >= 0:
+    for i in near.crowded():
+        if leader[i] < i:
             continue
         others = near.after(i)
+        others = others[leader[others] == others]  # those that have joined no other
         same = np.linalg.norm(units[others] - units[i], axis=1) < PARALLEL
         opposite = np.linalg.norm(units[others] + units[i], axis=1) < PARALLEL
-        of_sample[others[(same | opposite) & (of_sample[others] < 0)]] = len(first)
+        leader[others[same | opposite]] = i
         signs[others[opposite]] = -1.0
-        first.append(i)
-    index = np.array(first, dtype=np.intp)
-    return Surfaces(units[index], of_sample, signs * norms, index)
+    first, of_sample = np.unique(leader, return_inverse=True)
+    return Surfaces(units[first], of_sample, signs * norms, first)
 
 
 class _Near:
@@ -67,6 +68,12 @@ class _Near:
         self._sorted = self._heights[self._order]
         # Of units that are as close as `PARALLEL`, and their rounding.
         self._reach = 2.0 * (PARALLEL + units.shape[1] * EPS) * float(np.abs(direction).sum())
+
+    def crowded(self) -> list[int]:
+        """The samples, in their order, that any other may be parallel to: most data have few of them, or none."""
+        close = np.diff(self._sorted) <= 2.0 * self._reach  # twice: `after` rounds its bounds
+        either = np.append(close, False) | np.append(False, close)
+        return [int(i) for i in np.sort(self._order[either])]
 
     def after(self, i: int) -> Index:
         """The samples (k,) from i on, in their order, among which are all that are parallel to it; i comes first."""

@@ -51,6 +51,17 @@ def margins(y: Array, f: Array) -> Array:
     return np.asarray(np.sum(np.where(own, f, 0.0), axis=-2) - others)
 
 
+def lead(y: Array, f: Array) -> Array:
+    """How far the output of the label is ahead, (..., n) from f (..., K, n): y f, or f_y less the largest other one.
+
+    A label is predicted where this is above 0.
+    """
+    if f.shape[-2] == 1:
+        return np.asarray(y * f[..., 0, :])
+    own = y.astype(np.intp) == np.arange(f.shape[-2])[:, None]
+    return np.asarray(np.sum(np.where(own, f, 0.0), axis=-2) - np.where(own, -np.inf, f).max(axis=-2))
+
+
 def by_output(y: Array, f: Array) -> Array:
     """dp_i / df_k(x_i) (..., K, n) at f (..., K, n), with y (n,) as in `margins`.
 

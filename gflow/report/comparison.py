@@ -76,6 +76,9 @@ def verdict_lines(found: Comparison) -> list[str]:
 def table_text(found: Comparison) -> str:
     """Right-aligned columns; `-` where there is no value."""
     cells = [list(COLUMNS), *(cells_of(run) for run in found.etas)]
+    if any(run.series.test_accuracy for run in found.etas):
+        tested = ["test accuracy (flow)", *(test_text(run) for run in found.etas)]
+        cells = [[*line, cell] for line, cell in zip(cells, tested, strict=True)]
     if len({run.seed for run in found.etas}) > 1:
         seeds = ["seed", *(str(run.seed) for run in found.etas)]
         cells = [[line[0], seed, *line[1:]] for line, seed in zip(cells, seeds, strict=True)]
@@ -97,6 +100,12 @@ def cells_of(run: RunComparison) -> list[str]:
         number(run.sharpness_times_eta),
         "-" if run.loss_rises is None else str(run.loss_rises),
     ]
+
+
+def test_text(run: RunComparison) -> str:
+    """`93.2 % (94 %)`: the accuracy on the test samples at the last row that both have."""
+    descent, flow = ((each or [None])[-1] for each in (run.series.test_accuracy, run.series.test_accuracy_flow))
+    return " ".join(["-" if descent is None else percent(descent), "" if flow is None else f"({percent(flow)})"])
 
 
 def number(value: float | None) -> str:

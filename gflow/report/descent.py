@@ -13,6 +13,7 @@ from gflow.report.summary import headline
 
 COLUMNS = ("eta", "seed", "steps", "ended", "t", "log L", "min margin", "stable rank", "rises")
 ENDED = {"time": "all steps", "log_loss": "at the loss", "diverged": "diverged"}
+TEST_COLUMNS = ("train acc.", "test acc.")
 MOST_LINES = 40
 
 
@@ -45,6 +46,9 @@ def table_text(runs: Sequence[RunResult]) -> str:
     lines = [list(COLUMNS), *(cells_of(run) for run in shown)]
     if all(run.seed is None for run in runs):
         lines = [[*line[:1], *line[2:]] for line in lines]
+    if any(run.test_accuracy is not None for run in runs):
+        tested = [list(TEST_COLUMNS), *([_cell(run.train_accuracy), _cell(run.test_accuracy)] for run in shown)]
+        lines = [[*line, *more] for line, more in zip(lines, tested, strict=True)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     left = len(runs) - len(shown)
@@ -56,3 +60,7 @@ def cells_of(run: RunResult) -> list[str]:
     numbers = (expm1(min(run.log1p_time, 700.0)), run.log_loss, run.min_margin, run.stable_rank)
     rises = "-" if run.loss_rises is None else str(run.loss_rises)
     return [f"{run.eta:g}", str(run.seed), str(run.steps), ENDED[run.outcome], *(f"{x:.4g}" for x in numbers), rises]
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

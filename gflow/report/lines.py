@@ -14,6 +14,7 @@ from gflow.trajectory import DESCENT, Trajectory
 LABEL_WIDTH = 12
 NOT_ENDED = "none yet: the run goes on, or was stopped from outside"
 BALANCE = {"balancedness_drift": "drift", "median_rotation": "median rotation cosine"}
+PREDICTIONS = {"test_accuracy": "accuracy", "train_accuracy": "in training", "test_log_loss": "log L"}
 STABLE_RANKS = {"stable_rank": "W", "stable_rank_plus": "W+", "stable_rank_minus": "W-"}
 
 
@@ -57,6 +58,12 @@ def margins_text(trajectory: Trajectory) -> str:
 def stable_rank_text(trajectory: Trajectory) -> str:
     """Stable ranks in the last row: `W 1.027, W+ 1, W- 1`."""
     return values_text(last_values(trajectory, STABLE_RANKS))
+
+
+def predictions_text(trajectory: Trajectory) -> str:
+    """Accuracy and loss of the test samples in the last row; empty without them."""
+    values = values_text(last_values(trajectory, PREDICTIONS))
+    return f"{values}; {trajectory.sizes['test_sample']} samples" if trajectory.form.has_test else values
 
 
 def balance_text(trajectory: Trajectory) -> str:

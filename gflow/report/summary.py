@@ -19,6 +19,7 @@ from gflow.report.lines import (
     margins_text,
     outcome_text,
     pattern_text,
+    predictions_text,
     saved_text,
     stable_rank_text,
 )
@@ -27,6 +28,7 @@ from gflow.trajectory import DESCENT, EVENT_KINDS, FILE_NAME, Trajectory
 SCALAR = "scalar"
 TABLE_ROWS = 8
 TABLE_SERIES = ("stable_rank", "sliding", "events")
+TEST_TABLE_SERIES = ("train_accuracy", "test_accuracy", "test_log_loss")
 RUN_COLUMNS = ("eta", "step")
 MANNERS = {"replacement": "with replacement", "stream": "in the order of the data", "starts": "starts drawn by seed"}
 """Facts of descent that are there or not, in words."""
@@ -94,6 +96,7 @@ def closing_table(trajectory: Trajectory) -> str:
         "Pattern": pattern_text(trajectory),
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
+        "Test": predictions_text(trajectory),
         "Balance": balance_text(trajectory),
         "Saved": f"{saved_text(trajectory)};  next: gflow analyze {shlex.quote(printable(run_path(trajectory)))}",
     }
@@ -176,6 +179,7 @@ def table(trajectory: Trajectory) -> list[Json]:
         columns |= {name: trajectory.read(name)[rows] for name in RUN_COLUMNS}
     for name in TABLE_SERIES:
         columns[name] = trajectory.series[name][rows] if name in trajectory.series else [None] * len(rows)
+    columns |= {name: trajectory.series[name][rows] for name in TEST_TABLE_SERIES if name in trajectory.series}
     return [{"row": row} | {name: values[k] for name, values in columns.items()} for k, row in enumerate(rows)]
 
 
@@ -201,6 +205,7 @@ def inspection_text(trajectory: Trajectory) -> str:
         "Pattern": pattern_text(trajectory),
         "Margins": margins_text(trajectory),
         "Stable rank": stable_rank_text(trajectory),
+        "Test": predictions_text(trajectory),
         "Balance": balance_text(trajectory),
         "File": saved_text(trajectory),
         "Format": f"{trajectory.format_version}, gflow {trajectory.gflow_version}, "

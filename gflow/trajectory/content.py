@@ -147,6 +147,7 @@ def form_of(file: HdfFile) -> Form:
         has_runs="eta" in file,
         has_seeds="seed" in file,
         has_decay="outside" in file,
+        has_test="X_test" in file,
         resumable="resume" in file and set(file["resume"]) >= {variable.field for variable in layout.RESUME},
     )
 

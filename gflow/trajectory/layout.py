@@ -23,6 +23,8 @@ Rules that writer and reader share:
   `output_bias` (T, K) is there where the outputs have a bias, which is trained; K = 1 with one output.
 * *Bias.*  With a bias of the neurons (fact `bias` = 1), the last input is the constant 1: the last column of `X`
   is ones, that of W the bias, d counts it, and the span is that of the rows of `X`.
+* *Test samples.*  `X_test` (k, d) and `y_test` (k,), with the inputs of `X`, are there where a test set was asked for,
+  and with them the series `test_log_loss`, `test_accuracy` and `train_accuracy`.
 * *Scalar networks.*  sum_j a_j phi(b_j <v_j, x>) with frozen unit rows v_j: `directions` (m, d) holds v, `inner`
   (T, m, 1) holds b, and W at row k is inner[k] * directions, from `W_initial` on.  There is no span of the samples
   then: `basis` is one row of zeros.  A file without `directions` has W = W_initial + (inner[k] - inner[0]) @ basis.
@@ -133,6 +135,7 @@ DIMENSIONS = (
     Variable("span", ("span",), "i4", "index of the coordinate in the span of the samples"),
 )
 OUTPUT = Variable("output", ("output",), "i4", "index of the output")
+TEST_SAMPLE = Variable("test_sample", ("test_sample",), "i4", "index of the test sample")
 UNLIMITED = (ROW, EVENT)
 
 FIXED = (
@@ -140,6 +143,10 @@ FIXED = (
     Variable("y", ("sample",), "f8", "labels, -1 or +1"),
     Variable("W_initial", ("neuron", "input"), "f8", "first layer W at row 0"),
     Variable("basis", ("span", "input"), "f8", "orthonormal rows B that span the samples"),
+)
+TEST = (
+    Variable("X_test", (TEST_SAMPLE.name, "input"), "f8", "inputs of the test samples"),
+    Variable("y_test", (TEST_SAMPLE.name,), "f8", "labels of the test samples, as in y"),
 )
 OUTER = Variable("outer", ("neuron",), "f8", "outer layer a")
 OUTPUT_BIAS = Variable("output_bias", (ROW, OUTPUT.name), "f8", "biases c of the outputs")
@@ -204,6 +211,12 @@ SERIES = {
     "balancedness_drift": "largest |balancedness of a neuron - its value at row 0|",
     "median_rotation": "median of the rotation of the neurons",
 }
+TEST_SERIES = {
+    "test_log_loss": "log of the mean loss of the test samples",
+    "test_accuracy": "share of the test samples whose label is predicted: y f(x) > 0, or f_y the largest; a tie is not",
+    "train_accuracy": "share of the training samples whose label is predicted, as for the test samples",
+}
+"""The series of runs with test samples."""
 EXTREMES = {
     "sup_log_g_ratio": "largest max_ik (log g_i - log g_k)",
     "sup_margin_gap": "largest max_i p_i - min_i p_i",
@@ -227,7 +240,7 @@ UNTIL = {
     "last_unfitted": "log(1 + t) at the end of the last step that began with L >= log(2) / n, 0 if none did",
     "last_unfitted_g": "log(1 + t) at the end of the last step that began with mean g >= log(2) / (3n), 0 if none did",
 }
-SERIES |= EXTREMES | {f"{name}_at": f"log(1 + t) of {name}" for name in EXTREMES} | UNTIL
+SERIES |= TEST_SERIES | EXTREMES | {f"{name}_at": f"log(1 + t) of {name}" for name in EXTREMES} | UNTIL
 NEURON_SERIES = {
     "balancedness": "a_j^2 - |w_j|^2",
     "rotation": "<w_j(0), w_j(t)> / (|w_j(0)| |w_j(t)|), in [-1, 1]",
@@ -285,18 +298,21 @@ class Form:
     has_runs: bool = False  # of descent: several, told apart by `eta`
     has_seeds: bool = False  # and by `seed`
     has_decay: bool = False  # with weight decay
+    has_test: bool = False  # samples that are predicted only
     resumable: bool = False
 
     @property
     def dimensions(self) -> tuple[Variable, ...]:
         """The dimension scales."""
-        return self._with_meanings(DIMENSIONS + ((OUTPUT,) if self.has_outputs or self.has_output_bias else ()))
+        outputs = (OUTPUT,) if self.has_outputs or self.has_output_bias else ()
+        return self._with_meanings(DIMENSIONS + outputs + ((TEST_SAMPLE,) if self.has_test else ()))
 
     @property
     def fixed(self) -> tuple[Variable, ...]:
         """Datasets without rows, filled when the file is created."""
         outer = () if self.trains_outer else (self._outer,)
-        return self._with_meanings(FIXED + outer + ((DIRECTIONS,) if self.has_directions else ()))
+        directions = (DIRECTIONS,) if self.has_directions else ()
+        return self._with_meanings(FIXED + outer + directions + (TEST if self.has_test else ()))
 
     @property
     def rows(self) -> tuple[Variable, ...]:

@@ -150,6 +150,16 @@ class Record(ABC):
         return self.whole("y")
 
     @property
+    def X_test(self) -> Array | None:  # noqa: N802
+        """(k, d) the test samples, with the inputs of `X`; None without them"""
+        return self.whole("X_test") if self.form.has_test else None
+
+    @property
+    def y_test(self) -> Array | None:
+        """(k,) the labels of the test samples, as in `y`; None without them"""
+        return self.whole("y_test") if self.form.has_test else None
+
+    @property
     def W_initial(self) -> Array:  # noqa: N802 (the matrix of the literature)
         """(m, d) the first layer at the start"""
         return self.whole("W_initial")

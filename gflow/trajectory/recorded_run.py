@@ -15,6 +15,7 @@ from gflow.field.branch import Tolerances
 from gflow.flow.state import FlowState
 from gflow.flow.steps import Manner
 from gflow.problem.activation import smoothing_of
+from gflow.problem.dataset import Dataset
 from gflow.problem.loss import LOSSES
 from gflow.problem.network import Network
 from gflow.problem.parameters import Parameters
@@ -132,6 +133,12 @@ class RecordedRun:
         """W (m, d) at the start, or b (m, 1) of a scalar network."""
         scalar = self.problem.network.directions is not None
         return self.trajectory.read("inner", 0) if scalar else self.trajectory.W_initial
+
+    @cached_property
+    def test(self) -> Dataset | None:
+        """The test samples; None without them."""
+        X, y = self.trajectory.X_test, self.trajectory.y_test
+        return None if X is None or y is None else Dataset(X, y)
 
     @cached_property
     def outside(self) -> Array:

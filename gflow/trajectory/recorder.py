@@ -6,8 +6,10 @@ import numpy as np
 
 from gflow.arrays import Array, Integers, Sides
 from gflow.flow.state import Event, FlowState
+from gflow.problem.dataset import Dataset
 from gflow.problem.problem import Problem
 from gflow.problem.span import row_norms
+from gflow.trajectory.predictions import Predictions
 from gflow.trajectory.rows import EventEntry, Events, Row
 from gflow.trajectory.spectrum import spectrum_of
 
@@ -18,8 +20,9 @@ LEAST_OUTSIDE = 1e-60
 class Recorder:
     """Turns the states of one problem into rows."""
 
-    def __init__(self, problem: Problem, W_initial: Array) -> None:
-        """W_initial (m, d): the first layer at the start (b_j v_j for the scalar network)."""
+    def __init__(self, problem: Problem, W_initial: Array, test: Dataset | None = None) -> None:
+        """W_initial (m, d): the first layer at the start (b_j v_j for the scalar network); test: samples that each row
+        is to predict."""
         self._problem = problem
         network = problem.network
         scalar = network.directions is not None
@@ -27,6 +30,7 @@ class Recorder:
         U = W_initial @ problem.span.B.T
         W_perp = np.zeros_like(W_initial) if scalar else problem.span.outside(W_initial)
         self._outside = row_norms(W_perp)
+        self._predictions = None if test is None else Predictions(problem, W_perp, test)
         self._start = U
         self._norms_at_start = row_norms(W_initial)
         self._balance_at_start = self._balance(network.outer, self._norms_at_start)
@@ -48,6 +52,8 @@ class Recorder:
         series = self._norms(U, outside) | self._counts(pattern)
         size = np.sqrt(series["weight_norm"] ** 2 + self._trained_outside_inner(state))
         series |= self._margins(state.p, size) | {"events": float(events), "steps": float(steps)}
+        if self._predictions is not None:
+            series |= self._predictions.series(state, pattern, outside)
         neurons: dict[str, Array] = {}
         if network.trains_outer:
             neurons = self._neurons(U, parameters.outer, outside)

@@ -33,7 +33,8 @@ class Header:
 
     X (n, d), y (n,), W_initial (m, d) and basis (r, d).  outer (m,), or (K, m) for several outputs, holds the values at
     the start; if it is trained, every row brings its own.  With a bias of the neurons the last of the d inputs is the
-    constant 1.  With directions (m, d), which make a scalar network, basis is (1, d) zeros.
+    constant 1.  With directions (m, d), which make a scalar network, basis is (1, d) zeros.  X_test (k, d) and y_test
+    (k,) are given together, where samples are predicted that are not trained on.
     `facts` become root attributes (name, model, activation, slope, loss, engine, method, rtol, atol, ...).
     `provenance` is the entry of this start; a resume appends its own.
     """
@@ -51,6 +52,8 @@ class Header:
     trains_outer: bool = False
     has_output_bias: bool = False
     directions: Array | None = None  # (m, d)
+    X_test: Array | None = None  # (k, d)
+    y_test: Array | None = None  # (k,)
     facts: dict[str, str | float | int] = field(default_factory=dict)
     gflow_version: str = field(default_factory=installed_version)
 
@@ -60,6 +63,8 @@ class Header:
         sizes = {"sample": n, "input": d, "neuron": m, "span": r}
         if self.outer.ndim > 1 or self.has_output_bias:
             sizes["output"] = len(self.outer) if self.outer.ndim > 1 else 1
+        if self.X_test is not None:
+            sizes["test_sample"] = len(self.X_test)
         return sizes
 
     def form(
@@ -81,6 +86,7 @@ class Header:
             has_runs=self.kind == DESCENT,
             has_seeds="seeds" in self.facts,
             has_decay="weight_decay" in self.facts and self.directions is None,
+            has_test=self.X_test is not None,
             resumable=resumable,
         )
 

@@ -16,7 +16,7 @@ from gflow.arrays import Array, Bools
 from gflow.flow.state import Outcome
 from gflow.problem.loss import log_mean
 from gflow.problem.span import row_norms
-from gflow.reference.margins import hidden, margins, outputs
+from gflow.reference.margins import hidden, lead, margins, outputs
 from gflow.trajectory.layout import EXTREMES, UNTIL
 from gflow.trajectory.recorded_run import RecordedRow, RecordedRun
 from gflow.verification.check import Check, Worst, bounded
@@ -34,6 +34,7 @@ SENTENCES = {
     "norms and ranks": "norms and stable ranks, from the eigenvalues of Gram matrices, relative",
     "margin series": "least, normalised and smoothed margins and their spread, from the stored margins, relative",
     "counts": "pairs on the + side, on the - side, and sliding, against the stored pattern",
+    "test": "log L of the test samples over the terms of their margins, and accuracies, from the stored weights",
     "neurons": "balancedness, rotation and norms of the neurons, from the stored weights, relative",
 }
 
@@ -80,6 +81,9 @@ class _Again:
             "margin series": self._margin_series,
             "counts": self._counts,
         }
+        self._test = recorded.test
+        if self._test is not None:
+            self.gaps["test"] = self._predictions
         if self._trajectory.neurons:
             self.gaps["neurons"] = self._neurons
             self._stored_neurons = {name: recorded.values(f"neurons/{name}") for name in self._trajectory.neurons}
@@ -97,11 +101,31 @@ class _Again:
         return bool(m <= d) and self._network.directions is None
 
     def _margins(self, at: RecordedRow, W: Array) -> float:
-        phi = hidden(self._network, W @ self._problem.X.T)  # whatever side the run saw
-        p = margins(self._problem.y, outputs(at.outer, phi, at.bias))
-        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(phi) + self._pieces[:, None] * self._X_norms)
+        f, scale = self._outputs(at, W, self._problem.X)
+        gap = np.abs(margins(self._problem.y, f) - at.p)
+        return float(np.divide(gap, scale, out=gap, where=scale > 0.0).max())
+
+    def _outputs(self, at: RecordedRow, W: Array, X: Array) -> tuple[Array, Array]:
+        """f (K, k) on samples X (k, d), whatever side the run saw, and the sizes (k,) of the terms that they are of."""
+        phi = hidden(self._network, W @ X.T)
+        sizes = np.atleast_2d(np.abs(at.outer)) @ (np.abs(phi) + self._pieces[:, None] * row_norms(X))
         scale = sizes.max(axis=0) + (0.0 if at.bias is None else np.abs(at.bias).max())
-        return float(np.divide(np.abs(p - at.p), scale, out=np.abs(p - at.p), where=scale > 0.0).max())
+        return outputs(at.outer, phi, at.bias), scale
+
+    def _predictions(self, at: RecordedRow, W: Array) -> float:
+        """An accuracy is off by the share of the samples that it counts otherwise and that rounding does not decide."""
+        assert self._test is not None
+        gaps = []
+        for name, X, y in (("test", self._test.X, self._test.y), ("train", self._problem.X, self._problem.y)):
+            f, scale = self._outputs(at, W, X)
+            ahead, stored = lead(y, f), self._stored(f"{name}_accuracy", at.row)
+            open_ = np.abs(ahead) <= ROUNDING * scale
+            right = ahead > 0.0
+            gaps += [float(np.mean(right & ~open_)) - stored, stored - float(np.mean(right | open_)), 0.0]
+            if name == "test":
+                log_loss = log_mean(self._problem.loss.log_value(margins(y, f)))
+                gaps.append(abs(log_loss - self._stored("test_log_loss", at.row)) / (1.0 + float(scale.max())))
+        return max(gaps)
 
     def _pattern(self, at: RecordedRow, W: Array) -> float:
         sizes = self._pieces[:, None] * self._X_norms

@@ -10,7 +10,7 @@ import pytest
 from gflow.comparison.events import MOST_PAIRS, settled_at, settled_pairs
 from gflow.comparison.gaps import Frame, angle, gap
 from gflow.comparison.order import fitted_order
-from gflow.comparison.paired_run import PairedRun, RankAndMargin
+from gflow.comparison.paired_run import PairedRun, StateSeries
 from gflow.comparison.patterns import EventColumns, genuine, opposed_pairs
 from gflow.comparison.sharpness import stability_threshold
 from gflow.comparison.timetable import first_tenth, timetable
@@ -34,7 +34,7 @@ def test_the_flow_beside_itself_has_no_gap() -> None:
     frame = Frame(problem, states[0].U, 1.0, states[-1].U)
     course = PairedRun(frame, 0.1)
     for state in states:
-        course.row(state, state, (RankAndMargin(1.0, 0.0), RankAndMargin(1.0, 0.0)), 0.0)
+        course.row(state, state, (StateSeries(1.0, 0.0, None, None), StateSeries(1.0, 0.0, None, None)), 0.0)
     series = course.series()
     assert series.relative_gap == (None, *[0.0] * (len(states) - 1))
     assert set(series.margin_gap) == {0.0} and set(series.direction_angle) == {0.0}

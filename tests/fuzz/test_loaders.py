@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import gflow
 from gflow.errors import GflowError
 from gflow.problem.data_files import read_dataset
 from gflow.problem.dataset import Dataset
+from gflow.problem.image_files import read_cifar10, read_mnist
 from gflow.problem.initialisation import read_file as read_start
 from gflow.scenario import Scenario, load_scenario, parse_scenario, resolved_yaml
 from tests.fuzz.mutation import mutated
@@ -74,11 +77,22 @@ def start_npz() -> bytes:
     return file.getvalue()
 
 
+def one_image() -> bytes:
+    return gzip.compress(struct.pack(">4i", 2051, 1, 28, 28) + bytes(range(256)) * 3 + bytes(16))
+
+
+def read_one_image(path: Path) -> object:
+    (path.parent / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 1) + b"\x07")
+    return read_mnist(path.parent, "train")
+
+
 CSV = b"x1,x2,label\n1.0,2.5,1\n-3e-1,4,-1\n\n# a comment\n0.5,1e3,1\n"
 FILES: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
     "npz": ("d.npz", data_npz(False), read_dataset),
     "compressed npz": ("d.npz", data_npz(True), read_dataset),
     "csv": ("d.csv", CSV, read_dataset),
+    "mnist": ("train-images-idx3-ubyte.gz", one_image(), read_one_image),
+    "cifar10": ("test_batch.bin", b"\x03" + bytes(3072), lambda path: read_cifar10(path.parent, test=True)),
     "start": ("w.npz", start_npz(), lambda path: read_start(path, 3, 2, 1, True)),
 }
 

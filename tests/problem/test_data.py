@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sklearn import datasets
 
 from gflow.errors import ScenarioError
-from gflow.problem import data
+from gflow.problem import data, real_data
 from gflow.problem.data import Dataset
 
 
@@ -28,8 +25,8 @@ GENERATORS: dict[str, Callable[[np.random.Generator], Dataset]] = {
     "gram": lambda g: data.gram(5, 7, [1.0, 2.0], 0.1, "rademacher", g),
     "parity": lambda g: data.parity(9, 5, g),
     "clusters": lambda g: data.clusters(9, [[1.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0]], 0.1, g),
-    "digits": lambda g: data.digits([3, 5], 20, "pixels", g),
-    "breast cancer": lambda g: data.breast_cancer(20, "standard", g),
+    "digits": lambda g: real_data.digits([3, 5], 20, "pixels", g).train,
+    "breast cancer": lambda g: real_data.breast_cancer(20, "standard", g).train,
 }
 
 
@@ -182,72 +179,6 @@ def test_samples_at_the_origin_need_a_bias() -> None:
     with pytest.raises(ScenarioError, match=r"data \(clusters\): sample \d+: the sample is the zero vector"):
         data.clusters(10, [[0.0, 0.0]], [[1.0, 1.0]], 0.0, rng())
     assert not data.clusters(10, [[0.0, 0.0]], [[1.0, 1.0]], 0.0, rng(), bias=True).X.all()
-
-
-def test_digits_as_classes() -> None:
-    sample = data.digits([8, 3, 5], 100, "unit", rng(), as_classes=True)
-    assert sample.X.shape == (100, 64) and [int(np.sum(sample.y == k)) for k in range(3)] == [34, 33, 33]
-    everything = data.digits([8, 3, 5], None, "pixels", rng(), as_classes=True)
-    assert [int(np.sum(everything.y == k)) for k in range(3)] == [174, 183, 182]
-    pair = data.digits([3, 5], None, "pixels", rng())
-    classes = everything.y > 0  # in the order given: 3 is class 1, 5 is class 2
-    assert np.array_equal(everything.X[classes], pair.X)
-    assert np.array_equal(everything.y[classes], np.where(pair.y > 0, 1.0, 2.0))
-    assert len(np.unique(data.digits(list(range(10)), 95, "pixels", rng(), as_classes=True).y)) == 10
-
-
-def test_digits() -> None:
-    everything = data.digits([3, 5], None, "pixels", rng())
-    assert everything.X.shape == (365, 64) and (everything.X.min(), everything.X.max()) == (0.0, 1.0)
-    assert (np.sum(everything.y == 1), np.sum(everything.y == -1)) == (183, 182)
-    swapped = data.digits([5, 3], None, "pixels", rng())
-    assert np.array_equal(swapped.y, -everything.y) and np.array_equal(swapped.X, everything.X)
-    some = data.digits([3, 5], 51, "unit", rng())
-    assert np.sum(some.y == 1) == 26 and np.allclose(np.linalg.norm(some.X, axis=1), 1.0)
-    assert len(np.unique(some.X, axis=0)) == 51  # without replacement
-
-
-def test_subsets_are_as_balanced_as_the_classes_allow() -> None:
-    most = data.digits([3, 5], 364, "pixels", rng())
-    assert {int(np.sum(most.y == 1)), int(np.sum(most.y == -1))} == {182}
-    cancer = data.breast_cancer(500, "none", rng())  # 212 of 569 are malignant
-    assert (np.sum(cancer.y == -1), np.sum(cancer.y == 1)) == (212, 288)
-    with pytest.raises(ScenarioError, match=r"data.n = 366: only 365"):
-        data.digits([3, 5], 366, "pixels", rng())
-    many = data.digits([8, 3, 5], 530, "pixels", rng(), as_classes=True)  # 174, 183 and 182 are there
-    assert [int(np.sum(many.y == k)) for k in range(3)] == [174, 178, 178]
-    with pytest.raises(ScenarioError, match=r"data.n = 540: only 539"):
-        data.digits([8, 3, 5], 540, "pixels", rng(), as_classes=True)
-
-
-def test_standard_scaling() -> None:
-    for sample in (data.breast_cancer(None, "standard", rng()), data.digits([0, 1], 100, "standard", rng())):
-        spread = sample.X.std(axis=0)
-        assert np.allclose(sample.X.mean(axis=0), 0.0, atol=1e-12)
-        assert np.all(np.isclose(spread, 1.0) | (spread == 0.0))  # a constant pixel stays 0
-
-
-def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "find_spec", lambda name: None)
-    with pytest.raises(ScenarioError, match=r"need scikit-learn.*pip install 'gflow\[data\]'"):
-        data.digits([3, 5], None, "pixels", rng())
-
-
-@pytest.mark.parametrize("loader", list(data.BUNDLED))
-def test_files_of_scikit_learn_are_what_it_loads(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file is elsewhere, scikit-learn itself is asked."""
-    X, targets = data._bundled(loader)
-    bunch = getattr(datasets, loader)()
-    assert np.array_equal(X, bunch.data) and np.array_equal(targets, bunch.target)
-    monkeypatch.setitem(data.BUNDLED, loader, ("moved.csv", 0))
-    asked = data._bundled(loader)
-    assert np.array_equal(asked[0], X) and np.array_equal(asked[1], targets)
-
-
-def test_scikit_learn_is_not_loaded_for_its_files() -> None:
-    program = "import sys, numpy; from gflow.problem import data; data.digits([3, 5], None, 'unit', "
-    program += "numpy.random.default_rng(0)); assert 'sklearn' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_data_too_large_for_any_memory_are_refused_at_once() -> None:

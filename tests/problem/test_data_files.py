@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gflow.errors import ScenarioError
-from gflow.problem.data import read_file
+from gflow.problem.data_files import read_dataset
 
 X = np.array([[1.0, 2.0], [3.0, -4.0], [5.0, 6.5]])
 Y = np.array([1.0, -1.0, 1.0])
@@ -68,7 +68,7 @@ def test_a_malformed_npz_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray
     path = tmp_path / "data.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(ScenarioError) as caught:
-        read_file(path)
+        read_dataset(path)
     assert str(caught.value).startswith(f"{path}: ") and fragment in str(caught.value)
 
 
@@ -87,7 +87,7 @@ CLASSES: list[tuple[str, list[float], str]] = [
 def test_a_label_that_is_no_class_is_refused(tmp_path: Path, labels: list[float], fragment: str) -> None:
     np.savez(tmp_path / "d.npz", X=X, y=labels)
     with pytest.raises(ScenarioError) as caught:
-        read_file(tmp_path / "d.npz", outputs=3)
+        read_dataset(tmp_path / "d.npz", outputs=3)
     assert str(caught.value).startswith(f"{tmp_path / 'd.npz'}: {fragment}")
 
 
@@ -95,22 +95,22 @@ def test_classes_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", X=X, y=np.array([2, 0, 1], dtype=np.uint8))
     (tmp_path / "d.csv").write_text("a,b,class\n1,2,2\n3,-4,0\n5,6.5,1.0\n")
     for name in ("d.npz", "d.csv"):
-        sample = read_file(tmp_path / name, outputs=3)
+        sample = read_dataset(tmp_path / name, outputs=3)
         assert np.array_equal(sample.X, X) and np.array_equal(sample.y, [2.0, 0.0, 1.0])
         assert sample.y.dtype == np.float64 and sample.y.flags.c_contiguous
     (tmp_path / "d.csv").write_text("1,2,2\n3,-4,4\n")
     with pytest.raises(ScenarioError, match=r"d.csv:2: the label is 4; with outputs = 4 it .* count from 0$"):
-        read_file(tmp_path / "d.csv", outputs=4)
+        read_dataset(tmp_path / "d.csv", outputs=4)
 
 
 def test_a_zero_sample_is_legal_with_a_bias(tmp_path: Path) -> None:
     (tmp_path / "xor.csv").write_text("0,0,-1\n0,1,1\n1,0,1\n1,1,-1\n")
-    assert not read_file(tmp_path / "xor.csv", bias=True).X[0].any()
+    assert not read_dataset(tmp_path / "xor.csv", bias=True).X[0].any()
     with pytest.raises(ScenarioError, match=r"xor.csv:1: the sample is the zero vector.*without a bias; remove it"):
-        read_file(tmp_path / "xor.csv")
+        read_dataset(tmp_path / "xor.csv")
     (tmp_path / "xor.csv").write_text("0,0,-1\n0,1e-200,1\n")
     with pytest.raises(ScenarioError, match=r"xor.csv:2: the largest input is 1e-200"):
-        read_file(tmp_path / "xor.csv", bias=True)
+        read_dataset(tmp_path / "xor.csv", bias=True)
 
 
 CSV: list[tuple[str, str | bytes, str]] = [
@@ -146,7 +146,7 @@ def test_a_malformed_csv_is_refused_with_its_line(tmp_path: Path, content: str |
     path = tmp_path / "data.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ScenarioError) as caught:
-        read_file(path)
+        read_dataset(path)
     assert str(caught.value).startswith(f"{path}{fragment}")
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, make: Callable[[Path], None],
     path = tmp_path / name
     make(path)
     with pytest.raises(ScenarioError) as caught:
-        read_file(path)
+        read_dataset(path)
     assert str(caught.value).startswith(f"{path}: {fragment}")
 
 
@@ -234,7 +234,7 @@ def test_no_damage_to_an_archive_causes_another_error(tmp_path: Path, compressed
     for content_ in damaged:
         path.write_bytes(content_)
         try:
-            read_file(path)
+            read_dataset(path)
         except ScenarioError as error:
             assert str(error).startswith(str(path))
 
@@ -242,13 +242,13 @@ def test_no_damage_to_an_archive_causes_another_error(tmp_path: Path, compressed
 @pytest.mark.parametrize("scale", [1e-149, 1e-20, 1.0, 1e149])
 def test_extreme_values_are_legal(tmp_path: Path, scale: float) -> None:
     np.savez(tmp_path / "d.npz", X=scale * X, y=Y)
-    assert np.array_equal(read_file(tmp_path / "d.npz").X, scale * X)
+    assert np.array_equal(read_dataset(tmp_path / "d.npz").X, scale * X)
 
 
 def test_other_dtypes_orders_and_arrays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "d.npz"
     np.savez(path, X=np.asfortranarray(X.astype(np.float32)), y=Y.astype(np.int8), X_test=X, note="text")
-    sample = read_file(str(path))
+    sample = read_dataset(path)
     assert np.array_equal(sample.X, X) and np.array_equal(sample.y, Y)
     assert sample.X.flags.c_contiguous and sample.X.dtype == np.float64 and sample.y.dtype == np.float64
 
@@ -266,6 +266,6 @@ def test_other_dtypes_orders_and_arrays_are_read(tmp_path: Path) -> None:
 def test_csv_forms(tmp_path: Path, text: str) -> None:
     path = tmp_path / "D.CSV"
     path.write_bytes(text.encode())
-    sample = read_file(path)
+    sample = read_dataset(path)
     assert np.array_equal(sample.X, X) and np.array_equal(sample.y, Y)
     assert sample.X.flags.c_contiguous and sample.y.flags.c_contiguous

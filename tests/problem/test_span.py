@@ -108,3 +108,38 @@ def test_surfaces_are_those_of_all_pairs() -> None:
         assert np.array_equal(together, np.minimum(*apart) < 1e-12)
         assert C == pytest.approx(found.alpha[:, None] * found.normals[found.of_sample], abs=1e-11)
     assert group_surfaces(rng.normal(size=(20_000, 30))).count == 20_000
+
+
+def one_by_one(C: np.ndarray) -> tuple[list[int], list[float]]:
+    """The leader and the sign of each sample, by the definition."""
+    units = C / np.linalg.norm(C, axis=1, keepdims=True)
+    leaders, signs = list[int](), list[float]()
+    for i, unit in enumerate(units):
+        found, sign = i, 1.0
+        for k in range(i):
+            apart = [np.linalg.norm(units[k] - each * unit) for each in (1.0, -1.0)]
+            if leaders[k] == k and min(apart) < 1e-12:
+                found, sign = k, 1.0 if apart[0] < apart[1] else -1.0
+                break
+        leaders.append(found)
+        signs.append(sign)
+    return leaders, signs
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-13, 4e-13, 1e-12, 1e-7])
+def test_chains_of_nearly_parallel_samples_are_grouped_by_the_definition(size: float) -> None:
+    """Where parallel to rounding is not transitive, each joins the first that has joined no other."""
+    rng = np.random.default_rng(3)
+    directions = rng.normal(size=(25, 3))[rng.integers(25, size=120)]
+    C = (directions + size * rng.normal(size=(120, 3))) * rng.choice([-2.0, -1.0, 1.0, 3.0], size=(120, 1))
+    leaders, signs = one_by_one(C)
+    found = group_surfaces(C)
+    assert found.first_sample[found.of_sample].tolist() == leaders
+    assert np.sign(found.alpha).tolist() == signs
+    assert np.array_equal(np.sort(found.first_sample), found.first_sample)
+
+
+def test_a_sample_keeps_the_sign_that_it_has_on_its_own_surface() -> None:
+    """Sample 2 is parallel to sample 0, whose surface it is on, and opposite to sample 1, which is not on that one."""
+    found = group_surfaces(np.array([[1.0, 0.0], [-1.0, -1.5e-12], [1.0, 0.8e-12]]))
+    assert found.of_sample.tolist() == [0, 1, 0] and np.all(found.alpha > 0.0)

@@ -79,6 +79,18 @@ GENERATORS = [
     "{kind: clusters, n: 3, means_plus: [[1, 0], [0, 1]], means_minus: [[1, 1]], std: 0.1}",
     "{kind: digits, classes: [3, 5], n: 50, scaling: unit}",
     "{kind: breast_cancer}",
+    "{kind: gaussian, n: 3, d: 4, test: 5}",
+    "{kind: parity, n: 3, d: 4, label_noise: 0.1, test: 5}",
+    "{kind: clusters, n: 3, means_plus: [[1, 0]], means_minus: [[1, 1]], std: 0.1, norm: 1, label_noise: 0.1}",
+    "{kind: digits, classes: [[3, 1], [5]], n: 50, test: 9}",
+    "{kind: mnist, path: mnist, classes: [3, 5], n: 50, test: all}",
+    "{kind: cifar10, path: cifar, classes: [[0, 1, 8, 9], [2, 3, 4, 5, 6, 7]], test: 100, seed: 2}",
+    "{kind: cones, n: 3, d: 4, cones: 3, margin: 0.8, eps: 0.05}",
+    "{kind: two_cones, n: 3, angle: 150, alpha: 0.1}",
+    "{kind: xor, n: 3, d: 4, norm: 2, label_noise: 0.1, test: 5}",
+    "{kind: teacher, n: 3, d: 4, width: 5, std: 2}",
+    "{kind: file, path: d.npz, test: 3}",
+    "{kind: file, path: d.npz, test: t.csv, seed: 1}",
 ]
 
 

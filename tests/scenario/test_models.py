@@ -208,7 +208,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("std and scale", TELGARSKY, "init.scale=1", "init: `std` and `scale` are both given"),
     ("bias start", TELGARSKY, "init.bias=same", "init.bias = same: draws biases, and the network has none; set `model.bias: true`"),
     ("bias start name", CHATTERJI, "init.bias=one", "init.bias = one: is not available; use one of zero, same"),
-    ("balanced start", TELGARSKY, "init={kind: balanced}", "init.kind = balanced: is for model.kind scalar; use gaussian (or file) for two_layer"),
+    ("balanced start", TELGARSKY, "init={kind: balanced}", "init.kind = balanced: is for model.kind scalar; use gaussian or uniform (or file) for two_layer"),
     ("gaussian start", SCALAR, "init={kind: gaussian, std: 1}", "init.kind = gaussian: does not fit model.kind scalar; use balanced"),
     ("size 0", SCALAR, "init.size=0", "init.size = 0: must be at least 1e-150"),
     ("size name", SCALAR, "init.size=inverse_sqrt_width", "init.size = inverse_sqrt_width: is not available; did you mean `inverse_fourth_root_width`?"),

@@ -75,6 +75,9 @@ CASES = {
     "trained outputs": Case(replace(OUTPUTS, trains_outer=True, has_output_bias=True), ("norm",)),
     "one output with a bias": Case(replace(HEADER, trains_outer=True, has_output_bias=True)),
     "descent": Case(replace(HEADER, kind="descent")),
+    "tested": Case(
+        replace(HEADER, X_test=np.arange(7.0 * D).reshape(7, D) / 3.0, y_test=np.array([1.0, -1.0] * 3 + [1.0]))
+    ),
     "scalar": Case(
         replace(
             HEADER,
@@ -171,7 +174,7 @@ def assert_fields(trajectory: Trajectory, case: Case, expected: list[Row]) -> No
     trained += ["output_bias"] if header.has_output_bias else []
     for name in ["log1p_time", "tau", "inner", "margins", "log_loss", "pattern", *trained]:
         np.testing.assert_array_equal(getattr(trajectory, name), [getattr(each, name) for each in expected], name)
-    fixed = {"X", "y", "W_initial", "basis", "outer", "directions"} - set(trained)
+    fixed = {"X", "y", "W_initial", "basis", "outer", "directions", "X_test", "y_test"} - set(trained)
     for name in fixed:
         found, written = getattr(trajectory, name), getattr(header, name)
         assert (found is None) == (written is None)

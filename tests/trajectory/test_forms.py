@@ -37,6 +37,7 @@ OUTER_DIMS = {
     "outputs": ("output", "neuron"),
     "trained outputs": (T, "output", "neuron"),
     "one output with a bias": (T, "neuron"),
+    "tested": ("neuron",),
     "scalar": (T, "neuron"),
     "descent": ("neuron",),
     "resumable": ("neuron",),
@@ -147,6 +148,8 @@ def test_xarray_finds_named_dimensions_in_every_form(tmp_path: Path, name: str) 
             assert tree["output_bias"].dims == (T, "output")
         if case.header.directions is not None:
             assert tree["directions"].dims == ("neuron", "input")
+        if case.header.X_test is not None:
+            assert tree["X_test"].dims == ("test_sample", "input") and tree["y_test"].dims == ("test_sample",)
         if case.neuron_series:
             neurons = tree["neurons"].to_dataset(inherit=False)
             assert {each: neurons[each].dims for each in neurons} == dict.fromkeys(case.neuron_series, (T, "neuron"))
@@ -232,6 +235,8 @@ def test_a_plain_file_takes_no_trained_row(tmp_path: Path, changes: dict[str, An
         (replace(HEADER, y=np.ones(1)), r"header: y has shape \(1,\), the other arrays imply \(3,\)"),
         (replace(HEADER, basis=np.eye(R, 1)), r"header: basis has shape \(2, 1\), .* \(2, 5\)"),
         (replace(HEADER, directions=np.ones((M, 1)), basis=np.zeros((1, D))), r"header: directions has shape \(4, 1\)"),
+        (replace(HEADER, X_test=np.ones((2, 1)), y_test=np.ones(2)), r"header: X_test has shape \(2, 1\), .* \(2, 5\)"),
+        (replace(HEADER, X_test=np.ones((2, D))), r"header: y_test has shape \(\), the other arrays imply \(2,\)"),
         (replace(HEADER, directions=DIRECTIONS), "with directions, basis must be one row of zeros"),
         (replace(HEADER, directions=DIRECTIONS, basis=np.ones((1, D))), "with directions, basis must be one row"),
     ],

@@ -144,7 +144,7 @@ class DescentFile:
         """That of the start of the runs with a seed."""
         if seed not in self._recorders:
             setup = self._setup_of(seed)
-            self._recorders[seed] = Recorder(setup.problem, setup.W_initial)
+            self._recorders[seed] = Recorder(setup.problem, setup.W_initial, setup.test)
         return self._recorders[seed]
 
     def _tau(self, at: Iterate) -> float:

@@ -70,7 +70,7 @@ def _of_run(run: Trajectory, out: str | Path | None) -> Origin:
         raise GflowError(f"{run.path} holds descent: give the scenario, or the run folder with its {FILE_NAME}")
     scenario = parse_scenario(run.scenario_resolved, name_for_messages=str(run.path))
     recorded = RecordedRun.of(run)
-    setup = Setup(recorded.problem, recorded.inner_initial)  # the files of a scenario may be gone
+    setup = Setup(recorded.problem, recorded.inner_initial, recorded.test)  # the files of a scenario may be gone
     folder = run.path.parent if out is None else run_folder(scenario, out, (FILE_NAME, DESCENT_FILE_NAME))
     if out is not None:
         _check_same(scenario, folder)

@@ -20,7 +20,7 @@ from gflow.pipeline.descent.checkpoint import CHECKPOINT_FILE_NAME, Saved, load
 from gflow.pipeline.resumption import check_version
 from gflow.trajectory import Header, Trajectory, open_trajectory
 
-ARRAYS = ("X", "y", "W_initial", "basis", "directions")
+ARRAYS = ("X", "y", "W_initial", "basis", "directions", "X_test", "y_test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from gflow.errors import ReportError
 from gflow.report.page.figures import (
     DESCENT,
     DESCENT_ALONE,
+    DESCENT_ALONE_TESTED,
+    DESCENT_TESTED,
     FLOW,
+    FLOW_TESTED,
     Absent,
     Drawing,
     FigureData,
@@ -23,6 +26,7 @@ from gflow.report.page.inputs import Beside, found_beside
 from gflow.report.page.page import descent_page_text, page_text
 from gflow.trajectory import DESCENT as KIND_DESCENT
 from gflow.trajectory import Trajectory
+from gflow.trajectory.layout import TEST_SERIES
 
 __all__ = ["Beside", "Format", "found_beside", "write_descent_page", "write_figures", "write_page"]
 
@@ -48,7 +52,7 @@ def write_page(
 def write_descent_page(trajectory: Trajectory, result: DescentResult | None, target: Path) -> Path:
     """Write the report of descent without a flow beside it; result None: it has not ended.  ReportError: as above."""
     with style():
-        figures = [make(FigureData(trajectory, None, None)) for make in DESCENT_ALONE]
+        figures, _ = _drawn(trajectory, None, None)
         text = descent_page_text(trajectory, result, figures)
     return _written(target, text)
 
@@ -80,8 +84,8 @@ def _drawn(
     trajectory: Trajectory, analysis: Json | None, comparison: Json | None
 ) -> tuple[list[Drawing | Absent], list[Drawing | Absent]]:
     """The figures of the flow, and those of descent beside it, which only a comparison has."""
-    data = FigureData(trajectory, analysis, comparison)
+    data, tested = FigureData(trajectory, analysis, comparison), set(TEST_SERIES) <= set(trajectory.series)
     if trajectory.kind == KIND_DESCENT:
-        return [make(data) for make in DESCENT_ALONE], []
-    descent = DESCENT if comparison is not None else ()
-    return [make(data) for make in FLOW], [make(data) for make in descent]
+        return [make(data) for make in DESCENT_ALONE + (DESCENT_ALONE_TESTED if tested else ())], []
+    descent = DESCENT + (DESCENT_TESTED if tested else ()) if comparison is not None else ()
+    return [make(data) for make in FLOW + (FLOW_TESTED if tested else ())], [make(data) for make in descent]

@@ -20,6 +20,7 @@ TITLES = (
     "Largest rise",
     "Above bound",
 )
+TEST_TITLES = ("Training accuracy", "Test accuracy")
 MOST_ROWS = 200
 UNFINISHED = Answer(
     "How did the runs end?", "not finished", "open", "Descent goes on, or was stopped: gflow descend --resume ends it."
@@ -28,7 +29,7 @@ UNFINISHED = Answer(
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run; numbers under `TITLES`."""
+    """One run; numbers under `run_titles`."""
 
     name: str
     ended: str
@@ -41,9 +42,19 @@ def descent_answers(result: DescentResult | None) -> list[Answer]:
     return [UNFINISHED] if result is None else [_ends(result), _fit(result), _falls(result)]
 
 
+def run_titles(result: DescentResult | None) -> tuple[str, ...]:
+    """The titles of the numbers of every run."""
+    return TITLES + TEST_TITLES if _tested(result) else TITLES
+
+
 def run_rows(result: DescentResult | None) -> list[RunRow]:
     """One row for each of the first `MOST_ROWS` runs."""
-    return [] if result is None else [_run_row(run) for run in result.runs[:MOST_ROWS]]
+    return [] if result is None else [_run_row(run, _tested(result)) for run in result.runs[:MOST_ROWS]]
+
+
+def _tested(result: DescentResult | None) -> bool:
+    """Are there test samples?"""
+    return result is not None and any(run.test_accuracy is not None for run in result.runs)
 
 
 def _ends(result: DescentResult) -> Answer:
@@ -70,8 +81,9 @@ def _falls(result: DescentResult) -> Answer:
     return Answer(question, "no", "open", sentence)
 
 
-def _run_row(run: RunResult) -> RunRow:
+def _run_row(run: RunResult, tested: bool) -> RunRow:
     name = f"η = {run.eta:g}" + ("" if run.seed is None else f", seed {run.seed}")
     counts = (run.loss_rises, run.largest_loss_rise, run.steps_above_bound)
-    values = (run.log_loss, run.min_margin, run.normalized_margin, run.stable_rank, *counts)
+    predicted = (run.train_accuracy, run.test_accuracy) if tested else ()
+    values = (run.log_loss, run.min_margin, run.normalized_margin, run.stable_rank, *counts, *predicted)
     return RunRow(name, ENDED[run.outcome], time_text(run.log1p_time), (str(run.steps), *(number(x) for x in values)))

@@ -9,10 +9,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gflow.descent_plan.result import DescentResult
-from gflow.report.lines import balance_text, margins_text, outcome_text, pattern_text, stable_rank_text
+from gflow.report.lines import (
+    balance_text,
+    margins_text,
+    outcome_text,
+    pattern_text,
+    predictions_text,
+    stable_rank_text,
+)
 from gflow.report.page import tables
 from gflow.report.page.answers import Json, answers, claim_counts, other_findings, verified
-from gflow.report.page.descent_alone import TITLES, descent_answers, run_rows
+from gflow.report.page.descent_alone import descent_answers, run_rows, run_titles
 from gflow.report.page.figures import Absent, Drawing, inline_svg
 from gflow.report.summary import descent_text, headline, run_path
 from gflow.trajectory import DESCENT, Trajectory
@@ -58,7 +65,7 @@ def descent_page_text(trajectory: Trajectory, result: DescentResult | None, figu
         analysed=False,
         alone=True,
         run_rows=run_rows(result),
-        run_titles=TITLES,
+        run_titles=run_titles(result),
         flow=_shown(figures, 1),
         descent=[],
         absent=[each for each in figures if isinstance(each, Absent)],
@@ -98,6 +105,7 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the templ
         facts |= {
             "Margins": margins_text(trajectory),
             "Stable rank": stable_rank_text(trajectory),
+            "Test": predictions_text(trajectory),
             "Balance": balance_text(trajectory),
         }
     return {

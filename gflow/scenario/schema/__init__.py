@@ -12,7 +12,8 @@ from gflow.scenario.schema.data import (
     ParityData,
 )
 from gflow.scenario.schema.descent import Descent, DescentUntil, LogSquaredSchedule, Watch
-from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit
+from gflow.scenario.schema.geometric_data import ConesData, TeacherData, TwoConesData, XorData
+from gflow.scenario.schema.init import BalancedInit, FileInit, GaussianInit, Init, OuterInit, UniformInit
 from gflow.scenario.schema.network import (
     LeakyRelu,
     Linear,
@@ -23,7 +24,7 @@ from gflow.scenario.schema.network import (
     SmoothActivation,
     TwoLayerModel,
 )
-from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
+from gflow.scenario.schema.real_data import BreastCancerData, Cifar10Data, DigitsData, FileData, MnistData
 from gflow.scenario.schema.run import Budget, Commit, Flow, GivenTimes, SpacedTimes, Until
 from gflow.scenario.schema.scenario import Origin, Record, Scenario, json_schema
 
@@ -31,8 +32,10 @@ __all__ = [
     "BalancedInit",
     "BreastCancerData",
     "Budget",
+    "Cifar10Data",
     "ClustersData",
     "Commit",
+    "ConesData",
     "Data",
     "Descent",
     "DescentUntil",
@@ -50,6 +53,7 @@ __all__ = [
     "LeakyRelu",
     "Linear",
     "LogSquaredSchedule",
+    "MnistData",
     "Model",
     "OnesMean",
     "Origin",
@@ -63,8 +67,12 @@ __all__ = [
     "Scenario",
     "SmoothActivation",
     "SpacedTimes",
+    "TeacherData",
+    "TwoConesData",
     "TwoLayerModel",
+    "UniformInit",
     "Until",
     "Watch",
+    "XorData",
     "json_schema",
 ]

@@ -20,11 +20,12 @@ from gflow.scenario.schema.base import (
     refuse,
     shape_of,
 )
-from gflow.scenario.schema.real_data import BreastCancerData, DigitsData, FileData
+from gflow.scenario.schema.geometric_data import ConesData, TeacherData, TwoConesData, XorData
+from gflow.scenario.schema.real_data import BreastCancerData, Cifar10Data, DigitsData, FileData, MnistData
 
 
-class Generated(Spec):
-    """What every random data set has."""
+class Labelled(Spec):
+    """What random data sets have whose labels do not follow from their inputs."""
 
     n: Count
     """the number of samples, an integer >= 1"""
@@ -35,6 +36,14 @@ class Generated(Spec):
     (ceil(n/2) times +1, in random order)"""
     seed: Seed | None = None
     """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
+
+
+class Generated(Labelled):
+    """The same, where more samples of the same law can be drawn."""
+
+    test: Count | None = None
+    """the number of test samples, an integer >= 1: fresh draws of the same law, flipped labels included, from a stream
+    of their own, so that the training samples have the same bits with and without them; by default none"""
 
 
 class GaussianData(Generated):
@@ -93,10 +102,12 @@ class OrthogonalData(Generated):
     def _enough_directions(self) -> Self:
         if not self.replacement and self.n > self.d:
             refuse(f"exceeds d = {self.d}; orthogonal inputs need n <= d, or set `replacement: true`", "n")
+        if not self.replacement and (self.test or 0) > self.d:
+            refuse(f"exceeds d = {self.d}; orthogonal inputs need test <= d, or set `replacement: true`", "test")
         return self
 
 
-class GramData(Generated):
+class GramData(Labelled):
     """Inputs with a prescribed Gram matrix: given norms, and inner products of at most `coherence`."""
 
     kind: Literal["gram"]
@@ -134,8 +145,13 @@ class ParityData(Spec):
     """the number of samples, an integer >= 1; the same corner may be drawn twice"""
     d: int = Field(ge=2, le=10_000_000)
     """the number of inputs, an integer >= 2 (20 in Telgarsky, Figure 1)"""
+    label_noise: float | None = Field(default=None, ge=0, lt=0.5)
+    """the fraction of the labels of each sign that are flipped afterwards, in [0, 0.5); by default none"""
     seed: Seed | None = None
     """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
+    test: Count | None = None
+    """the number of test samples, an integer >= 1: fresh draws of the same law from a stream of their own; by default
+    none"""
 
 
 Mean = Annotated[tuple[Annotated[float, Field(ge=-1e150, le=1e150)], ...], Field(strict=False, min_length=1)]
@@ -154,8 +170,16 @@ class ClustersData(Spec):
     """the means of the samples with label -1: a list of lists of d numbers, for example [[1, 1], [-1, -1]]"""
     std: NonNegative
     """the standard deviation of each input around its mean, >= 0 (0.1 in Chatterji et al.)"""
+    norm: Size | None = None
+    """the Euclidean norm to which every sample is scaled, > 0 (1 in the theorems of Chatterji et al.); by default
+    samples are left as they are"""
+    label_noise: float | None = Field(default=None, ge=0, lt=0.5)
+    """the fraction of the labels of each sign that are flipped afterwards, in [0, 0.5); by default none"""
     seed: Seed | None = None
     """the seed of the data alone, an integer >= 0; without it the seed of the scenario decides"""
+    test: Count | None = None
+    """the number of test samples, an integer >= 1: fresh draws of the same law from a stream of their own; by default
+    none"""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -177,4 +201,10 @@ Data = (
     | ClustersData
     | DigitsData
     | BreastCancerData
+    | MnistData
+    | Cifar10Data
+    | ConesData
+    | TwoConesData
+    | XorData
+    | TeacherData
 )

@@ -62,6 +62,29 @@ class GaussianInit(Spec):
         return self
 
 
+class UniformOuter(Spec):
+    """An outer layer with independent entries, uniform by the law of the same library; it replaces
+    `model.outer.values`."""
+
+    scale: NonNegative
+    """what multiplies the default of the library, >= 0; with 1.0 it is that default"""
+
+
+class UniformInit(Spec):
+    """W(0) with independent uniform entries, as a library draws them by default."""
+
+    kind: Literal["uniform"]
+    relative_to: Literal["tensorflow", "pytorch"]
+    """the library: `tensorflow` (Glorot uniform, on +-sqrt(6 / (m + d)), an outer layer on +-sqrt(6 / (m + K)); biases
+    0) or `pytorch` (`Linear`, on +-1/sqrt(d), an outer layer on +-1/sqrt(m); biases as the weights of their layer)"""
+    scale: NonNegative = 1.0
+    """what multiplies W(0), and biases of the neurons that are drawn, >= 0 (1/50 in Frei et al.); by default 1"""
+    outer: UniformOuter | None = None
+    """how the outer layer is drawn: {scale}; without it `model.outer` gives the values, and output biases start at 0"""
+    seed: Seed | None = None
+    """the seed of W(0) alone, an integer >= 0; without it the seed of the scenario decides"""
+
+
 class BalancedInit(Spec):
     """The start of a scalar network: v_j uniform on the sphere, a_j and b_j independent signs times `size`."""
 
@@ -83,4 +106,4 @@ class FileInit(Spec):
     a (m,); for K outputs a (K, m) and optionally c (K,); for kind scalar v (m, d), a (m,) and b (m,)"""
 
 
-Init = GaussianInit | BalancedInit | FileInit
+Init = GaussianInit | UniformInit | BalancedInit | FileInit

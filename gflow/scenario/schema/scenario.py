@@ -55,13 +55,13 @@ class Scenario(Spec):
     """the seed of everything random that has no seed of its own, an integer >= 0 below 2^63"""
     data: Data = Field(discriminator="kind")
     """the samples: a mapping whose kind is file, gaussian, gaussian_mixture, orthogonal, gram, parity, clusters,
-    digits or breast_cancer"""
+    cones, two_cones, xor, teacher, digits, breast_cancer, mnist or cifar10"""
     model: Model = Field(discriminator="kind")
     """the network: {kind: two_layer, width, outputs, activation, outer, bias} or
     {kind: scalar, width, activation}"""
     init: Init = Field(discriminator="kind")
-    """the initialisation: {kind: gaussian, std | scale with relative_to, outer, bias}, {kind: balanced, size}
-    (for kind scalar) or {kind: file, path}"""
+    """the initialisation: {kind: gaussian, std | scale with relative_to, outer, bias}, {kind: uniform,
+    relative_to, scale, outer}, {kind: balanced, size} (for kind scalar) or {kind: file, path}"""
     loss: Literal["logistic", "exponential"]
     """the loss: `logistic` (log(1 + e^-p)) or `exponential` (e^-p) of the margin p; with several outputs
     `logistic`, which is the softmax cross-entropy"""

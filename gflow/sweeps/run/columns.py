@@ -10,6 +10,7 @@ import numpy as np
 from gflow.pipeline.findings import Findings
 from gflow.sweeps.plan.sweep_file import Wanted
 from gflow.trajectory import Record
+from gflow.trajectory.layout import TEST_SERIES
 
 if TYPE_CHECKING:
     from gflow.descent_plan.result import DescentResult, RunResult
@@ -29,7 +30,8 @@ def flow_columns(flow: Record, wanted: Wanted) -> Row:
         "last_event_log1p_time": _last_event(flow),
         "sliding": int((flow.read("pattern", -1) == 0).sum()),
     }
-    for name in wanted.series:
+    tested = [name for name in TEST_SERIES if name in flow.series and name not in wanted.series]
+    for name in (*wanted.series, *tested):
         row[f"series.{name}"] = _at_row(flow, name, -1)
         for t in wanted.at:
             row[f"series.{name}@{t:g}"] = _at_time(flow, name, t)
@@ -71,7 +73,8 @@ def _numbers_of(run: RunResult) -> Row:
         "stable_rank",
         "loss_rises",
     )
-    return {name: getattr(run, name) for name in names}
+    tested = tuple(TEST_SERIES) if run.test_accuracy is not None else ()
+    return {name: getattr(run, name) for name in (*names, *tested)}
 
 
 def _last_event(flow: Record) -> float | None:

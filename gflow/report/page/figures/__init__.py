@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gflow.report.page.figures.library  # noqa: F401  before the first import of matplotlib
 
 # isort: split
-from gflow.report.page.figures import descent, descent_alone, loss_and_margins, neurons, patterns, ranks
+from gflow.report.page.figures import descent, descent_alone, loss_and_margins, neurons, patterns, predictions, ranks
 from gflow.report.page.figures.drawing import Absent, Drawing, Format, inline_svg, save, style
 from gflow.report.page.figures.figure_data import FigureData, Json
 
@@ -40,11 +40,18 @@ DESCENT_ALONE: tuple[Maker, ...] = (
     descent_alone.margin_of_runs,
     descent_alone.rank_of_runs,
 )
+# Further ones of runs with test samples.
+FLOW_TESTED: tuple[Maker, ...] = (predictions.accuracies, predictions.losses)
+DESCENT_TESTED: tuple[Maker, ...] = (predictions.accuracy_beside,)
+DESCENT_ALONE_TESTED: tuple[Maker, ...] = (predictions.accuracy_of_runs,)
 
 __all__ = [
     "DESCENT",
     "DESCENT_ALONE",
+    "DESCENT_ALONE_TESTED",
+    "DESCENT_TESTED",
     "FLOW",
+    "FLOW_TESTED",
     "Absent",
     "Drawing",
     "Format",

@@ -21,7 +21,7 @@ def gap_over_time(data: FigureData) -> Drawing | Absent:
     """|W_GD - W_GF| / |W_GF - W(0)| at each step size."""
     title = "How far is descent from the flow?"
     figure, ax = axes()
-    drawn = _lines(ax, data, "relative_gap", lambda values: np.where(values > 0.0, values, np.nan))
+    drawn = lines_beside(ax, data, "relative_gap", lambda values: np.where(values > 0.0, values, np.nan))
     if not drawn:
         return Absent(title, "the comparison holds no gaps")
     logarithmic(ax, "y", min(drawn), max(drawn))
@@ -32,7 +32,7 @@ def gap_over_time(data: FigureData) -> Drawing | Absent:
         f"has gone. {_worst(data)}"
     )
     alt = "Relative distance of descent from the flow over time, a line for each step size, logarithmic."
-    return Drawing("gap-time", title, caption + _band(data), alt, figure)
+    return Drawing("gap-time", title, caption + spread_text(data), alt, figure)
 
 
 def gap_by_eta(data: FigureData) -> Drawing | Absent:
@@ -66,7 +66,7 @@ def agreement(data: FigureData) -> Drawing | Absent:
     """Share of pairs on the same side."""
     title = "Until when do the patterns agree?"
     figure, ax = axes()
-    drawn = _lines(ax, data, "pattern_agreement", lambda values: 100.0 * values)
+    drawn = lines_beside(ax, data, "pattern_agreement", lambda values: 100.0 * values)
     if not drawn:
         return Absent(title, "the comparison holds no patterns")
     ax.set_ylim(min(drawn) - 0.05 * (100.0 - min(drawn)) - 0.1, 100.3)
@@ -79,14 +79,14 @@ def agreement(data: FigureData) -> Drawing | Absent:
         f"that descent could have. {known} of {len(first)} step sizes disagree somewhere at some time."
     )
     alt = f"Agreement of patterns over time, a line for each step size, down to {min(drawn):.4g} percent."
-    return Drawing("agreement", title, caption + _band(data), alt, figure)
+    return Drawing("agreement", title, caption + spread_text(data), alt, figure)
 
 
 def edge_of_stability(data: FigureData) -> Drawing | Absent:
     """eta times the sharpness, beside 2."""
     title = "Is descent at the edge of stability?"
     figure, ax = axes()
-    drawn = _lines(ax, data, "sharpness_times_eta", lambda values: np.where(values > 0.0, values, np.nan))
+    drawn = lines_beside(ax, data, "sharpness_times_eta", lambda values: np.where(values > 0.0, values, np.nan))
     if not drawn:
         return Absent(title, "the comparison holds no sharpness")
     ax.axhline(EDGE, color=INK, linestyle="--", linewidth=1.2, label="η · sharpness = 2")
@@ -103,14 +103,14 @@ def edge_of_stability(data: FigureData) -> Drawing | Absent:
         f"Steps at which the loss rose: {rises or 'none'}."
     )
     alt = f"Step size times sharpness over time, at most {max(drawn):.3g}, with a line at 2."
-    return Drawing("edge", title, caption + _band(data), alt, figure)
+    return Drawing("edge", title, caption + spread_text(data), alt, figure)
 
 
 def rank_beside(data: FigureData) -> Drawing | Absent:
     """Stable ranks of both."""
     title = "Does descent reach the same rank?"
     figure, ax = axes()
-    drawn = _lines(ax, data, "stable_rank", lambda values: values)
+    drawn = lines_beside(ax, data, "stable_rank", lambda values: values)
     series = data.trajectory.series
     if not drawn or "stable_rank" not in series:
         return Absent(title, "the comparison holds no stable ranks")
@@ -125,7 +125,7 @@ def rank_beside(data: FigureData) -> Drawing | Absent:
         f"Stable rank of W in descent, and (broad) in the flow, which has {flow[seen][-1]:.4g} at its last row here."
     )
     alt = "Stable rank of descent at each step size and of the flow over time."
-    return Drawing("rank-descent", title, caption + _band(data), alt, figure)
+    return Drawing("rank-descent", title, caption + spread_text(data), alt, figure)
 
 
 def _runs(data: FigureData) -> Runs:
@@ -139,7 +139,7 @@ def eta_text(run: Json) -> str:
     return f"η = {run['eta']:g}" + (" (SGD" + seed + ")" if run.get("kind") == "sgd" else "")
 
 
-def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array]) -> list[float]:
+def lines_beside(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array]) -> list[float]:
     """One line a step size, the mean over its seeds with all of them in a band; the finite values drawn.  The time axis
     ends where descent does."""
     values: list[float] = []
@@ -164,7 +164,7 @@ def _lines(ax: Axes, data: FigureData, name: str, shown: Callable[[Array], Array
     return values
 
 
-def _band(data: FigureData) -> str:
+def spread_text(data: FigureData) -> str:
     """What a line is where there are several seeds."""
     several = any(len(runs) > 1 for runs in _by_eta(_runs(data)))
     return " Lines are means over the seeds, which all lie in the band." if several else ""

@@ -50,10 +50,12 @@ def loss_of_runs(data: FigureData) -> Drawing | Absent:
     """log L over time."""
     drawn = courses(data.trajectory, data.trajectory.log_loss)
     figure, ax = axes()
-    _draw(ax, drawn)
+    draw_courses(ax, drawn)
     ax.set_ylabel("log L")
-    ends = _ends(drawn)
-    caption = f"Logarithm of the mean loss at t, the sum of the step sizes so far{_band(drawn)}. At the end: {ends}."
+    ends = ends_text(drawn)
+    caption = (
+        f"Logarithm of the mean loss at t, the sum of the step sizes so far{band_text(drawn)}. At the end: {ends}."
+    )
     return Drawing(
         "descent-loss", "How far does the loss fall?", caption, f"log L over time; at the end {ends}.", figure
     )
@@ -66,10 +68,12 @@ def margin_of_runs(data: FigureData) -> Drawing | Absent:
         return Absent(title, "these runs recorded no normalized margin")
     drawn = courses(data.trajectory, data.trajectory.series["normalized_margin"])
     figure, ax = axes()
-    _draw(ax, drawn)
+    draw_courses(ax, drawn)
     ax.set_ylabel("least margin / norm")
-    ends = _ends(drawn)
-    caption = f"Least margin over the power of the norm that is homogeneous with it{_band(drawn)}. At the end: {ends}."
+    ends = ends_text(drawn)
+    caption = (
+        f"Least margin over the power of the norm that is homogeneous with it{band_text(drawn)}. At the end: {ends}."
+    )
     return Drawing("descent-margin", title, caption, f"Normalized margin over time; at the end {ends}.", figure)
 
 
@@ -80,20 +84,21 @@ def rank_of_runs(data: FigureData) -> Drawing | Absent:
         return Absent(title, "these runs recorded no stable rank")
     drawn = courses(data.trajectory, data.trajectory.series["stable_rank"])
     figure, ax = axes()
-    _draw(ax, drawn)
+    draw_courses(ax, drawn)
     logarithmic(
         ax, "y", max(min(float(each.low.min()) for each in drawn), 1.0), max(float(each.high.max()) for each in drawn)
     )
     ax.set_ylabel("stable rank |W|² / σ₁²")
-    ends = _ends(drawn)
+    ends = ends_text(drawn)
     caption = (
-        f"Squared Frobenius norm over squared spectral norm of W, 1 is the least there is{_band(drawn)}. "
+        f"Squared Frobenius norm over squared spectral norm of W, 1 is the least there is{band_text(drawn)}. "
         f"At the end: {ends}."
     )
     return Drawing("descent-rank", title, caption, f"Stable rank over time; at the end {ends}.", figure)
 
 
-def _draw(ax: Axes, drawn: list[Course]) -> None:
+def draw_courses(ax: Axes, drawn: list[Course]) -> None:
+    """A line for each step size, with a band for its seeds, over time."""
     time = TimeAxis(max(float(each.v.max()) for each in drawn))
     for k, each in enumerate(drawn[:MOST_LINES]):
         colour, marker = CYCLE[k % len(CYCLE)]
@@ -105,11 +110,13 @@ def _draw(ax: Axes, drawn: list[Course]) -> None:
     legend_above(ax)
 
 
-def _band(drawn: list[Course]) -> str:
+def band_text(drawn: list[Course]) -> str:
+    """What is left out, and what a line and its band are where there are several seeds."""
     seeds = drawn[0].seeds
     some = f", the first {MOST_LINES} of {len(drawn)} step sizes" if len(drawn) > MOST_LINES else ""
     return some + (f": the mean of {seeds} seeds, and all of them in the band" if seeds > 1 else "")
 
 
-def _ends(drawn: list[Course]) -> str:
+def ends_text(drawn: list[Course]) -> str:
+    """`0.93 (η = 0.1), 0.94 (η = 0.01)`: the last values."""
     return ", ".join(f"{each.mean[-1] + 0.0:.4g} (η = {each.eta:g})" for each in drawn[:MOST_LINES])
