@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +81,16 @@ def test_figures_and_pages(done: tuple[Path, list[Reproduction]]) -> None:
     assert "Verdicts     reproduced 2, not reproduced 1, needs data 1" in outcomes_text(outcomes)
 
 
-def test_what_is_there_is_not_done_again(tmp_path: Path) -> None:
+def test_what_is_there_is_not_done_again(tmp_path: Path, done: tuple[Path, list[Reproduction]]) -> None:
     with pytest.raises(SweepError, match="there is nothing to resume"):
         carried_out(tmp_path, resume=True)
     assert not (tmp_path / "out").exists()
-    first = carried_out(tmp_path)
+    shutil.copytree(done[0] / "out", tmp_path / "out")
     journal = tmp_path / "out" / "nobody" / "fig1" / "slopes" / "results.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-1]))  # as a kill leaves it
     again = carried_out(tmp_path, resume=True)
-    assert [each.outcomes for each in again] == [each.outcomes for each in first]
+    assert [each.outcomes for each in again] == [each.outcomes for each in done[1]]
     kept = journal.read_bytes().splitlines(keepends=True)
     assert kept[: len(lines) - 1] == lines[:-1] and len(kept) == len(lines)
 
@@ -103,7 +104,8 @@ def test_nothing_is_written_where_a_folder_is_taken(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["letter.txt"]
 
 
-def test_a_series_that_no_run_has_is_named(tmp_path: Path) -> None:
+def test_a_series_that_no_run_has_is_named(tmp_path: Path, done: tuple[Path, list[Reproduction]]) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
     where = experiments(tmp_path, fig1=TINY.replace("flow: loss}", "flow: los}"))
     with pytest.raises(SweepError, match="series 'los': is none that the runs keep"):
         list(reproduce(["all"], tmp_path / "out", workers=0, folder=where))
@@ -126,13 +128,13 @@ def test_the_list_and_unknown_names(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = experiments(tmp_path, fig1=TINY, fig2=NEEDY)
-    monkeypatch.setattr("gflow.papers.listing.shipped", lambda: where.parent)
-    (where.parent / "papers").symlink_to(where)
+def test_the_command(tmp_path: Path, done: tuple[Path, list[Reproduction]], monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments(tmp_path, fig1=TINY, fig2=NEEDY).rename(tmp_path / "papers")
+    monkeypatch.setattr("gflow.papers.listing.shipped", lambda: tmp_path)
+    shutil.copytree(done[0] / "out" / "nobody" / "fig1" / "slopes", tmp_path / "out" / "nobody" / "fig1" / "slopes")
     found = called("all", "--out", str(tmp_path / "out"))
     assert found.exit_code == 0, found.stderr
     assert found.stdout.splitlines()[-2] == "Verdicts     reproduced 2, not reproduced 1, needs data 1"
     assert {"outcomes.json", "outcomes.html", "outcomes.md", "nobody"} == {p.name for p in (tmp_path / "out").iterdir()}
-    again = called("nobody/fig2", "--out", str(tmp_path / "out"), "--resume")  # whose outcome asks for no sweep
+    again = called("nobody/fig2", "--out", str(tmp_path / "out"), "--resume")  # which has no sweep to go on with
     assert again.exit_code == 2 and "nothing to resume" in again.stderr
