@@ -19,18 +19,19 @@ PANEL_WIDTH, PANEL_HEIGHT, LEGEND_LINE = 4.2, 3.3, 0.24  # inches
 STYLES = ("-", "--", ":", "-.")
 MOST_COLUMNS = 3
 LEAST_PART = 0.1
+Legend = dict[str, Line2D]
 Panels = Sequence[tuple[Panel, list[Curve]]]
 
 
 def paper_drawing(title: str, panels: Panels, name: str, caption: str) -> Drawing:
-    """The panels with their words, and the longest legend below them all; a panel that has another one shows it.
+    """The panels with their words, and below them the legend that most of them share; one with another shows it.
 
     Make and save it inside `style()`.
     """
     columns = min(len(panels), MOST_COLUMNS)
     lines = -(-len(panels) // columns)
     legends = [_legend(panel, curves) for panel, curves in panels]
-    shared, across = max(legends, key=len), 4 * columns
+    shared, across = _shared(legends), 4 * columns
     height = PANEL_HEIGHT * lines + 0.2 + LEGEND_LINE * -(-len(shared) // across)
     figure = Figure(figsize=(PANEL_WIDTH * columns, height), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False)
@@ -44,6 +45,11 @@ def paper_drawing(title: str, panels: Panels, name: str, caption: str) -> Drawin
         figure.legend(handles=list(shared.values()), loc="outside lower center", ncols=min(len(shared), across))
     shown = "; ".join(f"{panel.y_label} over {panel.x_label}" for panel, _ in panels)
     return Drawing(name, title + _bands(panels), caption, f"{title}: {shown}", figure)
+
+
+def _shared(legends: Sequence[Legend]) -> Legend:
+    """That which has the entries of most panels; of several the longest."""
+    return max(legends, key=lambda legend: (sum(each.keys() <= legend.keys() for each in legends), len(legend)))
 
 
 def _bands(panels: Panels) -> str:
@@ -98,9 +104,9 @@ def _look(panel: Panel, curve: Curve) -> tuple[str, str]:
     return colour, "" if panel.x in (*CLOCKS, NEURONS) else marker
 
 
-def _legend(panel: Panel, curves: Sequence[Curve]) -> dict[str, Line2D]:
+def _legend(panel: Panel, curves: Sequence[Curve]) -> Legend:
     """The entries of a panel: a colour for each value of `by`, then a style for each of several lines."""
-    entries: dict[str, Line2D] = {}
+    entries: Legend = {}
     for curve in sorted(curves, key=lambda each: (each.j, each.k)):
         colour, marker = _look(panel, curve)
         if curve.by is not None:
