@@ -28,10 +28,10 @@ class BuildWithScenarios(build_py):
         """Source and target of each file."""
         if self.editable_mode:
             return {}
-        return {str(path): str(Path(self.build_lib, PLACE, path.name)) for path in self._sources()}
+        return {str(path): str(Path(self.build_lib, PLACE, path.relative_to(SOURCE))) for path in self._sources()}
 
     def _sources(self) -> list[Path]:
-        return sorted(path for path in SOURCE.iterdir() if path.is_file())
+        return sorted(path for path in SOURCE.rglob("*") if path.is_file())
 
 
 setup(cmdclass={"build_py": BuildWithScenarios})

@@ -21,7 +21,7 @@ from gflow.scenario.listing import listed, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP_FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
-SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").iterdir())
+SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").glob("*.yaml"))
 BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, 'build_' + sys.argv[1])(sys.argv[2]))"
 
 
@@ -59,11 +59,16 @@ def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return target
 
 
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 def test_the_wheel_has_all_that_is_needed(installed: Path) -> None:
     there = installed / "gflow"
     modules = {path.relative_to(ROOT) for path in (ROOT / "gflow").rglob("*.py")}
     assert modules == {path.relative_to(installed) for path in there.rglob("*.py")}
-    assert sorted(path.name for path in (there / "scenario" / "shipped").iterdir()) == SCENARIOS
+    assert files_below(there / "scenario" / "shipped") == files_below(ROOT / "scenarios")
+    assert (there / "report" / "papers" / "outcomes.html").is_file()
     assert all((there / "report" / "page" / name).is_file() for name in ("page.css", "template.html"))
     (licence,) = installed.glob("gflow-*.dist-info/licenses/LICENSE")
     assert licence.read_text() == (ROOT / "LICENSE").read_text()
@@ -73,7 +78,7 @@ def test_the_wheel_has_all_that_is_needed(installed: Path) -> None:
 
 
 def test_the_source_distribution_has_the_scenarios_once(built: dict[str, Path]) -> None:
-    assert sorted(path.name for path in (built["sdist"] / "scenarios").iterdir()) == SCENARIOS
+    assert files_below(built["sdist"] / "scenarios") == files_below(ROOT / "scenarios")
     assert not (built["sdist"] / "gflow" / "scenario" / "shipped").exists()
 
 

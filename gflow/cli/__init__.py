@@ -4,7 +4,7 @@ the exit codes.
 Each command imports what it needs only when it is run, so that `gflow --help` is fast.
 """
 
-from gflow.cli import comparison, descent, findings, runs, sweeps  # noqa: F401  their commands join the group
+from gflow.cli import comparison, descent, findings, papers, runs, sweeps  # noqa: F401  their commands join the group
 from gflow.cli.group import main
 
 __all__ = ["main"]

@@ -120,7 +120,10 @@ class Sweep:
         return open_trajectory(folder)
 
     def rows(self, run: str) -> dict[str, Array]:
-        """Series (T,), `margins` (T, n) and `log_loss` (T,) of a run over `log1p_time` (T,) (keep: rows)."""
+        """Series (T,), `margins` (T, n) and `log_loss` (T,) of a run over `log1p_time` (T,) (keep: rows).
+
+        Those of its descent have names that begin with `descent.`; see `gflow.sweeps.run.kept_rows`.
+        """
         path = self.path / ROWS_FOLDER / f"{run}.npz"
         if not path.exists():
             raise SweepError(f"{path}: was not kept; sweep with keep: rows")

@@ -26,7 +26,7 @@ from gflow.sweeps.store.table import columns_of, table_of, write_tables
 from gflow.trajectory import sole_writer
 
 LATE_SECONDS = 60.0
-Given = str | Path | Mapping[str, Any]  # Any: nested dicts, lists and scalars
+Given = str | Path | Mapping[str, Any] | SweepSpec  # Any: nested dicts, lists and scalars
 
 
 def sweep(
@@ -43,11 +43,12 @@ def sweep(
 ) -> Sweep:
     """Carry out a sweep into the folder `out` (default: outputs/<name>): every run that has no row there yet.
 
-    given: the path of a sweep file, or a mapping with its keys, whose base may be a Scenario.  workers: processes on
-    this machine (default: one a core), 0 for none beside this one, which needs no dask; scheduler: the address of a
-    running dask scheduler instead, whose workers see `out` under the same path.  memory: bytes that a worker process
-    may have.  resume: there must be a sweep in `out`; without it, too, one that is there goes on.  retry_failed: carry
-    out runs again whose row is a failure.  progress is called after every run or batch, say with sentences.
+    given: the path of a sweep file, a mapping with its keys, whose base may be a Scenario, or a sweep as it was read.
+    workers: processes on this machine (default: one a core), 0 for none beside this one, which needs no dask;
+    scheduler: the address of a running dask scheduler instead, whose workers see `out` under the same path.  memory:
+    bytes that a worker process may have.  resume: there must be a sweep in `out`; without it, too, one that is there
+    goes on.  retry_failed: carry out runs again whose row is a failure.  progress is called after every run or batch,
+    say with sentences.
 
     Raises GflowError for what cannot be done, before anything is written.  A run that fails is a row.  An interruption
     (SIGINT, SIGTERM) or a kill loses the runs that are under way; KeyboardInterrupt passes through, its message says
@@ -82,7 +83,9 @@ def sweep(
 
 
 def spec_of(given: Given) -> SweepSpec:
-    """The sweep of a file or of a mapping.  Raises ScenarioError."""
+    """The sweep of a file or of a mapping; one that has been read already is as it is.  Raises ScenarioError."""
+    if isinstance(given, SweepSpec):
+        return given
     return sweep_of(given) if isinstance(given, Mapping) else load_sweep(given)
 
 

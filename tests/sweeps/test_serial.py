@@ -219,6 +219,56 @@ def test_descent_beside_the_flow(tmp_path: Path) -> None:
     assert not list((tmp_path / "one").rglob("*.h5"))
 
 
+def test_series_of_descent_at_times_and_steps(tmp_path: Path) -> None:
+    text = "base: base.yaml\naxes: {seeds: [3]}\ndescent: {eta: [0.1, 0.05], until: {steps: 20}}\nkeep: rows\n"
+    text += "series: {names: [stable_rank, weight_norm, log_loss], at: [0.0, 0.333, 0.5], steps: [1, 7, 21]}\n"
+    sweep = gflow.sweep(sweep_file(tmp_path, text), tmp_path / "out", workers=0)
+    found = gflow.descend(parse_scenario(BASE, overrides=["seed=3"]), [0.1, 0.05], steps=20, out=tmp_path / "alone")
+    (row,) = sweep.table
+    rows = found.trajectory
+    kept = sweep.rows(str(row["id"]))
+    for run in found.runs:
+        own = np.flatnonzero(rows.read("eta") == run.eta)
+        name, steps = f"descent[eta={run.eta!r}]", rows.read("step")[own].tolist()
+        norms, losses = rows.series["weight_norm"][own], rows.log_loss[own]
+        assert row[f"{name}.weight_norm"] == norms[-1] and row[f"{name}.stable_rank"] == run.stable_rank
+        assert row[f"{name}.weight_norm@0"] == norms[0]
+        assert row[f"{name}.log_loss@0.5"] == losses[steps.index(round(0.5 / run.eta))]
+        assert row[f"{name}.log_loss@step7"] == losses[steps.index(7)]
+        assert row[f"{name}.log_loss@0.333"] is None and row[f"{name}.log_loss@step21"] is None
+        assert kept[f"{name}.step"].tolist() == steps and kept[f"{name}.weight_norm"].tolist() == norms.tolist()
+    assert row["series.log_loss@0.5"] == kept["log_loss"][np.isclose(kept["log1p_time"], np.log1p(0.5))]
+
+
+def test_pairs_with_an_event_ahead_are_counted(tmp_path: Path) -> None:
+    text = "base: base.yaml\naxes: {seeds: 0..1}\nkeep: rows\n"
+    sweep = gflow.sweep(sweep_file(tmp_path, text), tmp_path / "out", workers=0)
+    changed = 0
+    for seed, row in enumerate(sweep.table):
+        kept = sweep.rows(str(row["id"]))
+        run = gflow.simulate(parse_scenario(BASE, overrides=[f"seed={seed}"]), tmp_path / str(seed))
+        events = list(zip(run.events.log1p_time, run.events.neuron, run.events.sample, strict=True))
+        ahead = [len({(j, i) for v, j, i in events if v > now}) for now in run.log1p_time]
+        assert kept["unfrozen"] == pytest.approx(np.array(ahead) / 16)
+        changed += ahead[0]
+    assert changed > 0 and kept["unfrozen"][-1] == 0.0
+
+
+def test_neurons_at_the_end_where_both_layers_are_trained(tmp_path: Path) -> None:
+    base = BASE.replace("{kind: leaky_relu, slope: 0.1}", "{kind: relu}, outer: {train: true}")
+    base = base.replace("std: 0.1}", "std: 0.5, outer: {std: 0.5}}")
+    text = "base: base.yaml\naxes: {seeds: [0]}\nkeep: rows\ndescent: {eta: [0.1], until: {steps: 20}}\n"
+    sweep = gflow.sweep(sweep_file(tmp_path, text, base), tmp_path / "out", workers=0)
+    (row,) = sweep.table
+    kept = sweep.rows(str(row["id"]))
+    run = gflow.simulate(parse_scenario(base), tmp_path / "alone")
+    norms = np.abs(run.read("outer", -1)) * np.linalg.norm(run.weights(-1), axis=1)
+    assert kept["neurons.norm"] == pytest.approx(norms) and kept["neurons.rotation"].shape == (4,)
+    assert row["neurons.median_relative_norm"] == pytest.approx(np.median(norms) / norms.max())
+    other = kept["descent.neurons.norm"]
+    assert row["descent.neurons.median_relative_norm"] == pytest.approx(np.median(other) / other.max())
+
+
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     path, out = sweep_file(tmp_path), tmp_path / "out"
     with pytest.raises(SweepError, match="there is no sweep to resume"):

@@ -79,7 +79,8 @@ def tree_at(spec: SweepSpec, point: int) -> Node:
 
 def run_id(scenario: Scenario, wanted: Wanted) -> str:
     """The id of a run: of its scenario, and of what is kept of it, so that a run with more to keep is a new one."""
-    text = json.dumps([sha256(scenario), asdict(wanted)], sort_keys=True)
+    kept = {name: value for name, value in asdict(wanted).items() if name != "steps" or value}  # as before there were
+    text = json.dumps([sha256(scenario), kept], sort_keys=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:ID_LENGTH]
 
 

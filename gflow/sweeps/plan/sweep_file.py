@@ -10,14 +10,17 @@ from typing import Any, Literal, get_args
 from gflow.errors import ScenarioError
 from gflow.scenario import Scenario
 from gflow.scenario.load import composed, read_text, scenario_of_tree
+from gflow.scenario.schema.descent import MOST_STEPS
 from gflow.scenario.tree import Leaf, Listing, Node, Place, Table, plain, tree_of, with_value
 from gflow.sweeps.plan.dimensions import Dimension, dimensions_of
-from gflow.sweeps.plan.reading import items_of, number_of, refuse, table_of, word_of
+from gflow.sweeps.plan.reading import integer_of, items_of, number_of, refuse, table_of, word_of
 from gflow.trajectory.layout import SERIES
 
 KNOWN = ("name", "base", "axes", "zip", "random", "analyses", "descent", "series", "keep")
 Keep = Literal["summary", "rows", "all"]
+LOG_LOSS = "log_loss"  # has a column of its own at the end, and may be asked for at given times
 DEFAULT_SERIES = ("min_margin", "normalized_margin", "stable_rank", "weight_norm")
+NAMES = (LOG_LOSS, *SERIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,14 @@ class Wanted:
     """What is kept of every run beside its verdicts.
 
     keep: `summary` (one row of the table), `rows` (also its series, margins and losses over time) or `all` (a run
-    folder).  series: names of series whose value at the end is in the table; at: times t at which it is there too.
+    folder).  series: names of series, or `log_loss`, whose value at the end is in the table, for the flow and for
+    descent; at: times t at which it is there too; steps: of descent, likewise.
     """
 
     keep: Keep = "summary"
     series: tuple[str, ...] = DEFAULT_SERIES
     at: tuple[float, ...] = ()
+    steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,11 @@ def sweep_of(content: Mapping[str, Any]) -> SweepSpec:  # Any: nested dicts, lis
         base = str(base)
     tree = tree_of({**content, **({} if base is None else {"base": base})}, Place("gflow.sweep", None))
     return _spec(tree, "sweep", folder, None, "")
+
+
+def sweep_of_tree(tree: Node, name: str, folder: Path) -> SweepSpec:
+    """The sweep of a part of a file, whose relative paths are relative to `folder`.  Raises ScenarioError."""
+    return _spec(tree, name, folder, None, "")
 
 
 def _spec(tree: Node, name: str, folder: Path, source: Path | None, text: str) -> SweepSpec:
@@ -120,23 +130,26 @@ def _with_sections(base: Node, given: Mapping[str, Node]) -> Node:
 
 def _wanted(given: Mapping[str, Node]) -> Wanted:
     keep = word_of(given["keep"], "keep", get_args(Keep)) if "keep" in given else "summary"
-    names, at = _series(given["series"]) if "series" in given else (DEFAULT_SERIES, ())
-    return Wanted(keep, names, at)  # type: ignore[arg-type]  # one of the words of `Keep`
+    names, at, steps = _series(given["series"]) if "series" in given else (DEFAULT_SERIES, (), ())
+    return Wanted(keep, names, at, steps)  # type: ignore[arg-type]  # one of the words of `Keep`
 
 
-def _series(node: Node) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Names, and times where the list of names has some beside it: [names], or {names: [names], at: [times]}."""
-    form = "[stable_rank], or {names: [stable_rank], at: [1.0, 20.0]}"
+def _series(node: Node) -> tuple[tuple[str, ...], tuple[float, ...], tuple[int, ...]]:
+    """Names, times and steps, where there are some beside the names: [names], or {names:, at: [times], steps: [k]}."""
+    form = "[stable_rank], or {names: [stable_rank], at: [1.0, 20.0]}, or {names: [stable_rank], steps: [1, 10]}"
     if isinstance(node, Listing):
-        return tuple(word_of(name, "series", tuple(SERIES)) for name in items_of(node, "series", form)), ()
-    table = table_of(node, "series", form, ("names", "at"))
-    if "names" not in table.entries or "at" not in table.entries:
-        refuse(table, "series", f"needs names and at; write {form}")
-    names = tuple(
-        word_of(name, "series.names", tuple(SERIES)) for name in items_of(table.entries["names"], "series", form)
-    )
-    times = tuple(float(number_of(t, "series.at")) for t in items_of(table.entries["at"], "series.at", form))
-    return names, times
+        return tuple(word_of(name, "series", NAMES) for name in items_of(node, "series", form)), (), ()
+    given = table_of(node, "series", form, ("names", "at", "steps")).entries
+    if "names" not in given or len(given) < 2:
+        refuse(node, "series", f"needs names, and at or steps; write {form}")
+    names = tuple(word_of(name, "series.names", NAMES) for name in items_of(given["names"], "series.names", form))
+    times = [number_of(t, "series.at") for t in _items(given, "at", form)]
+    steps = tuple(integer_of(k, "series.steps", 0, MOST_STEPS) for k in _items(given, "steps", form))
+    return names, tuple(map(float, times)), steps
+
+
+def _items(given: Mapping[str, Node], key: str, form: str) -> tuple[Node, ...]:
+    return items_of(given[key], f"series.{key}", form) if key in given else ()
 
 
 def _times(series: Node, at: tuple[float, ...]) -> Node:

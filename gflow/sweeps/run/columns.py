@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gflow.arrays import Integers
 from gflow.pipeline.findings import Findings
-from gflow.sweeps.plan.sweep_file import Wanted
+from gflow.sweeps.plan.sweep_file import LOG_LOSS, Wanted
 from gflow.trajectory import Record
 from gflow.trajectory.layout import TEST_SERIES
 
@@ -35,7 +36,7 @@ def flow_columns(flow: Record, wanted: Wanted) -> Row:
         row[f"series.{name}"] = _at_row(flow, name, -1)
         for t in wanted.at:
             row[f"series.{name}@{t:g}"] = _at_time(flow, name, t)
-    return row
+    return row | _neuron_columns(flow, -1, "")
 
 
 def finding_columns(found: Findings) -> Row:
@@ -49,13 +50,33 @@ def finding_columns(found: Findings) -> Row:
     return row
 
 
-def descent_columns(found: DescentResult) -> Row:
-    """How descent ended; of several runs each has columns named by its step size, and its seed if it has one."""
-    row = Row()
-    for run in found.runs:
-        which = "" if len(found.runs) == 1 else f"[{_run_name(run)}]"
-        row |= {f"descent{which}.{name}": value for name, value in _numbers_of(run).items()}
+def descent_columns(found: DescentResult, wanted: Wanted) -> Row:
+    """How descent ended, and the series that are wanted, at the end and at those given times and steps that are rows.
+
+    Of several runs each has columns named by its step size, and its seed if it has one.
+    """
+    row, rows = Row(), found.trajectory
+    for name, run, numbers in descent_runs(found):
+        row |= {f"{name}.{each}": value for each, value in _numbers_of(run).items()}
+        for each in wanted.series:
+            row.setdefault(f"{name}.{each}", _at_row(rows, each, int(numbers[-1])))
+            for t in wanted.at:
+                row[f"{name}.{each}@{t:g}"] = _at_time(rows, each, t, numbers)
+            for k in wanted.steps:
+                at = numbers[rows.read("step")[numbers] == k]
+                row[f"{name}.{each}@step{k}"] = _at_row(rows, each, int(at[0])) if at.size else None
+        row |= _neuron_columns(rows, int(numbers[-1]), f"{name}.")
     return row
+
+
+def descent_runs(found: DescentResult) -> Iterator[tuple[str, RunResult, Integers]]:
+    """The runs of descent: each with its name, `descent` for the only one, its result and the numbers of its rows."""
+    eta = found.trajectory.read("eta")
+    seeds = found.trajectory.read("seed") if found.trajectory.form.has_seeds else None
+    for run in found.runs:
+        own = (eta == run.eta) & (True if seeds is None else seeds == run.seed)
+        which = "" if len(found.runs) == 1 else f"[{_run_name(run)}]"
+        yield f"descent{which}", run, np.flatnonzero(own)
 
 
 def _run_name(run: RunResult) -> str:
@@ -83,13 +104,25 @@ def _last_event(flow: Record) -> float | None:
     return float(times[-1]) if times.size else None
 
 
+def _neuron_columns(flow: Record, row: int, above: str) -> Row:
+    """How unequal the neurons are where norms are recorded: the median of |a_j| |w_j| over the largest, in (0, 1]."""
+    if "norm" not in flow.neurons:
+        return {}
+    norms = flow.read("neurons/norm", row)
+    return {f"{above}neurons.median_relative_norm": float(np.median(norms) / norms.max())} if norms.max() > 0 else {}
+
+
 def _at_row(flow: Record, name: str, row: int) -> float | None:
+    if name == LOG_LOSS:
+        return float(flow.read(name, row))
     return float(flow.read(f"series/{name}", row)) if name in flow.series else None
 
 
-def _at_time(flow: Record, name: str, t: float) -> float | None:
-    """The value in the row of a time, None where the flow ended before it."""
-    rows = np.flatnonzero(np.isclose(flow.log1p_time, np.log1p(t), rtol=1e-12, atol=0.0))
+def _at_time(flow: Record, name: str, t: float, of: Integers | None = None) -> float | None:
+    """The value in the row of a time, of those with the numbers `of`; None where there is no row of it."""
+    clock = flow.log1p_time
+    numbers = np.arange(clock.size) if of is None else of
+    rows = numbers[np.isclose(clock[numbers], np.log1p(t), rtol=1e-12, atol=0.0)]
     return _at_row(flow, name, int(rows[0])) if rows.size else None
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gflow.analysis.failure import error_text, place_of
 from gflow.errors import GflowError, TrajectoryError
@@ -22,7 +19,11 @@ from gflow.pipeline.simulation import simulate
 from gflow.scenario import Origin, Scenario, resolved_yaml, scenario_of
 from gflow.sweeps.plan.sweep_file import Wanted
 from gflow.sweeps.run.columns import Row, descent_columns, finding_columns, flow_columns
+from gflow.sweeps.run.kept_rows import descent_rows, flow_rows, keep_rows
 from gflow.trajectory import DESCENT_FILE_NAME, FILE_NAME, Record, open_trajectory
+
+if TYPE_CHECKING:
+    from gflow.descent_plan.result import DescentResult
 
 ROWS_FOLDER, RUNS_FOLDER = "rows", "runs"
 
@@ -58,24 +59,29 @@ def _scenario_of(job: Job, folder: Path) -> Scenario:
 
 def _columns(scenario: Scenario, out: Path, name: str, wanted: Wanted) -> Row:
     flow = _kept_run(scenario, out / RUNS_FOLDER / name) if wanted.keep == "all" else integrated(scenario)
-    if wanted.keep == "rows":
-        keep_rows(flow, out / ROWS_FOLDER / f"{name}.npz")
-    row = flow_columns(flow, wanted)
+    row, rows = flow_columns(flow, wanted), flow_rows(flow) if wanted.keep == "rows" else None
     asked = list(ANALYZERS) if scenario.analyses == "all" else [each for each in ANALYZERS if each in scenario.analyses]
     if asked:
         found = analyze(flow, asked, say=_unsaid)
         row |= finding_columns(found) | _failed(found)
     if scenario.descent is not None:
-        row |= _descent_row(scenario, out / RUNS_FOLDER / name if wanted.keep == "all" else None)
+        with _descent(scenario, out / RUNS_FOLDER / name if wanted.keep == "all" else None) as descent:
+            row |= descent_columns(descent, wanted)
+            if rows is not None:
+                rows |= descent_rows(descent)
+    if rows is not None:
+        keep_rows(rows, out / ROWS_FOLDER / f"{name}.npz")
     return row
 
 
-def _descent_row(scenario: Scenario, kept: Path | None) -> Row:
+@contextmanager
+def _descent(scenario: Scenario, kept: Path | None) -> Iterator[DescentResult]:
+    """Descent as the scenario asks for it, with its rows for as long as the context lasts."""
     from gflow.pipeline.descent.alone import descend  # torch with it: 4 s and 200 MB of a worker that runs flows alone
 
     with _descent_folder(kept) as folder:
         again = (folder / DESCENT_FILE_NAME).exists()
-        return descent_columns(descend(scenario, out=folder, overwrite=again, say=_unsaid))
+        yield descend(scenario, out=folder, overwrite=again, say=_unsaid)
 
 
 def _failed(found: Findings) -> Row:
@@ -102,16 +108,6 @@ def _descent_folder(kept: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="gflow-sweep-") as folder:
         yield Path(folder)
-
-
-def keep_rows(flow: Record, path: Path) -> None:
-    """Series, margins (T, n) and losses over time as one `.npz`, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        columns: dict[str, Any] = {name: flow.series[name] for name in flow.series}  # Any: numpy's own signature
-        np.savez(file, log1p_time=flow.log1p_time, log_loss=flow.log_loss, margins=flow.margins, **columns)
-    os.replace(part, path)
 
 
 def _unsaid(_: str) -> None:
