@@ -19,11 +19,13 @@ from gflow.claims.telgarsky import (
     potential,
     scalar,
     start,
+    two_cones,
 )
 from gflow.claims.telgarsky.setting import applies
 
 CLAIMS: tuple[Judge, ...] = (
     *data.CLAIMS,
+    *two_cones.CLAIMS,
     *start.CLAIMS,
     *near_start.CLAIMS,
     *pointwise.CLAIMS,
