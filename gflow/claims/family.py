@@ -10,7 +10,7 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.failure import error_text, place_of
 from gflow.claims import chatterji, kou, telgarsky
 from gflow.claims.claim import Claim, Judge, blamed, in_float64
-from gflow.claims.frei import bounds, example, theorems
+from gflow.claims.frei import bounds, example, mixture, theorems
 from gflow.errors import GflowError
 
 
@@ -25,7 +25,7 @@ class Family(Protocol):
         """Do the claims speak of this network and these data?"""
 
 
-FAMILIES: tuple[Family, ...] = (theorems, bounds, example, kou, chatterji, telgarsky)
+FAMILIES: tuple[Family, ...] = (theorems, bounds, mixture, example, kou, chatterji, telgarsky)
 
 
 def claims(run: AnalyzedRun) -> tuple[Claim, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
 
 import gflow
 from gflow.analysis.analyzed_run import AnalyzedRun
@@ -17,7 +18,7 @@ from gflow.analysis.gradient import Along, along
 from gflow.claims.chatterji import CLAIMS, applies, pointwise
 from gflow.claims.chatterji.descent import hessian_ratio
 from gflow.claims.chatterji.setting import setting
-from gflow.claims.chatterji.small_loss import CONCAVE_UNTIL, concave_bound
+from gflow.claims.chatterji.small_loss import CONCAVE_UNTIL, concave_bound, predicate
 from gflow.claims.claim import Claim
 from gflow.problem.activation import Huberized
 from gflow.scenario import parse_scenario
@@ -71,7 +72,7 @@ def test_every_claim_holds_where_its_hypotheses_do(xor: AnalyzedRun) -> None:
     assert applies(xor)
     verdicts = {name: claim.verdict for name, claim in judged(xor).items()}
     assert verdicts == dict.fromkeys(verdicts, "holds")
-    assert len(verdicts) == len(CLAIMS) == 13
+    assert len(verdicts) == len(CLAIMS) == 15
 
 
 def test_the_hessian_is_that_of_autograd(xor: AnalyzedRun) -> None:
@@ -128,6 +129,9 @@ def test_equation_5_from_the_weights(xor: AnalyzedRun) -> None:
         (["chat.lem5"], lambda r: replace(r, log_loss=r.log_loss + np.where(np.arange(r.v.size) == 30, 9.0, 0.0))),
         (["chat.eq5"], lambda r: replace(r, euler=0.5 * r.euler)),
         (["chat.lem9"], lambda r: replace(r, smoothed=1.5 * r.smoothed)),
+        (["chat.eq8.GF"], lambda r: replace(r, gradient_ratio=0.7 * r.gradient_ratio)),
+        (["chat.thm1.GF"], lambda r: replace(r, log_loss=np.maximum(r.log_loss, r.log_loss[30]))),
+        (["chat.thm1.GF"], lambda r: replace(r, v=r.v + np.where(r.v > 20.0, 9.0, 0.0))),
         (["chat.I3.GF"], lambda r: replace(r, size=r.size * np.exp(np.arange(r.v.size)))),
     ],
 )
@@ -135,6 +139,31 @@ def test_wrong_numbers_violate_the_claims(xor: AnalyzedRun, names: list[str], ch
     found = judged(with_rows(xor, change))
     for name in names:
         assert found[name].verdict == "violated", name
+
+
+def test_theorem_1_against_an_equation_that_attains_it(xor: AnalyzedRun) -> None:
+    """du/dt = (25/36) J^2 / log^2 u at fixed J, integrated by itself: both sides are equal, and 1 % slower violates."""
+    rows = along(xor)
+    first = int(np.flatnonzero(predicate(rows) >= 5.0 / 6.0)[0])
+    J = rows.log_loss[first] ** 2 / rows.size[first]
+
+    def slope(log_t: float, log_u: Array, rate: float) -> Array:
+        return np.asarray(rate * 25.0 / 36.0 * J**2 * np.exp(log_t - log_u) / log_u**2)
+
+    for rate, verdict in ((1.0 + 1e-5, "holds"), (0.99, "violated")):
+        v, start = rows.v[first:], -rows.log_loss[first]
+        log_t = np.log(np.expm1(v))
+        solved = solve_ivp(slope, log_t[[0, -1]], [start], "LSODA", log_t, args=(rate,), rtol=1e-10, atol=1e-10)
+        attained = np.append(rows.log_loss[:first], -solved.y[0])
+        claim = judged(with_rows(xor, lambda r, by=attained: replace(r, log_loss=by)))["chat.thm1.GF"]  # type: ignore[misc]
+        assert claim.verdict == verdict
+        assert claim.conclusion is not None and abs(claim.conclusion.value or 0.0) < 0.02
+
+
+def test_theorem_1_is_silent_while_the_loss_is_large(xor: AnalyzedRun) -> None:
+    large = judged(with_rows(xor, lambda r: replace(r, log_loss=np.maximum(r.log_loss, -1.0))))
+    assert large["chat.thm1.GF"].verdict == large["chat.eq8.GF"].verdict == "not applicable"
+    assert large["chat.thm1.GF"].conclusion is None
 
 
 def test_a_larger_bandwidth_breaks_the_huber_inequality(xor: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def _nonnegative(gap: Array, rows: Along, kept: Bools) -> Conclusion:
     return Conclusion(value >= -room, value, 0.0, log1p_time=when)
 
 
-def _predicate(rows: Along) -> Array:
+def predicate(rows: Along) -> Array:
     """1 - (1 + log 2n) / log(1/L) - n L (T,), -inf where L >= 1."""
     log_inverse = -rows.log_loss
     n = rows.margins.shape[1]
@@ -87,14 +87,14 @@ def _predicate(rows: Along) -> Array:
     return np.asarray(np.where(log_inverse > 0.0, 1.0 - (1.0 + np.log(2.0 * n)) / safe - total_loss(rows), -np.inf))
 
 
-def _small_loss(rows: Along) -> Hypothesis:
+def small_loss(rows: Along) -> Hypothesis:
     """The explicit form of L <= n^-(1 + C1): the predicate reaches 5/6 in a row (it stays then, since L falls)."""
-    best, wanted = float(_predicate(rows).max()), 5.0 / 6.0
+    best, wanted = float(predicate(rows).max()), 5.0 / 6.0
     name = "1 - (1 + log 2n)/log(1/L) - nL in the best row"
     return at_least(name, best, wanted) if np.isfinite(best) else condition(name, False)
 
 
-def _gradient_share(run: AnalyzedRun, rows: Along) -> Array:
+def gradient_share(run: AnalyzedRun, rows: Along) -> Array:
     """|grad L| |V| / (L log(1/L)) (T,), which the reduction leaves alone; rows with L < 1 only."""
     log_inverse = np.where(rows.log_loss < 0.0, -rows.log_loss, np.inf)
     log_gradient = rows.log_mean_slope - rows.log_loss
@@ -104,17 +104,17 @@ def _gradient_share(run: AnalyzedRun, rows: Along) -> Array:
 def lemma10(run: AnalyzedRun) -> Claim:
     """|grad L| >= (5/6) L log(1/L) / |V| once the predicate holds."""
     setup, rows = setting(run), along(run)
-    small = _predicate(rows) >= 5.0 / 6.0
+    small = predicate(rows) >= 5.0 / 6.0
     kept = small if small.any() else rows.log_loss < 0.0
     conclusion = None
     if kept.any():
-        value, when = worst_row(_gradient_share(run, rows)[kept], rows.v[kept])
+        value, when = worst_row(gradient_share(run, rows)[kept], rows.v[kept])
         conclusion = above(value, 5.0 / 6.0, when, rounding=ROUNDING)
     return Claim(
         "chat.lem10",
         "|grad L| >= (5/6) L log(1/L) / |V| once L is small; the value is |grad L| |V| / (L log(1/L)).",
         "rows",
-        (*setup.network(), _small_loss(rows)),
+        (*setup.network(), small_loss(rows)),
         conclusion,
     )
 
@@ -122,7 +122,7 @@ def lemma10(run: AnalyzedRun) -> Claim:
 def invariant3(run: AnalyzedRun) -> Claim:
     """log^2(1/L) / |V| is nondecreasing while |grad L| >= L log(1/L) / (2 |V|): the flow's form of I3."""
     rows = along(run)
-    steep = (rows.log_loss < 0.0) & (_gradient_share(run, rows) >= 0.5)
+    steep = (rows.log_loss < 0.0) & (gradient_share(run, rows) >= 0.5)
     first = rows.v.size - int(np.argmin(steep[::-1])) if not steep.all() else 0  # steep from there to the end
     hypothesis = condition("|grad L| >= L log(1/L) / (2 |V|) and L < 1 in the last two rows", first <= rows.v.size - 2)
     conclusion = None

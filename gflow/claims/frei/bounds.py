@@ -11,14 +11,16 @@ import numpy as np
 
 from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.arrays import Array
-from gflow.claims.claim import GRAIN, Claim, Judge, above, at_least, below
+from gflow.claims.claim import GRAIN, Claim, Conclusion, Judge, above, at_least, below, condition
 from gflow.claims.data import loss_ratio_bound
 from gflow.claims.frei import growth, pointwise, start
 from gflow.claims.frei.checks import (
     ROUNDING,
+    SMALL_START,
     below_log,
     largest,
     least,
+    log_slack,
     logistic,
     nearly_orthogonal,
     no_more,
@@ -27,6 +29,9 @@ from gflow.claims.frei.checks import (
 )
 from gflow.claims.frei.rows import rows_of
 from gflow.claims.frei.setting import is_leaky, is_smooth, setting_of
+
+EARLY = 0.37  # <= 1 / (1 + e^(1/50)) - 1/8
+LATE = 600.0  # log t beyond which every bound here is the constant one
 
 
 def applies(run: AnalyzedRun) -> bool:
@@ -107,6 +112,65 @@ def lemma_e11b(run: AnalyzedRun) -> Claim:
     return Claim("frei.lemE11.b", statement, checked, (data,), above(value, bound, v, ROUNDING))
 
 
+def lemma_e11c(run: AnalyzedRun) -> Claim:
+    """All samples are fitted soon: what holds after one step of descent, as a bound at all times.
+
+    While M_k <= 1/50, g_k >= 0.495, and Ghat <= 1, so dM_k/dt >= (slope^2 |x_k|^2 g_k - n max_i |<x_i, x_k>| Ghat) / n
+    >= (0.495 - 1/8) slope^2 Rmin^2 / n; and M_k(0) >= -1/50.
+    """
+    setting, rows = setting_of(run), rows_of(run)
+    sizes, slope = setting.sizes, setting.slope
+    factor = 8.0 * slope**-2
+    speed = EARLY * slope**2 * sizes.Rmin**2 / setting.n
+    due = np.minimum(SMALL_START, speed * np.expm1(np.minimum(rows.v, LATE)) - SMALL_START)
+    least_margin = rows.measures.least_margin
+    worst = int(np.argmin(least_margin - due))
+    value, bound = float(least_margin[worst]), float(due[worst])
+    room = 10.0 * float(run.trajectory.facts["rtol"])
+    conclusion = Conclusion(value >= bound - room, value, bound, log1p_time=float(run.log1p_time[worst]))
+    data = sizes.least_square("Rmin^2 >= 8 slope^-2 n max |<x_i, x_k>|", factor)
+    statement = (
+        "M_k(t) >= min(1/50, 0.37 slope^2 Rmin^2 t / n - 1/50) for all k, so all samples are fitted from "
+        "t = n / (18 slope^2 Rmin^2) on: at the least room"
+    )
+    hypotheses = (data, small_start(run), logistic(run))
+    return Claim("frei.lemE11.c", statement, "rows", hypotheses, conclusion)
+
+
+def proposition_e10(run: AnalyzedRun) -> Claim:
+    """The ratios of the exponential losses do not rise above a bound, from a start of any size.
+
+    With i of the least margin and k of the largest, exp(M_k - M_i) = ratio > rho = 5 R^2 / slope^2 + 5 and M_i > 0,
+    g_i >= ratio g_k / 2 and g_i >= Ghat, so that
+    n d(M_k - M_i)/dt <= g_k Rmax^2 - slope^2 g_i Rmin^2 + 2 n Ghat coherence < 0; and the least margin grows.
+    """
+    setting, rows = setting_of(run), rows_of(run)
+    fitted = np.flatnonzero(rows.measures.least_margin > 0.0)
+    ratio = loss_ratio_bound(setting.sizes, setting.slope)
+    conclusion = None
+    if fitted.size:
+        gap, v = rows.measures.margin_gap[fitted[0] :], run.log1p_time[fitted[0] :]
+        bound = np.maximum(np.log(0.5 * ratio), np.minimum.accumulate(gap))
+        worst = int(np.argmax(gap - bound))
+        room = 10.0 * float(run.trajectory.facts["rtol"]) * max(1.0, float(gap[worst]))
+        value, limit = float(gap[worst]), float(bound[worst])
+        conclusion = Conclusion(
+            value <= limit + room, value, limit, log_slack(value, limit), log1p_time=float(v[worst])
+        )
+    factor = 2.5 * ratio * setting.slope**-2
+    name = "Rmin^2 >= slope^-2 (25 R^2 / slope^2 + 25) n max |<x_i, x_k>|"
+    hypotheses = (
+        setting.sizes.least_square(name, factor),
+        logistic(run),
+        condition("all samples are fitted in some row", fitted.size > 0),
+    )
+    statement = (
+        "once all M_i > 0, max_ik exp(-M_i) / exp(-M_k) never rises where it is above 5 R^2 / slope^2 + 5, nor from "
+        "below it to above: both as logs, at the row that is nearest to it"
+    )
+    return Claim("frei.propE10", statement, "rows", hypotheses, conclusion)
+
+
 CLAIMS: tuple[Judge, ...] = (
     *growth.CLAIMS,
     *start.CLAIMS,
@@ -116,5 +180,7 @@ CLAIMS: tuple[Judge, ...] = (
     lemma_e4,
     lemma_e4_exponential,
     lemma_e8,
+    proposition_e10,
     lemma_e11b,
+    lemma_e11c,
 )

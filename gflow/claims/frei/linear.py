@@ -104,4 +104,20 @@ def item7_margins(run: AnalyzedRun) -> Claim:
     return at_limit(run, "frei.thm3.2.item7.margins", "y_i <z, x_i> >= 1 for all i", judge)
 
 
+def xor(run: AnalyzedRun) -> Claim:
+    """Section 5: XOR, two clusters and their opposites against two others, is classified no better than by chance."""
+
+    def judge(setting: FreiSetting, limit: Limit) -> Conclusion:
+        points = _test_points(setting, limit)
+        linear = np.abs(points @ limit.z) / (np.linalg.norm(points, axis=1) * np.linalg.norm(limit.z))
+        alike = limit.output(setting, points) * limit.output(setting, -points) > 0.0
+        return below(float(linear[alike].max(initial=0.0)), LIMIT_ERROR)
+
+    statement = (
+        "f(x) and f(-x) never have one sign, so the limit errs on half of any distribution with a density in which x "
+        "and -x are equally likely with the same label, such as XOR: largest |cos(z, x)| among tested pairs of one sign"
+    )
+    return at_limit(run, "frei.sec5.xor", statement, judge)
+
+
 CLAIMS: tuple[Judge, ...] = (item6, item6_cases, item7, item7_margins)

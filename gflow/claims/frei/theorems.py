@@ -57,4 +57,5 @@ CLAIMS: tuple[Judge, ...] = (
     lemma_33_coherence,
     *fitting.CLAIMS,
     corollary_35,
+    linear.xor,
 )

@@ -6,17 +6,34 @@ Claims on stochastic gradient descent have no counterpart here.
 """
 
 from gflow.claims.claim import Judge
-from gflow.claims.telgarsky import best, cones, data, monotonicity, neurons, ntk, pointwise, potential, scalar, start
+from gflow.claims.telgarsky import (
+    best,
+    cones,
+    data,
+    monotonicity,
+    near_start,
+    neurons,
+    ntk,
+    pointwise,
+    population,
+    potential,
+    scalar,
+    start,
+    two_cones,
+)
 from gflow.claims.telgarsky.setting import applies
 
 CLAIMS: tuple[Judge, ...] = (
     *data.CLAIMS,
+    *two_cones.CLAIMS,
     *start.CLAIMS,
+    *near_start.CLAIMS,
     *pointwise.CLAIMS,
     *best.CLAIMS,
     *monotonicity.CLAIMS,
     *neurons.LAWS,
     *ntk.CLAIMS,
+    *population.CLAIMS,
     *cones.CLAIMS,
     *scalar.CLAIMS,
     *potential.CLAIMS,

@@ -11,23 +11,32 @@ from gflow.analysis.analyzed_run import AnalyzedRun
 from gflow.analysis.potential import parity_features
 from gflow.arrays import Array
 from gflow.claims.claim import Claim, Conclusion, Judge, above, below, condition
+from gflow.claims.telgarsky.best import best_margin
 from gflow.claims.telgarsky.setting import ROUNDING, parity, unit_inputs
 from gflow.field.hull import least_norm_in_hull
+from gflow.problem.span import row_norms
 
 QUADRATURE = 400
+
+
+def separator(y: Array, C: Array) -> Array:
+    """The unit vector u (r,) that separates best, of samples C (n, r) with labels y (n,); 0 where none is found.
+
+    u is the direction of the point of the convex hull of y_i x_i nearest to 0.
+    """
+    nearest = least_norm_in_hull(y[:, None] * C)
+    norm = float(np.linalg.norm(nearest))
+    return np.asarray(nearest / norm) if norm > 0.0 else np.zeros(C.shape[1])
 
 
 def separation(run: AnalyzedRun) -> tuple[float, Array]:
     """The largest gh > 0 found with y_i <u, x_i> >= gh for all i, and z (n,) = <u, x_i>; gh = 0 where no u is found.
 
-    u is the direction of the point of the convex hull of y_i x_i nearest to 0.  gh is the margin that the unit u has on
-    the samples, not the norm of that point: where the hull nearly touches 0, that norm is rounding, and its direction
-    need not separate the samples.
+    gh is the margin that the unit u has on the samples, not the norm of the point of the hull nearest to 0: where the
+    hull nearly touches 0, that norm is rounding, and its direction need not separate the samples.
     """
     y, C = run.problem.y, run.problem.span.C
-    nearest = least_norm_in_hull(y[:, None] * C)
-    norm = float(np.linalg.norm(nearest))
-    z = C @ nearest / norm if norm > 0.0 else np.zeros(len(y))
+    z = C @ separator(y, C)
     return max(float(np.min(y * z)), 0.0), z
 
 
@@ -128,7 +137,28 @@ def prop1_6_2(run: AnalyzedRun) -> Claim:
     )
 
 
+def lemma_a1(run: AnalyzedRun) -> Claim:
+    """gamma_ntk >= gamma_gl / (8 sqrt(d)) by theta = (1, 0) 1[|w| <= 2], whose expectation is that of one sample."""
+    problem = run.problem
+    d, norms = problem.X.shape[1], row_norms(problem.X)
+    hypotheses = (
+        condition("all labels are +1", bool((problem.y == 1.0).all())),
+        condition("inputs of norm 1", bool(np.abs(norms - 1.0).max() < ROUNDING)),
+    )
+    best = best_margin(run) if all(each.holds for each in hypotheses) else None
+    bound = min(1.0, np.inf if best is None else best) / float(8.0 * np.sqrt(d))
+    return Claim(
+        "tel.lemA1",
+        "gamma_ntk >= gamma_gl/(8 sqrt(d)) by theta = (1, 0); the value is the exact expectation of this map, gamma_gl "
+        "is bounded by 1, and by duality where the data allow.",
+        "data",
+        hypotheses,
+        above(ntk_of_outer_map(d), bound),
+    )
+
+
 CLAIMS: tuple[Judge, ...] = (
+    lemma_a1,
     prop1_5_1,
     prop1_5_2,
     prop1_5_3,

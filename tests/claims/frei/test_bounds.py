@@ -13,8 +13,9 @@ from gflow.claims.frei import bounds, theorems
 from gflow.claims.frei import rows as measured
 from gflow.claims.frei.pointwise import curvature
 from gflow.claims.frei.rows import Rows, rows_of
+from gflow.claims.frei.setting import setting_of
 from gflow.problem.activation import SmoothLeaky
-from tests.claims.frei.runs import judged
+from tests.claims.frei.runs import judged, simulated
 
 Array = NDArray[np.float64]
 
@@ -93,12 +94,59 @@ def test_every_bound_of_section_4_can_fail(nearly: AnalyzedRun, monkeypatch: pyt
         ({"reach_rate": 0.1 * measures.reach_rate}, {"frei.lemE13.inc"}),
         ({"output_ratio": 10.0 * measures.output_ratio}, {"frei.lemE11.a"}),
         ({"least_margin": -measures.least_margin}, {"frei.thm3.4.tau.margins"}),
+        ({"least_margin": np.minimum(measures.least_margin, 0.01)}, {"frei.lemE11.c"}),
     ]
     wrong += [(replace(rows, measures=replace(measures, **change)), ids) for change, ids in changed]
     for instead, ids in wrong:
         monkeypatch.setitem(measured._known, nearly.trajectory, instead)
         claims = judged(nearly, theorems.CLAIMS, bounds.CLAIMS)
         assert {claims[id].verdict for id in ids} == {"violated"}, ids
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> AnalyzedRun:
+    """The data of `nearly` from a start so large that margins differ by more than the log of Proposition E.10."""
+    std = "init={kind: gaussian, std: 6.0}"
+    return simulated(tmp_path_factory.mktemp("large"), "data.coherence=2.0e-5", std, "record.times.count=200")
+
+
+def test_proposition_e10_from_a_large_start(large: AnalyzedRun) -> None:
+    """The ratio starts above rho once all are fitted, where Lemma E.4 says nothing, and falls."""
+    claims, measures = judged(large, bounds.CLAIMS), rows_of(large).measures
+    claim = claims["frei.propE10"]
+    sizes = setting_of(large).sizes
+    rho = np.log(5.0 * sizes.R**2 / 0.25 + 5.0)
+    first = int(np.flatnonzero(measures.least_margin > 0.0)[0])
+    assert measures.margin_gap[first] > rho > measures.margin_gap[-1]
+    assert claim.verdict == "holds" and claims["frei.lemE4"].verdict == "not applicable"
+    assert claims["frei.lemE11.c"].verdict == "not applicable"
+
+
+@pytest.mark.parametrize("rise", [(0.0, 0.5), (4.0, 0.5), (-9.0, 9.0)])
+def test_a_ratio_that_rises_violates_proposition_e10(
+    large: AnalyzedRun, rise: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above rho any rise does, from below it one to above."""
+    rows = rows_of(large)
+    first = int(np.flatnonzero(rows.measures.least_margin > 0.0)[0])
+    gap = rows.measures.margin_gap.copy()
+    gap[first + 1] = gap[first] + rise[0]
+    gap[first + 2] = gap[first + 1] + rise[1]
+    monkeypatch.setitem(
+        measured._known, large.trajectory, replace(rows, measures=replace(rows.measures, margin_gap=gap))
+    )
+    assert judged(large, bounds.CLAIMS)["frei.propE10"].verdict == "violated"
+
+
+def test_proposition_e10_lets_ratios_move_below_its_bound(large: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(large)
+    wavy = np.where(np.arange(rows.v.size) % 2 == 0, 3.0, 0.1)
+    measures = replace(rows.measures, margin_gap=wavy)
+    monkeypatch.setitem(measured._known, large.trajectory, replace(rows, measures=measures))
+    assert judged(large, bounds.CLAIMS)["frei.propE10"].verdict == "holds"
+    unfitted = replace(measures, least_margin=0.0 * rows.v - 1.0)
+    monkeypatch.setitem(measured._known, large.trajectory, replace(rows, measures=unfitted))
+    assert judged(large, bounds.CLAIMS)["frei.propE10"].verdict == "not applicable"
 
 
 def test_running_extremes_take_precedence(leaky: AnalyzedRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gflow.analysis.analyzed_run import AnalyzedRun
-from gflow.claims.frei import example
+from gflow.claims.frei import example, mixture
 from gflow.claims.frei.setting import least_distance, linear_svm, optimum, setting_of, two_row_features
 from tests.claims.frei.runs import closed_form, ending_at, judged, simulated
 
@@ -91,3 +91,23 @@ def test_a_limit_that_is_not_proved_of_the_flow_refutes_nothing(tmp_path: Path) 
 def test_a_difference_below_the_error_of_the_limit_shows_nothing(tmp_path: Path) -> None:
     claims = judged(lemma_b8(tmp_path, 1e-5), example.CLAIMS)
     assert claims["frei.lemB8"].verdict == "holds" and claims["frei.lemB8.linear"].verdict == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("mean", "square"), [("{kind: ones, power: 0.26}", 200.0**0.52), ("{kind: ones, norm: 3.0}", 9.0)]
+)
+def test_two_clusters_of_section_5(mean: str, square: float, tmp_path: Path) -> None:
+    """The constants from the samples as they were drawn; a mean that is not known is none of them."""
+    data = f"data={{kind: gaussian_mixture, n: 6, d: 200, mean: {mean}, label_noise: 0.2}}"
+    run = simulated(tmp_path / "known", data, "flow.until={time: 0.1}", "record.times.count=3")
+    norms, coherence = mixture.norms(run), mixture.coherence(run)
+    assert norms.verdict == coherence.verdict == "holds"
+    G = run.trajectory.X @ run.trajectory.X.T
+    ratios = np.diag(G) / (200.0 + square)
+    assert norms.conclusion is not None and coherence.conclusion is not None
+    assert norms.conclusion.constant == pytest.approx(max(ratios.max(), 1.0 / ratios.min()))
+    largest = np.abs(G - np.diag(np.diag(G))).max()
+    assert coherence.conclusion.constant == pytest.approx(largest / (square + np.sqrt(200.0)))
+    # Noise of another size is outside: the constants would be those of another distribution.
+    other = simulated(tmp_path / "other", data[:-1] + ", std: 2.0}", "flow.until={time: 0.1}", "record.times.count=3")
+    assert mixture.norms(other).verdict == mixture.coherence(other).verdict == "not applicable"

@@ -33,6 +33,7 @@ ITEMS = {
     "frei.lemB1",
     "frei.lemB2",
     "frei.cor3.5",
+    "frei.sec5.xor",
 }
 
 
@@ -109,6 +110,7 @@ def test_a_wrong_limit_violates(leaky: AnalyzedRun, kind: str) -> None:
     violated = {id for id, claim in claims.items() if claim.verdict == "violated"}
     wanted = {f"frei.{name}" if name.startswith("lem") else f"frei.thm3.2.{name}" for name in FAILS[kind]}
     assert violated >= wanted
+    assert kind != "rows" or linear.xor(ending_at(leaky, perturbed(leaky, kind))).verdict == "violated"
     whole = theorems.corollary_35(ending_at(leaky, perturbed(leaky, kind)))
     assert whole.verdict == ("holds" if kind == "multipliers" else "violated")
     assert convergence.theorem_31_kkt(ending_at(leaky, perturbed(leaky, kind))).verdict == "violated"
