@@ -204,7 +204,8 @@ def _kernel_gap(field: Field, gram: Array, W: Array, at: RecordedRow, engine: Me
     weights, a = weights_at(at), field.problem.network.outer
     motion = field.at(weights, field.live)
     shares, q = field.shares(motion), motion.at.q[0]
-    slopes, reach = shares.slopes, np.abs(shares.slopes) + shares.doubt
+    slopes = shares.slopes
+    reach = np.abs(slopes) + np.minimum(shares.doubt, np.abs(slopes) + 1.0)  # slopes lie in [0, 1], whatever the doubt
     K = tangent_kernel(gram, a[:, None] * slopes)
     pushed, rates = K @ q, engine.margin_rates
     most = tangent_kernel(np.abs(gram), a[:, None] * reach)

@@ -111,7 +111,10 @@ def sandwich(run: AnalyzedRun) -> Claim:
     setting, margins, v = setting_of(run), run.trajectory.margins, run.log1p_time
     names = ("inf_relative_margin_rate", "sup_relative_margin_rate", "inf_min_margin")
     kept = [each[0] for each in map(run.extreme, names) if each is not None]
-    hypotheses = [condition("the extremes of every margin's rate over all steps are kept", len(kept) == len(names))]
+    hypotheses = [
+        condition("the extremes of every margin's rate over all steps are kept", len(kept) == len(names)),
+        condition("float64 has the time of every row after the first", bool((v[1:] >= np.finfo(float).tiny).all())),
+    ]
     conclusion = None
     if len(kept) == len(names):
         low, high, least = kept
