@@ -36,6 +36,7 @@ def inner_at(chosen: Case, row: Iterate) -> np.ndarray:
     return np.asarray(row.outside * (chosen.inner - start.U @ problem.span.B) + row.U @ problem.span.B)
 
 
+@pytest.mark.sample("*-0.9-0.003-*")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("batch", [None, 4])
 @pytest.mark.parametrize("momentum, decay", RULES)
