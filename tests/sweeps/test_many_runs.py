@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,19 +42,25 @@ TEN_THOUSAND = "base: base.yaml\naxes: {init.std: 0.1..1.0..100, seeds: 0..99}\n
 WORKERS, OVERHEAD = 2, 0.2
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """The processes of a sweep that are started by `multiprocessing`."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
+def worker_of(process: subprocess.Popen[str]) -> int:
+    """One of the processes of a sweep that are started by `multiprocessing`; there may be none for a moment."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        listed = subprocess.run(
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+        ).stdout
+        for line in listed.splitlines():
+            if "spawn_main" in line:
+                return int(line.split()[0])
+        time.sleep(0.1)
+    raise AssertionError("no worker")
 
 
 def test_a_thousand_runs_with_a_worker_and_the_client_killed(tmp_path: Path) -> None:
     path, out = sweep_file(tmp_path, THOUSAND.replace("SEEDS", "0..9"), PHASE), tmp_path / "out"
     process = started(tmp_path, "--workers", str(WORKERS))
     wait_for_rows(out, 150, seconds=3000.0)
-    os.kill(workers_of(process)[0], signal.SIGKILL)
+    os.kill(worker_of(process), signal.SIGKILL)
     wait_for_rows(out, 350, seconds=3000.0)
     process.kill()
     process.communicate()
