@@ -96,7 +96,7 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """name: `frei/fig1`; source: paper and figure; states: what is done and found there; unstated: what is not told
-    there, and how it was chosen here; needs: data that gflow does not read, "" for none; sweeps: by their names."""
+    there, and how it was chosen here; needs: data that are not part of gflow, "" for none; sweeps: by their names."""
 
     name: str
     title: str

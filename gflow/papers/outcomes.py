@@ -61,7 +61,7 @@ class Found:
 def judged(experiment: Experiment, sweeps: Mapping[str, Sweep]) -> list[Outcome]:
     """Every statement of an experiment, held against the tables of its sweeps.
 
-    An experiment whose data gflow does not read has one outcome, `needs data`.  Raises SweepError for a column that a
+    An experiment whose data are not part of gflow has one outcome, `needs data`.  Raises SweepError for a column that a
     table does not have.
     """
     about = experiment.name, experiment.size
