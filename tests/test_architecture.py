@@ -82,8 +82,8 @@ DOORS = {
     "numba": {"gflow/compiled.py"},
     "llvmlite": {"gflow/compiled.py"},
     "matplotlib": {"gflow/report/page/figures"},
-    "jinja2": {"gflow/report/page/page.py", "gflow/report/papers/page.py"},
-    "markupsafe": {"gflow/report/page/page.py", "gflow/report/papers/page.py"},
+    "jinja2": {"gflow/report/template.py"},
+    "markupsafe": {"gflow/report/template.py"},
 }
 
 

@@ -120,7 +120,7 @@ def test_the_list_and_unknown_names(tmp_path: Path) -> None:
     assert listed.exit_code == 0 and listed.stdout == called().stdout
     names = [line.split()[0] for line in listed.stdout.splitlines()]
     assert {"frei/fig1", "kou/fig5", "telgarsky/fig1", "findings/frozen"} <= set(names)
-    assert "(needs CIFAR-10)" in listed.stdout
+    assert "(needs CIFAR-10, whose files are not part of gflow)" in listed.stdout
     assert all(line.startswith("kou/") for line in called("kou", "--list").stdout.splitlines())
     refused = called("kou/fig44", "--out", str(tmp_path / "out"))
     assert refused.exit_code == 2 and refused.stdout == "" and refused.stderr.count("\n") == 1

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
-
 from gflow.descent_plan.result import DescentResult
 from gflow.report.lines import (
     balance_text,
@@ -22,9 +19,10 @@ from gflow.report.page.answers import Json, answers, claim_counts, other_finding
 from gflow.report.page.descent_alone import descent_answers, run_rows, run_titles
 from gflow.report.page.figures import Absent, Drawing, inline_svg
 from gflow.report.summary import descent_text, headline, run_path
+from gflow.report.template import raw, template
 from gflow.trajectory import DESCENT, Trajectory
 
-FOLDER = Path(__file__).parent
+TEMPLATE = Path(__file__).with_name("template.html")
 
 
 def page_text(
@@ -36,7 +34,7 @@ def page_text(
     verification: Json | None = None,
 ) -> str:
     """The whole HTML file; what comes from the run is escaped, figures are inserted as the SVG that they are."""
-    return _template().render(
+    return template(TEMPLATE).render(
         **_about(trajectory),
         answers=answers(run_path(trajectory), analysis, comparison, verification),
         others=other_findings(analysis),
@@ -56,7 +54,7 @@ def page_text(
 
 def descent_page_text(trajectory: Trajectory, result: DescentResult | None, figures: list[Drawing | Absent]) -> str:
     """The HTML file of descent without a flow beside it; result None: it has not ended."""
-    return _template().render(
+    return template(TEMPLATE).render(
         **_about(trajectory),
         answers=descent_answers(result),
         others=[],
@@ -72,25 +70,6 @@ def descent_page_text(trajectory: Trajectory, result: DescentResult | None, figu
         **_claims(None),
         **_comparison(None),
     )
-
-
-def _template() -> Template:
-    """The page, which knows its style."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["unbroken"] = unbroken
-    style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
-    return environment.get_template("template.html", globals={"style": style})
-
-
-def unbroken(text: str) -> str:
-    """`log t = 4191` stays in one line."""
-    return text.replace("log t = ", "log\N{NO-BREAK SPACE}t = ").replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
 
 
 def _about(trajectory: Trajectory) -> dict[str, Any]:  # Any: names of the template
@@ -140,6 +119,6 @@ def _shown(figures: list[Drawing | Absent], first: int) -> list[dict[str, Any]]:
     drawings = [each for each in figures if isinstance(each, Drawing)]
     return [
         # The SVG is not escaped again: gflow draws it and escapes its text, and it holds no name from the run.
-        {"number": first + k, "drawing": drawing, "svg": Markup(inline_svg(drawing))}
+        {"number": first + k, "drawing": drawing, "svg": raw(inline_svg(drawing))}
         for k, drawing in enumerate(drawings)
     ]

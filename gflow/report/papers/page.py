@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from gflow.papers.experiment import Experiment
 from gflow.papers.listing import experiment_files
 from gflow.papers.reading import load_experiment
+from gflow.report.template import template
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER.parent / "page" / "page.css"
 TONES = {
     "reproduced": "good",
     "reproduced in direction": "open",
@@ -40,16 +37,8 @@ class Section:
 
 def page_text(outcomes: Sequence[Json], out: Path, folder: Path | None = None) -> str:
     """The whole HTML file, beside the folders of the experiments."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup(STYLE.read_text(encoding="utf-8"))
-    template = environment.get_template("outcomes.html", globals={"style": style, "tones": TONES, "evidence": EVIDENCE})
-    return template.render(sections=_sections(outcomes, folder, out))
+    page = template(FOLDER / "outcomes.html", tones=TONES, evidence=EVIDENCE)
+    return page.render(sections=_sections(outcomes, folder, out))
 
 
 def table_text(outcomes: Sequence[Json], folder: Path | None = None) -> str:
