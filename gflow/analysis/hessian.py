@@ -51,25 +51,27 @@ class Hessian:
 
     @property
     def largest(self) -> float:
-        """The largest eigenvalue."""
+        """The largest eigenvalue; infinite where the Hessian leaves float64."""
         return self._extreme("LA")
 
     @property
     def norm(self) -> float:
-        """The operator norm, the largest size of an eigenvalue."""
+        """The operator norm, the largest size of an eigenvalue; infinite where the Hessian leaves float64."""
         return abs(self._extreme("LM"))
 
     def _extreme(self, which: str) -> float:
         size = sum(
             part.stop - part.start for part in (self._layout.inner, self._layout.outer, self._layout.bias) if part
         )
+        start = np.random.default_rng(0).standard_normal(size)  # a fixed one: the same file gives the same answer
+        image = self.times(start)
+        if not np.isfinite(image).all():
+            return np.inf
+        if not image.any():
+            return 0.0
         if size <= DENSE:
             values = np.linalg.eigvalsh(np.column_stack([self.times(unit) for unit in np.eye(size)]))
             return float(values[-1] if which == "LA" else values[np.abs(values).argmax()])
-        start = np.random.default_rng(0).standard_normal(size)  # a fixed one: the same file gives the same answer
-        image = self.times(start)
-        if not image.any() or not np.isfinite(image).all():  # a Hessian of 0, and one that leaves float64
-            return float(np.abs(image).max())
         operator = LinearOperator((size, size), matvec=self.times, dtype=np.float64)
         return float(eigsh(operator, k=1, which=which, v0=start, tol=ACCURACY, return_eigenvectors=False)[0])
 

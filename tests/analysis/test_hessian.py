@@ -58,3 +58,12 @@ def test_a_slope_that_overflows_and_a_hessian_of_zero(monkeypatch: pytest.Monkey
     for most in (hessian.DENSE, 0):
         monkeypatch.setattr(hessian, "DENSE", most)
         assert Hessian(constant, 0.0).norm == 0.0
+
+
+def test_a_hessian_that_leaves_float64_is_infinite(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, parameters = drawn("both")
+    huge = point(problem, Parameters(1e200 * parameters.U, 1e200 * parameters.outer, None))
+    for most in (hessian.DENSE, 0):
+        monkeypatch.setattr(hessian, "DENSE", most)
+        with np.errstate(over="ignore", invalid="ignore"):
+            assert Hessian(huge, 0.0).norm == Hessian(huge, 0.0).largest == np.inf
